@@ -1,0 +1,1 @@
+"""CryoSAM for AITom: pick every copy of a particle in a tomogram from one click."""

@@ -1,0 +1,1 @@
+"""Plane encoders: planes to feature tokens."""

@@ -1,0 +1,25 @@
+"""What a plane encoder is: the seam between the features and DINOv2 or its stand-in."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from aitom_cryosam.geometry import TokenGrid
+
+
+class PlaneEncoder(Protocol):
+    """Planes to a grid of feature vectors (paper section 2.2)."""
+
+    def grid(self, plane_shape: tuple[int, int]) -> TokenGrid:
+        """Where the tokens of a plane of this shape lie."""
+        ...
+
+    def encode(self, planes: np.ndarray) -> np.ndarray:
+        """planes: (b, h, w) float32, robust-normalised, protein positive.
+
+        Returns:
+            (b, gh, gw, C) float32 tokens, laid out as `grid((h, w))` says.
+        """
+        ...

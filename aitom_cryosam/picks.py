@@ -1,0 +1,112 @@
+"""Picks: points in a tomogram with a score, an identity and a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from aitom_cryosam.errors import InputError
+
+
+@dataclass(frozen=True)
+class Picks:
+    """Points of one tomogram; the one type for prompts, proposals and results.
+
+    Attributes:
+        points_zyx: (n, 3) float64, 0-based voxels; an integer is a voxel centre.
+        scores: (n,) float64, larger is better; NaN where there is none.
+        ids: (n,) int64, the instance's number in the label volume, from 1.
+        kept: (n,) bool, whether the point is believed to be a particle.
+        reasons: n strings, why a point was left out; empty for a kept one.
+
+    Raises:
+        InputError: the lengths differ, or a coordinate is not finite.
+    """
+
+    points_zyx: np.ndarray
+    scores: np.ndarray
+    ids: np.ndarray
+    kept: np.ndarray
+    reasons: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.points_zyx)
+        if self.points_zyx.shape != (n, 3):
+            raise InputError(f"Expected points of shape (n, 3), got {self.points_zyx.shape}.")
+        lengths = {n, len(self.scores), len(self.ids), len(self.kept), len(self.reasons)}
+        if lengths != {n}:
+            raise InputError(f"Expected {n} of every column of Picks, got {sorted(lengths)}.")
+        if not np.isfinite(self.points_zyx).all():
+            raise InputError("Expected finite coordinates, got NaN or infinity.")
+
+    @classmethod
+    def from_points(cls, points_zyx: np.ndarray, scores: np.ndarray | None = None) -> Picks:
+        """Points numbered from 1 in their order, all kept.
+
+        Args:
+            points_zyx: (n, 3) voxels, z y x.
+            scores: (n,) or None for unscored points.
+        """
+        points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
+        n = len(points)
+        values = np.full(n, np.nan) if scores is None else np.asarray(scores, dtype=np.float64)
+        return cls(points, values, np.arange(1, n + 1), np.ones(n, bool), ("",) * n)
+
+    def __len__(self) -> int:
+        return len(self.points_zyx)
+
+    def take(self, index: np.ndarray) -> Picks:
+        """The points of an index or boolean array, in its order; ids are kept."""
+        index = np.arange(len(self))[np.asarray(index)]
+        return Picks(
+            self.points_zyx[index],
+            self.scores[index],
+            self.ids[index],
+            self.kept[index],
+            tuple(self.reasons[i] for i in index),
+        )
+
+    def best_first(self) -> Picks:
+        """Sorted by falling score; equal scores keep their order, NaN comes last."""
+        return self.take(np.argsort(-self.scores, kind="stable"))
+
+    def reject(self, index: np.ndarray, reason: str) -> Picks:
+        """The same points, those of `index` no longer kept, for `reason`.
+
+        A point that was left out before keeps its first reason.
+        """
+        chosen = np.zeros(len(self), bool)
+        chosen[np.asarray(index)] = True
+        chosen &= self.kept
+        reasons = tuple(
+            reason if now else old for now, old in zip(chosen, self.reasons, strict=True)
+        )
+        return replace(self, kept=self.kept & ~chosen, reasons=reasons)
+
+
+def suppressed(points_zyx: np.ndarray, scores: np.ndarray, distance: float) -> np.ndarray:
+    """Greedy distance suppression: which points survive when the best are taken first.
+
+    Args:
+        points_zyx: (n, 3) voxels.
+        scores: (n,) finite, larger is better. Of equal scores the earlier point wins.
+        distance: voxels; a point closer than this to a surviving better one falls.
+
+    Returns:
+        (m,) int64, indices of the survivors, best first.
+    """
+    points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    if len(points) == 0:
+        return order
+    # A point exactly at the distance stays: the neighbour query is closed, so shrink it a little.
+    neighbours = cKDTree(points).query_ball_point(points, np.nextafter(distance, 0))
+    alive = np.ones(len(points), bool)
+    survivors = []
+    for i in order:
+        if alive[i]:
+            survivors.append(i)
+            alive[neighbours[i]] = False
+    return np.array(survivors, dtype=np.int64)

@@ -1,0 +1,1 @@
+"""Plane segmenters: point prompts to masks on a plane."""
