@@ -1,0 +1,98 @@
+"""Result files: complete under their name, or absent."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from aitom_cryosam.errors import InputError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def writing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Write a file under a temporary name beside it, which takes its place at the end.
+
+    Whatever ends the block early (an error, Ctrl-C) removes the temporary file and leaves
+    the target as it was. Only writing belongs into the block: its `OSError`s are reported as
+    failures to write.
+
+    Args:
+        path: the file to write; its folder must exist.
+        overwrite: replace an existing file.
+
+    Yields:
+        The temporary path, with the target's extension, for the caller to create.
+
+    Raises:
+        InputError: the file exists, its folder is missing or closed, or the disk is full.
+    """
+    target = Path(path)
+    refuse_existing([target], overwrite=overwrite)
+    temporary = target.with_name(f".{os.getpid()}-{target.name}")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:  # network disks report a full quota only here
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise InputError(_sentence(target, error)) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
+    """Write UTF-8 text with LF line ends; complete or not at all, as `writing`."""
+    with writing(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
+
+
+def refuse_existing(paths: Iterable[str | Path], *, overwrite: bool = False) -> None:
+    """Say which result is already there, before hours of work rather than after.
+
+    Raises:
+        InputError: one of the paths exists and `overwrite` is not set, or it is a folder.
+    """
+    for path in map(Path, paths):
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; expected a file name to write to.")
+        if path.exists() and not overwrite:
+            raise InputError(
+                f"{path} already exists; choose another output, or add --overwrite to replace it."
+            )
+
+
+def output_folder(path: str | Path) -> Path:
+    """The folder for results: made if it is missing, and known to take a file.
+
+    Raises:
+        InputError: it cannot be made, is not a folder, or no file can be written into it.
+    """
+    folder = Path(path)
+    probe = folder / f".{os.getpid()}-probe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"probe")
+    except OSError as error:
+        raise InputError(_sentence(probe, error)) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return folder
+
+
+def _sentence(target: Path, error: OSError) -> str:
+    folder = target.parent
+    if error.errno in _FULL:
+        return f"No space left to write {target}: free some on that disk, or choose another --out."
+    if error.errno in _FORBIDDEN:
+        return f"The folder {folder} is not writable; choose another output."
+    if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}:
+        return f"{folder} is not an existing folder; make it, or choose another output."
+    return f"Cannot write {target}: {error.strerror or error}."

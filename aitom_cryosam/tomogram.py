@@ -1,0 +1,275 @@
+"""Tomogram: a volume with its voxel size, and its planes as numbers that can be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.io.mrc import Triple, read_volume
+
+CLIP = 6.0
+"""Normalised values lie in -CLIP to CLIP: gold beads and ray artefacts end there."""
+
+_QUIET = 0.15  # a margin's planes vary less than this share of what a typical plane does
+_SAMPLE = 2_000_000  # voxels that normalisation is measured on
+_REACH = 2  # voxels; what does not change over them is filling, not data
+Contrast = Literal["dark", "bright"]
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Centre and scale, in units of the data.
+
+    Attributes:
+        centre: the median.
+        scale: the standard deviation of the values cut at their 1st and 99th percentile. As
+            robust as the median deviation against gold and artefacts, but it does not shrink
+            to the background of a denoised tomogram, where particles are all that varies.
+    """
+
+    centre: float
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
+class Tomogram:
+    """A tomogram, never written to.
+
+    Attributes:
+        data: (D, H, W) real numbers, axes z y x, finite and not all equal; read-only and
+            memory-mapped where the file allows.
+        voxel_size: Å.
+        name: the file's stem as text ("0012" stays "0012").
+        contrast: whether protein is "dark" (IMOD, AreTomo, RELION) or "bright" (Warp, EMAN2).
+        path: the file, or None.
+        origin: x, y, z of the file's header, Å.
+        nstart: x, y, z of the file's header, voxels.
+    """
+
+    data: np.ndarray
+    voxel_size: float
+    name: str
+    contrast: Contrast
+    path: Path | None = None
+    origin: Triple = (0.0, 0.0, 0.0)
+    nstart: tuple[int, int, int] = (0, 0, 0)
+
+    def __post_init__(self) -> None:
+        if self.data.ndim != 3:
+            raise InputError(f"Expected a volume of shape (D, H, W), got {self.data.shape}.")
+        if self.data.dtype.kind not in "iuf":
+            raise InputError(f"Expected real numbers, got {self.data.dtype}.")
+        if not (math.isfinite(self.voxel_size) and self.voxel_size > 0):
+            raise InputError(f"Expected a voxel size above 0 Å, got {self.voxel_size:g}.")
+        if self.contrast not in ("dark", "bright"):
+            raise InputError(f"Expected contrast 'dark' or 'bright', got {self.contrast!r}.")
+        lows, highs = zip(*((plane.min(), plane.max()) for plane in self.data), strict=True)
+        if not (np.isfinite(lows).all() and np.isfinite(highs).all()):
+            bad = int(np.flatnonzero(~(np.isfinite(lows) & np.isfinite(highs)))[0])
+            raise InputError(f"{self._called}: plane z = {bad} holds NaN or infinity; repair it.")
+        if min(lows) == max(highs):
+            raise InputError(f"{self._called}: every voxel is {min(lows)}; there is nothing in it.")
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        voxel_size: float | None = None,
+        contrast: Contrast = "dark",
+    ) -> Tomogram:
+        """Open an MRC file; its data stay on disk until they are used.
+
+        Args:
+            path: `.mrc`, `.rec`, `.map`, or one of them with `.gz`.
+            voxel_size: Å, instead of the header's; required where that is 0, 1 or unequal.
+            contrast: whether protein is dark or bright.
+
+        Raises:
+            InputError: the file is missing, damaged, not a volume, or has nothing in it.
+        """
+        volume = read_volume(path, voxel_size=voxel_size)
+        return cls(
+            data=volume.data,
+            voxel_size=volume.voxel_size,
+            name=file_stem(path),
+            contrast=contrast,
+            path=Path(path),
+            origin=volume.origin,
+            nstart=volume.nstart,
+        )
+
+    @classmethod
+    def from_array(
+        cls,
+        data: np.ndarray,
+        *,
+        voxel_size: float,
+        name: str = "tomogram",
+        contrast: Contrast = "dark",
+    ) -> Tomogram:
+        """A tomogram from an array (D, H, W), which is not copied.
+
+        Raises:
+            InputError: as for `open`.
+        """
+        view = np.asarray(data).view()
+        view.flags.writeable = False
+        return cls(data=view, voxel_size=voxel_size, name=name, contrast=contrast)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(D, H, W), voxels."""
+        depth, height, width = self.data.shape
+        return depth, height, width
+
+    def plane(self, axis: int, index: int) -> np.ndarray:
+        """One plane, normalised, protein positive.
+
+        Args:
+            axis: 0, 1, 2 for a plane across z, y, x.
+            index: voxel along that axis.
+
+        Returns:
+            (h, w) float32, the two other axes in their order.
+        """
+        return self.planes(axis, index, index + 1)[0]
+
+    def planes(self, axis: int, start: int, stop: int) -> np.ndarray:
+        """Neighbouring planes, normalised, protein positive.
+
+        Args:
+            axis: 0, 1, 2 for planes across z, y, x.
+            start: first voxel along that axis.
+            stop: one past the last.
+
+        Returns:
+            (stop - start, h, w) float32, the two other axes in their order.
+        """
+        lower, upper = [0, 0, 0], list(self.shape)
+        lower[axis], upper[axis] = start, stop
+        return np.ascontiguousarray(np.moveaxis(self.box(lower, upper), axis, 0))
+
+    def box(self, lower_zyx: Sequence[int], upper_zyx: Sequence[int]) -> np.ndarray:
+        """A box, normalised, protein positive.
+
+        Args:
+            lower_zyx: first voxel, inside the tomogram.
+            upper_zyx: one past the last, inside the tomogram.
+
+        Returns:
+            (d, h, w) float32 between -CLIP and CLIP.
+
+        Raises:
+            IndexError: the box is not inside the tomogram.
+        """
+        corners = zip(lower_zyx, upper_zyx, self.shape, strict=True)
+        if not all(0 <= low <= high <= size for low, high, size in corners):
+            raise IndexError(f"Box {lower_zyx} to {upper_zyx} leaves the shape {self.shape}.")
+        cut = tuple(slice(a, b) for a, b in zip(lower_zyx, upper_zyx, strict=True))
+        values = self.data[cut].astype(np.float32)
+        values -= np.float32(self.normalisation.centre)
+        values *= np.float32((-1 if self.contrast == "dark" else 1) / self.normalisation.scale)
+        return np.clip(values, -CLIP, CLIP, out=values)
+
+    @cached_property
+    def normalisation(self) -> Normalisation:
+        """Measured inside `content_box` on an even lattice of at most 2 to 3 million voxels.
+
+        Voxels that equal their surroundings (the filled corners of a rotated volume) do not
+        count. The lattice is the same along every axis, so turning the volume changes nothing.
+        """
+        lower, upper = self.content_box
+        size = math.prod(upper[axis] - lower[axis] for axis in range(3))
+        step = max(1, int((size / _SAMPLE) ** (1 / 3)))
+        lattice = [
+            np.arange(low + (high - low - 1) % step // 2, high, step)
+            for low, high in zip(lower, upper, strict=True)
+        ]
+        values = self._voxels(lattice)
+        filling = np.ones(values.shape, bool)
+        for axis in range(3):
+            for shift in (-_REACH, _REACH):
+                beside = list(lattice)
+                beside[axis] = np.clip(lattice[axis] + shift, 0, self.shape[axis] - 1)
+                filling &= self._voxels(beside) == values
+        if not filling.all():
+            values = values[~filling]
+        values = np.sort(values, axis=None)  # sorted sums do not depend on the axis order
+        low, centre, high = np.percentile(values, (1, 50, 99))
+        scale = np.clip(values, low, high).std(dtype=np.float64)
+        return Normalisation(float(centre), float(scale or values.std(dtype=np.float64) or 1))
+
+    @cached_property
+    def content_box(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """(lower_zyx, upper_zyx): the voxels without constant or blank margins.
+
+        End planes along each axis fall whose standard deviation is below 0.15 of the median
+        of all planes that vary.
+        """
+        # Every plane of an axis, each on all its voxels, in one pass over the z planes.
+        sums = [np.zeros((2, size)) for size in self.shape]
+        centre = float(self.data[self.shape[0] // 2].mean(dtype=np.float64))
+        for z, plane in enumerate(self.data):
+            values = plane.astype(np.float32) - np.float32(centre)
+            for moment, powers in enumerate((values, values * values)):
+                rows = powers.sum(axis=1, dtype=np.float64)
+                sums[0][moment, z] = rows.sum()
+                sums[1][moment] += rows
+                sums[2][moment] += powers.sum(axis=0, dtype=np.float64)
+        ends = [_content(first, second, self.data.size // len(first)) for first, second in sums]
+        (z0, z1), (y0, y1), (x0, x1) = ends
+        return (z0, y0, x0), (z1, y1, x1)
+
+    def is_blank(self, point_zyx: Sequence[float] | np.ndarray) -> bool:
+        """Whether a point lies outside `content_box`, or nothing varies around it.
+
+        Args:
+            point_zyx: voxels, inside or outside the tomogram.
+        """
+        voxel = [math.floor(float(value) + 0.5) for value in point_zyx]
+        inside = zip(voxel, *self.content_box, strict=True)
+        if not all(low <= value < high for value, low, high in inside):
+            return True
+        around = self.data[tuple(slice(max(v - _REACH, 0), v + _REACH + 1) for v in voxel)]
+        return bool(around.min() == around.max())
+
+    def digest(self) -> str:
+        """sha256 (hex) of shape, type and values, whatever the byte order on disk."""
+        dtype = self.data.dtype.newbyteorder("<")
+        result = hashlib.sha256(f"{self.shape} {dtype.str}".encode())
+        for plane in self.data:
+            result.update(np.ascontiguousarray(plane, dtype=dtype).tobytes())
+        return result.hexdigest()
+
+    @property
+    def _called(self) -> str:
+        return str(self.path or self.name)
+
+    def _voxels(self, lattice: list[np.ndarray]) -> np.ndarray:
+        return self.data[np.ix_(*lattice)].astype(np.float32)
+
+
+def file_stem(path: str | Path) -> str:
+    """File name without folder and without `.mrc`, `.rec`, `.map` (and `.gz`)."""
+    name = Path(path).name
+    for extension in (".gz", ".bz2", ".mrc", ".rec", ".map"):
+        if name.lower().endswith(extension):
+            name = name[: -len(extension)]
+    return name
+
+
+def _content(sums: np.ndarray, squares: np.ndarray, count: int) -> tuple[int, int]:
+    """First and one past the last plane that varies as planes do here."""
+    deviation = np.sqrt(np.maximum(squares / count - (sums / count) ** 2, 0))
+    varied = deviation[deviation > 1e-6 * deviation.max()]
+    kept = np.flatnonzero(deviation >= _QUIET * np.median(varied))
+    return int(kept[0]), int(kept[-1]) + 1
