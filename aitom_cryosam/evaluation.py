@@ -24,8 +24,9 @@ class Evaluation:
         n_truth: number of true particles.
         pairs: (m, 2) int64, index of pick and of true particle, each at most once.
         distances: (m,) Å, between the two of each pair.
-        curve_recall: (n_picks,) of the best k picks, k = 1 to n_picks.
-        curve_precision: (n_picks,) likewise.
+        curve_recall: (n_picks,) of the best k picks, k = 1 to n_picks; empty if a pick has no
+            score.
+        curve_precision: likewise.
     """
 
     n_picks: int
@@ -52,7 +53,9 @@ class Evaluation:
 
     @property
     def average_precision(self) -> float:
-        """Precision summed over the steps of recall, without interpolation."""
+        """Precision summed over the steps of recall, not interpolated; NaN without scores."""
+        if len(self.curve_recall) < self.n_picks:
+            return float("nan")
         steps = np.diff(self.curve_recall, prepend=0.0)
         return float(np.sum(steps * self.curve_precision))
 
@@ -67,7 +70,7 @@ def evaluate(picks: Picks, truth: Picks, *, radius: float, voxel_size: float) ->
 
     Of all matchings within the radius, the largest; of those, the one with the smallest sum of
     distances. For the curve the picks come in the order of their scores (equal scores in their
-    own order, NaN last), and a pick counts as true if it makes the largest matching larger: the
+    own order), and a pick counts as true if it makes the largest matching larger: the
     curve ends at the precision and recall of all picks.
 
     Args:
@@ -89,14 +92,15 @@ def evaluate(picks: Picks, truth: Picks, *, radius: float, voxel_size: float) ->
     ]
     pairs = _largest_matching(near, picks.points_zyx, truth.points_zyx)
     apart = picks.points_zyx[pairs[:, 0]] - truth.points_zyx[pairs[:, 1]]
-    found = np.cumsum(_hits(near, np.argsort(-picks.scores, kind="stable")))
+    ranked = np.argsort(-picks.scores, kind="stable")
+    found = np.cumsum(_hits(near, ranked if np.isfinite(picks.scores).all() else ranked[:0]))
     return Evaluation(
         n_picks=len(picks),
         n_truth=len(truth),
         pairs=pairs,
         distances=np.linalg.norm(apart, axis=1) * voxel_size,
         curve_recall=found / len(truth),
-        curve_precision=found / np.arange(1, len(picks) + 1),
+        curve_precision=found / np.arange(1, len(found) + 1),
     )
 
 

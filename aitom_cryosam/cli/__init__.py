@@ -1,1 +1,82 @@
-"""The command line: one file per command."""
+"""The `cryosam` command. One module per subcommand, imported only when it is the one asked for."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+from aitom_cryosam.errors import InputError
+
+# Each module has add_arguments(parser) and run(args) -> exit status.
+COMMANDS = {
+    "pick": ("aitom_cryosam.cli.pick", "pick every copy of a particle from one or more clicks"),
+    "demo": ("aitom_cryosam.cli.demo", "simulate a tomogram, pick from one click, evaluate"),
+    "evaluate": ("aitom_cryosam.cli.evaluate", "compare picks with known positions"),
+    "simulate": ("aitom_cryosam.cli.simulate", "make a tomogram with known positions"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand.
+
+    Args:
+        argv: the arguments after `cryosam`; those of the process if None.
+
+    Returns:
+        0 if all that was asked is done, 2 on input that cannot be used (one sentence on
+        stderr), 130 after Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    args = _parser(arguments).parse_args(arguments)
+    _log_to_stderr(quiet=args.quiet, verbose=args.verbose)
+    try:
+        return int(import_module(COMMANDS[args.command][0]).run(args))
+    except InputError as error:
+        print(f"cryosam {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"cryosam {args.command}: interrupted.", file=sys.stderr)
+        return 130
+
+
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    """All commands for the help, but the options of the chosen one only."""
+    parser = argparse.ArgumentParser(
+        prog="cryosam",
+        description="Pick every copy of a particle in a cryo-electron tomogram from one click.",
+    )
+    parser.add_argument("--version", action="version", version=f"cryosam {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (module, line) in COMMANDS.items():
+        command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+        if name in arguments:
+            import_module(module).add_arguments(command)
+        loudness = command.add_mutually_exclusive_group()
+        loudness.add_argument("--quiet", action="store_true", help="say only what is wrong")
+        loudness.add_argument("--verbose", action="store_true", help="say more")
+    return parser
+
+
+def _log_to_stderr(*, quiet: bool, verbose: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Plain())
+    logging.basicConfig(handlers=[handler], force=True)
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    logging.getLogger("aitom_cryosam").setLevel(level)
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        return line if record.levelno == logging.INFO else f"{record.levelname.lower()}: {line}"
+
+
+def _version() -> str:
+    try:
+        return version("aitom-cryosam")
+    except PackageNotFoundError:  # used from its folder
+        return "(not installed)"

@@ -88,8 +88,9 @@ def read_points(
             number, or a voxel size that is missing or contradicts the file's own.
     """
     path = Path(path)
-    if coords_angpix is not None and not coords_angpix > 0:
-        raise InputError(f"Expected a pixel size above 0 Å, got {coords_angpix:g}.")
+    for size in (voxel_size, coords_angpix):
+        if size is not None and not 0 < size < np.inf:
+            raise InputError(f"Expected a voxel or pixel size above 0 Å, got {size:g}.")
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
     read = _star_table if path.suffix.lower() == ".star" else _csv_table
@@ -107,7 +108,7 @@ def read_points(
     elif stated and voxel and abs(stated - voxel) > _SAME_SIZE * voxel:
         raise InputError(
             f"{path} is written in voxels of {stated:g} Å, but the voxels here have {voxel:g} Å; "
-            f"expected the same, or add --coords-angpix {stated:g}."
+            "expected one and the same."
         )
     if all(label in table for label in ORIGINS):
         origins = _numbers(table, ORIGINS, path)
