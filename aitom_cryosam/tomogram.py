@@ -63,7 +63,7 @@ class Tomogram:
     nstart: tuple[int, int, int] = (0, 0, 0)
 
     def __post_init__(self) -> None:
-        if self.data.ndim != 3:
+        if self.data.ndim != 3 or self.data.size == 0:
             raise InputError(f"Expected a volume of shape (D, H, W), got {self.data.shape}.")
         if self.data.dtype.kind not in "iuf":
             raise InputError(f"Expected real numbers, got {self.data.dtype}.")
@@ -182,18 +182,16 @@ class Tomogram:
 
     @cached_property
     def normalisation(self) -> Normalisation:
-        """Measured inside `content_box` on an even lattice of at most 2 to 3 million voxels.
+        """Measured inside `content_box` on an even lattice of at most 2 million voxels.
 
-        Voxels that equal their surroundings (the filled corners of a rotated volume) do not
-        count. The lattice is the same along every axis, so turning the volume changes nothing.
+        A value that mostly occurs where nothing varies (the filled corners of a rotated volume)
+        does not count. The lattice is the same along every axis, so turning the volume changes
+        nothing.
         """
         lower, upper = self.content_box
         size = math.prod(upper[axis] - lower[axis] for axis in range(3))
-        step = max(1, int((size / _SAMPLE) ** (1 / 3)))
-        lattice = [
-            np.arange(low + (high - low - 1) % step // 2, high, step)
-            for low, high in zip(lower, upper, strict=True)
-        ]
+        step = math.ceil((size / _SAMPLE) ** (1 / 3))
+        lattice = [np.arange(low, high, step) for low, high in zip(lower, upper, strict=True)]
         values = self._voxels(lattice)
         filling = np.ones(values.shape, bool)
         for axis in range(3):
@@ -201,9 +199,9 @@ class Tomogram:
                 beside = list(lattice)
                 beside[axis] = np.clip(lattice[axis] + shift, 0, self.shape[axis] - 1)
                 filling &= self._voxels(beside) == values
-        if not filling.all():
-            values = values[~filling]
-        values = np.sort(values, axis=None)  # sorted sums do not depend on the axis order
+        kinds, kind, counts = np.unique(values, return_inverse=True, return_counts=True)
+        data = np.bincount(kind.ravel(), filling.ravel()) < counts / 2
+        values = np.repeat(kinds[data], counts[data]) if data.any() else kinds
         low, centre, high = np.percentile(values, (1, 50, 99))
         scale = np.clip(values, low, high).std(dtype=np.float64)
         return Normalisation(float(centre), float(scale or values.std(dtype=np.float64) or 1))

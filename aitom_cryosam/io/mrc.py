@@ -201,6 +201,7 @@ def _compressed(
         with opener(path) as file:
             file.seek(offset)
             complete = file.readinto(buffer) == len(buffer)
+            file.read(1)  # reaches the checksum
     except (OSError, EOFError, zlib.error):
         complete = False
     if not complete:

@@ -1,0 +1,96 @@
+"""Results are complete under their name, or absent."""
+
+import errno
+import os
+
+import pytest
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.io.files import output_folder, refuse_existing, write_text, writing
+
+
+def write_half(path, error, **options):
+    with writing(path, **options) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+def test_text_has_lf_and_utf8(tmp_path):
+    write_text(tmp_path / "a.star", "é\nb\n")
+    assert (tmp_path / "a.star").read_bytes() == b"\xc3\xa9\nb\n"
+    assert os.listdir(tmp_path) == ["a.star"]
+
+
+def test_temporary_name_keeps_the_extension_and_the_folder(tmp_path):
+    with writing(tmp_path / "a.png") as temporary:
+        assert (temporary.parent, temporary.suffix) == (tmp_path, ".png")
+        temporary.touch()
+        assert not (tmp_path / "a.png").exists()
+    assert (tmp_path / "a.png").exists()
+
+
+def test_existing_result_stays_unless_overwritten(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(InputError, match=r"a\.txt already exists.*--overwrite"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    write_text(path, "new", overwrite=True)
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
+def test_interrupted_writing_leaves_the_old_file_alone(tmp_path, stop):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(stop):
+        write_half(path, stop, overwrite=True)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.ENOSPC, "No space left to write .*a.txt"),
+        (errno.EDQUOT, "No space left"),
+        (errno.EACCES, "not writable"),
+        (errno.EROFS, "not writable"),
+        (errno.EIO, "Cannot write .*a.txt"),
+    ],
+)
+def test_failure_of_the_disk_is_a_sentence(tmp_path, number, sentence):
+    with pytest.raises(InputError, match=sentence):
+        write_half(tmp_path / "a.txt", OSError(number, os.strerror(number)))
+    assert os.listdir(tmp_path) == []
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(InputError, match="not an existing folder"):
+        write_text(tmp_path / "no" / "a.txt", "text")
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        refuse_existing([tmp_path], overwrite=True)
+
+
+def test_output_folder_is_made_and_left_empty(tmp_path):
+    folder = output_folder(tmp_path / "a" / "b")
+    assert folder.is_dir()
+    assert os.listdir(folder) == []
+    assert output_folder(folder) == folder
+
+
+def test_output_folder_under_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "b"):
+        with pytest.raises(InputError, match="not an existing folder"):
+            output_folder(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_output_folder_not_writable(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="not writable"):
+        output_folder(tmp_path)

@@ -1,0 +1,214 @@
+"""Tomograms: planes that can be compared, margins that do not count."""
+
+import gzip
+import warnings
+
+import mrcfile
+import numpy as np
+import pytest
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.tomogram import CLIP, Tomogram
+
+SHAPE = (20, 24, 30)
+
+
+def noise(shape=SHAPE, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def with_margin(data, lower=(2, 3, 1), upper=(18, 23, 26), value=7.0):
+    """The data inside the box, one value outside."""
+    result = np.full_like(data, value)
+    box = tuple(slice(a, b) for a, b in zip(lower, upper, strict=True))
+    result[box] = data[box]
+    return result
+
+
+def save(path, data):
+    with mrcfile.new(path, overwrite=True) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # mrcfile's own, on NaN
+        file.set_data(data)
+        file.voxel_size = 10
+    return path
+
+
+def test_open_keeps_the_data_on_disk_and_the_name_as_text(tmp_path):
+    tomogram = Tomogram.open(save(tmp_path / "0012.mrc", noise()), contrast="bright")
+    assert isinstance(tomogram.data, np.memmap)
+    assert (tomogram.name, tomogram.shape, tomogram.voxel_size) == ("0012", SHAPE, 10.0)
+    assert tomogram.contrast == "bright"
+    with pytest.raises(ValueError, match="read-only"):
+        tomogram.data[0, 0, 0] = 1
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("TS_1.5.rec", "TS_1.5"), ("a.map", "a"), ("b.mrc.gz", "b"), ("c.MRC", "c")],
+)
+def test_name_is_the_stem(tmp_path, file, name):
+    path = save(tmp_path / "x.mrc", noise())
+    content = path.read_bytes()
+    (tmp_path / file).write_bytes(gzip.compress(content) if file.endswith(".gz") else content)
+    assert Tomogram.open(tmp_path / file).name == name
+
+
+def test_planes_along_each_axis():
+    tomogram = Tomogram.from_array(noise(), voxel_size=10, contrast="bright")
+    whole = tomogram.box((0, 0, 0), SHAPE)
+    assert whole.dtype == np.float32
+    np.testing.assert_array_equal(tomogram.plane(0, 3), whole[3])
+    np.testing.assert_array_equal(tomogram.plane(1, 4), whole[:, 4])
+    np.testing.assert_array_equal(tomogram.plane(2, 5), whole[:, :, 5])
+    np.testing.assert_array_equal(tomogram.planes(2, 5, 8), np.moveaxis(whole[:, :, 5:8], 2, 0))
+    np.testing.assert_array_equal(tomogram.box((1, 2, 3), (4, 6, 8)), whole[1:4, 2:6, 3:8])
+
+
+@pytest.mark.parametrize("box", [((-1, 0, 0), (2, 2, 2)), ((0, 0, 0), (21, 2, 2))])
+def test_box_outside(box):
+    with pytest.raises(IndexError, match="leaves the shape"):
+        Tomogram.from_array(noise(), voxel_size=10).box(*box)
+
+
+def test_protein_is_positive():
+    data = noise()
+    data[10, 11, 12] = -5
+    assert Tomogram.from_array(data, voxel_size=10).plane(0, 10)[11, 12] > 4
+    assert Tomogram.from_array(data, voxel_size=10, contrast="bright").plane(0, 10)[11, 12] < -4
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int16])
+def test_units_of_the_data_do_not_matter(dtype):
+    data = 3 * 300 + 300 * noise()
+    tomogram = Tomogram.from_array(data.astype(dtype), voxel_size=10, contrast="bright")
+    assert tomogram.normalisation.centre == pytest.approx(900, abs=10)
+    assert tomogram.normalisation.scale == pytest.approx(294, abs=6)  # cut at 1 % and 99 %
+    np.testing.assert_allclose(
+        tomogram.box((0, 0, 0), SHAPE).ravel()[:9], (data.ravel()[:9] - 900) / 294, atol=0.1
+    )
+
+
+def test_float16_does_not_overflow():
+    data = (60000 + 500 * noise((40, 50, 60))).astype(np.float16)
+    tomogram = Tomogram.from_array(data, voxel_size=10)
+    assert tomogram.normalisation.centre == pytest.approx(60000, abs=50)
+    assert tomogram.content_box == ((0, 0, 0), (40, 50, 60))
+
+
+def test_gold_is_cut_and_does_not_change_the_scale():
+    data = noise()
+    plain = Tomogram.from_array(data, voxel_size=10).normalisation
+    data[3:5, 3:6, 3:6] = -1e4
+    tomogram = Tomogram.from_array(data, voxel_size=10)
+    assert tomogram.normalisation.scale == pytest.approx(plain.scale, rel=0.05)
+    assert tomogram.plane(0, 4)[4, 4] == CLIP
+
+
+def test_sparse_values_still_get_a_scale():
+    data = np.zeros(SHAPE, np.int8)
+    data[10, 10, 10:12] = 3
+    assert Tomogram.from_array(data, voxel_size=10).normalisation.scale > 0
+
+
+@pytest.mark.parametrize("margin", [noise(seed=1) * 0.05 + 7, np.full(SHAPE, 7, np.float32)])
+def test_margins_do_not_count(margin):
+    data = noise()
+    inside = (slice(2, 18), slice(3, 23), slice(1, 26))
+    margin = margin.copy()
+    margin[inside] = data[inside]
+    tomogram = Tomogram.from_array(margin, voxel_size=10)
+    assert tomogram.content_box == ((2, 3, 1), (18, 23, 26))
+    alone = Tomogram.from_array(data[inside], voxel_size=10)
+    assert tomogram.normalisation.scale == pytest.approx(alone.normalisation.scale, rel=0.02)
+    assert tomogram.normalisation.centre == pytest.approx(alone.normalisation.centre, abs=0.02)
+    assert tomogram.is_blank((1, 10, 10))
+    assert tomogram.is_blank((10, 23, 10))
+    assert tomogram.is_blank((10, 10, 25.6))
+    assert not tomogram.is_blank((10, 22.4, 25.4))
+    assert tomogram.is_blank((-50, 10, 10))
+
+
+def test_filled_corners_of_a_rotated_volume():
+    data = noise()
+    y, x = np.mgrid[:24, :30]
+    data[:, abs(y - 11.5) / 12 + abs(x - 14.5) / 15 > 1] = 100.0
+    tomogram = Tomogram.from_array(data, voxel_size=10)
+    assert tomogram.normalisation.centre == pytest.approx(0, abs=0.05)
+    assert tomogram.normalisation.scale == pytest.approx(1, abs=0.05)
+    assert tomogram.is_blank((10, 2, 2))
+    assert not tomogram.is_blank((10, 12, 15))
+
+
+def test_mostly_padding():
+    data = with_margin(noise(), (8, 9, 7), (13, 15, 14), 0)
+    assert Tomogram.from_array(data, voxel_size=10).content_box == ((8, 9, 7), (13, 15, 14))
+
+
+def test_turning_the_volume_changes_nothing():
+    data = with_margin(noise())
+    reference = Tomogram.from_array(data, voxel_size=10)
+    turned = Tomogram.from_array(data.transpose(2, 0, 1), voxel_size=10)
+    assert turned.content_box == ((1, 2, 3), (26, 18, 23))
+    assert turned.normalisation == reference.normalisation
+    np.testing.assert_array_equal(turned.plane(0, 9), reference.plane(2, 9))
+
+
+def test_digest_is_of_the_content(tmp_path):
+    data = noise()
+    digest = Tomogram.from_array(data, voxel_size=10).digest()
+    assert len(digest) == 64
+    assert Tomogram.open(save(tmp_path / "a.mrc", data)).digest() == digest
+    assert Tomogram.open(save(tmp_path / "b.mrc", data.astype(">f4"))).digest() == digest
+    assert Tomogram.from_array(data.transpose(1, 0, 2), voxel_size=10).digest() != digest
+    data[1, 2, 3] += 1
+    assert Tomogram.from_array(data, voxel_size=10).digest() != digest
+
+
+def test_an_array_is_neither_copied_nor_locked():
+    data = noise()
+    tomogram = Tomogram.from_array(data, voxel_size=10)
+    assert np.shares_memory(tomogram.data, data)
+    data[0, 0, 0] = 1  # still the caller's
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_not_finite(tmp_path, value):
+    data = noise()
+    data[5, 6, 7] = value
+    with pytest.raises(InputError, match=r"a\.mrc: plane z = 5 holds NaN or infinity"):
+        Tomogram.open(save(tmp_path / "a.mrc", data))
+
+
+def test_constant(tmp_path):
+    with pytest.raises(InputError, match=r"a\.mrc: every voxel is 3"):
+        Tomogram.open(save(tmp_path / "a.mrc", np.full(SHAPE, 3, np.int16)))
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (np.zeros((3, 4)), r"\(D, H, W\), got \(3, 4\)"),
+        (np.zeros((3, 4, 0)), r"\(D, H, W\), got \(3, 4, 0\)"),
+        (np.zeros(SHAPE, complex), "real numbers, got complex128"),
+    ],
+)
+def test_array_that_is_no_volume(data, says):
+    with pytest.raises(InputError, match=says):
+        Tomogram.from_array(data, voxel_size=10)
+
+
+def test_options_that_make_no_sense():
+    with pytest.raises(InputError, match="above 0 Å"):
+        Tomogram.from_array(noise(), voxel_size=0)
+    with pytest.raises(InputError, match="'dark' or 'bright', got 'grey'"):
+        Tomogram.from_array(noise(), voxel_size=10, contrast="grey")  # type: ignore[arg-type]
+
+
+@pytest.mark.data
+def test_blank_margin_of_the_real_tomogram(data_dir):
+    tomogram = Tomogram.open(data_dir / "apoferritin_10491" / "apof_left.mrc")
+    (z0, y0, x0), (z1, y1, x1) = tomogram.content_box
+    assert (z0, z1, x0, x1) == (0, 85, 0, 174)
+    assert 12 <= y0 <= 16
+    assert 458 <= y1 <= 462
+    assert tomogram.normalisation.centre == 3
