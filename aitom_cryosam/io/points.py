@@ -135,7 +135,7 @@ def _numbers(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> np.nd
     if len(bad):
         row, column = bad[0]
         text = table[columns[column]].iloc[row]
-        raise InputError(f"{path}, row {row + 1}: {columns[column]} is {text!r}, not a number.")
+        raise InputError(f"{path}, row {row + 1}: {columns[column]} is '{text}', not a number.")
     return values
 
 
