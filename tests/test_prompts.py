@@ -190,7 +190,7 @@ def test_bad_star(tmp_path, columns, rows, says):
 @pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe" * 99, b"data_\n", b"data_\n\nloop_\n"])
 def test_not_star(tmp_path, content):
     (tmp_path / "a.star").write_bytes(content)
-    with pytest.raises(InputError, match="no coordinates"):
+    with pytest.raises(InputError, match=r"no coordinates|not a STAR file"):
         read_points(tmp_path / "a.star")
 
 

@@ -64,9 +64,9 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
 def _log_to_stderr(*, quiet: bool, verbose: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Plain())
-    logging.basicConfig(handlers=[handler], force=True)
-    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
-    logging.getLogger("aitom_cryosam").setLevel(level)
+    logger = logging.getLogger("aitom_cryosam")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
 
 
 class _Plain(logging.Formatter):

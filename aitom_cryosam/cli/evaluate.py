@@ -121,15 +121,15 @@ def _table(args: argparse.Namespace, evaluation: Evaluation, recalls: dict[str, 
         ("recall", _text(evaluation.recall)),
         ("F1", _text(evaluation.f1)),
         ("average precision", _text(evaluation.average_precision)),
-        ("localisation error", _text(evaluation.localisation_error, 1) + " Å (median)"),
+        ("localisation error", _text(evaluation.localisation_error, "{:.1f} Å (median)")),
         *((f"recall of {name}", _text(recall)) for name, recall in recalls.items()),
     ]
     width = max(len(label) for label, _ in rows)
     return "\n".join(f"{label:{width}}  {value}" for label, value in rows)
 
 
-def _text(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "-"
+def _text(value: float, template: str = "{:.3f}") -> str:
+    return template.format(value) if math.isfinite(value) else "-"
 
 
 def _report(
