@@ -90,7 +90,7 @@ def output_folder(path: str | Path) -> Path:
 def _sentence(target: Path, error: OSError) -> str:
     folder = target.parent
     if error.errno in _FULL:
-        return f"No space left to write {target}: free some on that disk, or choose another --out."
+        return f"No space left to write {target}: free some on that disk, or choose another place."
     if error.errno in _FORBIDDEN:
         return f"The folder {folder} is not writable; choose another output."
     if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}:
