@@ -1,0 +1,104 @@
+"""Conversions between voxels, planes, tokens and cells: the only file with a half in it.
+
+One axis at a time. Voxel k is the interval [k - 1/2, k + 1/2] and an integer coordinate is its
+centre; token i of an axis that was cut into steps of s voxels is centred on
+(i + 1/2) s - 1/2. Interpolation is linear between token centres and constant beyond the
+outermost ones, which is what `align_corners=False` means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class TokenAxis:
+    """Tokens in a row along one axis of a tomogram.
+
+    Attributes:
+        size: voxels along the axis.
+        count: tokens along the axis; the last may reach beyond the last voxel.
+        step: voxels from one token centre to the next.
+    """
+
+    size: int
+    count: int
+    step: float
+
+    @property
+    def centres(self) -> np.ndarray:
+        """(count,) voxel coordinate of each token's centre."""
+        return (np.arange(self.count) + 0.5) * self.step - 0.5
+
+    def interpolation(self, voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Linear interpolation between tokens at the given voxel coordinates.
+
+        Args:
+            voxels: (...) voxel coordinates.
+
+        Returns:
+            lower (...) int64 and fraction (...) float64: the value at a voxel is
+            `(1 - fraction) * token[lower] + fraction * token[lower + 1]`. With a single token
+            the fraction is 0, and `lower + 1` must not be read.
+        """
+        position = (np.asarray(voxels, dtype=np.float64) + 0.5) / self.step - 0.5
+        position = np.clip(position, 0, self.count - 1)
+        lower = np.minimum(np.floor(position).astype(np.int64), max(self.count - 2, 0))
+        return lower, position - lower
+
+    def weights(self, voxels: np.ndarray) -> np.ndarray:
+        """(n, count) float64 matrix that interpolates token values at n voxel coordinates."""
+        lower, fraction = self.interpolation(voxels)
+        rows = np.arange(len(lower))
+        matrix = np.zeros((len(lower), self.count))
+        matrix[rows, lower] = 1 - fraction
+        matrix[rows, np.minimum(lower + 1, self.count - 1)] += fraction
+        return matrix
+
+
+@dataclass(frozen=True)
+class TokenGrid:
+    """The tokens of one plane: rows and columns."""
+
+    rows: TokenAxis
+    columns: TokenAxis
+
+
+@dataclass(frozen=True)
+class CellAxis:
+    """One axis cut into cells of `ratio` voxels, the grid of a pyramid level (eq. 5).
+
+    The last cell is smaller where the ratio does not divide the size.
+    """
+
+    size: int
+    ratio: int
+
+    @property
+    def count(self) -> int:
+        """Number of cells."""
+        return -(-self.size // self.ratio)
+
+    @property
+    def edges(self) -> np.ndarray:
+        """(count + 1,) first voxel of each cell, and the size."""
+        return np.minimum(np.arange(self.count + 1) * self.ratio, self.size)
+
+    @property
+    def centres(self) -> np.ndarray:
+        """(count,) voxel coordinate of each cell's centre, the mean of its voxels."""
+        edges = self.edges
+        return (edges[:-1] + edges[1:] - 1) / 2
+
+    def cell_of(self, voxels: np.ndarray) -> np.ndarray:
+        """(...) int64, the cell that holds each voxel coordinate; clipped to the axis."""
+        nearest = np.floor(np.asarray(voxels) + 0.5).astype(np.int64)
+        return np.clip(nearest, 0, self.size - 1) // self.ratio
+
+
+def in_plane_axes(axis: int) -> tuple[int, int]:
+    """The two axes of the planes across `axis`, rows first: 0 -> (1, 2), 1 -> (0, 2), 2 -> (0, 1)."""
+    rows, columns = (other for other in range(3) if other != axis)
+    return rows, columns
