@@ -1,0 +1,159 @@
+"""`cryosam simulate`: a tomogram with known particles."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from aitom_cryosam.errors import InputError
+
+if TYPE_CHECKING:
+    from aitom_cryosam.simulation import Density
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cryosam simulate`."""
+    parser.add_argument(
+        "maps",
+        metavar="MAP",
+        nargs="*",
+        help="density map (MRC, protein bright), one kind of particle each; "
+        "without any, two invented kinds",
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument(
+        "--count",
+        type=_integers,
+        default=(20,),
+        metavar="N[,N...]",
+        help="copies of every map, or of each (default: 20)",
+    )
+    parser.add_argument(
+        "--shape",
+        type=_integers,
+        default=(384, 384, 128),
+        metavar="X,Y,Z",
+        help="voxels of the tomogram (default: 384,384,128)",
+    )
+    _add_microscope(parser)
+    parser.add_argument(
+        "--membranes", type=int, default=2, metavar="N", help="number of vesicles (default: 2)"
+    )
+    parser.add_argument(
+        "--contrast", choices=("dark", "bright"), default="dark", help="of protein (default: dark)"
+    )
+    parser.add_argument(
+        "--denoise",
+        type=float,
+        default=0.0,
+        metavar="ANGSTROM",
+        help="sigma of a Gaussian that smooths the result (default: 0, none)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    parser.add_argument(
+        "--name", default="simulated", metavar="STEM", help="of the files (default: simulated)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
+
+
+def _add_microscope(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--voxel-size",
+        type=float,
+        default=10.0,
+        metavar="ANGSTROM",
+        help="of the tomogram; maps are resampled to it (default: 10)",
+    )
+    parser.add_argument(
+        "--tilt-range",
+        type=float,
+        nargs=2,
+        default=(-60.0, 60.0),
+        metavar=("FIRST", "LAST"),
+        help="degrees around y (default: -60 60)",
+    )
+    parser.add_argument(
+        "--tilt-step", type=float, default=3.0, metavar="DEGREES", help="(default: 3)"
+    )
+    parser.add_argument(
+        "--snr",
+        type=float,
+        default=0.1,
+        metavar="RATIO",
+        help="variance of a noise-free tilt image by that of its noise; inf: no noise "
+        "(default: 0.1)",
+    )
+    parser.add_argument(
+        "--defocus",
+        type=float,
+        default=3.0,
+        metavar="MICROMETRE",
+        help="underfocus at 300 kV; 0: no contrast transfer (default: 3)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Simulate, write tomogram, truth and labels, and print where they are.
+
+    Raises:
+        InputError: a map or option cannot be used, or a result is there already.
+    """
+    from aitom_cryosam.io.files import output_folder, refuse_existing
+    from aitom_cryosam.simulation import (
+        SimulationSettings,
+        simulate,
+        simulation_paths,
+        write_simulation,
+    )
+
+    if len(args.shape) != 3:
+        raise InputError(f"Expected --shape X,Y,Z, got {len(args.shape)} numbers.")
+    settings = SimulationSettings(
+        shape_zyx=args.shape[::-1],
+        voxel_size=args.voxel_size,
+        tilt_range=tuple(args.tilt_range),
+        tilt_step=args.tilt_step,
+        snr=args.snr,
+        defocus=args.defocus,
+        seed=args.seed,
+        membranes=args.membranes,
+        contrast=args.contrast,
+        denoise=args.denoise,
+    )
+    refuse_existing(simulation_paths(args.out, args.name), overwrite=args.overwrite)
+    densities = _densities(args.maps, args.voxel_size)
+    counts = args.count * len(densities) if len(args.count) == 1 else args.count
+    if len(counts) != len(densities):
+        raise InputError(
+            f"Expected --count with 1 number or {len(densities)}, one per map, got {len(counts)}."
+        )
+    folder = output_folder(args.out)
+    simulation = simulate(list(zip(densities, counts, strict=True)), settings)
+    paths = write_simulation(simulation, folder, args.name, overwrite=args.overwrite)
+    for kind, count in Counter(simulation.classes).items():
+        print(f"{count:5} {kind}")
+    print(*paths, sep="\n")
+    return 0
+
+
+def _densities(maps: list[str], voxel_size: float) -> list[Density]:
+    """The maps, or the invented particles, each under a name of its own."""
+    from aitom_cryosam.simulation import barrel, load_density, ribosome_like
+
+    if not maps:
+        return [ribosome_like(voxel_size), barrel(voxel_size)]
+    densities = [load_density(path, voxel_size) for path in maps]
+    twice = [name for name, n in Counter(d.name for d in densities).items() if n > 1]
+    if twice:
+        raise InputError(f"Two maps would be the class {twice[0]}; rename one of the files.")
+    return densities
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected whole numbers and commas, got {text!r}"
+        ) from None
