@@ -19,7 +19,6 @@ import numpy as np
 from scipy import fft, ndimage
 from scipy.sparse import csr_array
 from scipy.spatial.transform import Rotation
-from skimage.transform import rescale
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.io.files import refuse_existing, write_text
@@ -58,7 +57,7 @@ class SimulationSettings:
         tilt_step: degrees between neighbouring tilts.
         snr: signal-to-noise ratio of a tilt image: variance of the noise-free image (mean over
             the series) by the variance of the white noise, the same for each tilt; `math.inf`
-            adds none.
+            adds none. An empty sample gets noise of variance 1.
         defocus: µm, underfocus of the 300 kV microscope; 0 leaves the contrast transfer out.
         seed: of everything random; the same settings and densities give the same bytes.
         membranes: number of vesicles.
@@ -164,7 +163,9 @@ class _Vesicle:
     radius: float  # voxels, to the middle of the membrane
 
 
-def load_density(path: str | Path, voxel_size: float) -> Density:
+def load_density(
+    path: str | Path, voxel_size: float, *, map_voxel_size: float | None = None
+) -> Density:
     """A density map, brought to the tomogram's voxel size and to values from 0 to 1.
 
     Negative values count as 0; the map's own maximum becomes 1. The file's stem is the name.
@@ -172,23 +173,39 @@ def load_density(path: str | Path, voxel_size: float) -> Density:
     Args:
         path: MRC file, protein bright.
         voxel_size: Å, wanted.
+        map_voxel_size: Å, instead of the one in the file's header.
 
     Raises:
         InputError: the file cannot be read, or holds no density.
     """
-    volume = read_volume(path)
+    try:
+        volume = read_volume(path, voxel_size=map_voxel_size)
+    except InputError as error:  # --voxel-size is the tomogram's here
+        raise InputError(str(error).replace("--voxel-size", "--map-voxel-size")) from None
     data = np.asarray(volume.data, dtype=np.float32)
     if not np.isfinite(data).all():
         raise InputError(f"{path} holds NaN or infinity; expected a density map.")
     factor = volume.voxel_size / voxel_size
     if abs(factor - 1) > 1e-3:
-        data = rescale(data, factor, order=_CUBIC, anti_aliasing=factor < 1)
+        data = _resampled(data, factor)
     data = data.clip(min=0)
     peak = data.max(initial=0)
     if peak <= 0:
         raise InputError(f"{path} holds no density above 0 at {voxel_size:g} Å; is it inverted?")
     name = Path(path).name.split(".")[0]
     return Density("_".join(name.split()), (data / peak).astype(np.float32), voxel_size)
+
+
+def _resampled(data: np.ndarray, factor: float) -> np.ndarray:
+    """The same field of view, and its middle, in `factor` times the voxels per length."""
+    if factor < 1:
+        data = ndimage.gaussian_filter(data, (1 / factor - 1) / 2)  # against aliasing
+    before = np.array(data.shape)
+    after = np.ceil(before * factor).astype(int)
+    first = (before - 1) / 2 - (after - 1) / 2 / factor
+    return np.asarray(
+        ndimage.affine_transform(data, [1 / factor] * 3, first, output_shape=tuple(after))
+    )
 
 
 def ribosome_like(voxel_size: float) -> Density:

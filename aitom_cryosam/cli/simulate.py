@@ -21,6 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="density map (MRC, protein bright), one kind of particle each; "
         "without any, two invented kinds",
     )
+    parser.add_argument(
+        "--map-voxel-size",
+        type=float,
+        metavar="ANGSTROM",
+        help="of the maps, instead of what their headers say",
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument(
         "--count",
@@ -122,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
         denoise=args.denoise,
     )
     refuse_existing(simulation_paths(args.out, args.name), overwrite=args.overwrite)
-    densities = _densities(args.maps, args.voxel_size)
+    densities = _densities(args)
     counts = args.count * len(densities) if len(args.count) == 1 else args.count
     if len(counts) != len(densities):
         raise InputError(
@@ -137,13 +143,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _densities(maps: list[str], voxel_size: float) -> list[Density]:
+def _densities(args: argparse.Namespace) -> list[Density]:
     """The maps, or the invented particles, each under a name of its own."""
     from aitom_cryosam.simulation import barrel, load_density, ribosome_like
 
-    if not maps:
-        return [ribosome_like(voxel_size), barrel(voxel_size)]
-    densities = [load_density(path, voxel_size) for path in maps]
+    if not args.maps:
+        return [ribosome_like(args.voxel_size), barrel(args.voxel_size)]
+    densities = [
+        load_density(path, args.voxel_size, map_voxel_size=args.map_voxel_size)
+        for path in args.maps
+    ]
     twice = [name for name, n in Counter(d.name for d in densities).items() if n > 1]
     if twice:
         raise InputError(f"Two maps would be the class {twice[0]}; rename one of the files.")
