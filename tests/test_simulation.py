@@ -67,6 +67,16 @@ def test_contrast_transfer_and_noise_move_nothing() -> None:
     assert np.abs(error).max() < 0.2
 
 
+def test_contrast_transfer_is_that_of_300_kv_and_3_micrometres() -> None:
+    def spectrum(defocus: float) -> np.ndarray:
+        settings = replace(CLEAN, tilt_range=(0, 0), defocus=defocus)
+        return np.abs(np.fft.fft2(simulate([(blob(sigma=1.0), 1)], settings).data.sum(axis=0)))
+
+    ratio = spectrum(3.0) / spectrum(0.0)
+    # |sin(1855.5 Å² k² + 0.07)| where k² = (6/440 Å)² + (0, 10, 20 of 1/500 Å)²
+    assert ratio[[0, 10, 20], 6] == pytest.approx([0.403, 0.916, 0.240], abs=0.02)
+
+
 def test_all_tilts_return_the_density_itself() -> None:
     settings = replace(CLEAN, tilt_range=(-89, 89), tilt_step=1)
     peak = simulate([(blob(sigma=3.0), 1)], settings).data.max()
@@ -149,7 +159,10 @@ def test_particles_and_membranes_keep_apart_inside_the_volume() -> None:
     whole = [np.count_nonzero(density.data > 0.1) for density, _ in kinds]
     sizes = np.bincount(simulation.labels[simulation.labels > 0])[1:]
     assert sizes == pytest.approx(np.repeat(whole, [12, 5]), rel=0.1)  # nothing painted over
-    assert (simulation.labels == -1).sum() > 10_000
+    membranes = np.argwhere(simulation.labels == -1)
+    assert len(membranes) > 10_000
+    for point, radius in zip(simulation.points_zyx, radii, strict=True):
+        assert np.linalg.norm(membranes - point, axis=1).min() > radius
 
 
 def test_labels_are_the_rows_of_the_truth() -> None:
