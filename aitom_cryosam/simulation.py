@@ -19,6 +19,7 @@ import numpy as np
 from scipy import fft, ndimage
 from scipy.sparse import csr_array
 from scipy.spatial.transform import Rotation
+from scipy.special import expit
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.io.files import refuse_existing, write_text
@@ -113,11 +114,18 @@ class Density:
         name: its class in the truth, without spaces.
         data: (d, h, w) float32, from 0 to 1.
         voxel_size: Å.
+
+    Raises:
+        InputError: the data are no volume, or nowhere above `LABEL_FRACTION`.
     """
 
     name: str
     data: np.ndarray
     voxel_size: float
+
+    def __post_init__(self) -> None:
+        if self.data.ndim != 3 or not self.data.max() > LABEL_FRACTION:
+            raise InputError(f"Expected a volume with values up to 1 as the density {self.name}.")
 
     @cached_property
     def centre_zyx(self) -> np.ndarray:
@@ -215,12 +223,11 @@ def ribosome_like(voxel_size: float) -> Density:
         voxel_size: Å.
     """
     z, y, x = grid = _grid(140.0, voxel_size)
-    edge = _edge(voxel_size)
     data = np.zeros([axis.size for axis in grid])
     for centre, half_axes in _TWO_LOBES:
         scaled = [(g - c) / a for g, c, a in zip(grid, centre, half_axes, strict=True)]
         outside = (np.sqrt(sum(axis**2 for axis in scaled)) - 1) * min(half_axes)  # Å, roughly
-        data = np.maximum(data, _soft(outside, edge))
+        data = np.maximum(data, _soft(outside, voxel_size))
     waves = (y + 0.6 * z) / 58, (x - 0.5 * y) / 52, (z + x) / 64
     grain = sum(np.cos(2 * np.pi * wave) for wave in waves) / 3  # seen where no edge is
     return Density("ribosome_like", _normalised(data * (0.6 + 0.4 * grain)), voxel_size)
@@ -244,11 +251,11 @@ def barrel(voxel_size: float) -> Density:
         voxel_size: Å.
     """
     z, y, x = _grid(90.0, voxel_size)
-    edge = _edge(voxel_size)
     ring = np.hypot(y, x)
-    wall = _soft(ring - 57, edge) * _soft(22 - ring, edge)
+    wall = _soft(np.maximum(ring - 57, 22 - ring), voxel_size)
     rings = 0.75 - 0.25 * np.cos(2 * np.pi * (z + 75) / 37.5)
-    return Density("barrel", _normalised(wall * rings * _soft(np.abs(z) - 75, edge)), voxel_size)
+    ends = _soft(np.abs(z) - 75, voxel_size)
+    return Density("barrel", _normalised(wall * rings * ends), voxel_size)
 
 
 def _grid(half_width: float, voxel_size: float) -> tuple[np.ndarray, ...]:
@@ -258,13 +265,9 @@ def _grid(half_width: float, voxel_size: float) -> tuple[np.ndarray, ...]:
     return np.ix_(axis, axis, axis)
 
 
-def _edge(voxel_size: float) -> float:
-    """Å: how soft an edge must be for the voxels to show it."""
-    return max(3.0, 0.3 * voxel_size)
-
-
-def _soft(outside: np.ndarray, edge: float) -> np.ndarray:
-    return 1 / (1 + np.exp(np.clip(outside / edge, -50, 50)))
+def _soft(outside: np.ndarray, voxel_size: float) -> np.ndarray:
+    """1 inside, 0 outside (a distance in Å), with an edge that voxels of the size can show."""
+    return expit(-outside / max(3.0, 0.3 * voxel_size))
 
 
 def _normalised(data: np.ndarray) -> np.ndarray:
@@ -454,10 +457,12 @@ def _add_vesicle(
     sample: np.ndarray, labels: np.ndarray, vesicle: _Vesicle, voxel_size: float
 ) -> None:
     """Add a sphere of two leaflets, whose membrane is labelled."""
-    z, y, x = np.ogrid[tuple(slice(n) for n in sample.shape)]
-    cz, cy, cx = vesicle.centre_zyx.astype(np.float32)
-    offsets = np.sqrt((z - cz) ** 2 + (y - cy) ** 2 + (x - cx) ** 2) - vesicle.radius
-    offsets *= voxel_size
+    grid = np.ogrid[tuple(map(slice, sample.shape))]
+    squares = [
+        (axis.astype(np.float32) - float(centre)) ** 2
+        for axis, centre in zip(grid, vesicle.centre_zyx, strict=True)
+    ]
+    offsets = (np.sqrt(sum(squares)) - vesicle.radius) * voxel_size  # Å
     membrane = np.abs(offsets) < _MEMBRANE_HALF_THICKNESS
     from_leaflet = np.abs(offsets[membrane]) - _LEAFLET_DISTANCE
     sample[membrane] += _MEMBRANE_DENSITY * np.exp(-0.5 * (from_leaflet / _LEAFLET_SIGMA) ** 2)

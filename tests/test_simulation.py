@@ -225,6 +225,12 @@ def test_maps_without_density_are_refused(tmp_path, value: float, sentence: str)
         load_density(path, 10.0)
 
 
+@pytest.mark.parametrize("data", [np.zeros((5, 5, 5)), np.ones((5, 5))])
+def test_densities_without_density_are_refused(data: np.ndarray) -> None:
+    with pytest.raises(InputError, match="Expected a volume with values up to 1 as the density a"):
+        Density("a", data, 10.0)
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
