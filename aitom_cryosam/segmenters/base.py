@@ -50,6 +50,45 @@ class Segmentation:
         )
 
 
+def shifted(
+    windows: np.ndarray, offsets_yx: np.ndarray, new_offsets_yx: np.ndarray, outside: float
+) -> np.ndarray:
+    """Windows of a plane moved to other places on it.
+
+    Args:
+        windows: (n, h, w).
+        offsets_yx: (n, 2) int64, where the windows are.
+        new_offsets_yx: (n, 2) int64, where they are wanted.
+        outside: the value of pixels that the old windows do not hold.
+
+    Returns:
+        (n, h, w), of the same type.
+    """
+    if np.array_equal(offsets_yx, new_offsets_yx):
+        return windows
+    n, height, width = windows.shape
+    move = new_offsets_yx - offsets_yx
+    rows = np.arange(height) + move[:, :1]  # (n, h)
+    columns = np.arange(width) + move[:, 1:]  # (n, w)
+    moved = windows[
+        np.arange(n)[:, None, None],
+        rows.clip(0, height - 1)[:, :, None],
+        columns.clip(0, width - 1)[:, None, :],
+    ]
+    known = ((rows >= 0) & (rows < height))[:, :, None]
+    known = known & ((columns >= 0) & (columns < width))[:, None, :]
+    return np.where(known, moved, np.asarray(outside, windows.dtype))
+
+
+class Embedding(Protocol):
+    """What `embed` returns: any value that knows its size, such as an array or a tensor."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it holds in memory."""
+        ...
+
+
 class PlaneSegmenter(Protocol):
     """Point prompts (and the previous plane's masks) to masks on a plane.
 
