@@ -20,6 +20,7 @@ setup(
         "scipy",
         "segment-anything",
         "starfile>=0.5.8",
+        "threadpoolctl",
         "timm>=1.0",
         "torch>=2.2",
         "torchvision",

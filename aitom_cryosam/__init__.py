@@ -1,1 +1,35 @@
-"""CryoSAM for AITom: pick every copy of a particle in a tomogram from one click."""
+"""CryoSAM for AITom: pick every copy of a particle in a tomogram from one click.
+
+>>> from aitom_cryosam import CryoSAM, Tomogram
+>>> result = CryoSAM().pick(Tomogram.open("tomogram.mrc"), [(120, 200, 64)])  # doctest: +SKIP
+>>> result.write("picks")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aitom_cryosam.picker import CryoSAM
+    from aitom_cryosam.picks import Picks
+    from aitom_cryosam.result import Result
+    from aitom_cryosam.settings import Settings
+    from aitom_cryosam.tomogram import Tomogram
+
+__all__ = ["CryoSAM", "Picks", "Result", "Settings", "Tomogram"]
+
+_HOMES = {
+    "CryoSAM": "picker",
+    "Picks": "picks",
+    "Result": "result",
+    "Settings": "settings",
+    "Tomogram": "tomogram",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `cryosam --help` does not wait for the numerics."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -8,10 +8,13 @@ diagonal neighbours. Both are exact.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from aitom_cryosam.encoders.base import PlaneEncoder
 from aitom_cryosam.geometry import CellAxis, TokenAxis, in_plane_axes
@@ -196,10 +199,13 @@ class TriplanarFeatures:
             ratios: pyramid levels to prepare.
             progress: called with the number of planes encoded since the last call.
         """
-        views = [
-            _extract_view(tomogram, encoder, axis, slab, shrinkage, progress) for axis in range(3)
-        ]
-        return cls(views, ratios)
+        # Batches of planes run side by side; BLAS threads below them would only fight.
+        with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+            views = [
+                _extract_view(tomogram, encoder, axis, slab, shrinkage, progress, pool)
+                for axis in range(3)
+            ]
+            return cls(views, ratios)
 
     @property
     def channels(self) -> int:
@@ -328,27 +334,33 @@ def _extract_view(
     slab: int,
     shrinkage: float | None,
     progress: Progress | None,
+    pool: ThreadPoolExecutor,
 ) -> View:
     size = tomogram.shape[axis]
     rows, columns = (tomogram.shape[other] for other in in_plane_axes(axis))
     grid = encoder.grid((rows, columns))
     slices = TokenAxis(size, -(-size // slab), slab)
+
+    def encode(batch: tuple[int, int]) -> np.ndarray:
+        return encoder.encode(_slabs(tomogram, axis, *batch, slab))
+
     whitening = None
     if shrinkage is not None:
-        sample = np.unique(np.linspace(0, slices.count - 1, STATISTICS_PLANES).round().astype(int))
-        tokens = [encoder.encode(_slabs(tomogram, axis, i, i + 1, slab)) for i in sample]
-        whitening = Whitening.fit(np.concatenate(tokens).reshape(-1, tokens[0].shape[-1]), shrinkage)
-    result: np.ndarray | None = None
-    for start, stop in _batches(slices.count):
-        tokens = encoder.encode(_slabs(tomogram, axis, start, stop, slab))
-        if whitening is not None:
-            tokens = whitening.apply(tokens)
-        if result is None:
-            result = np.empty((slices.count, *tokens.shape[1:]), np.float16)
-        result[start:stop] = tokens
+        chosen = np.unique(np.linspace(0, slices.count - 1, STATISTICS_PLANES).round().astype(int))
+        sample = np.concatenate(list(pool.map(encode, [(int(i), int(i) + 1) for i in chosen])))
+        whitening = Whitening.fit(sample.reshape(-1, sample.shape[-1]), shrinkage)
+
+    def fill(batch: tuple[int, int]) -> None:
+        tokens = encode(batch)
+        result[slice(*batch)] = tokens if whitening is None else whitening.apply(tokens)
         if progress is not None:
-            progress(min(stop * slab, size) - start * slab)
-    assert result is not None
+            progress(min(batch[1] * slab, size) - batch[0] * slab)
+
+    result = np.empty(
+        (slices.count, grid.rows.count, grid.columns.count, encoder.channels), np.float16
+    )
+    for _ in pool.map(fill, _batches(slices.count)):
+        pass
     return View(axis, result, slices, grid.rows, grid.columns)
 
 

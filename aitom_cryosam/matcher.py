@@ -18,19 +18,15 @@ class HierarchicalMatcher:
         ratios: pyramid levels, coarse to fine (eq. 5). (1,) is the paper's naive matching.
         tau_sim: a cell below this similarity is dropped, with all that lies in it.
         distance: voxels between two proposals, for the non-maximum suppression.
-        top_k: number of proposals at most.
     """
 
-    def __init__(
-        self, *, ratios: Sequence[int], tau_sim: float, distance: float, top_k: int
-    ) -> None:
+    def __init__(self, *, ratios: Sequence[int], tau_sim: float, distance: float) -> None:
         self.ratios = tuple(ratios)
         self.tau_sim = tau_sim
         self.distance = distance
-        self.top_k = top_k
 
     def match(self, features: TriplanarFeatures, vector: np.ndarray) -> Picks:
-        """Proposals for a query vector (3C,), best first, with their cosine similarity."""
+        """The maxima for a query vector (3C,), best first, with their cosine similarity."""
         ratio, cells, values = self.similar_cells(features, vector)
         grid = features.cells(ratio)
         similarity = np.full([axis.count for axis in grid], -np.inf, np.float32)
@@ -40,7 +36,7 @@ class HierarchicalMatcher:
         centres = [axis.centres[peaks[:, i]] for i, axis in enumerate(grid)]
         points = np.stack(centres, axis=1) + ratio * _parabolic_offsets(similarity, peaks)
         points = np.clip(points, 0, np.array(features.shape) - 1)
-        kept = suppressed(points, scores, self.distance)[: self.top_k]
+        kept = suppressed(points, scores, self.distance)
         return Picks.from_points(points[kept], scores[kept])
 
     def similar_cells(
@@ -85,7 +81,7 @@ def _parabolic_offsets(similarity: np.ndarray, peaks: np.ndarray) -> np.ndarray:
     for axis, step in enumerate(np.eye(3, dtype=np.int64)):
         before = padded[tuple((peaks + 1 - step).T)]
         after = padded[tuple((peaks + 1 + step).T)]
-        curvature = before - 2 * middle + after
-        usable = np.isfinite(curvature) & (curvature < 0)
-        offsets[usable, axis] = (before - after)[usable] / (2 * curvature[usable])
+        usable = np.isfinite(before) & np.isfinite(after) & (before + after < 2 * middle)
+        left, peak, right = before[usable], middle[usable], after[usable]
+        offsets[usable, axis] = (left - right) / (2 * (left - 2 * peak + right))
     return offsets

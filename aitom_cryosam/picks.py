@@ -72,13 +72,13 @@ class Picks:
         """Sorted by falling score; equal scores keep their order, NaN comes last."""
         return self.take(np.argsort(-self.scores, kind="stable"))
 
-    def reject(self, index: np.ndarray, reason: str) -> Picks:
+    def reject(self, index: np.ndarray | list[bool], reason: str) -> Picks:
         """The same points, those of `index` no longer kept, for `reason`.
 
         A point that was left out before keeps its first reason.
         """
         chosen = np.zeros(len(self), bool)
-        chosen[np.asarray(index)] = True
+        chosen[index] = True
         chosen &= self.kept
         reasons = tuple(
             reason if now else old for now, old in zip(chosen, self.reasons, strict=True)

@@ -12,6 +12,11 @@ from aitom_cryosam.geometry import TokenGrid
 class PlaneEncoder(Protocol):
     """Planes to a grid of feature vectors (paper section 2.2)."""
 
+    @property
+    def channels(self) -> int:
+        """C, the features of a token."""
+        ...
+
     def grid(self, plane_shape: tuple[int, int]) -> TokenGrid:
         """Where the tokens of a plane of this shape lie."""
         ...

@@ -1,0 +1,164 @@
+"""Result: what one run found, and the files it becomes."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitom_cryosam.io.files import output_folder, refuse_existing, write_text
+from aitom_cryosam.io.mrc import write_labels
+from aitom_cryosam.io.star import Unbinned, write_flavour, write_picks, write_proposals
+from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.propagator import labels
+from aitom_cryosam.settings import Settings
+from aitom_cryosam.stages import Stages
+from aitom_cryosam.tomogram import Tomogram
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One run on one tomogram.
+
+    Attributes:
+        tomogram: that was searched.
+        settings: that were asked for.
+        diameter: Å, given or estimated.
+        prompts: the user's points; one without a mask is not kept, and says why.
+        prompt_masks: one a prompt, in their order.
+        query: (3C,) float32, F_Q of eq. 4.
+        proposals: every proposal, best first, with its verdict.
+        masks: the instances of the kept proposals; ids as in `proposals`.
+        cut: score from which on a proposal is a pick.
+        stages: seconds and memory.
+    """
+
+    tomogram: Tomogram
+    settings: Settings
+    diameter: float
+    prompts: Picks
+    prompt_masks: list[ParticleMask]
+    query: np.ndarray
+    proposals: Picks
+    masks: list[ParticleMask]
+    cut: float
+    stages: Stages
+
+    @property
+    def picks(self) -> Picks:
+        """The proposals that are believed, best first."""
+        return self.proposals.take(self.proposals.kept)
+
+    def labels(self) -> np.ndarray:
+        """(D, H, W) int32, the id of the pick in every voxel of its mask, 0 elsewhere."""
+        return labels(self.tomogram.shape, self.masks)
+
+    def write(
+        self,
+        folder: str | Path,
+        *,
+        star: Sequence[str] = (),
+        unbinned: Unbinned | None = None,
+        overwrite: bool = False,
+    ) -> dict[str, Path]:
+        """Write picks, proposals, labels, the run's record and further STAR flavours.
+
+        Args:
+            folder: made if it is missing.
+            star: names in `io.star.FLAVOURS`.
+            unbinned: pixel size and size of the tilt series, for RELION's flavours.
+            overwrite: replace existing files.
+
+        Returns:
+            The files by kind: "picks", "proposals", "labels", the flavours, "run".
+
+        Raises:
+            InputError: a file exists, or the folder cannot be written.
+        """
+        paths = result_paths(folder, self.tomogram.name, star)
+        output_folder(folder)
+        refuse_existing(paths.values(), overwrite=overwrite)
+        write_picks(paths["picks"], self.proposals, self.tomogram, overwrite=overwrite)
+        write_proposals(paths["proposals"], self.proposals, self.tomogram, overwrite=overwrite)
+        write_labels(paths["labels"], self.labels(), self.tomogram, overwrite=overwrite)
+        for flavour in star:
+            write_flavour(
+                flavour,
+                paths[flavour],
+                self.proposals,
+                self.tomogram,
+                unbinned=unbinned,
+                overwrite=overwrite,
+            )
+        record = json.dumps(self.record(), indent=1)
+        write_text(paths["run"], record + "\n", overwrite=overwrite)
+        return paths
+
+    def record(self) -> dict[str, Any]:
+        """What the run did, for `<stem>_run.json`."""
+        reasons = [reason for reason in self.proposals.reasons if reason]
+        return {
+            "versions": {
+                "aitom_cryosam": _version("aitom-cryosam"),
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+                "scipy": _version("scipy"),
+            },
+            "settings": asdict(self.settings),
+            "tomogram": {
+                "path": str(self.tomogram.path) if self.tomogram.path else None,
+                "name": self.tomogram.name,
+                "shape_zyx": self.tomogram.shape,
+                "voxel_size_angstrom": self.tomogram.voxel_size,
+                "contrast": self.tomogram.contrast,
+                "sha256": self.tomogram.digest(),
+            },
+            "weights": {},  # the embedded models have none
+            "prompts": [
+                {
+                    "xyz": [round(float(value), 3) for value in point[::-1]],
+                    "used": bool(kept),
+                    "reason": reason,
+                    "mask_voxels": mask.volume,
+                    "walks": mask.stops,
+                }
+                for point, kept, reason, mask in zip(
+                    self.prompts.points_zyx,
+                    self.prompts.kept,
+                    self.prompts.reasons,
+                    self.prompt_masks,
+                    strict=True,
+                )
+            ],
+            "diameter_angstrom": round(self.diameter, 1),
+            "diameter_estimated": self.settings.diameter is None,
+            "cut": self.cut if np.isfinite(self.cut) else None,
+            "counts": {
+                "proposals": len(self.proposals),
+                "picks": len(self.picks),
+                "left_out": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
+            },
+            "seconds": {k: round(v, 2) for k, v in self.stages.seconds.items()},
+            "peak_megabytes": {k: round(v) for k, v in self.stages.peak_megabytes.items()},
+        }
+
+
+def result_paths(folder: str | Path, name: str, star: Sequence[str] = ()) -> dict[str, Path]:
+    """The files that `Result.write` makes for a tomogram of this name, by kind."""
+    kinds = {"picks": "picks.star", "proposals": "proposals.star", "labels": "labels.mrc"}
+    kinds |= {flavour: f"{flavour}.star" for flavour in star} | {"run": "run.json"}
+    return {kind: Path(folder) / f"{name}_{ending}" for kind, ending in kinds.items()}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # used from its folder
+        return "not installed"

@@ -1,0 +1,37 @@
+"""Stages: how long each step of a run took, and the memory it needed."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Stages:
+    """Seconds and memory by stage, in the order they ran.
+
+    Attributes:
+        seconds: wall-clock time of each stage.
+        peak_megabytes: the largest resident memory of the process up to the stage's end.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_megabytes: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Time the block as `stage`."""
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - start
+        self.peak_megabytes[stage] = peak_megabytes()
+
+
+def peak_megabytes() -> float:
+    """The largest resident memory of this process so far, in 10^6 bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
