@@ -284,7 +284,7 @@ class _Counter:
 
 
 class _Cache:
-    """The latest embeddings, as many as fit."""
+    """The latest embeddings: as many as fit, and the last one in any case."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -299,7 +299,7 @@ class _Cache:
     def put(self, key: int, value: Any) -> None:
         self.kept[key] = value
         self.used += value.nbytes
-        while self.used > self.limit and self.kept:
+        while self.used > self.limit and len(self.kept) > 1:
             self.used -= self.kept.popitem(last=False)[1].nbytes
 
 
@@ -326,7 +326,7 @@ def _cropped(offset: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """A box without its empty margins, and the place of its first voxel."""
     if not mask.any():
         return np.zeros(3, np.int64), np.zeros((0, 0, 0), bool)
-    lines = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    lower = np.array([line[0] for line in lines])
-    cut = tuple(slice(line[0], line[-1] + 1) for line in lines)
-    return offset + lower, mask[cut]
+    voxels = np.argwhere(mask)
+    lower, upper = voxels.min(axis=0), voxels.max(axis=0) + 1
+    cut = tuple(slice(a, b) for a, b in zip(lower, upper, strict=True))
+    return offset + lower, mask[cut].copy()

@@ -83,12 +83,12 @@ def _peak(tomogram: Tomogram, point: np.ndarray, radius: float) -> tuple[float, 
     offsets = (centres - point[:, None]) ** 2
     squared = offsets[0][:, None, None] + offsets[1][:, None] + offsets[2]
     contrast[squared > max(_OFF_CENTRE * radius, bin_) ** 2] = -np.inf
-    best = np.unravel_index(contrast.argmax(), contrast.shape)
+    best = [int(i) for i in np.unravel_index(contrast.argmax(), contrast.shape)]
     centre = [centres[axis, best[axis]] for axis in range(3)]
     for axis in range(3):
         line = contrast[tuple(slice(None) if a == axis else best[a] for a in range(3))]
         centre[axis] += bin_ * _vertex(line, best[axis])
-    return float(contrast[best]), np.array(centre)
+    return float(contrast[tuple(best)]), np.array(centre)
 
 
 def _binned_box(tomogram: Tomogram, first: np.ndarray, side: int, bin_: int) -> np.ndarray:
