@@ -1,0 +1,132 @@
+"""Where tokens and cells lie: half voxels, on sizes that do not divide."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aitom_cryosam.geometry import CellAxis, TokenAxis, in_plane_axes
+
+sizes = st.integers(1, 60)
+steps = st.integers(1, 20)
+
+
+@st.composite
+def token_axes(draw):
+    size, step = draw(sizes), draw(steps)
+    return TokenAxis(size, -(-size // step), step)
+
+
+cell_axes = st.builds(CellAxis, sizes, steps)
+
+
+def test_token_centres_lie_half_a_token_in():
+    # Three unequal axes; 7, 10 and 4 voxels in tokens of 2, 4 and 3.
+    axes = [TokenAxis(7, 4, 2), TokenAxis(10, 3, 4), TokenAxis(4, 2, 3)]
+    assert [axis.centres.tolist() for axis in axes] == [
+        [0.5, 2.5, 4.5, 6.5],
+        [1.5, 5.5, 9.5],
+        [1.0, 4.0],
+    ]
+
+
+def test_a_step_may_be_a_fraction():
+    assert TokenAxis(10, 4, 2.5).centres.tolist() == [0.75, 3.25, 5.75, 8.25]
+
+
+@pytest.mark.parametrize(
+    ("voxel", "lower", "fraction"),
+    [
+        (-0.5, 0, 0.0),  # beyond the first centre: constant
+        (1.5, 0, 0.0),
+        (2.5, 0, 0.25),
+        (3.5, 0, 0.5),
+        (5.5, 1, 0.0),
+        (9.0, 1, 0.875),
+        (9.5, 1, 1.0),  # never the last token as the lower one
+        (30.0, 1, 1.0),
+    ],
+)
+def test_interpolation(voxel, lower, fraction):
+    found = TokenAxis(10, 3, 4).interpolation(np.array([voxel]))
+    assert (found[0].item(), found[1].item()) == (lower, fraction)
+
+
+def test_a_single_token_is_constant():
+    lower, fraction = TokenAxis(3, 1, 4).interpolation(np.array([-1.0, 1.5, 3.0]))
+    assert lower.tolist() == [0, 0, 0]
+    assert fraction.tolist() == [0, 0, 0]
+    assert TokenAxis(3, 1, 4).weights(np.arange(3)).tolist() == [[1], [1], [1]]
+
+
+def test_one_voxel_per_token_changes_nothing():
+    np.testing.assert_array_equal(TokenAxis(5, 5, 1).weights(np.arange(5)), np.eye(5))
+
+
+@given(token_axes(), st.lists(st.floats(-5, 70), min_size=1, max_size=20))
+def test_weights_sum_to_one_and_are_the_interpolation(axis, voxels):
+    weights = axis.weights(np.array(voxels))
+    assert weights.shape == (len(voxels), axis.count)
+    assert (weights >= 0).all()
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-12)
+    lower, fraction = axis.interpolation(np.array(voxels))
+    np.testing.assert_allclose(weights @ np.arange(axis.count), lower + fraction, atol=1e-12)
+
+
+@given(token_axes(), st.floats(-3, 3), st.floats(-3, 3))
+def test_a_linear_function_comes_back(axis, slope, offset):
+    voxels = np.linspace(axis.centres[0], axis.centres[-1], 17)
+    back = axis.weights(voxels) @ (slope * axis.centres + offset)
+    np.testing.assert_allclose(back, slope * voxels + offset, atol=1e-9)
+
+
+@given(token_axes())
+def test_constant_beyond_the_outermost_centres(axis):
+    beyond = np.array([axis.centres[0] - 7.3, axis.centres[-1] + 7.3])
+    values = axis.weights(beyond) @ np.arange(axis.count)
+    assert values.tolist() == [0, axis.count - 1]
+
+
+def test_cells_of_sizes_that_do_not_divide():
+    # Three unequal axes at ratio 4: the last cell has 2, 4 and 1 voxels.
+    axes = [CellAxis(6, 4), CellAxis(8, 4), CellAxis(9, 4)]
+    assert [axis.edges.tolist() for axis in axes] == [[0, 4, 6], [0, 4, 8], [0, 4, 8, 9]]
+    assert [axis.centres.tolist() for axis in axes] == [[1.5, 4.5], [1.5, 5.5], [1.5, 5.5, 8.0]]
+
+
+def test_cell_of_rounds_to_the_nearest_voxel_and_stays_inside():
+    axis = CellAxis(10, 4)
+    voxels = np.array([-3.0, -0.5, 3.49, 3.5, 7.49, 7.5, 9.0, 12.0])
+    assert axis.cell_of(voxels).tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
+
+
+@given(cell_axes)
+def test_cells_partition_the_axis(axis):
+    widths = np.diff(axis.edges)
+    assert axis.edges[0] == 0
+    assert widths.sum() == axis.size
+    assert (widths[:-1] == axis.ratio).all()
+    assert 1 <= widths[-1] <= axis.ratio
+    assert len(axis.centres) == axis.count
+
+
+@given(cell_axes)
+def test_cells_hold_their_voxels_and_their_centre(axis):
+    voxels = np.arange(axis.size)
+    cells = axis.cell_of(voxels)
+    np.testing.assert_array_equal(cells, np.repeat(np.arange(axis.count), np.diff(axis.edges)))
+    means = np.bincount(cells, voxels) / np.bincount(cells)
+    np.testing.assert_allclose(axis.centres, means)
+    np.testing.assert_array_equal(axis.cell_of(axis.centres), np.arange(axis.count))
+
+
+@given(sizes, st.sampled_from([(16, 8), (8, 4), (16, 4), (4, 1), (6, 3)]))
+def test_fine_cells_lie_in_one_coarse_cell(size, ratios):
+    coarse, fine = (CellAxis(size, ratio) for ratio in ratios)
+    of_first = coarse.cell_of(fine.edges[:-1])
+    np.testing.assert_array_equal(of_first, coarse.cell_of(fine.edges[1:] - 1))
+    np.testing.assert_array_equal(of_first, coarse.cell_of(fine.centres))
+
+
+def test_in_plane_axes_keep_their_order():
+    assert [in_plane_axes(axis) for axis in range(3)] == [(1, 2), (0, 2), (0, 1)]
