@@ -1,0 +1,222 @@
+"""Tri-planar features: everything fast is what the explicit features say."""
+
+import numpy as np
+import pytest
+
+from aitom_cryosam.encoders.filterbank import FilterBankEncoder
+from aitom_cryosam.features import TriplanarFeatures, Whitening
+from aitom_cryosam.geometry import TokenAxis, TokenGrid
+from aitom_cryosam.tomogram import Tomogram
+from tests.toys import made_up_features, particle_mask, random_features
+
+SHAPE = (13, 22, 31)
+
+
+def noise(shape=SHAPE, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def explicit_similarity(features, vector, ratio, cells_zyx):
+    """Eq. 5 and 6 as they are written: each view averaged over the voxels of a cell along its
+    stack, at the cell's middle in the plane; then the cosine."""
+    axes = features.cells(ratio)
+    found = []
+    for cell in cells_zyx:
+        parts = []
+        for axis in range(3):
+            inside = np.arange(*axes[axis].edges[cell[axis] : cell[axis] + 2])
+            points = np.tile([axes[i].centres[cell[i]] for i in range(3)], (len(inside), 1))
+            points[:, axis] = inside
+            parts.append(np.split(features.sample(points), 3, axis=1)[axis].mean(axis=0))
+        found.append(np.concatenate(parts).astype(np.float64))
+    found = np.array(found)
+    return found @ vector / np.linalg.norm(found, axis=1) / np.linalg.norm(vector)
+
+
+def some_cells(features, ratio, count=60):
+    """All corners of the grid, and cells at random."""
+    counts = np.array([axis.count for axis in features.cells(ratio)])
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (counts - 1)
+    return np.concatenate([corners, np.random.default_rng(1).integers(0, counts, (count, 3))])
+
+
+class Ramps:
+    """Tokens that hold their own centre's row and column, and the plane's mean."""
+
+    channels = 3
+
+    def grid(self, plane_shape):
+        return TokenGrid(*(TokenAxis(n, -(-n // 4), 4) for n in plane_shape))
+
+    def encode(self, planes):
+        grid = self.grid(planes.shape[1:])
+        tokens = np.empty((len(planes), grid.rows.count, grid.columns.count, 3), np.float32)
+        tokens[..., 0] = grid.rows.centres[:, None]
+        tokens[..., 1] = grid.columns.centres
+        tokens[..., 2] = planes.mean(axis=(1, 2))[:, None, None]
+        return tokens
+
+
+@pytest.mark.parametrize("slab", [1, 2, 3])
+def test_features_lie_where_the_voxels_are(slab):
+    # The planes of z + y + x have means that are linear along the stack.
+    z, y, x = np.ogrid[tuple(map(slice, SHAPE))]
+    data = (z + y + x).astype(np.float32)
+    tomogram = Tomogram.from_array(data, voxel_size=10, contrast="bright")
+    features = TriplanarFeatures.extract(tomogram, Ramps(), slab=slab)
+    centre, scale = tomogram.normalisation.centre, tomogram.normalisation.scale
+    middle = (np.array(SHAPE) - 1) / 2
+    points = np.array([[4.0, 7.0, 9.0], [5.5, 9.25, 20.0], [8.0, 13.5, 27.0]])
+    expected = []
+    for axis, (row, column) in enumerate(((1, 2), (0, 2), (0, 1))):
+        mean = points[:, axis] + middle.sum() - middle[axis]
+        expected += [points[:, row], points[:, column], (mean - centre) / scale]
+    np.testing.assert_allclose(features.sample(points), np.array(expected).T, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("slab", [1, 2, 3])
+@pytest.mark.parametrize("ratio", [1, 2, 4, 5, 16])
+def test_similarity_is_the_explicit_one(slab, ratio):
+    features = random_features(SHAPE, slab=slab)
+    vector = np.random.default_rng(2).standard_normal(15)
+    cells = some_cells(features, ratio)
+    np.testing.assert_allclose(
+        features.query(vector).similarity(ratio, cells),
+        explicit_similarity(features, vector, ratio, cells),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 9), (1, 4, 17)])
+def test_similarity_where_an_axis_has_one_token(shape):
+    features = random_features(shape, step=6)
+    vector = np.random.default_rng(2).standard_normal(15)
+    cells = some_cells(features, 2)
+    np.testing.assert_allclose(
+        features.query(vector).similarity(2, cells),
+        explicit_similarity(features, vector, 2, cells),
+        atol=1e-5,
+    )
+
+
+def test_similarity_of_real_tokens():
+    tomogram = Tomogram.from_array(noise((21, 34, 47)), voxel_size=10)
+    features = TriplanarFeatures.extract(tomogram, FilterBankEncoder(9), slab=2, shrinkage=0.1)
+    vector = features.sample(np.array([[10.0, 15.0, 20.0]]))[0]
+    for ratio in (1, 4):
+        cells = some_cells(features, ratio)
+        np.testing.assert_allclose(
+            features.query(vector).similarity(ratio, cells),
+            explicit_similarity(features, vector, ratio, cells),
+            atol=1e-5,
+        )
+
+
+def test_similarity_does_not_know_the_length_of_the_query_and_is_1_at_its_place():
+    features = random_features(SHAPE)
+    vector = features.sample(np.array([[6.0, 11.0, 17.0]]))[0]
+    cell = np.array([[6, 11, 17]])
+    assert features.query(vector).similarity(1, cell) == pytest.approx(1, abs=1e-6)
+    assert features.query(50 * vector).similarity(1, cell) == pytest.approx(1, abs=1e-6)
+    assert features.query(-vector).similarity(1, cell) == pytest.approx(-1, abs=1e-6)
+
+
+def test_similarity_of_nothing_is_0():
+    features = made_up_features(SHAPE, tokens=np.zeros)
+    assert features.query(np.ones(15)).similarity(4, np.array([[0, 0, 0]])).tolist() == [0]
+
+
+def test_many_cells_are_cut_into_pieces(monkeypatch):
+    features = random_features(SHAPE)
+    query = features.query(np.ones(15))
+    cells = some_cells(features, 2)
+    whole = query.similarity(2, cells)
+    monkeypatch.setattr("aitom_cryosam.features.POINTS_AT_ONCE", 7)
+    np.testing.assert_array_equal(query.similarity(2, cells), whole)
+
+
+BALL = sum((axis - 3.0) ** 2 for axis in np.ogrid[:6, :7, :8]) < 7
+MASKS = {
+    "one voxel": [particle_mask((7, 3, 11), np.ones((1, 1, 1)))],
+    "a corner": [particle_mask((0, 0, 0), np.ones((1, 1, 1)))],
+    "the last corner": [particle_mask((11, 20, 29), np.ones((2, 2, 2)))],
+    "a ball": [particle_mask((4, 9, 13), BALL)],
+    "several, one of them empty": [
+        particle_mask((4, 9, 13), BALL),
+        particle_mask((0, 0, 0), np.zeros((0, 0, 0))),
+        particle_mask((7, 0, 20), BALL[::-1, :, ::-1]),
+    ],
+    "all": [particle_mask((0, 0, 0), np.ones(SHAPE))],
+}
+
+
+@pytest.mark.parametrize("slab", [1, 3])
+@pytest.mark.parametrize("masks", MASKS.values(), ids=MASKS.keys())
+def test_masked_mean_is_the_mean_over_all_voxels(masks, slab):
+    features = random_features(SHAPE, slab=slab)
+    voxels = np.concatenate([mask.voxels_zyx for mask in masks if mask.volume])
+    expected = features.sample(voxels).astype(np.float64).mean(axis=0)
+    found = features.masked_mean(masks)
+    assert found.shape == (15,)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("masks", [[], [particle_mask((0, 0, 0), np.zeros((0, 0, 0)))]])
+def test_masked_mean_of_nothing(masks):
+    with pytest.raises(ValueError, match="at least one mask"):
+        random_features(SHAPE).masked_mean(masks)
+
+
+def mixed_samples(channels=6):
+    rng = np.random.default_rng(3)
+    mixing = rng.standard_normal((channels, channels)) * np.logspace(-2, 2, channels)
+    return rng.standard_normal((4000, channels)) @ mixing + np.arange(channels)
+
+
+def test_whitening_without_shrinkage_gives_unit_covariance():
+    samples = mixed_samples()
+    white = Whitening.fit(samples, 0).apply(samples)
+    np.testing.assert_allclose(white.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(white.T @ white / len(white), np.eye(6), atol=2e-3)
+
+
+def test_whitening_with_full_shrinkage_standardises():
+    samples = mixed_samples()
+    expected = (samples - samples.mean(axis=0)) / samples.std(axis=0)
+    np.testing.assert_allclose(Whitening.fit(samples, 1).apply(samples), expected, atol=1e-3)
+
+
+def test_whitening_takes_a_channel_that_says_nothing():
+    samples = mixed_samples()
+    samples[:, 2] = 7
+    white = Whitening.fit(samples, 0.1).apply(samples)
+    assert np.isfinite(white).all()
+    np.testing.assert_allclose(white[:, 2], 0, atol=1e-3)
+
+
+@pytest.mark.parametrize("slab", [1, 3])
+def test_extraction_is_deterministic_and_counts_every_plane(slab):
+    tomogram = Tomogram.from_array(noise((21, 34, 47)), voxel_size=10)
+    counts: list[int] = []
+    first, second = (
+        TriplanarFeatures.extract(
+            tomogram, FilterBankEncoder(9), slab=slab, shrinkage=0.1, progress=counts.append
+        )
+        for _ in range(2)
+    )
+    assert sum(counts) == 2 * (21 + 34 + 47)
+    for one, other in zip(first.views, second.views, strict=True):
+        assert one.tokens.dtype == np.float16
+        assert one.tokens.tobytes() == other.tokens.tobytes()
+
+
+def test_a_slab_is_the_mean_of_its_planes():
+    data = noise((21, 34, 47))
+    tomogram = Tomogram.from_array(data, voxel_size=10)
+    encoder = FilterBankEncoder(9)
+    features = TriplanarFeatures.extract(tomogram, encoder, slab=4)
+    assert [view.slices.count for view in features.views] == [6, 9, 12]
+    last = tomogram.planes(1, 32, 34).mean(axis=0)  # two planes are left
+    np.testing.assert_allclose(
+        features.views[1].tokens[-1], encoder.encode(last[None])[0], rtol=2e-3, atol=2e-3
+    )
