@@ -122,7 +122,7 @@ def test_similarity_does_not_know_the_length_of_the_query_and_is_1_at_its_place(
 
 
 def test_similarity_of_nothing_is_0():
-    features = made_up_features(SHAPE, tokens=np.zeros)
+    features = made_up_features(SHAPE, lambda centres: np.zeros((*centres.shape[:3], 5)))
     assert features.query(np.ones(15)).similarity(4, np.array([[0, 0, 0]])).tolist() == [0]
 
 

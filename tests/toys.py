@@ -15,26 +15,29 @@ def token_axis(size: int, step: int) -> TokenAxis:
 
 def made_up_features(
     shape: tuple[int, int, int],
+    tokens: Callable[[np.ndarray], np.ndarray],
     *,
-    tokens: Callable[[tuple[int, ...]], np.ndarray],
     step: int = 4,
     slab: int = 1,
-    channels: int = 5,
 ) -> TriplanarFeatures:
-    """Features whose tokens come from a function of the array's shape (n, gh, gw, C)."""
+    """Features from a function of the tokens' centres, (n, gh, gw, 3) voxels z y x."""
     views = []
     for axis in range(3):
-        slices = token_axis(shape[axis], slab)
-        rows, columns = (token_axis(shape[other], step) for other in in_plane_axes(axis))
-        values = tokens((slices.count, rows.count, columns.count, channels))
-        views.append(View(axis, values.astype(np.float16), slices, rows, columns))
+        order = (axis, *in_plane_axes(axis))
+        axes = [token_axis(shape[i], slab if i == axis else step) for i in order]
+        centres = np.stack(np.meshgrid(*(one.centres for one in axes), indexing="ij"), axis=-1)
+        values = tokens(centres[..., np.argsort(order)])
+        views.append(View(axis, values.astype(np.float16), *axes))
     return TriplanarFeatures(views)
 
 
 def random_features(
-    shape: tuple[int, int, int], *, seed: int = 0, **layout: int
+    shape: tuple[int, int, int], *, seed: int = 0, channels: int = 5, **layout: int
 ) -> TriplanarFeatures:
-    return made_up_features(shape, tokens=np.random.default_rng(seed).standard_normal, **layout)
+    rng = np.random.default_rng(seed)
+    return made_up_features(
+        shape, lambda centres: rng.standard_normal((*centres.shape[:3], channels)), **layout
+    )
 
 
 def particle_mask(offset_zyx: tuple[int, int, int], mask: np.ndarray) -> ParticleMask:
