@@ -1,12 +1,20 @@
 """Small worlds that several test files share."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from aitom_cryosam.features import TriplanarFeatures, View
 from aitom_cryosam.geometry import TokenAxis, in_plane_axes
 from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.simulation import (
+    Simulation,
+    SimulationSettings,
+    barrel,
+    ribosome_like,
+    simulate,
+)
 
 
 def token_axis(size: int, step: int) -> TokenAxis:
@@ -42,3 +50,19 @@ def random_features(
 
 def particle_mask(offset_zyx: tuple[int, int, int], mask: np.ndarray) -> ParticleMask:
     return ParticleMask(1, np.zeros(3), np.array(offset_zyx), np.asarray(mask, bool), 1.0)
+
+
+SMALL: dict[str, Any] = {
+    "shape_zyx": (40, 76, 90),
+    "voxel_size": 20.0,
+    "membranes": 0,
+    "denoise": 15.0,
+    "snr": 0.3,
+    "seed": 1,
+}
+
+
+def small_simulation(**changes: object) -> Simulation:
+    """8 two-lobed bodies of about 250 Å, then 8 barrels, in 40 x 76 x 90 voxels of 20 Å."""
+    kinds = [(ribosome_like(20.0), 8), (barrel(20.0), 8)]
+    return simulate(kinds, SimulationSettings(**{**SMALL, **changes}))

@@ -1,0 +1,253 @@
+"""The whole method on a small simulated tomogram."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from aitom_cryosam import CryoSAM, Tomogram
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.evaluation import evaluate
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.settings import Settings
+from aitom_cryosam.simulation import SimulationSettings, simulate
+from tests.toys import SMALL, small_simulation
+
+VOXEL = SMALL["voxel_size"]
+ALL = Settings(cut="none")
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    return small_simulation()
+
+
+@pytest.fixture(scope="module")
+def data(simulation):
+    return simulation.data
+
+
+@pytest.fixture(scope="module")
+def truth(simulation):
+    """(8, 3) z y x, the two-lobed bodies."""
+    return simulation.points_zyx[:8]
+
+
+@pytest.fixture(scope="module")
+def result(data, truth):
+    """From one click, defaults."""
+    return pick(data, truth[1:2])
+
+
+@pytest.fixture(scope="module")
+def everything(data, truth):
+    """From the same click, without a cut."""
+    return pick(data, truth[1:2], ALL)
+
+
+def pick(data, prompts_zyx, settings=None, **tomogram):
+    tomogram = Tomogram.from_array(data, voxel_size=VOXEL, name="TS_01", **tomogram)
+    return CryoSAM(settings).pick(tomogram, np.asarray(prompts_zyx)[:, ::-1])
+
+
+def f1(picks, truth, radius=125):
+    return evaluate(picks, Picks.from_points(truth), radius=radius, voxel_size=VOXEL).f1
+
+
+def same_picks(one, other, atol=0.3):
+    """The same proposals in the same order, up to rounding in the last place of the features."""
+    np.testing.assert_allclose(one.proposals.scores, other.proposals.scores, atol=1e-4)
+    np.testing.assert_allclose(one.proposals.points_zyx, other.proposals.points_zyx, atol=atol)
+    np.testing.assert_array_equal(one.proposals.kept, other.proposals.kept)
+
+
+def overlap(labels, others):
+    """Share of the voxels of two label volumes that have the same instance in both."""
+    return ((labels == others) & (labels > 0)).sum() / ((labels > 0) | (others > 0)).sum()
+
+
+def test_one_click_finds_the_others_of_its_kind(result, truth):
+    assert f1(result.picks, truth) >= 0.7
+    error = evaluate(result.picks, Picks.from_points(truth), radius=125, voxel_size=VOXEL)
+    assert error.localisation_error <= 60
+    assert 180 <= result.diameter <= 280
+
+
+def test_the_other_kind_from_its_own_click(data, simulation):
+    barrels = simulation.points_zyx[8:]
+    found = pick(data, barrels[:1], ALL)
+    ranked = evaluate(found.picks, Picks.from_points(barrels), radius=75, voxel_size=VOXEL)
+    assert ranked.average_precision >= 0.6
+    assert 110 <= found.diameter <= 210
+
+
+def test_the_click_itself_is_found_and_the_best_come_first(everything, truth):
+    picks = everything.picks
+    assert np.linalg.norm(picks.points_zyx - truth[1], axis=1).min() * VOXEL < 125
+    assert (np.diff(picks.scores) <= 0).all()
+    assert ((picks.scores > 0) & (picks.scores <= 1 + 1e-6)).all()
+    ranked = evaluate(picks, Picks.from_points(truth), radius=125, voxel_size=VOXEL)
+    assert ranked.average_precision >= 0.8
+
+
+def test_ids_are_the_same_in_labels_picks_and_masks(everything):
+    labels = everything.labels()
+    assert labels.shape == everything.tomogram.shape
+    assert [mask.id for mask in everything.masks] == everything.picks.ids.tolist()
+    assert set(np.unique(labels)) - {0} <= set(everything.picks.ids.tolist())
+    for mask, point in zip(everything.masks, everything.picks.points_zyx, strict=True):
+        inside = labels[tuple(mask.voxels_zyx.T)]
+        assert (inside == mask.id).mean() > 0.5  # the rest went to a better neighbour
+        assert np.linalg.norm(mask.centroid_zyx - point) < 0.5 * everything.diameter / VOXEL
+
+
+def test_masks_lie_on_their_particles(everything, simulation):
+    pairs = evaluate(
+        everything.picks, Picks.from_points(simulation.points_zyx[:8]), radius=125, voxel_size=VOXEL
+    ).pairs
+    labels = everything.labels()
+    overlaps = []
+    for found, true in pairs:
+        one = labels == everything.picks.ids[found]
+        other = simulation.labels == true + 1
+        overlaps.append((one & other).sum() / (one | other).sum())
+    assert np.mean(overlaps) >= 0.4
+
+
+@pytest.mark.parametrize("order", [(2, 0, 1), (1, 0, 2)])
+def test_turning_the_tomogram_turns_picks_and_masks(everything, data, truth, order):
+    order = list(order)
+    turned = pick(data.transpose(order), truth[1:2, order], ALL)
+    assert turned.diameter == pytest.approx(everything.diameter, rel=1e-3)
+    np.testing.assert_allclose(turned.proposals.scores, everything.proposals.scores, atol=1e-4)
+    np.testing.assert_array_equal(turned.proposals.kept, everything.proposals.kept)
+    np.testing.assert_allclose(
+        turned.proposals.points_zyx, everything.proposals.points_zyx[:, order], atol=0.3
+    )
+    assert overlap(turned.labels(), everything.labels().transpose(order)) > 0.97
+
+
+def test_the_same_input_gives_the_same_bytes(result, data, truth, tmp_path):
+    first = result.write(tmp_path / "a", star=["relion5", "relion31"])
+    second = pick(data, truth[1:2]).write(tmp_path / "b", star=["relion5", "relion31"])
+    for kind in ("picks", "proposals", "labels", "relion5", "relion31"):
+        assert first[kind].read_bytes() == second[kind].read_bytes(), kind
+
+
+def test_several_prompts_average(everything, data, truth):
+    several = pick(data, truth[:3], ALL)
+    assert len(several.prompts) == len(several.prompt_masks) == 3
+    assert f1(several.picks.take(np.arange(8)), truth) >= 0.8
+    assert not np.allclose(everything.query, several.query)
+    again = pick(data, np.repeat(truth[1:2], 3, axis=0), ALL)  # the mean of three of the same
+    np.testing.assert_allclose(again.query, everything.query, atol=1e-5)
+
+
+def test_a_prompt_without_a_mask_is_reported_and_left_out(data, truth, caplog):
+    data = data.copy()
+    empty = np.array([20, 38, 10])
+    grid = np.ogrid[tuple(map(slice, data.shape))]
+    hole = sum((axis - c) ** 2 for axis, c in zip(grid, empty, strict=True)) < 36
+    data[hole] = data.max()  # protein is dark
+    with caplog.at_level(logging.WARNING):
+        found = pick(data, [truth[1], empty], ALL)
+    where = ",".join(map(str, empty[::-1]))
+    assert f"No particle was found at the prompt {where}; it is left out." in caplog.text
+    assert found.prompts.kept.tolist() == [True, False]
+    assert found.prompts.reasons == ("", "no mask")
+    assert [mask.volume > 0 for mask in found.prompt_masks] == [True, False]
+    assert len(found.picks) > 0
+    with pytest.raises(InputError, match="No particle was found at any prompt"):
+        pick(data, [empty])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_noise_gives_few_picks(seed):
+    noise = simulate([], SimulationSettings(**{**SMALL, "seed": seed})).data
+    point = np.unravel_index(noise[12:28, 20:56, 20:70].argmin(), (16, 36, 50))
+    try:
+        count = len(pick(noise, [np.add(point, (12, 20, 20))]).picks)
+    except InputError:  # nothing at the click either
+        count = 0
+    assert count <= 5
+
+
+def test_cut_is_a_number_or_none(everything, data, truth):
+    reasons = set(everything.proposals.reasons)
+    assert "below the cut" not in reasons
+    middle = float(np.median(everything.picks.scores))
+    some = pick(data, truth[1:2], Settings(cut=middle))
+    assert 0 < len(some.picks) < len(everything.picks)
+    assert (some.picks.scores >= middle).all()
+    left = [
+        score
+        for score, reason in zip(some.proposals.scores, some.proposals.reasons, strict=True)
+        if reason == "below the cut"
+    ]
+    assert left
+    assert max(left) < middle
+    assert not len(pick(data, truth[1:2], Settings(cut=1.5)).picks)
+
+
+def test_top_k_limits_the_proposals(everything, data, truth):
+    few = pick(data, truth[1:2], Settings(cut="none", top_k=3))
+    assert len(few.proposals) == 3
+    np.testing.assert_array_equal(few.proposals.scores, everything.proposals.scores[:3])
+
+
+def test_the_size_can_be_told(data, truth):
+    told = pick(data, truth[1:2], Settings(cut="none", diameter=250.0))
+    assert told.diameter == 250
+    assert f1(told.picks.take(np.arange(8)), truth) >= 0.7
+
+
+def test_naive_matching_through_the_same_code(data, truth):
+    naive = pick(data, truth[1:2], Settings(cut="none", ratios=(1,)))
+    assert f1(naive.picks.take(np.arange(8)), truth) >= 0.7
+
+
+def test_bright_protein_is_inverted_dark_protein(everything, data, truth):
+    same_picks(pick(-data, truth[1:2], ALL, contrast="bright"), everything, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "atol"), [("float32", 0.5), ("float16", 0.5), ("int16", 0.5), ("int8", 1.5)]
+)
+def test_the_type_of_the_data_does_not_matter(everything, data, truth, dtype, atol):
+    # From single precision to 8 bits: what changes is rounding.
+    low, high = data.min(), data.max()
+    steps = 250 if dtype == "int8" else 20000
+    scaled = (data - low) / (high - low) * steps - steps / 2
+    scaled = scaled if dtype.startswith("float") else scaled.round()
+    found = pick(scaled.astype(dtype), truth[1:2], ALL)
+    one, other = (r.picks.take(np.arange(8)).points_zyx for r in (found, everything))
+    away = np.linalg.norm(one[:, None] - other, axis=2).min(axis=1)
+    assert np.median(away) < atol
+    assert f1(found.picks.take(np.arange(8)), truth) >= 0.7
+
+
+def test_prompts_are_x_y_z(everything, data, truth):
+    z, y, x = truth[1].tolist()
+    tomogram = Tomogram.from_array(data, voxel_size=VOXEL)
+    for prompts in ([(x, y, z)], Picks.from_points([[z, y, x]])):
+        found = CryoSAM(Settings(cut="none", top_k=1)).pick(tomogram, prompts)
+        assert found.prompts.points_zyx.tolist() == [[z, y, x]]
+        np.testing.assert_allclose(found.query, everything.query, atol=1e-6)
+
+
+@pytest.mark.parametrize("prompts", [[], [1.0, 2.0, 3.0], [[1.0, 2.0]], np.zeros((0, 3))])
+def test_prompts_that_are_none(data, prompts):
+    with pytest.raises(InputError, match="n rows of x, y, z"):
+        CryoSAM().pick(Tomogram.from_array(data, voxel_size=VOXEL), prompts)
+
+
+def test_every_stage_is_timed(result):
+    assert list(result.stages.seconds) == [
+        "diameter",
+        "prompt masks",
+        "features",
+        "matching",
+        "proposal masks",
+        "picks",
+    ]
+    assert all(value > 0 for value in result.stages.peak_megabytes.values())
