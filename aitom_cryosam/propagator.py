@@ -150,7 +150,7 @@ class _Grown:
                 start, stop = piece.lower_zyx - offset, piece.upper_zyx - offset
                 box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
                 by_axis[piece.axis][box] |= piece.voxels
-            mask = by_axis.sum(axis=0) >= (1 if merge == "union" else 2)
+            mask = np.count_nonzero(by_axis, axis=0) >= (1 if merge == "union" else 2)
         offset, mask = _cropped(offset, mask)
         score = float(np.mean([piece.score for piece in self.slices])) if mask.size else 0.0
         return ParticleMask(number, point, offset, mask, score, stops)
@@ -315,7 +315,7 @@ def _extents(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(n, 2) first pixel and (n, 2) one past the last of n masks (n, h, w); 0 if empty."""
     lower, upper = [], []
     for axis in (2, 1):
-        line = masks.any(axis=axis)
+        line: np.ndarray = np.any(masks, axis=axis)
         some = line.any(axis=1)
         lower.append(np.where(some, line.argmax(axis=1), 0))
         upper.append(np.where(some, line.shape[1] - line[:, ::-1].argmax(axis=1), 0))
@@ -326,7 +326,7 @@ def _cropped(offset: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """A box without its empty margins, and the place of its first voxel."""
     if not mask.any():
         return np.zeros(3, np.int64), np.zeros((0, 0, 0), bool)
-    voxels = np.argwhere(mask)
+    voxels: np.ndarray = np.argwhere(mask)
     lower, upper = voxels.min(axis=0), voxels.max(axis=0) + 1
     cut = tuple(slice(a, b) for a, b in zip(lower, upper, strict=True))
     return offset + lower, mask[cut].copy()

@@ -29,8 +29,8 @@ class Segmentation:
     def __len__(self) -> int:
         return len(self.masks)
 
-    def take(self, index: np.ndarray) -> Segmentation:
-        """The masks of an index or boolean array, in its order."""
+    def take(self, index: np.ndarray | slice) -> Segmentation:
+        """The masks of an index array, a boolean array or a slice, in its order."""
         return Segmentation(
             self.offsets_yx[index],
             self.masks[index],
@@ -96,7 +96,7 @@ class PlaneSegmenter(Protocol):
     as a value; `segment` decodes any number of prompts on it at once.
     """
 
-    def embed(self, plane: np.ndarray) -> Any:
+    def embed(self, plane: np.ndarray) -> Embedding:
         """plane: (h, w) float32, robust-normalised, protein positive."""
         ...
 

@@ -2,199 +2,262 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import gaussian_filter
 
-from aitom_cryosam.segmenters.base import Segmentation
+from aitom_cryosam.segmenters.base import Segmentation, shifted
 
-ANGLES = 32
-RADII = 24
+_ANGLES = 32
+_STEPS = 24  # radii along each angle
+_RIM = 5  # steps outside a contour that it is compared with
+_CHUNK = 64  # points segmented at once, which bounds the memory
+# Lengths in diameters of the particle.
+_BLUR = 0.1  # standard deviation of the Gaussian that smooths a plane
+_REACH = 0.65  # the largest distance of a contour from its point
+_WINDOW = 0.75  # half the side of the window around a point
+_CORE = 0.45  # radius in which the contrast of a first mask is measured
+_AROUND = 0.58  # the surroundings of the particle begin here and fill the window
+_SMALLEST = 0.1  # a contour of a smaller mean radius is no mask
+# Evidence.
+_LEVELS = (0.35, 0.45, 0.55)  # of the candidates, in contrasts of the particle
+_BACKGROUND = 0.4  # quantile of the surroundings: neighbours are among them
+_FAINTEST = 1.0  # contrast, standard deviations of a plane, below which noise would be enclosed
+_CLIP = 1.5  # contrasts, so that gold or a membrane does not outweigh the particle
+_MEMORY = 0.5  # weight of the planes before
+_WIDE = 1.0  # cost of a pixel per radius beyond 0.8 radii
 
 
 class ContourSegmenter:
-    def __init__(
-        self,
-        diameter,
-        *,
-        sigma=0.12,
-        levels=(0.3, 0.5),
-        prior=0.5,
-        width=0.15,
-        reach=1.6,
-        smooth=2,
-        kappa=0.5,
-        over=0.0,
-        bgq=50,
-        fq=80,
-        bgmode=0,
-    ):
-        self.radius = diameter / 2
-        self.sigma = sigma
-        self.levels = levels
-        self.prior = prior
-        self.width = width
-        self.reach = reach
-        self.smooth = smooth
-        self.kappa = kappa
-        self.over = over
-        self.bgq = bgq
-        self.fq = fq
-        self.bgmode = bgmode
-        self.dr = reach * self.radius / RADII
-        self.r = (np.arange(RADII) + 0.5) * self.dr
-        th = np.arange(ANGLES) * 2 * np.pi / ANGLES
-        self.cos, self.sin = np.cos(th), np.sin(th)
-        self.half = int(np.ceil(reach * self.radius)) + 2
+    """A plane segmenter without weights.
 
-    def embed(self, plane):
-        s = self.sigma * self.radius * 2
-        return gaussian_filter(plane, s, mode="nearest") if s > 0.3 else plane
+    The evidence that a pixel is particle is its height above the background around the
+    particle, in units of the particle's contrast. Of all contours that are star-shaped around
+    the point, the one that encloses the most evidence above a level is found exactly, by
+    dynamic programming over the angle. Such a sum is robust against noise, crosses the hole of
+    a hollow particle and stops in the gap before a neighbour. Three levels give three
+    candidates; the one whose rim is steepest is chosen.
 
-    def _sample(self, image, pts, fill=None):
-        # image (h,w); pts (n,2) -> (n,K,R)
-        y = pts[:, 0, None, None] + self.sin[:, None] * self.r
-        x = pts[:, 1, None, None] + self.cos[:, None] * self.r
-        return _bilinear(image, y, x)
+    The logits are the evidence, averaged over the planes that a walk has passed with falling
+    weight: noise falls from plane to plane, and a particle that has ended is soon forgotten.
 
-    def segment(self, embedding, points_yx, previous):
-        n = len(points_yx)
-        image = embedding
-        points = np.asarray(points_yx, float)
-        I = self._sample(image, points).astype(np.float32)
-        noise = image.std()
-        h, w = image.shape
-        side = 2 * self.half + 1
-        offsets = np.floor(points + 0.5).astype(np.int64) - self.half
-        weight = self.r * self.dr
-        core = self.r <= self.radius
-        ring = self.r > 1.15 * self.radius
-        b = np.percentile(I[:, :, ring].reshape(n, -1), self.bgq, axis=1)
-        if self.bgmode:
-            b = np.minimum(b, 0) * 0
-        P = 0
+    Args:
+        diameter: voxels, of the particle. All lengths follow from it, and no contour is wider
+            than 1.3 diameters.
+    """
+
+    def __init__(self, diameter: float) -> None:
+        self._blur = _BLUR * diameter
+        self._smallest = _SMALLEST * diameter
+        self._step = _REACH * diameter / _STEPS
+        self._half = math.ceil(_WINDOW * diameter) + 1
+        radii = (np.arange(_STEPS) + 0.5) * self._step
+        self._grid = _PolarGrid(self._half, radii)
+        self._areas = radii.astype(np.float32)  # of the cells of a ray, but for a factor
+        self._costs = (_WIDE * np.maximum(2 * radii / diameter - 0.8, 0)).astype(np.float32)
+        self._core = self._grid.distance <= _CORE * diameter
+        self._around = self._grid.distance > _AROUND * diameter
+        self._around &= self._grid.distance <= _WINDOW * diameter
+
+    def embed(self, plane: np.ndarray) -> np.ndarray:
+        """Smooth a plane at the particle's scale.
+
+        Args:
+            plane: (h, w) float32, protein positive.
+
+        Returns:
+            (h + 2m, w + 2m) float32 in standard deviations of the smoothed plane where it is
+            not constant (a margin, a filled corner), with m pixels repeated around it.
+        """
+        smooth = gaussian_filter(plane, self._blur, mode="nearest", truncate=3)
+        varying = smooth[np.diff(smooth, axis=1, append=smooth[:, -1:]) != 0]
+        deviation = varying.std() if varying.size else 0.0
+        if deviation > 0:  # once more without the tails, which gold and membranes make
+            deviation = np.clip(varying, -3 * deviation, 3 * deviation).std()
+        scaled = smooth / np.float32(deviation if deviation > 1e-6 else np.inf)
+        return np.pad(scaled, self._half, mode="edge")
+
+    def segment(
+        self, embedding: np.ndarray, points_yx: np.ndarray, previous: Segmentation | None
+    ) -> Segmentation:
+        """Segment the particles at points on a plane.
+
+        Args:
+            embedding: what `embed` returned.
+            points_yx: (n, 2) pixels on the plane.
+            previous: the n masks of the plane before, or None.
+
+        Returns:
+            n masks, empty where there is no particle. Confidence is highest at the middle of a
+            mask; where that is not inside, the point stays.
+        """
+        points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
+        parts = []
+        for start in range(0, max(len(points), 1), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            before = None if previous is None else previous.take(part)
+            parts.append(self._segment(embedding, points[part], before))
+        return Segmentation.concatenate(parts)
+
+    def _segment(
+        self, embedding: np.ndarray, points: np.ndarray, previous: Segmentation | None
+    ) -> Segmentation:
+        side = self._grid.side
+        shape = np.array(embedding.shape) - 2 * self._half
+        pixels = np.clip(np.floor(points + 0.5).astype(np.int64), 0, shape - 1)
+        offsets = pixels - self._half
+        windows = sliding_window_view(embedding, (side, side))[pixels[:, 0], pixels[:, 1]]
+        evidence, contrast = self._evidence(windows, offsets, previous)
+
+        edges, rims, levels = self._best_candidate(self._grid.rays(evidence))
+        masks = self._grid.inside(edges * self._step) & _on_plane(offsets, side, shape)
+        masks[edges.mean(axis=1) * self._step < self._smallest] = False
+        scores = np.tanh(contrast * np.maximum(rims, 0) / 2) * masks.any(axis=(1, 2))
+        logits = evidence - levels[:, None, None]
+        return Segmentation(offsets, masks, logits, scores, _middles(masks, offsets, points))
+
+    def _evidence(
+        self, windows: np.ndarray, offsets: np.ndarray, previous: Segmentation | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Evidence (n, side, side), 1 at the particle's mean; and its contrast (n,)."""
+        background = np.quantile(windows[:, self._around], _BACKGROUND, axis=1)
+        background = background.astype(np.float32)
         if previous is None:
-            f = np.percentile(I[:, :, core].reshape(n, -1), self.fq, axis=1)
+            inside = windows[:, self._core].mean(axis=1)
         else:
-            L = _windows_at(
-                previous.logits, previous.offsets_yx, points, self.sin, self.cos, self.r
+            masks = shifted(previous.masks, previous.offsets_yx, offsets, False)
+            sizes = np.count_nonzero(masks, axis=(1, 2)).astype(np.float32)
+            inside = (windows * masks).sum(axis=(1, 2)) / np.maximum(sizes, 1)
+        contrast = np.maximum(inside - background, np.float32(_FAINTEST))
+        evidence = (windows - background[:, None, None]) / contrast[:, None, None]
+        middle = _LEVELS[1]
+        evidence = np.clip(evidence, middle - _CLIP, middle + _CLIP)
+        if previous is not None:
+            # Logits are 0 at the level that was chosen; so the level is remembered, too.
+            before = shifted(previous.logits, previous.offsets_yx, offsets, -_CLIP) + middle
+            evidence = _MEMORY * before + (1 - _MEMORY) * evidence
+        return evidence, contrast
+
+    def _best_candidate(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The contour with the steepest rim.
+
+        Args:
+            rays: (n, angles, steps) evidence.
+
+        Returns:
+            (n, angles) steps inside it, (n,) its height above its rim, (n,) its level.
+        """
+        edges = np.stack(
+            [_closed_contours((rays - level - self._costs) * self._areas) for level in _LEVELS]
+        )
+        rims = np.stack([self._rim(rays, candidate) for candidate in edges])
+        best = rims.argmax(axis=0)
+        rows = np.arange(len(rays))
+        return edges[best, rows], rims[best, rows], np.array(_LEVELS, np.float32)[best]
+
+    def _rim(self, rays: np.ndarray, edges: np.ndarray) -> np.ndarray:
+        """(n,) mean evidence inside contours less that just outside."""
+        steps = np.arange(_STEPS)
+        inside = steps < edges[:, :, None]
+        rim = ~inside & (steps < edges[:, :, None] + _RIM)
+        means = []
+        for part in (inside, rim):
+            areas = part * self._areas
+            total = np.maximum(areas.sum(axis=(1, 2)), self._areas[0])
+            means.append((rays * areas).sum(axis=(1, 2)) / total)
+        return means[0] - means[1]
+
+
+class _PolarGrid:
+    """A window seen from its middle pixel: angles and radii.
+
+    Args:
+        half: pixels on each side of the middle.
+        radii: (steps,) pixels, all less than `half`.
+    """
+
+    def __init__(self, half: int, radii: np.ndarray) -> None:
+        self.side = 2 * half + 1
+        axis = np.arange(-half, half + 1)
+        self.distance = np.hypot(axis[:, None], axis).astype(np.float32)
+        turns = np.arctan2(axis[:, None], axis) * (_ANGLES / (2 * np.pi)) % _ANGLES
+        self._angle = np.floor(turns).astype(np.int64) % _ANGLES
+        self._next = (self._angle + 1) % _ANGLES
+        self._fraction = (turns - np.floor(turns)).astype(np.float32)
+
+        angles = np.arange(_ANGLES)[:, None] * (2 * np.pi / _ANGLES)
+        rows, columns = half + np.sin(angles) * radii, half + np.cos(angles) * radii
+        top, left = np.floor(rows).astype(np.int64), np.floor(columns).astype(np.int64)
+        down, right = rows - top, columns - left
+        # For each of the four pixels around a sample: its index in the window, its weight.
+        self._corners = [
+            (
+                ((top + y) * self.side + left + x).ravel(),
+                (np.abs(1 - y - down) * np.abs(1 - x - right)).ravel().astype(np.float32),
             )
-            P = np.clip(L / (self.width * self.radius), -1, 1)
-            m = (L > 0) * weight
-            # top of what lies under previous mask
-            vals = np.where(L > 0, I, np.nan).reshape(n, -1)
-            with np.errstate(all="ignore"):
-                f = np.nanpercentile(vals, self.fq, axis=1)
-            f = np.where(np.isfinite(f), f, b)
-        c = f - b
-        best = None
-        for level in self.levels:
-            t = b + level * np.maximum(c, self.kappa * noise)
-            E = (I - t[:, None, None]) / np.maximum(c, self.kappa * noise)[
-                :, None, None
-            ] + self.prior * P
-            E = E - self.over * np.maximum(self.r / self.radius - 1, 0)
-            V = np.cumsum(E * weight, axis=2)
-            V = np.concatenate([np.zeros_like(V[:, :, :1]), V], axis=2)  # r index 0 = empty
-            k = _closed_path(V, self.smooth)  # (n,K) boundary index
-            rad = k * self.dr
-            inside = np.arange(RADII)[None, None, :] < k[:, :, None]
-            outside = (~inside) & (np.arange(RADII)[None, None, :] < k[:, :, None] + RADII // 5)
-            mi = (I * inside * weight).sum((1, 2)) / np.maximum((inside * weight).sum((1, 2)), 1e-6)
-            mo = (I * outside * weight).sum((1, 2)) / np.maximum(
-                (outside * weight).sum((1, 2)), 1e-6
-            )
-            score = np.clip((mi - mo) / noise / 3, 0, 1) * (rad.mean(1) > 0)
-            score = np.where((rad**2).mean(1) < (0.2 * self.radius) ** 2, 0, score)
-            if best is None:
-                best = (score.copy(), rad)
-            else:
-                up = score > best[0]
-                best = (np.where(up, score, best[0]), np.where(up[:, None], rad, best[1]))
-        score, rad = best
-        masks, logits = _raster(points, offsets, side, rad, (h, w))
-        # the deepest point: centroid
-        area = masks.sum((1, 2))
-        g = np.arange(side)
-        cy = (masks.sum(2) * g).sum(1) / np.maximum(area, 1) + offsets[:, 0]
-        cx = (masks.sum(1) * g).sum(1) / np.maximum(area, 1) + offsets[:, 1]
-        q = np.stack([cy, cx], 1)
-        q = np.where(area[:, None] > 0, q, points)
-        ins = masks[
-            np.arange(n),
-            np.clip(np.floor(q[:, 0] + 0.5).astype(int) - offsets[:, 0], 0, side - 1),
-            np.clip(np.floor(q[:, 1] + 0.5).astype(int) - offsets[:, 1], 0, side - 1),
+            for y in (0, 1)
+            for x in (0, 1)
         ]
-        q = np.where(ins[:, None], q, points)
-        masks[score <= 0] = False
-        return Segmentation(offsets, masks, logits, score.astype(np.float32), q)
+
+    def rays(self, windows: np.ndarray) -> np.ndarray:
+        """(n, side, side) windows to (n, angles, steps), bilinear."""
+        flat = windows.reshape(len(windows), -1)
+        values = sum(flat.take(index, axis=1) * weight for index, weight in self._corners)
+        return np.asarray(values).reshape(len(windows), _ANGLES, -1)
+
+    def inside(self, radii: np.ndarray) -> np.ndarray:
+        """(n, side, side) bool: the pixels inside contours, radii (n, angles) in pixels."""
+        radii = radii.astype(np.float32)
+        near, far = radii.take(self._angle, axis=1), radii.take(self._next, axis=1)
+        return near + (far - near) * self._fraction > self.distance
 
 
-def _bilinear(image, y, x):
-    h, w = image.shape
-    y = np.clip(y, 0, h - 1)
-    x = np.clip(x, 0, w - 1)
-    iy = np.minimum(y.astype(np.int32), h - 2)
-    ix = np.minimum(x.astype(np.int32), w - 2)
-    fy = (y - iy).astype(np.float32)
-    fx = (x - ix).astype(np.float32)
-    flat = image.ravel()
-    i = iy * w + ix
-    return (flat[i] * (1 - fx) + flat[i + 1] * fx) * (1 - fy) + (
-        flat[i + w] * (1 - fx) + flat[i + w + 1] * fx
-    ) * fy
+def _closed_contours(gains: np.ndarray) -> np.ndarray:
+    """The star-shaped contours that enclose the largest sum.
+
+    From one angle to the next a contour moves by one step at most. Two turns are made, of which
+    the middle one is kept: it hardly knows where the path began, so its ends meet.
+
+    Args:
+        gains: (n, angles, steps) of the cells.
+
+    Returns:
+        (n, angles) int64, the number of cells inside along each angle, 0 to steps.
+    """
+    n, angles, steps = gains.shape
+    totals = np.zeros((n, angles, steps + 1), np.float32)
+    np.cumsum(gains, axis=2, out=totals[:, :, 1:])
+    best = totals[:, 0]
+    moves = np.zeros((2 * angles, n, steps + 1), np.int8)
+    for turn in range(1, 2 * angles):
+        nearer, farther = np.full_like(best, -np.inf), np.full_like(best, -np.inf)
+        nearer[:, 1:], farther[:, :-1] = best[:, :-1], best[:, 1:]
+        top = np.maximum(np.maximum(best, nearer), farther)
+        moves[turn] = np.where(top == best, 0, np.where(top == nearer, -1, 1))
+        best = top + totals[:, turn % angles]
+    contour = np.zeros((n, angles), np.int64)
+    edge = best.argmax(axis=1)
+    for turn in range(2 * angles - 1, angles // 2 - 1, -1):
+        contour[:, turn % angles] = edge  # the earlier of two visits stays
+        edge = edge + moves[turn, np.arange(n), edge]
+    return contour
 
 
-def _windows_at(win, off, pts, sin, cos, r):
-    n, h, w = win.shape
-    y = pts[:, 0, None, None] - off[:, 0, None, None] + sin[:, None] * r
-    x = pts[:, 1, None, None] - off[:, 1, None, None] + cos[:, None] * r
-    iy = np.clip(np.floor(y + 0.5).astype(int), 0, h - 1)
-    ix = np.clip(np.floor(x + 0.5).astype(int), 0, w - 1)
-    return win[np.arange(n)[:, None, None], iy, ix]
+def _on_plane(offsets: np.ndarray, side: int, shape: np.ndarray) -> np.ndarray:
+    """(n, side, side) bool: the pixels of windows that lie on the plane."""
+    places = offsets[:, :, None] + np.arange(side)  # (n, 2, side)
+    inside = (places >= 0) & (places < shape[:, None])
+    return inside[:, 0, :, None] & inside[:, 1, None, :]
 
 
-def _closed_path(V, s):
-    n, K, R = V.shape
-    best = V[:, 0].copy()
-    back = np.empty((2 * K, n, R), np.int8)
-    for step in range(1, 2 * K):
-        pad = np.full((n, R + 2 * s), -np.inf, V.dtype)
-        pad[:, s:-s] = best
-        top = pad[:, :R].copy()
-        arg = np.zeros((n, R), np.int8)
-        for d in range(1, 2 * s + 1):
-            c = pad[:, d : d + R]
-            up = c > top
-            top[up] = c[up]
-            arg[up] = d
-        back[step] = arg - s
-        best = top + V[:, step % K]
-    k = best.argmax(1)
-    path = np.empty((2 * K, n), int)
-    rows = np.arange(n)
-    for step in range(2 * K - 1, -1, -1):
-        path[step] = k
-        if step:
-            k = np.clip(k + back[step, rows, k], 0, R - 1)
-    h = K // 2
-    out = np.empty((n, K), int)
-    for a in range(K):
-        out[:, a] = path[h + ((a - h) % K)]
-    return out
-
-
-def _raster(points, offsets, side, rad, shape):
-    n, K = rad.shape
-    gy = (offsets[:, 0, None] + np.arange(side) - points[:, 0, None]).astype(np.float32)[:, :, None]
-    gx = (offsets[:, 1, None] + np.arange(side) - points[:, 1, None]).astype(np.float32)[:, None, :]
-    rr = np.sqrt(gy * gy + gx * gx)
-    a = np.arctan2(gy, gx) * (K / (2 * np.pi)) % K
-    i = a.astype(np.int32) % K
-    f = a - a.astype(np.int32)
-    rows = np.arange(n)[:, None, None]
-    edge = rad[rows, i] * (1 - f) + rad[rows, (i + 1) % K] * f
-    logits = (edge - rr).astype(np.float32)
-    oky = offsets[:, 0, None] + np.arange(side)
-    okx = offsets[:, 1, None] + np.arange(side)
-    ok = ((oky >= 0) & (oky < shape[0]))[:, :, None] & ((okx >= 0) & (okx < shape[1]))[:, None, :]
-    return (logits > 0) & ok, logits
+def _middles(masks: np.ndarray, offsets: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(n, 2) plane pixels: the centroid of each mask if it is inside, else the point."""
+    line = np.arange(masks.shape[1])
+    area = np.maximum(np.count_nonzero(masks, axis=(1, 2)), 1)
+    sums = [(np.count_nonzero(masks, axis=axis) * line).sum(axis=1) for axis in (2, 1)]
+    middle = np.stack(sums, axis=1) / area[:, None]
+    row, column = np.floor(middle + 0.5).astype(np.int64).T
+    inside = masks[np.arange(len(masks)), row, column]
+    return np.where(inside[:, None], middle + offsets, points)
