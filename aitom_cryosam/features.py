@@ -251,7 +251,7 @@ class TriplanarFeatures:
         filled = [mask for mask in masks if mask.volume]
         if not filled:
             raise ValueError("Expected at least one mask with voxels.")
-        total = sum(self._masked_sum(mask) for mask in filled)
+        total = np.sum([self._masked_sum(mask) for mask in filled], axis=0)
         return (total / sum(mask.volume for mask in filled)).astype(np.float32)
 
     def _masked_sum(self, mask: ParticleMask) -> np.ndarray:
@@ -379,7 +379,7 @@ def _batches(count: int) -> Iterator[tuple[int, int]]:
 
 
 def _cell_means(slices: TokenAxis, cells: CellAxis) -> list[tuple[int, np.ndarray]]:
-    """For each cell the first token along the stack and the weights that average over its voxels."""
+    """For each cell its first token along the stack, and the weights that average its voxels."""
     means = []
     for start, stop in zip(cells.edges[:-1], cells.edges[1:], strict=True):
         weights = slices.weights(np.arange(start, stop)).mean(axis=0).astype(np.float32)

@@ -99,6 +99,6 @@ class CellAxis:
 
 
 def in_plane_axes(axis: int) -> tuple[int, int]:
-    """The two axes of the planes across `axis`, rows first: 0 -> (1, 2), 1 -> (0, 2), 2 -> (0, 1)."""
+    """The axes of the planes across `axis`, rows first: 0 -> (1, 2), 1 -> (0, 2), 2 -> (0, 1)."""
     rows, columns = (other for other in range(3) if other != axis)
     return rows, columns

@@ -50,7 +50,7 @@ class HierarchicalMatcher:
         query = Query(features, vector)
         cells = np.argwhere(np.ones([axis.count for axis in features.cells(self.ratios[0])], bool))
         values = query.similarity(self.ratios[0], cells)
-        for coarse, fine in zip(self.ratios, self.ratios[1:]):
+        for coarse, fine in zip(self.ratios, self.ratios[1:], strict=False):
             alive = np.zeros([axis.count for axis in features.cells(coarse)], bool)
             alive[tuple(cells[values >= self.tau_sim].T)] = True
             parents = [
