@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from threading import Lock
 
 import numpy as np
 
@@ -36,7 +38,8 @@ class CryoSAM:
 
     Args:
         settings: all switches; the embedded preset if None.
-        progress: called with the stage's name, the steps done and their number.
+        progress: called with the stage's name, the steps done and their number; from several
+            threads, but one call at a time.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class CryoSAM:
         with stages.measure("diameter"):
             diameter = self._diameter(tomogram, prompts)
         propagator = self._propagator(diameter)
+        propagator.progress = self._reporter("prompt masks")
         with stages.measure("prompt masks"):
             prompt_masks = propagator.propagate(tomogram, prompts.points_zyx)
             prompts = _without_empty(prompts, prompt_masks)
@@ -72,6 +76,7 @@ class CryoSAM:
             query = features.masked_mean(prompt_masks)
             maxima = self._match(features, query, diameter)
         proposals = maxima.take(np.arange(min(len(maxima), self.settings.top_k)))
+        propagator.progress = self._reporter("proposal masks")
         with stages.measure("proposal masks"):
             masks = propagator.propagate(tomogram, proposals.points_zyx)
         with stages.measure("picks"):
@@ -114,6 +119,7 @@ class CryoSAM:
             slab=max(1, round(self.settings.slab * diameter / 2)),
             shrinkage=self.settings.shrinkage,
             ratios=self.settings.ratios,
+            progress=self._counter("features", sum(tomogram.shape)),
         )
 
     def _match(self, features: TriplanarFeatures, query: np.ndarray, diameter: float) -> Picks:
@@ -124,6 +130,24 @@ class CryoSAM:
             distance=SPACING * diameter,
         )
         return matcher.match(features, query)
+
+    def _reporter(self, stage: str) -> Callable[[int, int], None] | None:
+        """What tells the steps done of how many."""
+        return None if self.progress is None else partial(self.progress, stage)
+
+    def _counter(self, stage: str, total: int) -> Callable[[int], None] | None:
+        """What tells the steps since its last call, from any thread."""
+        if self.progress is None:
+            return None
+        report, lock, done = self.progress, Lock(), 0
+
+        def add(steps: int) -> None:
+            nonlocal done
+            with lock:
+                done += steps
+                report(stage, done, total)
+
+        return add
 
     def _cut(self, maxima: Picks, prompts: Picks) -> float:
         """The score from which on a proposal is a pick."""
