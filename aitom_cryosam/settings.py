@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Literal
+import math
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, Literal
 
 from aitom_cryosam.errors import InputError
 
@@ -45,3 +47,55 @@ class Settings:
     slab: float = 0.25
     shrinkage: float | None = 0.1
     cut: float | Literal["auto", "none"] = "auto"
+
+    def __post_init__(self) -> None:
+        # Upwards, but only when a value is made: the names are known nowhere else.
+        from aitom_cryosam.encoders import ENCODERS
+        from aitom_cryosam.segmenters import SEGMENTERS
+
+        checks = {
+            "encoder": (self.encoder in ENCODERS, f"one of {', '.join(ENCODERS)}"),
+            "segmenter": (self.segmenter in SEGMENTERS, f"one of {', '.join(SEGMENTERS)}"),
+            "diameter": (self.diameter is None or _positive(self.diameter), "a length above 0 Å"),
+            "max_diameter": (_positive(self.max_diameter), "a length above 0 Å"),
+            "tau_iou": (_between(self.tau_iou, 0, 1), "a number from 0 to 1"),
+            "merge": (self.merge in ("union", "consensus"), "union or consensus"),
+            "tau_sim": (_between(self.tau_sim, -1, 1), "a number from -1 to 1"),
+            "ratios": (_falling(self.ratios), "whole numbers from 1 that fall, as (16, 8, 4)"),
+            "top_k": (_count(self.top_k), "a whole number from 1"),
+            "slab": (_between(self.slab, 0, 2), "a number of radii from 0 to 2"),
+            "shrinkage": (
+                self.shrinkage is None or _between(self.shrinkage, 0, 1),
+                "a number from 0 to 1, or None",
+            ),
+            "cut": (self.cut in ("auto", "none") or _finite(self.cut), "auto, none or a score"),
+        }
+        for name, (good, expected) in checks.items():
+            if not good:
+                raise InputError(f"Expected {expected} as {name}, got {getattr(self, name)!r}.")
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _between(value: Any, low: float, high: float) -> bool:
+    return _finite(value) and low <= value <= high
+
+
+def _positive(value: Any) -> bool:
+    return _finite(value) and value > 0
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, Integral) and _positive(value)
+
+
+def _falling(values: Any) -> bool:
+    """Whether it is a tuple of strictly falling counts."""
+    return (
+        isinstance(values, tuple)
+        and len(values) > 0
+        and all(map(_count, values))
+        and all(high > low for high, low in zip(values, values[1:], strict=False))
+    )
