@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ class Settings:
         top_k: number of proposals.
         slab: planes averaged before they are encoded, in particle radii; 0 encodes every plane.
         shrinkage: of the whitening of the features over the tomogram, 0 to 1; None for none.
-        cut: which proposals become picks: "auto" (see `scoring.background_cut`), "none" for all,
+        cut: which proposals become picks: "auto" (see `scoring.judge`), "none" for all,
             or a score.
 
     Raises:
@@ -97,5 +98,5 @@ def _falling(values: Any) -> bool:
         isinstance(values, tuple)
         and len(values) > 0
         and all(map(_count, values))
-        and all(high > low for high, low in zip(values, values[1:], strict=False))
+        and all(high > low for high, low in pairwise(values))
     )
