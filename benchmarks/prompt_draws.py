@@ -27,7 +27,7 @@ from aitom_cryosam.io.mrc import read_volume
 from aitom_cryosam.io.points import PointFile, read_points
 from aitom_cryosam.tomogram import file_stem
 
-CRYOSAM = [sys.executable, "-c", "import sys; from aitom_cryosam.cli import main; sys.exit(main())"]
+CRYOSAM = [sys.executable, "-m", "aitom_cryosam"]
 COLUMNS = ("n_picks", "precision", "recall", "f1", "localisation_error", "seconds", "megabytes")
 
 
