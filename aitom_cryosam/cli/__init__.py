@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -27,20 +29,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after `cryosam`; those of the process if None.
 
     Returns:
-        0 if all that was asked is done, 2 on input that cannot be used (one sentence on
-        stderr), 130 after Ctrl-C.
+        0 if all that was asked is done, 2 on input that cannot be used and 1 if the memory does
+        not suffice (one sentence on stderr), 130 after Ctrl-C, 141 if what it is piped into
+        stopped reading.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = [_value(argument) for argument in (sys.argv[1:] if argv is None else argv)]
     args = _parser(arguments).parse_args(arguments)
     _log_to_stderr(quiet=args.quiet, verbose=args.verbose)
     try:
-        return int(import_module(COMMANDS[args.command][0]).run(args))
+        status = int(import_module(COMMANDS[args.command][0]).run(args))
+        sys.stdout.flush()
+        return status
     except InputError as error:
         print(f"cryosam {args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"cryosam {args.command}: interrupted.", file=sys.stderr)
         return 130
+    except MemoryError:
+        print(
+            f"cryosam {args.command}: not enough memory; close other programs, bin the tomogram, "
+            "or cut out the part of interest.",
+            file=sys.stderr,
+        )
+        return 1
+    except BrokenPipeError:
+        # Python flushes once more at its end; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _value(argument: str) -> str:
+    """Keep argparse from taking the coordinates -1,2,3 for an option."""
+    return f" {argument}" if re.match(r"-[\d.]+,", argument) else argument
 
 
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
+    from aitom_cryosam.io.star import Unbinned
+    from aitom_cryosam.result import Result
     from aitom_cryosam.settings import Settings
+    from aitom_cryosam.tomogram import Tomogram
+
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="X,Y,Z",
         help="of the tomogram in unbinned pixels, for relion5",
     )
+    parser.add_argument(
+        "--picture", action="store_true", help="also draw two slices with the picks, as a PNG"
+    )
     _add_method(parser)
 
 
@@ -83,34 +97,112 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Pick, write all files, print where they are.
+    """Pick, write all files, print what came out and where it is.
 
     Raises:
         InputError: a file or option cannot be used; nothing is written then.
     """
+    from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.io.files import output_folder, refuse_existing
     from aitom_cryosam.io.prompts import read_prompts
-    from aitom_cryosam.io.star import Unbinned
     from aitom_cryosam.picker import CryoSAM
+    from aitom_cryosam.report import picture_path, write_picture
     from aitom_cryosam.result import result_paths
     from aitom_cryosam.tomogram import Tomogram
 
+    start = time.perf_counter()
     settings = _settings(args)
     tomogram = Tomogram.open(args.tomogram, voxel_size=args.voxel_size, contrast=args.contrast)
     prompts = read_prompts(tomogram, args.prompt, args.prompts, coords_angpix=args.coords_angpix)
-    unbinned = None
-    if args.unbinned_pixel_size is not None:
-        unbinned = Unbinned(args.unbinned_pixel_size, args.unbinned_size)
-    elif "relion4" in args.star:
-        raise InputError("--star relion4 needs --unbinned-pixel-size ANGSTROM.")
+    unbinned = _unbinned(args, tomogram)
+    paths = result_paths(args.out, tomogram.name, args.star)
+    if args.picture:
+        paths["picture"] = picture_path(args.out, tomogram.name)
     output_folder(args.out)
-    refuse_existing(
-        result_paths(args.out, tomogram.name, args.star).values(), overwrite=args.overwrite
-    )
-    result = CryoSAM(settings).pick(tomogram, prompts)
-    paths = result.write(args.out, star=args.star, unbinned=unbinned, overwrite=args.overwrite)
-    print(f"{len(result.picks)} picks of {len(result.proposals)} proposals: {paths['picks']}")
+    refuse_existing(paths.values(), overwrite=args.overwrite)
+    with ShownProgress(quiet=args.quiet) as progress:
+        result = CryoSAM(settings, progress=progress).pick(tomogram, prompts)
+    result.write(args.out, star=args.star, unbinned=unbinned, overwrite=args.overwrite)
+    if args.picture:
+        write_picture(paths["picture"], result, overwrite=args.overwrite)
+    if not args.quiet:
+        print(_summary(result, list(paths.values()), time.perf_counter() - start))
+    if not len(result.picks):
+        logger.warning(_nothing(result))
     return 0
+
+
+def _unbinned(args: argparse.Namespace, tomogram: Tomogram) -> Unbinned | None:
+    """The tilt series as far as it was given, if that is enough for the flavours."""
+    from aitom_cryosam.io.star import Unbinned
+
+    if args.unbinned_pixel_size is None:
+        if args.unbinned_size is not None:
+            raise InputError("--unbinned-size needs --unbinned-pixel-size ANGSTROM too.")
+        if "relion4" in args.star:
+            raise InputError("--star relion4 needs --unbinned-pixel-size ANGSTROM.")
+        return None
+    if not 0 < args.unbinned_pixel_size < math.inf:
+        raise InputError(
+            f"Expected --unbinned-pixel-size above 0 Å, got {args.unbinned_pixel_size:g}."
+        )
+    unbinned = Unbinned(args.unbinned_pixel_size, args.unbinned_size)
+    for axis, size, voxels in zip(
+        "xyz", unbinned.size_xyz or (), tomogram.shape[::-1], strict=False
+    ):
+        ratio = size * unbinned.pixel_size / (voxels * tomogram.voxel_size)
+        if not 0.8 < ratio < 1.25:
+            logger.warning(
+                "Along %s the unbinned size makes %.2f of the tomogram's extent; is it in "
+                "unbinned pixels, as x,y,z?",
+                axis,
+                ratio,
+            )
+    return unbinned
+
+
+def _summary(result: Result, paths: Sequence[Path], seconds: float) -> str:
+    """A few lines for the end of a run."""
+    by = "given" if result.settings.diameter is not None else "estimated from the prompts"
+    used = int(result.prompts.kept.sum())
+    rows = [
+        ("diameter", f"{result.diameter:.0f} Å, {by}"),
+        ("prompts", f"{used} of {len(result.prompts)} used"),
+        ("picks", f"{len(result.picks)} of {len(result.proposals)} proposals"),
+        ("left out", _left_out(result)),
+        ("cut", _cut_line(result)),
+        ("seconds", f"{seconds:.0f}: {_seconds(result)}"),
+        *(("" if i else "files", str(path)) for i, path in enumerate(paths)),
+    ]
+    return "\n".join(f"{label:10}{value}" for label, value in rows)
+
+
+def _left_out(result: Result) -> str:
+    counts = Counter(reason for reason in result.proposals.reasons if reason)
+    return ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "none"
+
+
+def _cut_line(result: Result) -> str:
+    scores = result.picks.scores
+    lowest = f"; the lowest pick has {scores.min():.3f}" if len(scores) else ""
+    return f"{result.settings.cut}{lowest}"
+
+
+def _seconds(result: Result) -> str:
+    """The stages that took a while."""
+    return ", ".join(f"{k} {v:.0f}" for k, v in result.stages.seconds.items() if v >= 0.5)
+
+
+def _nothing(result: Result) -> str:
+    """What to try after a run without picks."""
+    other = "bright" if result.tomogram.contrast == "dark" else "dark"
+    scores = result.proposals.scores
+    best = f" (the best proposal has {scores.max():.3f})" if len(scores) else ""
+    return (
+        f"No picks. Left out: {_left_out(result)}. Try --contrast {other} if protein is {other}, "
+        "--diameter ANGSTROM, a click nearer to a particle's centre, more than one --prompt, "
+        f"or a lower --cut{best}; --cut none keeps all."
+    )
 
 
 def _settings(args: argparse.Namespace) -> Settings:
@@ -132,13 +224,24 @@ def _flavours(text: str) -> tuple[str, ...]:
 
 
 def _cut(text: str) -> float | str:
-    return text if text in ("auto", "none") else float(text)
+    try:
+        return text if text in ("auto", "none") else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected auto, none or a score, got {text!r}") from None
 
 
 def _ratios(text: str) -> tuple[int, ...]:
-    return tuple(int(value) for value in text.split(","))
+    try:
+        return tuple(int(value) for value in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected whole numbers R,R,..., got {text!r}") from None
 
 
 def _size(text: str) -> tuple[float, float, float]:
-    x, y, z = (float(value) for value in text.split(","))
+    try:
+        x, y, z = (float(value) for value in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected three numbers X,Y,Z, got {text!r}") from None
+    if not (min(x, y, z) > 0 and math.isfinite(x + y + z)):
+        raise argparse.ArgumentTypeError(f"expected numbers above 0, got {text!r}")
     return x, y, z

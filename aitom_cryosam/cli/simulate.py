@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.errors import InputError
@@ -128,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
         denoise=args.denoise,
     )
     refuse_existing(simulation_paths(args.out, args.name), overwrite=args.overwrite)
-    densities = _densities(args)
+    densities = load_densities(args.maps, args.voxel_size, map_voxel_size=args.map_voxel_size)
     counts = args.count * len(densities) if len(args.count) == 1 else args.count
     if len(counts) != len(densities):
         raise InputError(
@@ -143,16 +144,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _densities(args: argparse.Namespace) -> list[Density]:
-    """The maps, or the invented particles, each under a name of its own."""
+def load_densities(
+    maps: Sequence[str], voxel_size: float, *, map_voxel_size: float | None = None
+) -> list[Density]:
+    """The maps, or the invented particles, each under a name of its own.
+
+    Raises:
+        InputError: a map cannot be used, or two have one name.
+    """
     from aitom_cryosam.simulation import barrel, load_density, ribosome_like
 
-    if not args.maps:
-        return [ribosome_like(args.voxel_size), barrel(args.voxel_size)]
-    densities = [
-        load_density(path, args.voxel_size, map_voxel_size=args.map_voxel_size)
-        for path in args.maps
-    ]
+    if not maps:
+        return [ribosome_like(voxel_size), barrel(voxel_size)]
+    densities = [load_density(path, voxel_size, map_voxel_size=map_voxel_size) for path in maps]
     twice = [name for name, n in Counter(d.name for d in densities).items() if n > 1]
     if twice:
         raise InputError(f"Two maps would be the class {twice[0]}; rename one of the files.")

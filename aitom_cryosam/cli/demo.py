@@ -1,0 +1,175 @@
+"""`cryosam demo`: the whole way on a simulated tomogram, in under a minute."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aitom_cryosam.cli.simulate import load_densities
+from aitom_cryosam.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from aitom_cryosam.evaluation import Evaluation
+    from aitom_cryosam.result import Result
+    from aitom_cryosam.simulation import Density, Simulation
+
+NAME = "demo"
+VOXEL_SIZE = 10.0  # Å
+SHAPE_ZYX = (72, 240, 280)
+MEMBRANES = 2
+FILLING = 0.11
+"""Share of the volume that the balls around the particles take: a crowd that does not touch."""
+MOST_COPIES = 36
+CLICK_ERROR = 1.0
+"""Voxels: how far a person's click is from the particle's centre, root mean square."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cryosam demo`."""
+    parser.add_argument(
+        "--out",
+        default="cryosam_demo",
+        metavar="DIR",
+        help="folder for the results (default: cryosam_demo)",
+    )
+    parser.add_argument(
+        "--density",
+        nargs="+",
+        default=[],
+        metavar="MAP",
+        help="density maps (MRC, protein bright) instead of the invented particles; "
+        "the first is picked",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the simulation (default: 0)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier demo")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Simulate, pick, evaluate, write everything, print a table.
+
+    Raises:
+        InputError: a map cannot be used, or the folder holds a demo already or is closed.
+    """
+    from aitom_cryosam.cli.progress import ShownProgress
+    from aitom_cryosam.io.files import output_folder
+    from aitom_cryosam.picker import CryoSAM
+    from aitom_cryosam.report import picture_path, write_picture
+    from aitom_cryosam.simulation import SimulationSettings, simulate, write_simulation
+    from aitom_cryosam.tomogram import Tomogram
+
+    start = time.perf_counter()
+    settings = SimulationSettings(
+        shape_zyx=SHAPE_ZYX, voxel_size=VOXEL_SIZE, membranes=MEMBRANES, seed=args.seed
+    )
+    densities = load_densities(args.density, VOXEL_SIZE)
+    _refuse_earlier(args)
+    folder = output_folder(args.out)
+    simulation = simulate([(density, _copies(densities)) for density in densities], settings)
+    truth_folder = output_folder(folder / "simulated")
+    written = write_simulation(simulation, truth_folder, NAME, overwrite=args.overwrite)
+
+    tomogram = Tomogram.open(written[0])
+    click = _click(simulation, densities[0].name, args.seed)
+    with ShownProgress(quiet=args.quiet) as progress:
+        result = CryoSAM(progress=progress).pick(tomogram, [click[::-1].tolist()])
+    evaluation = _evaluate(result, simulation, densities[0])
+    result.write(folder, overwrite=args.overwrite)
+    note = (
+        f"{len(densities)} kinds of particles and {MEMBRANES} vesicles, simulated   ·   "
+        f"precision {evaluation.precision:.2f}, recall {evaluation.recall:.2f}"
+    )
+    picture = picture_path(folder, NAME)
+    write_picture(picture, result, note=note, overwrite=args.overwrite)
+    if not args.quiet:
+        print(_table(evaluation, densities, time.perf_counter() - start))
+        print(_by_hand(args, click, densities[0]))
+        print(f"\nLook at {picture}")
+    return 0
+
+
+def _refuse_earlier(args: argparse.Namespace) -> None:
+    """Say before the work, and with what to type, that the folder holds a demo."""
+    from aitom_cryosam.io.files import refuse_existing
+    from aitom_cryosam.report import picture_path
+    from aitom_cryosam.result import result_paths
+    from aitom_cryosam.simulation import simulation_paths
+
+    paths = [
+        *result_paths(args.out, NAME).values(),
+        *simulation_paths(Path(args.out) / "simulated", NAME),
+        picture_path(args.out, NAME),
+    ]
+    if not args.overwrite and any(path.exists() for path in paths):
+        raise InputError(
+            f"{args.out} holds an earlier demo; add --overwrite to replace it, or --out DIR to "
+            "keep it."
+        )
+    refuse_existing(paths, overwrite=args.overwrite)
+
+
+def _copies(densities: list[Density]) -> int:
+    """Of every kind: as many as fill the volume to `FILLING`."""
+    balls = sum(4.19 * density.radius**3 for density in densities)
+    voxels = SHAPE_ZYX[0] * SHAPE_ZYX[1] * SHAPE_ZYX[2]
+    return max(2, min(MOST_COPIES, int(FILLING * voxels / balls)))
+
+
+def _click(simulation: Simulation, kind: str, seed: int) -> np.ndarray:
+    """(3,) z y x, a tenth of a voxel exact: a person's click on the particle in the middle."""
+    import numpy as np
+
+    points = _positions(simulation, kind)
+    middle = (np.array(simulation.data.shape) - 1) / 2
+    nearest = points[np.linalg.norm(points - middle, axis=1).argmin()]
+    error = np.random.default_rng(seed).normal(0, CLICK_ERROR / np.sqrt(3), 3)
+    return np.asarray((nearest + error).round(1))
+
+
+def _positions(simulation: Simulation, kind: str) -> np.ndarray:
+    return simulation.points_zyx[[name == kind for name in simulation.classes]]
+
+
+def _evaluate(result: Result, simulation: Simulation, density: Density) -> Evaluation:
+    from aitom_cryosam.evaluation import evaluate
+    from aitom_cryosam.picks import Picks
+
+    truth = Picks.from_points(_positions(simulation, density.name))
+    return evaluate(result.picks, truth, radius=_radius(density), voxel_size=VOXEL_SIZE)
+
+
+def _radius(density: Density) -> float:
+    """Å, within which a pick is right: inside of the particle, whichever way it is turned."""
+    return float(round(2 / 3 * density.radius * VOXEL_SIZE, -1))
+
+
+def _table(evaluation: Evaluation, densities: list[Density], seconds: float) -> str:
+    picked, *others = [density.name for density in densities]
+    beside = ", ".join([*(f"{evaluation.n_truth} {name}" for name in others), "2 vesicles"])
+    rows = [
+        ("particles", f"{evaluation.n_truth} {picked} (beside {beside})"),
+        ("clicks", "1"),
+        ("picks", f"{evaluation.n_picks}"),
+        ("precision", f"{evaluation.precision:.2f}"),
+        ("recall", f"{evaluation.recall:.2f}"),
+        ("F1", f"{evaluation.f1:.2f} within {_radius(densities[0]):g} Å"),
+        ("localisation error", f"{evaluation.localisation_error:.0f} Å (median)"),
+        ("seconds", f"{seconds:.0f}"),
+    ]
+    return "\n".join(f"{label:20}{value}" for label, value in rows)
+
+
+def _by_hand(args: argparse.Namespace, click: np.ndarray, density: Density) -> str:
+    """The commands that do the same, to go on from."""
+    name = Path(args.out) / "simulated" / NAME
+    x, y, z = click[::-1]
+    return f"""
+The same by hand:
+  cryosam pick {name}.mrc --prompt {x:g},{y:g},{z:g} --out picks
+  cryosam evaluate picks/{NAME}_picks.star {name}_truth.star \\
+      --radius {_radius(density):g} --class {density.name}"""

@@ -1,0 +1,66 @@
+"""How far a run is: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+UNITS = {"features": "planes"}
+"""What a stage counts; the others count walks."""
+EVERY = 20.0
+"""Seconds between two plain lines of a stage."""
+
+
+class ShownProgress:
+    """A `progress` for CryoSAM that shows it on stderr. Use it in a `with` block.
+
+    Args:
+        quiet: show nothing.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bars = sys.stderr.isatty()
+        self._bar: Any = None
+        self._stage = ""
+        self._told = 0.0
+
+    def __enter__(self) -> ShownProgress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._close()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show that `done` of `total` steps of a stage are done."""
+        if self._quiet:
+            return
+        unit = UNITS.get(stage, "walks")
+        begins = stage != self._stage
+        self._stage = stage
+        if self._bars:
+            self._move_bar(stage, done, total, unit)
+        elif begins:
+            print(f"{stage}: {total} {unit}", file=sys.stderr)
+            self._told = time.monotonic()
+        elif time.monotonic() - self._told > EVERY and done < total:
+            print(f"{stage}: {done} of {total} {unit}", file=sys.stderr)
+            self._told = time.monotonic()
+
+    def _move_bar(self, stage: str, done: int, total: int, unit: str) -> None:
+        from tqdm import tqdm
+
+        if self._bar is None or self._bar.desc != stage:
+            self._close()
+            form = "{desc:15}|{bar:30}| {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}]"
+            self._bar = tqdm(total=total, unit=unit, bar_format=form)
+            self._bar.set_description_str(stage, refresh=False)
+        self._bar.update(done - self._bar.n)
+        if done == total:
+            self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -1,0 +1,223 @@
+"""A picture of a run: two slices through a clicked particle, before and after picking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitom_cryosam.io.files import writing
+from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CLICK, PICK, MASK = "#ff3b7f", "#ffd23f", "#35d0ff"
+THICKNESS = 0.25
+"""Of the slices, in diameters: enough to see particles through noise, too thin to blur them."""
+_WIDTH, _TOP, _BOTTOM = 13.0, 0.95, 0.85  # inches: the picture, its title and its legend
+_Z, _Y = 0, 1  # the axes that the slices lie across
+
+
+def picture_path(folder: str | Path, name: str) -> Path:
+    """Where the picture of a tomogram of this name belongs, beside the files of `Result.write`."""
+    return Path(folder) / f"{name}_picks.png"
+
+
+def write_picture(
+    path: str | Path, result: Result, *, note: str = "", overwrite: bool = False
+) -> None:
+    """Write a PNG: slices across z and y through a clicked particle, bare and with the picks.
+
+    The circles have the particle's diameter and fade with their distance from the slice.
+
+    Args:
+        path: to write.
+        result: of a run.
+        note: a line below the title.
+        overwrite: replace an existing file.
+
+    Raises:
+        InputError: the file exists or cannot be written.
+    """
+    figure = _draw(result, note)
+    with writing(path, overwrite=overwrite) as temporary:
+        figure.savefig(temporary, format="png", dpi=100, pil_kwargs={"optimize": True})
+
+
+def _draw(result: Result, note: str) -> Figure:
+    from matplotlib.figure import Figure
+
+    depth, height, width = result.tomogram.shape
+    panel = (_WIDTH - 0.9) / 2
+    size = np.clip(np.array([height, depth]) * panel / width, 0.5, 12)
+    figure = Figure(figsize=(_WIDTH, size.sum() + 0.4 + _TOP + _BOTTOM), facecolor="white")
+    grid = figure.add_gridspec(
+        2,
+        2,
+        height_ratios=size,
+        left=0.55 / _WIDTH,
+        right=1 - 0.15 / _WIDTH,
+        bottom=_BOTTOM / figure.get_figheight(),
+        top=1 - _TOP / figure.get_figheight(),
+        wspace=0.03,
+        hspace=0.8 / size.sum(),
+    )
+    point = _shown_prompt(result)
+    for row, axis in enumerate((_Z, _Y)):
+        bare, picked = figure.add_subplot(grid[row, 0]), figure.add_subplot(grid[row, 1])
+        for axes in (bare, picked):
+            _show_slice(axes, result, axis, point)
+        _show_prompts(bare, result, axis, point)
+        _show_picks(picked, result, axis, point)
+        picked.set_title("")
+        picked.set_ylabel("")
+        picked.tick_params(labelleft=False)
+        if axis == _Z:
+            _show_scale(bare, result)
+    _write_titles(figure, result, note)
+    return figure
+
+
+def _shown_prompt(result: Result) -> np.ndarray:
+    """(3,) the used prompt whose slices meet the most picks."""
+    used = result.prompts.points_zyx[result.prompts.kept]
+    picks = result.picks.points_zyx
+    reach = result.diameter / result.tomogram.voxel_size / 2
+    met = [(np.abs(picks - point)[:, [_Z, _Y]] < reach).sum() for point in used]
+    return np.asarray(used[int(np.argmax(met))])
+
+
+def _show_slice(axes: Axes, result: Result, axis: int, point: np.ndarray) -> None:
+    """The tomogram in its own contrast: x to the right; y, or z, upwards."""
+    tomogram = result.tomogram
+    middle = _voxel(point, axis)
+    half = int(THICKNESS * result.diameter / tomogram.voxel_size / 2)
+    first, last = max(middle - half, 0), min(middle + half + 1, tomogram.shape[axis])
+    image = tomogram.planes(axis, first, last).mean(axis=0)
+    if tomogram.contrast == "dark":
+        image = -image
+    low, high = np.percentile(image, (0.3, 99.7))
+    axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower", interpolation="bilinear")
+    axes.set_autoscale_on(False)
+    axes.set_ylabel("zy"[axis == _Z], rotation=0, labelpad=8)
+    if axis == _Y:
+        axes.set_xlabel("x")
+    axes.tick_params(length=2, labelsize=8, colors="0.35")
+    for side in axes.spines.values():
+        side.set_visible(False)
+    slab = f", mean of {last - first} planes" if last - first > 1 else ""
+    axes.set_title(f"{'zyx'[axis]} = {middle}{slab}", fontsize=9, color="0.35", pad=4, loc="left")
+
+
+def _show_prompts(axes: Axes, result: Result, axis: int, point: np.ndarray) -> None:
+    """A cross on every click near the slice, and where the other slice cuts this one."""
+    from matplotlib import patheffects
+
+    other = _Y if axis == _Z else _Z
+    axes.axhline(_voxel(point, other), color="white", lw=0.6, ls=(0, (4, 6)), alpha=0.6)
+    near = _near(result, result.prompts.points_zyx, axis, point)
+    for index in np.flatnonzero(near * result.prompts.kept):
+        y, x = _in_plane(result.prompts.points_zyx[index], axis)
+        edge = [patheffects.withStroke(linewidth=3.4, foreground="black")]
+        axes.plot(x, y, "+", ms=12, mew=1.8, color=CLICK, path_effects=edge, clip_on=False)
+
+
+def _show_picks(axes: Axes, result: Result, axis: int, point: np.ndarray) -> None:
+    """Circles and outlines of the picks near the slice, and the clicked particles' outlines."""
+    from matplotlib.patches import Circle
+
+    index = _voxel(point, axis)
+    for mask in result.masks:
+        _outline(axes, mask, axis, index, MASK)
+    picks = result.picks.points_zyx
+    nearness = _near(result, picks, axis, point)
+    radius = result.diameter / result.tomogram.voxel_size / 2
+    for pick, near in zip(picks, nearness, strict=True):
+        if near > 0:
+            y, x = _in_plane(pick, axis)
+            alpha = 0.3 + 0.7 * near
+            axes.add_patch(Circle((x, y), radius, fill=False, color=PICK, lw=1.6, alpha=alpha))
+    for mask, used in zip(result.prompt_masks, result.prompts.kept, strict=True):
+        if used:
+            _outline(axes, mask, axis, index, CLICK)
+
+
+def _outline(axes: Axes, mask: ParticleMask, axis: int, index: int, colour: str) -> None:
+    """Draw the edge of a mask in one plane of the tomogram."""
+    from skimage.measure import find_contours
+
+    inside = index - int(mask.offset_zyx[axis])
+    if not 0 <= inside < mask.mask.shape[axis]:
+        return
+    section = np.pad(mask.mask.take(inside, axis=axis).astype(float), 1)
+    for line in find_contours(section, 0.5):
+        y, x = (line - 1 + _in_plane(mask.offset_zyx, axis)).T
+        axes.plot(x, y, color=colour, lw=1.3)
+
+
+def _show_scale(axes: Axes, result: Result) -> None:
+    """A bar of a round number of nanometres, about a fifth of the width."""
+    from matplotlib import patheffects
+
+    nanometre = 10 / result.tomogram.voxel_size  # voxels
+    width, height = (result.tomogram.shape[i] for i in (2, 1))
+    length = _round_length(width / 5 / nanometre)
+    x, y = 0.04 * width, 0.05 * height
+    edge = [patheffects.withStroke(linewidth=3, foreground="black")]
+    axes.plot([x, x + length * nanometre], [y, y], color="white", lw=4, solid_capstyle="butt")
+    middle = x + length * nanometre / 2
+    axes.text(
+        middle, y + 0.015 * height, f"{length:g} nm", color="white", ha="center", path_effects=edge
+    )
+
+
+def _round_length(largest: float) -> float:
+    """The largest of 1, 2, 5, 10, 20, 50, ... that is not above `largest`."""
+    power = 10.0 ** np.floor(np.log10(largest))
+    return float(power * max(step for step in (1, 2, 5) if step * power <= largest * 1.001))
+
+
+def _write_titles(figure: Figure, result: Result, note: str) -> None:
+    picks, clicks = len(result.picks), int(result.prompts.kept.sum())
+    title = f"{result.tomogram.name}: {_number(picks, 'pick')} from {_number(clicks, 'click')}"
+    inch = 1 / figure.get_figheight()
+    left = 0.55 / _WIDTH
+    figure.text(left, 1 - 0.42 * inch, title, fontsize=16, fontweight="bold")
+    if note:
+        figure.text(left, 1 - 0.68 * inch, note, fontsize=11, color="0.3")
+    figure.legend(
+        handles=list(_legend(result)), loc="lower center", ncols=3, frameon=False, fontsize=10
+    )
+
+
+def _legend(result: Result) -> Iterable[Any]:
+    from matplotlib.lines import Line2D
+
+    ring: dict[str, Any] = {"marker": "o", "ls": "", "mfc": "none", "mew": 1.6, "ms": 11}
+    yield Line2D([], [], color=CLICK, marker="+", ls="-", ms=11, mew=2.2, label="click, its mask")
+    yield Line2D([], [], color=PICK, label=f"picks, {result.diameter / 10:.0f} nm wide", **ring)
+    yield Line2D([], [], color=MASK, label="masks of the picks")
+
+
+def _near(result: Result, points_zyx: np.ndarray, axis: int, point: np.ndarray) -> np.ndarray:
+    """(n,) from 1 in the slice through `point` to 0 at a radius from it and beyond."""
+    radius = result.diameter / result.tomogram.voxel_size / 2
+    return np.clip(1 - np.abs(points_zyx[:, axis] - point[axis]) / radius, 0, 1)
+
+
+def _voxel(point: np.ndarray, axis: int) -> int:
+    return int(np.floor(point[axis] + 0.5))
+
+
+def _in_plane(point_zyx: np.ndarray, axis: int) -> np.ndarray:
+    """(2,) the two coordinates other than `axis`."""
+    return np.delete(point_zyx, axis)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
