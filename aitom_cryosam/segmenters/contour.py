@@ -20,9 +20,10 @@ _REACH = 0.65  # the largest distance of a contour from its point
 _WINDOW = 0.75  # half the side of the window around a point
 _CORE = 0.45  # radius in which the contrast of a first mask is measured
 _AROUND = 0.58  # the surroundings of the particle begin here and fill the window
-_SMALLEST = 0.1  # a contour of a smaller mean radius is no mask
+_CLICKED = 0.32  # the least radius around a click: it is on a particle, if into its hole
+_SMALLEST = 0.1  # a later contour of a smaller mean radius is no mask
 # Evidence.
-_LEVELS = (0.35, 0.45, 0.55)  # of the candidates, in contrasts of the particle
+_LEVELS = (0.4, 0.5, 0.6)  # of the candidates, in contrasts of the particle
 _BACKGROUND = 0.4  # quantile of the surroundings: neighbours are among them
 _FAINTEST = 1.0  # contrast, standard deviations of a plane, below which noise would be enclosed
 _CLIP = 1.5  # contrasts, so that gold or a membrane does not outweigh the particle
@@ -38,10 +39,11 @@ class ContourSegmenter:
     the point, the one that encloses the most evidence above a level is found exactly, by
     dynamic programming over the angle. Such a sum is robust against noise, crosses the hole of
     a hollow particle and stops in the gap before a neighbour. Three levels give three
-    candidates; the one whose rim is steepest is chosen.
+    candidates; the one that stands out most from its rim is chosen, if any does.
 
     The logits are the evidence, averaged over the planes that a walk has passed with falling
     weight: noise falls from plane to plane, and a particle that has ended is soon forgotten.
+    Inside a mask they are not negative, so that a hole, once crossed, does not come back.
 
     Args:
         diameter: voxels, of the particle. All lengths follow from it, and no contour is wider
@@ -52,6 +54,7 @@ class ContourSegmenter:
         self._blur = _BLUR * diameter
         self._smallest = _SMALLEST * diameter
         self._step = _REACH * diameter / _STEPS
+        self._clicked = math.floor(_CLICKED * diameter / self._step)
         self._half = math.ceil(_WINDOW * diameter) + 1
         radii = (np.arange(_STEPS) + 0.5) * self._step
         self._grid = _PolarGrid(self._half, radii)
@@ -111,10 +114,11 @@ class ContourSegmenter:
         windows = sliding_window_view(embedding, (side, side))[pixels[:, 0], pixels[:, 1]]
         evidence, contrast = self._evidence(windows, offsets, previous)
 
-        edges, rims, levels = self._best_candidate(self._grid.rays(evidence))
+        least = self._clicked if previous is None else 0
+        edges, rims, levels = self._best_candidate(self._grid.rays(evidence), least)
         masks = self._grid.inside(edges * self._step) & _on_plane(offsets, side, shape)
-        masks[edges.mean(axis=1) * self._step < self._smallest] = False
-        scores = np.tanh(contrast * np.maximum(rims, 0) / 2) * masks.any(axis=(1, 2))
+        masks[(rims <= 0) | (edges.mean(axis=1) * self._step < self._smallest)] = False
+        scores = np.tanh(contrast * rims / 2) * masks.any(axis=(1, 2))
         logits = evidence - levels[:, None, None]
         return Segmentation(offsets, masks, logits, scores, _middles(masks, offsets, points))
 
@@ -136,22 +140,25 @@ class ContourSegmenter:
         evidence = np.clip(evidence, middle - _CLIP, middle + _CLIP)
         if previous is not None:
             # Logits are 0 at the level that was chosen; so the level is remembered, too.
-            before = shifted(previous.logits, previous.offsets_yx, offsets, -_CLIP) + middle
+            before = shifted(previous.logits, previous.offsets_yx, offsets, -_CLIP)
+            before = np.where(masks, np.maximum(before, 0), before) + middle
             evidence = _MEMORY * before + (1 - _MEMORY) * evidence
         return evidence, contrast
 
-    def _best_candidate(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The contour with the steepest rim.
+    def _best_candidate(
+        self, rays: np.ndarray, least: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The contour that stands out most from its rim.
 
         Args:
             rays: (n, angles, steps) evidence.
+            least: steps that every contour encloses.
 
         Returns:
             (n, angles) steps inside it, (n,) its height above its rim, (n,) its level.
         """
-        edges = np.stack(
-            [_closed_contours((rays - level - self._costs) * self._areas) for level in _LEVELS]
-        )
+        gains = ((rays - level - self._costs) * self._areas for level in _LEVELS)
+        edges = np.stack([_closed_contours(gain, least) for gain in gains])
         rims = np.stack([self._rim(rays, candidate) for candidate in edges])
         best = rims.argmax(axis=0)
         rows = np.arange(len(rays))
@@ -214,7 +221,7 @@ class _PolarGrid:
         return near + (far - near) * self._fraction > self.distance
 
 
-def _closed_contours(gains: np.ndarray) -> np.ndarray:
+def _closed_contours(gains: np.ndarray, least: int) -> np.ndarray:
     """The star-shaped contours that enclose the largest sum.
 
     From one angle to the next a contour moves by one step at most. Two turns are made, of which
@@ -222,13 +229,15 @@ def _closed_contours(gains: np.ndarray) -> np.ndarray:
 
     Args:
         gains: (n, angles, steps) of the cells.
+        least: steps that every contour encloses.
 
     Returns:
-        (n, angles) int64, the number of cells inside along each angle, 0 to steps.
+        (n, angles) int64, the number of cells inside along each angle, least to steps.
     """
     n, angles, steps = gains.shape
     totals = np.zeros((n, angles, steps + 1), np.float32)
     np.cumsum(gains, axis=2, out=totals[:, :, 1:])
+    totals[:, :, :least] = -np.inf
     best = totals[:, 0]
     moves = np.zeros((2 * angles, n, steps + 1), np.int8)
     for turn in range(1, 2 * angles):
