@@ -137,7 +137,6 @@ def test_the_run_is_recorded(golden, world):
         "prompts",
         "diameter_angstrom",
         "diameter_estimated",
-        "cut",
         "counts",
         "seconds",
         "peak_megabytes",
@@ -261,6 +260,8 @@ BAD = {
     "other tomogram": (["a.mrc", "--prompts", "other.star"], "points of 5; expected some of a"),
     "file outside": (["a.mrc", "--prompts", "outside.csv"], "add --coords-angpix"),
     "out is a file": (["a.mrc", *CLICK, "--out", "file"], "is not an existing folder"),
+    "diameter": (["a.mrc", *CLICK, "--diameter", "-5"], "a length above 0 Å as diameter, got -5"),
+    "ratios": (["a.mrc", *CLICK, "--ratios", "4,8"], "whole numbers from 1 that fall"),
     "unbinned": (["a.mrc", *CLICK, "--star", "relion4"], "--unbinned-pixel-size"),
 }
 
@@ -308,6 +309,7 @@ def test_a_folder_that_takes_no_file_is_known_before_the_work(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # mrcfile's file
 def test_a_disk_that_fills_up_leaves_no_partial_file(world, tmp_path, capsys):
     folder, click = world
     options = ["--prompt", click, "--top-k", "5", "--quiet"]
@@ -326,8 +328,7 @@ def test_a_disk_that_fills_up_leaves_no_partial_file(world, tmp_path, capsys):
 
 def test_ctrl_c_leaves_nothing(world, tmp_path):
     folder, click = world
-    code = "import sys; from aitom_cryosam.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "pick", str(folder / f"{STEM}.mrc")]
+    command = [sys.executable, "-m", "aitom_cryosam", "pick", str(folder / f"{STEM}.mrc")]
     command += ["--prompt", click, "--out", str(tmp_path)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

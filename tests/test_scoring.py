@@ -1,41 +1,101 @@
-"""The cut between picks and background."""
+"""Which proposals are particles: chance, kind, and the cut."""
 
 import numpy as np
 import pytest
 
-from aitom_cryosam.scoring import background_cut
+from aitom_cryosam.scoring import chance_level, judge
+
+K, D = 2, 20  # regions of an instance, channels
 
 
-def maxima(seed, count=2000):
-    """Scores of background: one hump, as the similarity's maxima have."""
+def maxima(seed=0, count=2000):
+    """Similarities of background: one hump."""
     return np.random.default_rng(seed).normal(0.2, 0.08, count)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_almost_no_background_is_believed(seed):
-    scores = np.append(maxima(seed), 0.95)  # and the prompt itself
-    assert (scores >= background_cut(scores, 1)).sum() <= 5
+def test_almost_no_background_stands_out_from_itself(seed):
+    similarities = np.append(maxima(seed), 0.95)  # and the prompt itself
+    assert (similarities >= chance_level(similarities)).sum() <= 20
 
 
 @pytest.mark.parametrize("particles", [10, 60, 400])
-@pytest.mark.parametrize("prompts", [1, 5])
-def test_the_cut_lies_between_two_populations(particles, prompts):
+def test_particles_stand_out_from_the_background(particles):
     good = np.random.default_rng(9).normal(0.75, 0.05, particles)
-    scores = np.concatenate([maxima(0), good, np.full(prompts, 0.95)])
-    cut = background_cut(scores, prompts)
-    assert (good >= cut).mean() > 0.95
-    assert (maxima(0) >= cut).sum() <= 5
+    level = chance_level(np.concatenate([maxima(), good]))
+    assert (good >= level).mean() > 0.95
+    assert (maxima() >= level).mean() < 0.02
 
 
 def test_the_order_does_not_matter():
-    scores = np.append(maxima(1), [0.9, 0.8, 0.7])
-    assert background_cut(scores, 1) == background_cut(scores[::-1], 1)
+    similarities = np.append(maxima(1), [0.9, 0.8, 0.7])
+    assert chance_level(similarities) == chance_level(similarities[::-1])
 
 
-def test_nothing_is_believed_where_nothing_is():
-    assert background_cut(np.array([]), 1) == np.inf
+def test_nothing_stands_out_where_nothing_is():
+    assert chance_level(np.array([])) == np.inf
 
 
-@pytest.mark.parametrize("scores", [[0.9], [0.9, 0.9], [0.9, 0.2, 0.1]])
-def test_a_few_scores_give_a_cut(scores):
-    assert not np.isnan(background_cut(np.array(scores), 1))
+@pytest.mark.parametrize("similarities", [[0.9], [0.9, 0.9], [0.9, 0.2, 0.1]])
+def test_a_few_similarities_give_a_level(similarities):
+    assert not np.isnan(chance_level(np.array(similarities)))
+
+
+def kinds(counts, *, seed=0, noise=0.35):
+    """Features (n, K, D) of kinds with directions of their own; the last is background."""
+    rng = np.random.default_rng(seed)
+    centres = np.linalg.qr(rng.standard_normal((D, D)))[0][: len(counts)]
+    rows = np.repeat(centres, counts, axis=0)[:, None]
+    return rows + noise * rng.standard_normal((len(rows), K, D)) / np.sqrt(D) * 3
+
+
+def judged(particles, others, *, background=150, prompts=1, seed=0):
+    """The verdict where both kinds stand out alike, and which of them is the prompted one."""
+    features = kinds((particles + prompts, others, background), seed=seed)
+    clicks, proposals = features[:prompts], features[prompts : prompts + particles + others]
+    similarities = np.random.default_rng(seed).normal(0.7, 0.02, len(proposals))
+    verdict = judge(similarities, 0.5, proposals, clicks, features[-background:])
+    return verdict, np.arange(len(proposals)) < particles
+
+
+@pytest.mark.parametrize("prompts", [1, 5])
+@pytest.mark.parametrize(("particles", "others"), [(80, 60), (40, 120), (150, 30)])
+def test_look_alikes_of_another_kind_fall(particles, others, prompts):
+    verdict, true = judged(particles, others, prompts=prompts)
+    assert verdict.candidates.all()
+    assert verdict.kept[true].mean() > 0.9
+    assert verdict.kept[~true].mean() < 0.1
+    assert verdict.scores[true].mean() > verdict.scores[~true].mean() + 0.3
+
+
+def test_one_kind_alone_is_kept():
+    verdict, _ = judged(100, 0)
+    assert verdict.kept.mean() > 0.9
+
+
+def test_what_does_not_stand_out_is_never_kept():
+    features = kinds((60, 60))
+    similarities = np.repeat([0.7, 0.4], 30)
+    verdict = judge(similarities, 0.5, features[:60], features[:1], features[60:])
+    np.testing.assert_array_equal(verdict.candidates, similarities >= 0.5)
+    assert not verdict.kept[30:].any()
+
+
+def test_a_handful_of_candidates_is_kept_as_it_is():
+    features = kinds((8, 60))
+    similarities = np.linspace(0.8, 0.6, 8)
+    verdict = judge(similarities, 0.65, features[:8], features[:1], features[8:])
+    np.testing.assert_array_equal(verdict.kept, similarities >= 0.65)
+    np.testing.assert_array_equal(verdict.scores, similarities)
+
+
+def test_no_proposals():
+    empty = np.zeros((0, K, D))
+    verdict = judge(np.zeros(0), np.inf, empty, kinds((1, 30))[:1], kinds((1, 30))[1:])
+    assert len(verdict.scores) == len(verdict.kept) == 0
+
+
+def test_the_same_verdict_twice():
+    first, second = (judged(80, 60)[0] for _ in range(2))
+    assert first.scores.tobytes() == second.scores.tobytes()
+    np.testing.assert_array_equal(first.kept, second.kept)
