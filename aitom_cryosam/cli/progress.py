@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import Any
@@ -54,7 +55,8 @@ class ShownProgress:
         if self._bar is None or self._bar.desc != stage:
             self._close()
             form = "{desc:15}|{bar:30}| {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}]"
-            self._bar = tqdm(total=total, unit=unit, bar_format=form)
+            columns, lines = shutil.get_terminal_size()  # tqdm hides bars where it finds 0
+            self._bar = tqdm(total=total, unit=unit, bar_format=form, ncols=columns, nrows=lines)
             self._bar.set_description_str(stage, refresh=False)
         self._bar.update(done - self._bar.n)
         if done == total:
