@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,3 +49,21 @@ class ParticleMask:
     def diameter(self) -> float:
         """Voxels: diameter of the ball of the same volume."""
         return float(2 * (3 * self.volume / (4 * np.pi)) ** (1 / 3))
+
+
+def ball(centre_zyx: np.ndarray, radius: float, shape: Sequence[int]) -> ParticleMask:
+    """The voxels of a tomogram within a radius of a point, the nearest one at least.
+
+    Args:
+        centre_zyx: (3,) voxels, inside the tomogram.
+        radius: voxels.
+        shape: (D, H, W) of the tomogram.
+    """
+    centre = np.asarray(centre_zyx, dtype=np.float64)
+    nearest = np.clip(np.floor(centre + 0.5).astype(np.int64), 0, np.array(shape) - 1)
+    lower = np.clip(np.ceil(centre - radius).astype(np.int64), 0, nearest)
+    upper = np.minimum(np.maximum(np.floor(centre + radius).astype(np.int64), nearest) + 1, shape)
+    axes = [(np.arange(a, b) - c) ** 2 for a, b, c in zip(lower, upper, centre, strict=True)]
+    mask = axes[0][:, None, None] + axes[1][:, None] + axes[2] <= radius**2
+    mask[tuple(nearest - lower)] = True
+    return ParticleMask(0, centre, lower, mask, 1.0)

@@ -13,13 +13,13 @@ import numpy as np
 from aitom_cryosam.encoders import ENCODERS
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures
-from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.masks import ParticleMask, ball
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.propagator import CrossPlanePropagator
 from aitom_cryosam.result import Result, Stages
-from aitom_cryosam.scale import estimate_diameter
-from aitom_cryosam.scoring import background_cut
+from aitom_cryosam.scale import MIN_DIAMETER, estimate_diameter, refine_centres
+from aitom_cryosam.scoring import Verdict, chance_level, judge
 from aitom_cryosam.segmenters import SEGMENTERS
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
@@ -30,6 +30,10 @@ SPACING = 0.65
 """Two particles are at least this many diameters apart; of two closer picks the better stays."""
 EXTENT = 1.6
 """A mask that is wider than this many diameters is not one particle."""
+REGIONS = (0.5, 1.0)
+"""Radii, in particle radii, of the balls over which an instance's features are averaged."""
+CHANCE_SAMPLE = 250
+"""Maxima at chance level that stand for the background."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -73,15 +77,18 @@ class CryoSAM:
         with stages.measure("features"):
             features = self._features(tomogram, diameter)
         with stages.measure("matching"):
-            query = features.masked_mean(prompt_masks)
-            maxima = self._match(features, query, diameter)
-        proposals = maxima.take(np.arange(min(len(maxima), self.settings.top_k)))
+            query = features.masked_mean(_cores(prompt_masks, diameter))
+            maxima, proposals = self._match(features, query, diameter)
+            centres = refine_centres(tomogram, proposals.points_zyx, diameter)
+            proposals = replace(proposals, points_zyx=centres)
         propagator.progress = self._reporter("proposal masks")
         with stages.measure("proposal masks"):
             masks = propagator.propagate(tomogram, proposals.points_zyx)
         with stages.measure("picks"):
-            cut = self._cut(maxima, prompts)
-            proposals, masks = _verdicts(proposals, masks, cut, SPACING * diameter)
+            verdict = _judge(features, prompts, proposals, maxima, diameter)
+            proposals = replace(proposals, scores=verdict.scores)
+            proposals = self._decide(proposals, verdict, masks)
+            proposals, masks = _ranked(proposals, masks, SPACING * diameter)
         return Result(
             tomogram=tomogram,
             settings=self.settings,
@@ -91,15 +98,26 @@ class CryoSAM:
             query=query,
             proposals=proposals,
             masks=masks,
-            cut=cut,
             stages=stages,
         )
 
     def _diameter(self, tomogram: Tomogram, prompts: Picks) -> float:
         """Voxels: as the user said, or estimated from the prompts."""
+        largest: float = min(tomogram.shape)
         if self.settings.diameter is not None:
-            return self.settings.diameter / tomogram.voxel_size
-        largest = min(self.settings.max_diameter / tomogram.voxel_size, min(tomogram.shape))
+            given = self.settings.diameter / tomogram.voxel_size
+            if not 2 <= given <= largest:
+                raise InputError(
+                    f"A particle of {self.settings.diameter:g} Å is {given:.1f} voxels wide; "
+                    f"expected 2 to {largest:g} voxels. Check --diameter and --voxel-size."
+                )
+            return given
+        largest = min(self.settings.max_diameter / tomogram.voxel_size, largest)
+        if largest < MIN_DIAMETER:
+            raise InputError(
+                f"A particle below {MIN_DIAMETER:g} voxels has no size that could be estimated; "
+                "check --voxel-size, or give the --diameter."
+            )
         diameter = estimate_diameter(tomogram, prompts.points_zyx, max_diameter=largest)
         logger.info("Diameter estimated from the prompts: %.0f Å", diameter * tomogram.voxel_size)
         return diameter
@@ -122,14 +140,32 @@ class CryoSAM:
             progress=self._counter("features", sum(tomogram.shape)),
         )
 
-    def _match(self, features: TriplanarFeatures, query: np.ndarray, diameter: float) -> Picks:
-        """All maxima of the similarity, best first; most of them are background."""
+    def _match(
+        self, features: TriplanarFeatures, query: np.ndarray, diameter: float
+    ) -> tuple[Picks, Picks]:
+        """All maxima of the similarity at the finest level, and the proposals."""
+        distance = SPACING * diameter
+        ratios = _useful(self.settings.ratios, diameter)
+        everywhere = HierarchicalMatcher(ratios=ratios[-1:], tau_sim=-1, distance=distance)
         matcher = HierarchicalMatcher(
-            ratios=self.settings.ratios,
-            tau_sim=self.settings.tau_sim,
-            distance=SPACING * diameter,
+            ratios=ratios, tau_sim=self.settings.tau_sim, distance=distance
         )
-        return matcher.match(features, query)
+        found = matcher.match(features, query)
+        return everywhere.match(features, query), found.take(
+            np.arange(len(found)) < self.settings.top_k
+        )
+
+    def _decide(self, proposals: Picks, verdict: Verdict, masks: list[ParticleMask]) -> Picks:
+        """Proposals that are not picks, with the reason."""
+        proposals = proposals.reject(
+            np.array([mask.volume == 0 for mask in masks], bool), "no mask"
+        )
+        if self.settings.cut == "auto":
+            proposals = proposals.reject(~verdict.candidates, "chance")
+            return proposals.reject(~verdict.kept, "another kind")
+        if self.settings.cut == "none":
+            return proposals
+        return proposals.reject(proposals.scores < float(self.settings.cut), "below the cut")
 
     def _reporter(self, stage: str) -> Callable[[int, int], None] | None:
         """What tells the steps done of how many."""
@@ -148,12 +184,6 @@ class CryoSAM:
                 report(stage, done, total)
 
         return add
-
-    def _cut(self, maxima: Picks, prompts: Picks) -> float:
-        """The score from which on a proposal is a pick."""
-        if self.settings.cut == "auto":
-            return background_cut(maxima.scores, int(prompts.kept.sum()))
-        return -np.inf if self.settings.cut == "none" else float(self.settings.cut)
 
 
 def _as_picks(prompts: Picks | Sequence[Sequence[float]]) -> Picks:
@@ -181,18 +211,78 @@ def _without_empty(prompts: Picks, masks: list[ParticleMask]) -> Picks:
     return prompts.reject(empty, "no mask")
 
 
-def _verdicts(
-    proposals: Picks, masks: list[ParticleMask], cut: float, distance: float
+def _useful(ratios: tuple[int, ...], diameter: float) -> tuple[int, ...]:
+    """The levels that can see the particle: cells no larger than its radius.
+
+    A larger cell mixes the particle with its surroundings and would be dropped with it.
+    """
+    radius = diameter / 2
+    useful = tuple(ratio for ratio in ratios if ratio <= max(radius, 1))
+    return useful or (max(1, int(radius / 1.5)),)
+
+
+def _cores(masks: list[ParticleMask], diameter: float) -> list[ParticleMask]:
+    """Each mask without its rim: the voxels within half a particle radius of its middle.
+
+    The features of the rim are half those of its surroundings.
+    """
+    cores = []
+    for mask in masks:
+        if mask.volume == 0:
+            continue
+        squares = ((mask.voxels_zyx - mask.centroid_zyx) ** 2).sum(axis=1)
+        core = np.zeros_like(mask.mask)
+        core[mask.mask] = squares <= max((diameter / 4) ** 2, squares.min())
+        cores.append(replace(mask, mask=core))
+    return cores
+
+
+def _judge(
+    features: TriplanarFeatures,
+    prompts: Picks,
+    proposals: Picks,
+    maxima: Picks,
+    diameter: float,
+) -> Verdict:
+    """Compare the proposals' features with the prompts' and with the background's."""
+    chance = chance_level(maxima.scores)
+    low = np.flatnonzero(maxima.scores < chance)
+    low = low[np.unique(np.linspace(0, len(low) - 1, CHANCE_SAMPLE).round().astype(int))]
+
+    def pooled(points_zyx: np.ndarray) -> np.ndarray:
+        """(n, k, 3C), eq. 4 over balls in place of masks: a bad mask must not spoil a score."""
+        return np.array(
+            [
+                [
+                    features.masked_mean([ball(point, region * diameter / 2, features.shape)])
+                    for region in REGIONS
+                ]
+                for point in points_zyx
+            ]
+        ).reshape(len(points_zyx), len(REGIONS), 3 * features.channels)
+
+    return judge(
+        proposals.scores,
+        chance,
+        pooled(proposals.points_zyx),
+        pooled(prompts.points_zyx[prompts.kept]),
+        pooled(maxima.points_zyx[low]),
+    )
+
+
+def _ranked(
+    proposals: Picks, masks: list[ParticleMask], distance: float
 ) -> tuple[Picks, list[ParticleMask]]:
-    """Proposals with their position, verdict and rank as id; and the masks of the kept ones."""
+    """Best first, at their final positions, numbered; and the masks of the picks."""
     proposals = replace(proposals, points_zyx=_positions(proposals, masks))
-    proposals = proposals.reject(proposals.scores < cut, "below the cut")
-    proposals = proposals.reject([mask.volume == 0 for mask in masks], "no mask")
     chosen = np.flatnonzero(proposals.kept)
     alive = suppressed(proposals.points_zyx[chosen], proposals.scores[chosen], distance)
     proposals = proposals.reject(np.setdiff1d(chosen, chosen[alive]), "duplicate")
-    kept = [mask for mask, keep in zip(masks, proposals.kept, strict=True) if keep]
-    return proposals, kept
+    order = np.argsort(-proposals.scores, kind="stable")
+    ids = np.arange(1, len(order) + 1)
+    proposals = replace(proposals.take(order), ids=ids)
+    ranked = (replace(masks[old], id=int(new)) for new, old in zip(ids, order, strict=True))
+    return proposals, [mask for mask, kept in zip(ranked, proposals.kept, strict=True) if kept]
 
 
 def _positions(proposals: Picks, masks: list[ParticleMask]) -> np.ndarray:

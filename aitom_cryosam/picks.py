@@ -59,7 +59,7 @@ class Picks:
 
     def take(self, index: np.ndarray) -> Picks:
         """The points of an index or boolean array, in its order; ids are kept."""
-        index = np.arange(len(self))[np.asarray(index)]
+        index = np.arange(len(self))[index]
         return Picks(
             self.points_zyx[index],
             self.scores[index],

@@ -36,7 +36,6 @@ class Result:
         query: (3C,) float32, F_Q of eq. 4.
         proposals: every proposal, best first, with its verdict.
         masks: the instances of the kept proposals; ids as in `proposals`.
-        cut: score from which on a proposal is a pick.
         stages: seconds and memory.
     """
 
@@ -48,7 +47,6 @@ class Result:
     query: np.ndarray
     proposals: Picks
     masks: list[ParticleMask]
-    cut: float
     stages: Stages
 
     @property
@@ -139,7 +137,6 @@ class Result:
             ],
             "diameter_angstrom": round(self.diameter, 1),
             "diameter_estimated": self.settings.diameter is None,
-            "cut": self.cut if np.isfinite(self.cut) else None,
             "counts": {
                 "proposals": len(self.proposals),
                 "picks": len(self.picks),
