@@ -6,7 +6,7 @@ Cubes of noise with one ball of 12 voxels in every 24 x 24 x 24 voxels, one clic
 of `cryosam pick`. Every cube is picked in a process of its own. Seconds a stage, and the most
 memory the process had held when the stage ended (`start`: after loading the package); both also
 for each voxel, where a number that does not rise means no worse than linear. At most `top_k` =
-512 proposals get a mask, so that stage stops growing at about 192 voxels.
+512 proposals get a mask, so that stage stops growing at about 128 voxels.
 
 Then the cosine similarity of all voxels of a 64 x 128 x 128 tomogram on one core: ours, and two
 ways of building all channels of every voxel. Their time grows with the channels, ours does not
