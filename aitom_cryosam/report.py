@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CLICK, PICK, MASK = "#ff3b7f", "#ffd23f", "#35d0ff"
 THICKNESS = 0.25
 """Of the slices, in diameters: enough to see particles through noise, too thin to blur them."""
-_WIDTH, _TOP, _BOTTOM = 13.0, 0.95, 0.85  # inches: the picture, its title and its legend
+_WIDTH, _TOP, _BOTTOM = 13.0, 1.02, 0.85  # inches: the picture, its title and its legend
 _Z, _Y = 0, 1  # the axes that the slices lie across
 
 
@@ -74,7 +74,7 @@ def _draw(result: Result, note: str) -> Figure:
             _show_slice(axes, result, axis, point)
         _show_prompts(bare, result, axis, point)
         _show_picks(picked, result, axis, point)
-        picked.set_title("")
+        picked.set_title("", loc="left")
         picked.set_ylabel("")
         picked.tick_params(labelleft=False)
         if axis == _Z:
