@@ -47,12 +47,12 @@ def estimate_diameter(
     points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
     if len(points) == 0 or max_diameter < min_diameter:
         raise ValueError("Expected a point, and a maximum above the minimum diameter.")
-    count = 1 + math.ceil(math.log(max_diameter / min_diameter) / math.log(_STEP))
+    count = 2 + int(math.log(max_diameter / min_diameter) / math.log(_STEP))
     radii = np.geomspace(min_diameter, max_diameter, count) / 2
     peaks = [[_peak(tomogram, point, radius)[0] * radius for radius in radii] for point in points]
     mean = np.mean(peaks, axis=0)
     best = int(mean.argmax())
-    return float(2 * radii[best] * (radii[-1] / radii[0]) ** (_vertex(mean, best) / (count - 1)))
+    return float(2 * radii[best] * (radii[1] / radii[0]) ** _vertex(mean, best))
 
 
 def refine_centres(tomogram: Tomogram, points_zyx: np.ndarray, diameter: float) -> np.ndarray:

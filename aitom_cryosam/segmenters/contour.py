@@ -36,8 +36,8 @@ class ContourSegmenter:
 
     The evidence that a pixel is particle is its height above the background around the
     particle, in units of the particle's contrast. Of all contours that are star-shaped around
-    the point, the one that encloses the most evidence above a level is found exactly, by
-    dynamic programming over the angle. Such a sum is robust against noise, crosses the hole of
+    the point, the one that encloses the most evidence above a level is found by dynamic
+    programming over the angle. Such a sum is robust against noise, crosses the hole of
     a hollow particle and stops in the gap before a neighbour. Three levels give three
     candidates; the one that stands out most from its rim is chosen, if any does.
 
@@ -157,12 +157,14 @@ class ContourSegmenter:
         Returns:
             (n, angles) steps inside it, (n,) its height above its rim, (n,) its level.
         """
-        gains = ((rays - level - self._costs) * self._areas for level in _LEVELS)
-        edges = np.stack([_closed_contours(gain, least) for gain in gains])
+        levels = np.array(_LEVELS, np.float32)
+        gains = (rays - levels[:, None, None, None] - self._costs) * self._areas
+        edges = _closed_contours(gains.reshape(-1, _ANGLES, _STEPS), least)
+        edges = edges.reshape(len(levels), len(rays), _ANGLES)
         rims = np.stack([self._rim(rays, candidate) for candidate in edges])
         best = rims.argmax(axis=0)
         rows = np.arange(len(rays))
-        return edges[best, rows], rims[best, rows], np.array(_LEVELS, np.float32)[best]
+        return edges[best, rows], rims[best, rows], levels[best]
 
     def _rim(self, rays: np.ndarray, edges: np.ndarray) -> np.ndarray:
         """(n,) mean evidence inside contours less that just outside."""
@@ -210,9 +212,9 @@ class _PolarGrid:
 
     def rays(self, windows: np.ndarray) -> np.ndarray:
         """(n, side, side) windows to (n, angles, steps), bilinear."""
-        flat = windows.reshape(len(windows), -1)
+        flat = windows.reshape(len(windows), self.side**2)
         values = sum(flat.take(index, axis=1) * weight for index, weight in self._corners)
-        return np.asarray(values).reshape(len(windows), _ANGLES, -1)
+        return np.asarray(values).reshape(len(windows), _ANGLES, _STEPS)
 
     def inside(self, radii: np.ndarray) -> np.ndarray:
         """(n, side, side) bool: the pixels inside contours, radii (n, angles) in pixels."""
@@ -240,9 +242,10 @@ def _closed_contours(gains: np.ndarray, least: int) -> np.ndarray:
     totals[:, :, :least] = -np.inf
     best = totals[:, 0]
     moves = np.zeros((2 * angles, n, steps + 1), np.int8)
+    padded = np.full((n, steps + 3), -np.inf, np.float32)
+    nearer, farther = padded[:, :-2], padded[:, 2:]
     for turn in range(1, 2 * angles):
-        nearer, farther = np.full_like(best, -np.inf), np.full_like(best, -np.inf)
-        nearer[:, 1:], farther[:, :-1] = best[:, :-1], best[:, 1:]
+        padded[:, 1:-1] = best
         top = np.maximum(np.maximum(best, nearer), farther)
         moves[turn] = np.where(top == best, 0, np.where(top == nearer, -1, 1))
         best = top + totals[:, turn % angles]
