@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -83,20 +84,19 @@ class Result:
         paths = result_paths(folder, self.tomogram.name, star)
         output_folder(folder)
         refuse_existing(paths.values(), overwrite=overwrite)
-        write_picks(paths["picks"], self.proposals, self.tomogram, overwrite=overwrite)
-        write_proposals(paths["proposals"], self.proposals, self.tomogram, overwrite=overwrite)
-        write_labels(paths["labels"], self.labels(), self.tomogram, overwrite=overwrite)
-        for flavour in star:
-            write_flavour(
-                flavour,
-                paths[flavour],
-                self.proposals,
-                self.tomogram,
-                unbinned=unbinned,
-                overwrite=overwrite,
-            )
-        record = json.dumps(self.record(), indent=1)
-        write_text(paths["run"], record + "\n", overwrite=overwrite)
+        # All of them are complete before the first takes its place: a full disk leaves none.
+        with TemporaryDirectory(prefix=".cryosam-", dir=folder) as unfinished:
+            drafts = {kind: Path(unfinished) / path.name for kind, path in paths.items()}
+            write_picks(drafts["picks"], self.proposals, self.tomogram)
+            write_proposals(drafts["proposals"], self.proposals, self.tomogram)
+            write_labels(drafts["labels"], self.labels(), self.tomogram)
+            for flavour in star:
+                write_flavour(
+                    flavour, drafts[flavour], self.proposals, self.tomogram, unbinned=unbinned
+                )
+            write_text(drafts["run"], json.dumps(self.record(), indent=1) + "\n")
+            for kind, path in paths.items():
+                drafts[kind].replace(path)
         return paths
 
     def record(self) -> dict[str, Any]:
