@@ -184,7 +184,7 @@ def _round_length(largest: float) -> float:
 
 def _write_titles(figure: Figure, result: Result, note: str) -> None:
     picks, clicks = len(result.picks), int(result.prompts.kept.sum())
-    title = f"{result.tomogram.name}: {_number(picks, 'pick')} from {_number(clicks, 'click')}"
+    title = f"{result.tomogram.name}: {plural(picks, 'pick')} from {plural(clicks, 'click')}"
     inch = 1 / figure.get_figheight()
     left = 0.55 / _WIDTH
     figure.text(left, 1 - 0.42 * inch, title, fontsize=16, fontweight="bold")
@@ -219,5 +219,6 @@ def _in_plane(point_zyx: np.ndarray, axis: int) -> np.ndarray:
     return np.delete(point_zyx, axis)
 
 
-def _number(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
+    """The count and the noun, with an s unless it is one."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.io.files import output_folder
     from aitom_cryosam.picker import CryoSAM
-    from aitom_cryosam.report import picture_path, write_picture
+    from aitom_cryosam.report import picture_path, plural, write_picture
     from aitom_cryosam.simulation import SimulationSettings, simulate, write_simulation
     from aitom_cryosam.tomogram import Tomogram
 
@@ -81,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
     evaluation = _evaluate(result, simulation, densities[0])
     result.write(folder, overwrite=args.overwrite)
     note = (
-        f"{len(densities)} kinds of particles and {MEMBRANES} vesicles, simulated   ·   "
+        f"simulated: {plural(len(densities), 'kind')} of particles and "
+        f"{plural(MEMBRANES, 'vesicle')}   ·   "
         f"precision {evaluation.precision:.2f}, recall {evaluation.recall:.2f}"
     )
     picture = picture_path(folder, NAME)
@@ -149,10 +150,12 @@ def _radius(density: Density) -> float:
 
 
 def _table(evaluation: Evaluation, densities: list[Density], seconds: float) -> str:
+    from aitom_cryosam.report import plural
+
     picked, *others = [density.name for density in densities]
-    beside = ", ".join([*(f"{evaluation.n_truth} {name}" for name in others), "2 vesicles"])
+    crowd = [*(f"{evaluation.n_truth} {name}" for name in others), plural(MEMBRANES, "vesicle")]
     rows = [
-        ("particles", f"{evaluation.n_truth} {picked} (beside {beside})"),
+        ("particles", f"{evaluation.n_truth} {picked} (beside {', '.join(crowd)})"),
         ("clicks", "1"),
         ("picks", f"{evaluation.n_picks}"),
         ("precision", f"{evaluation.precision:.2f}"),

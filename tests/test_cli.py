@@ -1,0 +1,152 @@
+"""What all commands share: how they end, and how they show where they are."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aitom_cryosam.cli import main, pick, progress
+from aitom_cryosam.cli.progress import ShownProgress
+from aitom_cryosam.simulation import write_simulation
+from tests.toys import small_simulation
+
+SHELL = f"{sys.executable} -m aitom_cryosam"
+
+
+@pytest.fixture(scope="module")
+def tomogram(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A file, and a click on one of its particles."""
+    simulation = small_simulation()
+    path = write_simulation(simulation, tmp_path_factory.mktemp("cli"), "TS_01")[0]
+    return str(path), ",".join(f"{value:.1f}" for value in simulation.points_zyx[1, ::-1])
+
+
+def test_the_package_is_a_command() -> None:
+    shown = subprocess.run([*SHELL.split(), "--version"], capture_output=True, text=True)
+    assert shown.stdout.startswith("cryosam ")
+
+
+def test_no_memory_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def run(_: object) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(pick, "run", run)
+    assert main(["pick", "a.mrc", "--out", "out"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("cryosam pick: not enough memory; ")
+    assert error.count("\n") == 1
+
+
+def test_a_closed_pipe_is_silent(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y,z\n1,2,3\n")
+    command = f"{SHELL} evaluate a.csv a.csv --radius 9 --voxel-size 1 | true; echo $PIPESTATUS"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("141\n", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--ratios", "4,b"], "argument --ratios: expected whole numbers R,R,..., got '4,b'"),
+        (["--cut", "high"], "argument --cut: expected auto, none or a score, got 'high'"),
+        (["--unbinned-size", "1,2"], "expected three numbers X,Y,Z, got '1,2'"),
+        (["--unbinned-size", "1,-2,3"], "expected numbers above 0, got '1,-2,3'"),
+        (["--star", "relion6"], "unknown 'relion6'; expected relion5, relion4"),
+    ],
+)
+def test_malformed_options_are_refused(options: list[str], says: str, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["pick", "a.mrc", "--out", "out", *options])
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--prompt", "-1,2,3"], "The prompt -1,2,3 lies outside TS_01"),
+        (["--unbinned-size", "1,2,3"], "--unbinned-size needs --unbinned-pixel-size"),
+        (["--unbinned-pixel-size", "0"], "Expected --unbinned-pixel-size above 0 Å, got 0."),
+        (["--diameter", "30"], "is 1.5 voxels wide; expected 2 to 40 voxels"),
+        (["--diameter", "900"], "is 45.0 voxels wide; expected 2 to 40 voxels"),
+        (["--voxel-size", "200"], "no size that could be estimated"),
+    ],
+)
+def test_what_does_not_fit_the_tomogram(
+    tomogram: tuple[str, str], tmp_path: Path, capsys, options: list[str], says: str
+) -> None:
+    path, click = tomogram
+    arguments = ["--prompt", click, "--out", str(tmp_path), "--quiet", *options]
+    assert main(["pick", path, *arguments]) == 2
+    assert says in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_summary_and_picture(tomogram: tuple[str, str], tmp_path: Path, capsys) -> None:
+    path, click = tomogram
+    options = ["--prompt", click, "--out", str(tmp_path), "--picture", "--cut", "none"]
+    assert main(["pick", path, *options, "--top-k", "4", "--diameter", "250"]) == 0
+    shown, errors = capsys.readouterr()
+    lines = shown.splitlines()
+    assert lines[:2] == ["diameter  250 Å, given", "prompts   1 of 1 used"]
+    assert lines[2].endswith(" of 4 proposals")
+    assert lines[4].startswith("cut       none; the lowest pick has ")
+    assert lines[-1].strip() == str(tmp_path / "TS_01_picks.png")
+    assert (tmp_path / "TS_01_picks.png").exists()
+    assert errors.splitlines() == [
+        "prompt masks: 6 walks",
+        "features: 206 planes",
+        "proposal masks: 24 walks",
+    ]
+
+
+def test_no_picks_says_what_to_try(tomogram: tuple[str, str], tmp_path: Path, capsys) -> None:
+    path, click = tomogram
+    options = ["--prompt", click, "--out", str(tmp_path), "--quiet", "--top-k", "4"]
+    assert main(["pick", path, *options, "--cut", "1e9"]) == 0
+    shown, errors = capsys.readouterr()
+    assert shown == ""
+    assert errors.startswith("warning: No picks. Left out: 4 below the cut. Try --contrast bright")
+    assert (tmp_path / "TS_01_picks.star").exists()
+
+
+def test_an_unbinned_size_in_other_units_is_doubted(
+    tomogram: tuple[str, str], tmp_path: Path, capsys
+) -> None:
+    path, click = tomogram
+    options = ["--prompt", click, "--out", str(tmp_path), "--quiet", "--top-k", "4", "--cut", "1e9"]
+    options += ["--star", "relion5", "--unbinned-pixel-size", "10", "--unbinned-size", "180,152,40"]
+    assert main(["pick", path, *options]) == 0
+    errors = capsys.readouterr().err
+    assert "Along z the unbinned size makes 0.50 of the tomogram's extent" in errors
+    assert "Along x" not in errors
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with ShownProgress() as shown:
+        for done in range(0, 11, 5):
+            shown("features", done, 10)
+        shown("proposal masks", 1, 2)
+    text = sys.stderr.getvalue()
+    assert "features" in text
+    assert "10/10 planes" in text
+    assert "1/2 walks" in text
+
+
+def test_lines_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    with ShownProgress() as shown:
+        shown("features", 1, 10)
+        monkeypatch.setattr(progress, "EVERY", 0)
+        shown("features", 5, 10)
+        shown("features", 10, 10)
+    assert capsys.readouterr().err == "features: 10 planes\nfeatures: 5 of 10 planes\n"
+    with ShownProgress(quiet=True) as shown:
+        shown("features", 1, 10)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,73 @@
+"""Settings: both sides of every check."""
+
+import numpy as np
+import pytest
+
+from aitom_cryosam import Settings
+from aitom_cryosam.errors import InputError
+
+
+def test_the_embedded_preset_is_the_default() -> None:
+    settings = Settings()
+    assert (settings.preset, settings.encoder, settings.segmenter) == (
+        "embedded",
+        "filterbank",
+        "contour",
+    )
+    assert (settings.ratios, settings.top_k, settings.tau_iou) == ((16, 8, 4), 512, 0.5)
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        {"diameter": None},
+        {"diameter": np.float32(120)},
+        {"tau_iou": 0},
+        {"tau_iou": 1.0},
+        {"tau_sim": -1},
+        {"tau_sim": 1},
+        {"ratios": (1,)},
+        {"ratios": (9, 3)},
+        {"top_k": np.int64(1)},
+        {"slab": 0},
+        {"shrinkage": None},
+        {"cut": "none"},
+        {"cut": -0.5},
+        {"merge": "union"},
+    ],
+)
+def test_what_makes_sense_is_taken(good: dict) -> None:
+    (name,) = good
+    assert getattr(Settings(**good), name) == good[name]
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        ({"encoder": "dino"}, "Expected one of filterbank as encoder, got 'dino'."),
+        ({"segmenter": "sam"}, "Expected one of contour as segmenter, got 'sam'."),
+        ({"diameter": 0}, "Expected a length above 0 Å as diameter, got 0."),
+        ({"diameter": "120"}, "as diameter, got '120'"),
+        ({"diameter": float("nan")}, "as diameter, got nan"),
+        ({"max_diameter": float("inf")}, "as max_diameter, got inf"),
+        ({"tau_iou": 1.01}, "a number from 0 to 1 as tau_iou"),
+        ({"tau_sim": -1.01}, "a number from -1 to 1 as tau_sim"),
+        ({"merge": "both"}, "Expected union or consensus as merge, got 'both'."),
+        ({"ratios": ()}, "as ratios, got ()"),
+        ({"ratios": (4, 4)}, "as ratios, got (4, 4)"),
+        ({"ratios": (8, 0)}, "as ratios, got (8, 0)"),
+        ({"ratios": (8, 2.5)}, "as ratios, got (8, 2.5)"),
+        ({"ratios": 4}, "as ratios, got 4"),
+        ({"top_k": 0}, "a whole number from 1 as top_k"),
+        ({"top_k": 10.5}, "as top_k, got 10.5"),
+        ({"top_k": True}, "as top_k, got True"),
+        ({"slab": -0.1}, "as slab"),
+        ({"shrinkage": 1.1}, "a number from 0 to 1, or None as shrinkage"),
+        ({"cut": "some"}, "Expected auto, none or a score as cut, got 'some'."),
+        ({"cut": float("nan")}, "as cut, got nan"),
+    ],
+)
+def test_what_does_not_is_one_sentence(bad: dict, sentence: str) -> None:
+    with pytest.raises(InputError) as error:
+        Settings(**bad)
+    assert sentence in str(error.value)
