@@ -6,12 +6,12 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.segmenters.base import PlaneSegmenter, Segmentation, shifted
+from aitom_cryosam.segmenters.base import Embedding, PlaneSegmenter, Segmentation, shifted
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -261,7 +261,7 @@ class _AxisSweeps:
             self.grown[prompt].stops[direction] = reason
         self.ended.add(len(prompts))
 
-    def _embedding(self, plane: int) -> Any:
+    def _embedding(self, plane: int) -> Embedding:
         embedding = self.cache.get(plane)
         if embedding is None:
             embedding = self.settings.segmenter.embed(self.tomogram.plane(self.axis, plane))
@@ -289,14 +289,14 @@ class _Cache:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
-        self.kept: OrderedDict[int, Any] = OrderedDict()
+        self.kept: OrderedDict[int, Embedding] = OrderedDict()
 
-    def get(self, key: int) -> Any | None:
+    def get(self, key: int) -> Embedding | None:
         if key in self.kept:
             self.kept.move_to_end(key)
         return self.kept.get(key)
 
-    def put(self, key: int, value: Any) -> None:
+    def put(self, key: int, value: Embedding) -> None:
         self.kept[key] = value
         self.used += value.nbytes
         while self.used > self.limit and len(self.kept) > 1:
