@@ -58,6 +58,9 @@ def estimate_diameter(
 def refine_centres(tomogram: Tomogram, points_zyx: np.ndarray, diameter: float) -> np.ndarray:
     """Points moved to where a ball of this diameter stands out most, at most 0.2 diameters.
 
+    It centres large and ball-shaped particles; a small lobed one in noise it moves to its
+    brightest lobe, where the centroid of the instance mask is closer to the centre.
+
     Args:
         tomogram: the tomogram.
         points_zyx: (n, 3) voxels.
