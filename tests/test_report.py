@@ -1,5 +1,6 @@
 """The picture: what is drawn where, on three unequal axes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def result() -> Result:
     proposals = Picks.from_points(np.array([*PICKS, (10, 35, 5)]), np.array([0.9, 0.8, 0.7, 0.1]))
     return Result(
         tomogram=Tomogram.from_array(data, voxel_size=10, name="TS_01"),
-        settings=Settings(),
+        settings=Settings(diameter=np.float32(80)),
         diameter=80.0,
         prompts=Picks.from_points(np.array([(10, 15, 20), (5, 5, 5)])).reject([1], "no mask"),
         prompt_masks=[cube(1, PICKS[0]), empty],
@@ -85,3 +86,8 @@ def test_title_and_file(result: Result, tmp_path: Path) -> None:
 )
 def test_the_scale_bar_is_round(largest: float, length: float) -> None:
     assert report._round_length(largest) == pytest.approx(length)
+
+
+def test_numbers_of_numpy_are_recorded(result: Result, tmp_path: Path) -> None:
+    run = result.write(tmp_path)["run"]
+    assert json.loads(run.read_text())["settings"]["diameter"] == 80

@@ -83,7 +83,7 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
         "--cut",
         type=_cut,
         metavar="auto|none|SCORE",
-        help="which proposals become picks: by the gap to the background, all, or from SCORE on",
+        help="which proposals become picks: by their cluster, all, or from SCORE on",
     )
     method.add_argument("--tau-iou", type=float, metavar="T", help="smallest overlap of a walk")
     method.add_argument("--tau-sim", type=float, metavar="T", help="smallest cosine similarity")
