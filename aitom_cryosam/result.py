@@ -94,7 +94,9 @@ class Result:
                 write_flavour(
                     flavour, drafts[flavour], self.proposals, self.tomogram, unbinned=unbinned
                 )
-            write_text(drafts["run"], json.dumps(self.record(), indent=1, default=np.generic.item) + "\n")
+            write_text(
+                drafts["run"], json.dumps(self.record(), indent=1, default=np.generic.item) + "\n"
+            )
             for kind, path in paths.items():
                 drafts[kind].replace(path)
         return paths
