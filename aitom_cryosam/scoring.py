@@ -47,7 +47,8 @@ class Verdict:
         scores: (n,) 0 is the typical background, 1 the typical pick. Where there are too few
             candidates for that, the similarities.
         candidates: (n,) bool, stands out from chance.
-        kept: (n,) bool, a candidate of the prompted kind.
+        kept: (n,) bool, of the prompted kind. A proposal at chance level can be: once the kind
+            is known from the candidates, the features tell more than the similarity.
     """
 
     scores: np.ndarray
@@ -97,7 +98,7 @@ def judge(
     low, high = (np.average(scores, weights=w + 1e-9) for w in (1 - member, member))
     scores = (scores - low) / max(high - low, 1e-12)
     n = len(proposals)
-    kept = candidates & (member[:n] > 0.5)
+    kept = member[:n] > 0.5
     # A prompt so unlike the rest that it stays alone has no kind: only chance is left out then.
     return Verdict(scores[:n], candidates, kept if kept.sum() >= SMALLEST else candidates)
 
