@@ -161,7 +161,7 @@ class CryoSAM:
             np.array([mask.volume == 0 for mask in masks], bool), "no mask"
         )
         if self.settings.cut == "auto":
-            proposals = proposals.reject(~verdict.candidates, "chance")
+            proposals = proposals.reject(~verdict.kept & ~verdict.candidates, "chance")
             return proposals.reject(~verdict.kept, "another kind")
         if self.settings.cut == "none":
             return proposals

@@ -73,12 +73,22 @@ def test_one_kind_alone_is_kept():
     assert verdict.kept.mean() > 0.9
 
 
-def test_what_does_not_stand_out_is_never_kept():
+def test_the_kind_decides_on_what_does_not_stand_out():
+    features = kinds((60, 60, 150))
+    clicks, of_kind, others, background = np.split(features, [1, 60, 120])
+    proposals = np.concatenate([of_kind, others])
+    hidden = np.tile([False, False, True], 40)[: len(proposals)]
+    verdict = judge(np.where(hidden, 0.4, 0.7), 0.5, proposals, clicks, background)
+    np.testing.assert_array_equal(verdict.candidates, ~hidden)
+    assert verdict.kept[: len(of_kind)][hidden[: len(of_kind)]].mean() > 0.9
+    assert verdict.kept[len(of_kind) :][hidden[len(of_kind) :]].mean() < 0.1
+
+
+def test_nothing_that_does_not_stand_out_is_kept_where_little_does():
     features = kinds((60, 60))
-    similarities = np.repeat([0.7, 0.4], 30)
+    similarities = np.repeat([0.7, 0.4], [5, 55])
     verdict = judge(similarities, 0.5, features[:60], features[:1], features[60:])
-    np.testing.assert_array_equal(verdict.candidates, similarities >= 0.5)
-    assert not verdict.kept[30:].any()
+    np.testing.assert_array_equal(verdict.kept, similarities >= 0.5)
 
 
 def test_a_handful_of_candidates_is_kept_as_it_is():
