@@ -317,7 +317,7 @@ def simulate(
 def write_simulation(
     simulation: Simulation, folder: str | Path, name: str, *, overwrite: bool = False
 ) -> tuple[Path, Path, Path]:
-    """Write `<name>.mrc`, `<name>_truth.star` and `<name>_labels.mrc`.
+    """Write `<name>.mrc`, `<name>_truth.star` and `<name>_truth_labels.mrc`.
 
     The truth has one row per particle: `rlnCoordinateX/Y/Z` (voxels from 0, an integer is a voxel
     centre), `rlnMicrographName` and `particleClass`; row n, from 1, is label n.
@@ -353,7 +353,11 @@ def simulation_paths(folder: str | Path, name: str) -> tuple[Path, Path, Path]:
     if not name or set(name) & set(" \t\n\"'#/\\"):
         raise InputError(f"Expected a name without spaces, quotes, # and slashes, got {name!r}.")
     folder = Path(folder)
-    return folder / f"{name}.mrc", folder / f"{name}_truth.star", folder / f"{name}_labels.mrc"
+    return (
+        folder / f"{name}.mrc",
+        folder / f"{name}_truth.star",
+        folder / f"{name}_truth_labels.mrc",
+    )
 
 
 def _truth_text(simulation: Simulation, name: str) -> str:

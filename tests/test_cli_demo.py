@@ -36,8 +36,8 @@ def test_every_file_is_there(out: Path) -> None:
         "demo_proposals.star",
         "demo_run.json",
         "simulated/demo.mrc",
-        "simulated/demo_labels.mrc",
         "simulated/demo_truth.star",
+        "simulated/demo_truth_labels.mrc",
     ]
 
 

@@ -33,8 +33,8 @@ def test_invented_particles_to_three_files(tmp_path: Path, capsys) -> None:
     assert run(*SMALL, "--out", out, "--name", "TS_01") == 0
     assert sorted(path.name for path in out.iterdir()) == [
         "TS_01.mrc",
-        "TS_01_labels.mrc",
         "TS_01_truth.star",
+        "TS_01_truth_labels.mrc",
     ]
     assert "    2 ribosome_like\n    1 barrel\n" in capsys.readouterr().out
     with mrcfile.open(out / "TS_01.mrc") as file:
@@ -69,7 +69,7 @@ def test_every_option_reaches_the_simulation(tmp_path: Path, map_path: Path) -> 
 def test_the_same_command_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in "ab":
         assert run(*SMALL, "--out", tmp_path / name) == 0
-    for name in ("simulated.mrc", "simulated_labels.mrc", "simulated_truth.star"):
+    for name in ("simulated.mrc", "simulated_truth_labels.mrc", "simulated_truth.star"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 

@@ -280,7 +280,11 @@ def tiny() -> Simulation:
 
 def test_files_hold_the_simulation(tmp_path) -> None:
     paths = write_simulation(tiny(), tmp_path, "00255")
-    assert [path.name for path in paths] == ["00255.mrc", "00255_truth.star", "00255_labels.mrc"]
+    assert [path.name for path in paths] == [
+        "00255.mrc",
+        "00255_truth.star",
+        "00255_truth_labels.mrc",
+    ]
     assert paths[1].read_text().splitlines()[-2:] == [
         "5.500000 4.000000 3.250000 00255.tomostar 4v4r",
         "3.000000 2.000000 1.000000 00255.tomostar 1e10",
