@@ -30,6 +30,9 @@ SPACING = 0.65
 """Two particles are at least this many diameters apart; of two closer picks the better stays."""
 EXTENT = 1.6
 """A mask that is wider than this many diameters is not one particle."""
+CLIMBS = 3
+"""The similarity is flat inside a particle: its peak is up to half a radius beside the centre,
+and each refinement moves a point by 0.2 diameters at most."""
 REGIONS = (0.5, 1.0)
 """Radii, in particle radii, of the balls over which an instance's features are averaged."""
 CHANCE_SAMPLE = 250
@@ -79,8 +82,7 @@ class CryoSAM:
         with stages.measure("matching"):
             query = features.masked_mean(_cores(prompt_masks, diameter))
             maxima, proposals = self._match(features, query, diameter)
-            centres = refine_centres(tomogram, proposals.points_zyx, diameter)
-            proposals = replace(proposals, points_zyx=centres)
+            proposals = _centred(tomogram, proposals, diameter)
         propagator.progress = self._reporter("proposal masks")
         with stages.measure("proposal masks"):
             masks = propagator.propagate(tomogram, proposals.points_zyx)
@@ -235,6 +237,14 @@ def _cores(masks: list[ParticleMask], diameter: float) -> list[ParticleMask]:
         core[mask.mask] = squares <= max((diameter / 4) ** 2, squares.min())
         cores.append(replace(mask, mask=core))
     return cores
+
+
+def _centred(tomogram: Tomogram, proposals: Picks, diameter: float) -> Picks:
+    """Proposals moved to the middle of what stands out there."""
+    points = proposals.points_zyx
+    for _ in range(CLIMBS):
+        points = refine_centres(tomogram, points, diameter)
+    return replace(proposals, points_zyx=points)
 
 
 def _judge(
