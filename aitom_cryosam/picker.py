@@ -82,8 +82,9 @@ class CryoSAM:
         with stages.measure("matching"):
             query = features.masked_mean(_cores(prompt_masks, diameter))
             maxima, proposals = self._match(features, query, diameter)
-            proposals = _centred(tomogram, proposals, diameter)
         propagator.progress = self._reporter("proposal masks")
+        with stages.measure("centring"):
+            proposals = _centred(tomogram, proposals, diameter)
         with stages.measure("proposal masks"):
             masks = propagator.propagate(tomogram, proposals.points_zyx)
         with stages.measure("picks"):

@@ -27,7 +27,7 @@ FEWEST = 12
 DIMENSIONS = (8, 10, 12, 15)
 """Numbers of principal axes to cluster in. One choice alone now and then splits or joins what
 it should not; the mean over all of them does so less."""
-MOST_CLUSTERS = 5
+MOST_CLUSTERS = 7
 SMALLEST = 5
 """A cluster of fewer members around the prompts is an accident of the clustering."""
 VALLEY = 0.8

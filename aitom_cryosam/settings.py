@@ -24,7 +24,8 @@ class Settings:
         tau_iou: smallest overlap of the masks of adjacent planes of a walk.
         merge: how the three axes' masks become one: "union" (paper) or "consensus".
         tau_sim: cosine similarity below which a cell is dropped, with all that lies in it.
-        ratios: pyramid levels in voxels, coarse to fine; (1,) for naive matching.
+        ratios: pyramid levels in voxels, coarse to fine; (1,) for naive matching. Levels whose
+            cells are larger than the particle's radius are skipped: they cannot see it.
         top_k: number of proposals.
         slab: planes averaged before they are encoded, in particle radii; 0 encodes every plane.
         shrinkage: of the whitening of the features over the tomogram, 0 to 1; None for none.
