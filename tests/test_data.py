@@ -40,7 +40,7 @@ def test_one_click_finds_apoferritin(result, truth):
 def test_noise_of_the_same_spectrum_gives_at_most_a_tenth_of_the_picks(result, tomogram, click):
     phases = np.fft.rfftn(np.random.default_rng(0).standard_normal(tomogram.shape))
     spectrum = np.abs(np.fft.rfftn(tomogram.data)) * np.exp(1j * np.angle(phases))
-    noise = np.fft.irfftn(spectrum, tomogram.shape).astype(np.float32)
+    noise = np.fft.irfftn(spectrum, tomogram.shape, axes=(0, 1, 2)).astype(np.float32)
     try:
         count = len(CryoSAM().pick(Tomogram.from_array(noise, voxel_size=10), click).picks)
     except InputError:  # nothing at the click either

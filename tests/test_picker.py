@@ -247,6 +247,7 @@ def test_every_stage_is_timed(result):
         "prompt masks",
         "features",
         "matching",
+        "centring",
         "proposal masks",
         "picks",
     ]
