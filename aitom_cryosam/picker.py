@@ -139,7 +139,7 @@ class CryoSAM:
             ENCODERS[self.settings.encoder](diameter),
             slab=max(1, round(self.settings.slab * diameter / 2)),
             shrinkage=self.settings.shrinkage,
-            ratios=self.settings.ratios,
+            ratios=_useful(self.settings.ratios, diameter),
             progress=self._counter("features", sum(tomogram.shape)),
         )
 
@@ -258,7 +258,8 @@ def _judge(
     """Compare the proposals' features with the prompts' and with the background's."""
     chance = chance_level(maxima.scores)
     low = np.flatnonzero(maxima.scores < chance)
-    low = low[np.unique(np.linspace(0, len(low) - 1, CHANCE_SAMPLE).round().astype(int))]
+    sample = np.linspace(0, len(low) - 1, min(len(low), CHANCE_SAMPLE))
+    low = low[sample.round().astype(int)]
 
     def pooled(points_zyx: np.ndarray) -> np.ndarray:
         """(n, k, 3C), eq. 4 over balls in place of masks: a bad mask must not spoil a score."""
@@ -297,7 +298,7 @@ def _ranked(
 
 
 def _positions(proposals: Picks, masks: list[ParticleMask]) -> np.ndarray:
-    """(n, 3) half-way between the peak of the similarity and the middle of the mask."""
+    """(n, 3) half-way between the proposal and the middle of its mask."""
     centres = np.array([mask.centroid_zyx for mask in masks]).reshape(-1, 3)
     found = np.isfinite(centres[:, :1])
     return np.where(found, (proposals.points_zyx + centres) / 2, proposals.points_zyx)
