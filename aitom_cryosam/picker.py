@@ -21,7 +21,7 @@ from aitom_cryosam.result import Result, Stages
 from aitom_cryosam.scale import MIN_DIAMETER, estimate_diameter, refine_centres
 from aitom_cryosam.scoring import Verdict, chance_level, judge
 from aitom_cryosam.segmenters import SEGMENTERS
-from aitom_cryosam.settings import Settings
+from aitom_cryosam.settings import PAPER_RATIOS, Settings
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,8 @@ class CryoSAM:
         with stages.measure("features"):
             features = self._features(tomogram, diameter)
         with stages.measure("matching"):
-            query = features.masked_mean(_cores(prompt_masks, diameter))
+            cores = self.settings.pooling == "core"
+            query = features.masked_mean(_cores(prompt_masks, diameter) if cores else prompt_masks)
             maxima, proposals = self._match(features, query, diameter)
         propagator.progress = self._reporter("proposal masks")
         with stages.measure("centring"):
@@ -139,16 +140,20 @@ class CryoSAM:
             ENCODERS[self.settings.encoder](diameter),
             slab=max(1, round(self.settings.slab * diameter / 2)),
             shrinkage=self.settings.shrinkage,
-            ratios=_useful(self.settings.ratios, diameter),
+            ratios=self._ratios(diameter),
             progress=self._counter("features", sum(tomogram.shape)),
         )
+
+    def _ratios(self, diameter: float) -> tuple[int, ...]:
+        ratios = self.settings.ratios
+        return _useful_ratios(diameter) if isinstance(ratios, str) else ratios
 
     def _match(
         self, features: TriplanarFeatures, query: np.ndarray, diameter: float
     ) -> tuple[Picks, Picks]:
         """All maxima of the similarity at the finest level, and the proposals."""
         distance = SPACING * diameter
-        ratios = _useful(self.settings.ratios, diameter)
+        ratios = self._ratios(diameter)
         everywhere = HierarchicalMatcher(ratios=ratios[-1:], tau_sim=-1, distance=distance)
         matcher = HierarchicalMatcher(
             ratios=ratios, tau_sim=self.settings.tau_sim, distance=distance
@@ -214,13 +219,13 @@ def _without_empty(prompts: Picks, masks: list[ParticleMask]) -> Picks:
     return prompts.reject(empty, "no mask")
 
 
-def _useful(ratios: tuple[int, ...], diameter: float) -> tuple[int, ...]:
-    """The levels that can see the particle: cells no larger than its radius.
+def _useful_ratios(diameter: float) -> tuple[int, ...]:
+    """The paper's levels that can see the particle: cells no larger than its radius.
 
     A larger cell mixes the particle with its surroundings and would be dropped with it.
     """
     radius = diameter / 2
-    useful = tuple(ratio for ratio in ratios if ratio <= max(radius, 1))
+    useful = tuple(ratio for ratio in PAPER_RATIOS if ratio <= max(radius, 1))
     return useful or (max(1, int(radius / 1.5)),)
 
 

@@ -9,6 +9,11 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.models import ENCODERS, SEGMENTERS
+
+PAPER_RATIOS = (16, 8, 4)
+MIN_WINDOW = 2.0
+"""Diameters: a smaller window would not show a particle's surroundings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,18 +22,26 @@ class Settings:
 
     Attributes:
         preset: the name these settings came from.
-        encoder: plane encoder, a key of `encoders.ENCODERS`.
-        segmenter: plane segmenter, a key of `segmenters.SEGMENTERS`.
+        encoder: plane encoder, one of `models.ENCODERS`.
+        segmenter: plane segmenter, one of `models.SEGMENTERS`.
         diameter: of the particle, Å; None to estimate it from the prompts.
         max_diameter: of the largest particle an estimate may give, Å.
         tau_iou: smallest overlap of the masks of adjacent planes of a walk.
         merge: how the three axes' masks become one: "union" (paper) or "consensus".
         tau_sim: cosine similarity below which a cell is dropped, with all that lies in it.
-        ratios: pyramid levels in voxels, coarse to fine; (1,) for naive matching. Levels whose
-            cells are larger than the particle's radius are skipped: they cannot see it.
+        ratios: pyramid levels in voxels, coarse to fine; (1,) for naive matching; "auto" for
+            those of (16, 8, 4) whose cells are no larger than the particle's radius.
         top_k: number of proposals.
+        pooling: over which voxels of a prompt's mask the query is averaged (eq. 4): "mask" for
+            all of them (paper), "core" for those within half a radius of its middle.
         slab: planes averaged before they are encoded, in particle radii; 0 encodes every plane.
         shrinkage: of the whitening of the features over the tomogram, 0 to 1; None for none.
+        normalisation: of the planes for a network encoder: by the tomogram's own mean and
+            deviation ("tomogram", as the paper's authors do) or ImageNet's ("imagenet").
+        token_size: Å of tomogram that one token of a network encoder stands for, the planes
+            being cut into tiles of the network's size; None fits a whole plane into it (paper).
+        window: side of the window around a particle that SAM sees, in diameters; None shows it
+            the whole plane (paper).
         cut: which proposals become picks: "auto" (see `scoring.judge`), "none" for all,
             or a score.
 
@@ -44,17 +57,17 @@ class Settings:
     tau_iou: float = 0.5
     merge: Literal["union", "consensus"] = "consensus"
     tau_sim: float = 0.0
-    ratios: tuple[int, ...] = (16, 8, 4)
+    ratios: tuple[int, ...] | Literal["auto"] = "auto"
     top_k: int = 512
+    pooling: Literal["mask", "core"] = "core"
     slab: float = 0.25
     shrinkage: float | None = 0.1
+    normalisation: Literal["tomogram", "imagenet"] = "tomogram"
+    token_size: float | None = None
+    window: float | None = None
     cut: float | Literal["auto", "none"] = "auto"
 
     def __post_init__(self) -> None:
-        # Upwards, but only when a value is made: the names are known nowhere else.
-        from aitom_cryosam.encoders import ENCODERS
-        from aitom_cryosam.segmenters import SEGMENTERS
-
         checks = {
             "encoder": (self.encoder in ENCODERS, f"one of {', '.join(ENCODERS)}"),
             "segmenter": (self.segmenter in SEGMENTERS, f"one of {', '.join(SEGMENTERS)}"),
@@ -63,12 +76,28 @@ class Settings:
             "tau_iou": (_between(self.tau_iou, 0, 1), "a number from 0 to 1"),
             "merge": (self.merge in ("union", "consensus"), "union or consensus"),
             "tau_sim": (_between(self.tau_sim, -1, 1), "a number from -1 to 1"),
-            "ratios": (_falling(self.ratios), "whole numbers from 1 that fall, as (16, 8, 4)"),
+            "ratios": (
+                self.ratios == "auto" or _falling(self.ratios),
+                "whole numbers from 1 that fall, as (16, 8, 4), or auto",
+            ),
             "top_k": (_count(self.top_k), "a whole number from 1"),
+            "pooling": (self.pooling in ("mask", "core"), "mask or core"),
             "slab": (_between(self.slab, 0, 2), "a number of radii from 0 to 2"),
             "shrinkage": (
                 self.shrinkage is None or _between(self.shrinkage, 0, 1),
                 "a number from 0 to 1, or None",
+            ),
+            "normalisation": (
+                self.normalisation in ("tomogram", "imagenet"),
+                "tomogram or imagenet",
+            ),
+            "token_size": (
+                self.token_size is None or _positive(self.token_size),
+                "a length above 0 Å, or None",
+            ),
+            "window": (
+                self.window is None or (_positive(self.window) and self.window >= MIN_WINDOW),
+                f"a number of diameters from {MIN_WINDOW:g}, or None",
             ),
             "cut": (self.cut in ("auto", "none") or _finite(self.cut), "auto, none or a score"),
         }
@@ -101,3 +130,20 @@ def _falling(values: Any) -> bool:
         and all(map(_count, values))
         and all(high > low for high, low in pairwise(values))
     )
+
+
+PRESETS = {
+    "embedded": Settings(),
+    "paper": Settings(
+        preset="paper",
+        encoder="dinov2_vitl14_reg",
+        segmenter="sam_vit_h",
+        merge="union",
+        tau_sim=0.5,
+        ratios=PAPER_RATIOS,
+        pooling="mask",
+        slab=0,
+        shrinkage=None,
+    ),
+}
+"""The settings by the names that a user gives to `--preset`."""

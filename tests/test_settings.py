@@ -5,6 +5,7 @@ import pytest
 
 from aitom_cryosam import Settings
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.settings import PRESETS
 
 
 def test_the_embedded_preset_is_the_default() -> None:
@@ -14,7 +15,15 @@ def test_the_embedded_preset_is_the_default() -> None:
         "filterbank",
         "contour",
     )
-    assert (settings.ratios, settings.top_k, settings.tau_iou) == ((16, 8, 4), 512, 0.5)
+    assert (settings.ratios, settings.top_k, settings.tau_iou) == ("auto", 512, 0.5)
+
+
+def test_the_paper_preset_has_the_numbers_of_the_paper() -> None:
+    paper = PRESETS["paper"]
+    assert (paper.encoder, paper.segmenter) == ("dinov2_vitl14_reg", "sam_vit_h")
+    assert (paper.ratios, paper.top_k) == ((16, 8, 4), 512)
+    assert (paper.tau_iou, paper.tau_sim, paper.merge) == (0.5, 0.5, "union")
+    assert (paper.slab, paper.shrinkage, paper.pooling) == (0, None, "mask")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +43,13 @@ def test_the_embedded_preset_is_the_default() -> None:
         {"cut": "none"},
         {"cut": -0.5},
         {"merge": "union"},
+        {"encoder": "dino_vitb8"},
+        {"segmenter": "sam_vit_b"},
+        {"ratios": "auto"},
+        {"pooling": "mask"},
+        {"normalisation": "imagenet"},
+        {"token_size": 60},
+        {"window": 2},
     ],
 )
 def test_what_makes_sense_is_taken(good: dict) -> None:
@@ -44,8 +60,14 @@ def test_what_makes_sense_is_taken(good: dict) -> None:
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [
-        ({"encoder": "dino"}, "Expected one of filterbank as encoder, got 'dino'."),
-        ({"segmenter": "sam"}, "Expected one of contour as segmenter, got 'sam'."),
+        (
+            {"encoder": "dino"},
+            "dino_vitb8, sam_vit_b, sam_vit_l, sam_vit_h as encoder, got 'dino'.",
+        ),
+        (
+            {"segmenter": "sam"},
+            "Expected one of contour, sam_vit_b, sam_vit_l, sam_vit_h as segmenter, got 'sam'.",
+        ),
         ({"diameter": 0}, "Expected a length above 0 Å as diameter, got 0."),
         ({"diameter": "120"}, "as diameter, got '120'"),
         ({"diameter": float("nan")}, "as diameter, got nan"),
@@ -63,6 +85,11 @@ def test_what_makes_sense_is_taken(good: dict) -> None:
         ({"top_k": True}, "as top_k, got True"),
         ({"slab": -0.1}, "as slab"),
         ({"shrinkage": 1.1}, "a number from 0 to 1, or None as shrinkage"),
+        ({"ratios": "all"}, "or auto as ratios, got 'all'"),
+        ({"pooling": "ball"}, "Expected mask or core as pooling, got 'ball'."),
+        ({"normalisation": "none"}, "Expected tomogram or imagenet as normalisation"),
+        ({"token_size": 0}, "a length above 0 Å, or None as token_size, got 0"),
+        ({"window": 1.9}, "a number of diameters from 2, or None as window, got 1.9"),
         ({"cut": "some"}, "Expected auto, none or a score as cut, got 'some'."),
         ({"cut": float("nan")}, "as cut, got nan"),
     ],

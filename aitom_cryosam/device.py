@@ -1,0 +1,129 @@
+"""Device: where networks run, in which precision, and how much fits on it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.resources import Resources, free_ram
+
+logger = logging.getLogger(__name__)
+
+_SHARE = 0.8  # of a device's free memory that is taken if the user names no limit
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A CPU or an accelerator.
+
+    Attributes:
+        name: as torch knows it: "cpu", "cuda:0", "mps".
+        limit: bytes that the networks and what they work on may take there.
+    """
+
+    name: str
+    limit: int
+
+    @classmethod
+    def choose(cls, resources: Resources) -> Device:
+        """The device that was asked for; "auto" takes a CUDA device, then MPS, then the CPU.
+
+        Raises:
+            InputError: it is unknown, or not on this machine.
+        """
+        name = _available(resources.device)
+        if resources.gpu_bytes is not None and name != "cpu":
+            return cls(name, resources.gpu_bytes)
+        if name.startswith("cuda"):
+            return cls(name, int(_SHARE * torch.cuda.mem_get_info(name)[0]))
+        return cls(name, resources.ram if name == "cpu" else int(_SHARE * free_ram()))
+
+    @property
+    def label(self) -> str:
+        """For people: the name of the hardware where torch knows it."""
+        if self.name.startswith("cuda"):
+            return f"{self.name} ({torch.cuda.get_device_name(self.name)})"
+        return self.name
+
+    @property
+    def precision(self) -> torch.dtype:
+        """In which networks compute and embeddings are kept."""
+        if not self.name.startswith("cuda"):
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Compute in `precision`; nothing to do where that is float32."""
+        if self.precision is torch.float32:
+            return nullcontext()
+        return torch.autocast(self.name.split(":")[0], self.precision)
+
+
+class Batches:
+    """Work cut into batches that fit on the device.
+
+    Args:
+        size: of the first batch; halved for good each time the memory does not suffice.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = max(1, size)
+
+    def run(self, work: Callable[[slice], T], count: int) -> Iterator[T]:
+        """The results of `work` on neighbouring slices that together are 0 to `count`.
+
+        Raises:
+            InputError: a single item does not fit.
+        """
+        start = 0
+        while start < count:
+            stop = min(start + self.size, count)
+            try:
+                result = work(slice(start, stop))
+            except torch.cuda.OutOfMemoryError:
+                # Retried outside of the handler: the error holds on to the memory.
+                pass
+            else:
+                yield result
+                start = stop
+                continue
+            torch.cuda.empty_cache()
+            if stop - start == 1:
+                raise InputError(
+                    "The GPU's memory does not suffice for one plane; close other programs on "
+                    "it, take a smaller model, or --device cpu."
+                )
+            self.size = (stop - start) // 2
+            logger.info("The GPU's memory is full; going on with batches of %d.", self.size)
+
+
+def _available(wanted: str) -> str:
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "cuda:0"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    if wanted == "cpu":
+        return wanted
+    if wanted == "mps":
+        if not torch.backends.mps.is_available():
+            raise InputError("There is no MPS device on this machine; use --device auto.")
+        return wanted
+    found = re.fullmatch(r"cuda(?::(\d+))?", wanted)
+    if found is None:
+        raise InputError(f"Expected auto, cuda, cuda:N, mps or cpu as device, got {wanted!r}.")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = int(found[1] or 0)
+    if index >= count:
+        there = f"{count} of them" if count else "none that torch can use"
+        raise InputError(
+            f"The device {wanted} was asked for, but this machine has {there}; use --device auto."
+        )
+    return f"cuda:{index}"
