@@ -1,5 +1,7 @@
 """Tri-planar features: everything fast is what the explicit features say."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,11 @@ class Ramps:
     """Tokens that hold their own centre's row and column, and the plane's mean."""
 
     channels = 3
+    concurrent = True
+    signature: ClassVar = {"encoder": "ramps"}
+
+    def planes_at_once(self, plane_shape):
+        return 8
 
     def grid(self, plane_shape):
         return TokenGrid(*(TokenAxis(n, -(-n // 4), 4) for n in plane_shape))

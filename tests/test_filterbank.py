@@ -1,5 +1,7 @@
 """The filter-bank encoder, and what every encoder must do."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -126,3 +128,10 @@ def test_tokens_follow_the_particle():
     assert [FilterBankEncoder(d).token for d in (3, 9, 12, 18, 27, 36, 50, 100)] == [
         1, 2, 3, 4, 6, 8, 12, 24,
     ]  # fmt: skip
+
+
+def test_the_signature_is_json_and_follows_the_size():
+    one, other = FilterBankEncoder(9).signature, FilterBankEncoder(9.5).signature
+    assert json.loads(json.dumps(one)) == one
+    assert (one["encoder"], one["radius"]) == ("filterbank", 4.5)
+    assert one != other

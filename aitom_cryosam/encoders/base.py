@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,6 +15,20 @@ class PlaneEncoder(Protocol):
     @property
     def channels(self) -> int:
         """C, the features of a token."""
+        ...
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether `encode` may run in several threads at once."""
+        ...
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """Everything that the tokens of a plane depend on, as JSON values; the cache's key."""
+        ...
+
+    def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
+        """How many planes of this shape one call of `encode` should be given, at least 1."""
         ...
 
     def grid(self, plane_shape: tuple[int, int]) -> TokenGrid:

@@ -9,6 +9,7 @@ particle gives the same tokens at any voxel size.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -21,6 +22,7 @@ TOKEN = 0.45
 POOLING = 0.25
 WINDOWS = (0.4, 0.7)
 
+PLANES_AT_ONCE = 8
 SMALLEST_SIGMA = 0.6  # pixels; below it a sampled Gaussian derivative is not one
 TRUNCATE = 3.0
 
@@ -40,6 +42,27 @@ class FilterBankEncoder:
     def channels(self) -> int:
         """Features per token."""
         return 4 * len(SCALES) * (1 + 2 * len(WINDOWS))
+
+    @property
+    def concurrent(self) -> bool:
+        """Nothing is shared between calls."""
+        return True
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """The name, and the lengths: radius and token in voxels, the others in radii."""
+        return {
+            "encoder": "filterbank",
+            "radius": self.radius,
+            "token": self.token,
+            "scales": list(SCALES),
+            "pooling": POOLING,
+            "windows": list(WINDOWS),
+        }
+
+    def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
+        """Few: there is no gain from more, and every thread holds a batch."""
+        return PLANES_AT_ONCE
 
     def grid(self, plane_shape: tuple[int, int]) -> TokenGrid:
         """Square tokens of `token` pixels; the last of a row may reach over the edge."""
