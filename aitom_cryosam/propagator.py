@@ -41,7 +41,7 @@ class CrossPlanePropagator:
         merge: "union" of the three axes' results, as in the paper, or "consensus": voxels in at
             least two of them.
         max_extent: voxels, the largest particle along any axis; None for no limit.
-        cache_bytes: embeddings kept for the sweep back; each needs `nbytes` to count.
+        cache_bytes: embeddings kept for the sweep back.
         progress: called with the walks that have ended and their total number.
     """
 
@@ -218,8 +218,7 @@ class _AxisSweeps:
 
     def _begin(self, prompts: np.ndarray, plane: int) -> _Walks:
         """Segment the plane through the prompts (eq. 1)."""
-        embedding = self._embedding(plane)
-        masks = self.settings.segmenter.segment(embedding, self.points_yx[prompts], None)
+        masks = self._segment(plane, self.points_yx[prompts], None)
         walks = _Walks(prompts, masks)
         return self._keep(walks, plane, np.ones(len(prompts)), ("+", "-"))
 
@@ -231,8 +230,7 @@ class _AxisSweeps:
         if far.all():
             return walks
         before = walks.masks
-        embedding = self._embedding(plane)
-        masks = self.settings.segmenter.segment(embedding, before.points_yx, before)
+        masks = self._segment(plane, before.points_yx, before)
         return self._keep(_Walks(walks.prompts, masks), plane, _iou(before, masks), direction[0])
 
     def _keep(self, walks: _Walks, plane: int, iou: np.ndarray, signs: Sequence[str]) -> _Walks:
@@ -261,12 +259,17 @@ class _AxisSweeps:
             self.grown[prompt].stops[direction] = reason
         self.ended.add(len(prompts))
 
-    def _embedding(self, plane: int) -> Embedding:
+    def _segment(
+        self, plane: int, points_yx: np.ndarray, previous: Segmentation | None
+    ) -> Segmentation:
+        segmenter = self.settings.segmenter
         embedding = self.cache.get(plane)
         if embedding is None:
-            embedding = self.settings.segmenter.embed(self.tomogram.plane(self.axis, plane))
-            self.cache.put(plane, embedding)
-        return embedding
+            values = self.tomogram.plane(self.axis, plane)
+            (embedding,) = segmenter.embed(values[None])
+            self.cache.put(plane, embedding, segmenter.embedding_bytes(values.shape))
+        rows = np.zeros(len(points_yx), np.int64)
+        return segmenter.segment([embedding], rows, points_yx, previous)
 
 
 class _Counter:
@@ -289,18 +292,19 @@ class _Cache:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
-        self.kept: OrderedDict[int, Embedding] = OrderedDict()
+        self.kept: OrderedDict[int, tuple[Embedding, int]] = OrderedDict()
 
     def get(self, key: int) -> Embedding | None:
-        if key in self.kept:
-            self.kept.move_to_end(key)
-        return self.kept.get(key)
+        if key not in self.kept:
+            return None
+        self.kept.move_to_end(key)
+        return self.kept[key][0]
 
-    def put(self, key: int, value: Embedding) -> None:
-        self.kept[key] = value
-        self.used += value.nbytes
+    def put(self, key: int, value: Embedding, size: int) -> None:
+        self.kept[key] = value, size
+        self.used += size
         while self.used > self.limit and len(self.kept) > 1:
-            self.used -= self.kept.popitem(last=False)[1].nbytes
+            self.used -= self.kept.popitem(last=False)[1][1]
 
 
 def _iou(before: Segmentation, after: Segmentation) -> np.ndarray:

@@ -31,6 +31,12 @@ def pasted(segmentation, row, shape):
     return mask
 
 
+def segment(segmenter, plane, points, previous=None):
+    """Masks of points on one plane."""
+    rows = np.zeros(len(points), np.int64)
+    return segmenter.segment(segmenter.embed(plane[None]), rows, np.array(points), previous)
+
+
 def overlap(one, other):
     return (one & other).sum() / (one | other).sum()
 
@@ -51,7 +57,7 @@ def test_a_particle_is_found_from_its_middle_and_beside_it(kind, point):
         picture &= ~disc(SHAPE, (21, 40), 4)
         truth = picture
     segmenter = ContourSegmenter(18)
-    found = segmenter.segment(segmenter.embed(noisy(picture, 1.0)), np.array([point]), None)
+    found = segment(segmenter, noisy(picture, 1.0), [point])
     assert overlap(pasted(found, 0, SHAPE), truth) > 0.75
     assert 0.5 < found.scores[0] <= 1
     np.testing.assert_allclose(found.points_yx[0], (30, 40), atol=1.5)
@@ -60,14 +66,14 @@ def test_a_particle_is_found_from_its_middle_and_beside_it(kind, point):
 def test_the_shapes_and_types_are_those_of_the_seam():
     segmenter = ContourSegmenter(10)
     points = np.array([(30, 40), (5, 5.5)])
-    found = segmenter.segment(segmenter.embed(noisy(np.zeros(SHAPE), 1.0)), points, None)
+    found = segment(segmenter, noisy(np.zeros(SHAPE), 1.0), points)
     assert found.masks.shape == found.logits.shape == (2, 19, 19)
     assert found.offsets_yx.tolist() == [[21, 31], [-4, -3]]
     assert found.masks.dtype == bool
     assert found.logits.dtype == np.float32
     assert found.scores.dtype == np.float32
     assert found.points_yx.dtype == np.float64
-    none = segmenter.segment(segmenter.embed(noisy(np.zeros(SHAPE), 1.0)), np.zeros((0, 2)), None)
+    none = segment(segmenter, noisy(np.zeros(SHAPE), 1.0), np.zeros((0, 2)))
     assert none.masks.shape == (0, 19, 19)
 
 
@@ -75,7 +81,7 @@ def test_the_shapes_and_types_are_those_of_the_seam():
 def test_at_a_corner_only_pixels_of_the_plane_are_in_the_mask(corner):
     truth = disc(SHAPE, np.round(corner), 9)
     segmenter = ContourSegmenter(18)
-    found = segmenter.segment(segmenter.embed(noisy(truth, 0.5)), np.array([corner]), None)
+    found = segment(segmenter, noisy(truth, 0.5), [corner])
     assert overlap(pasted(found, 0, SHAPE), truth) > 0.6
 
 
@@ -83,7 +89,7 @@ def test_at_a_corner_only_pixels_of_the_plane_are_in_the_mask(corner):
 def test_a_constant_plane_has_no_particle(value):
     segmenter = ContourSegmenter(12)
     plane = np.full(SHAPE, value, np.float32)
-    found = segmenter.segment(segmenter.embed(plane), np.array([(30, 40)]), None)
+    found = segment(segmenter, plane, [(30, 40)])
     assert not found.masks.any()
     assert found.scores.tolist() == [0]
 
@@ -93,8 +99,8 @@ def test_a_constant_margin_does_not_change_the_mask():
     wide = np.zeros((200, 300), np.float32)
     wide[100:160, 100:183] = plane
     segmenter = ContourSegmenter(12)
-    near = segmenter.segment(segmenter.embed(plane), np.array([(30, 40)]), None)
-    far = segmenter.segment(segmenter.embed(wide), np.array([(130, 140)]), None)
+    near = segment(segmenter, plane, [(30, 40)])
+    far = segment(segmenter, wide, [(130, 140)])
     np.testing.assert_array_equal(far.masks, near.masks)
     assert far.scores[0] == pytest.approx(near.scores[0], rel=0.05)
 
@@ -102,8 +108,7 @@ def test_a_constant_margin_does_not_change_the_mask():
 def test_where_nothing_stands_out_the_score_is_low():
     segmenter = ContourSegmenter(12)
     truth = disc(SHAPE, (30, 60), 6)
-    embedding = segmenter.embed(noisy(truth, 1.0))
-    found = segmenter.segment(embedding, np.array([(30, 20), (30, 60)]), None)
+    found = segment(segmenter, noisy(truth, 1.0), [(30, 20), (30, 60)])
     assert found.scores[0] < 0.6 * found.scores[1]
 
 
@@ -111,28 +116,28 @@ def test_the_plane_before_helps_and_a_vanished_particle_is_forgotten():
     truth = disc(SHAPE, (30, 40), 9)
     segmenter = ContourSegmenter(18)
     point = np.array([(30, 40)])
-    walk = segmenter.segment(segmenter.embed(noisy(truth, 4.0, seed=1)), point, None)
+    walk = segment(segmenter, noisy(truth, 4.0, seed=1), point)
     first = overlap(pasted(walk, 0, SHAPE), truth)
     for seed in range(2, 7):
-        walk = segmenter.segment(segmenter.embed(noisy(truth, 4.0, seed)), walk.points_yx, walk)
+        walk = segment(segmenter, noisy(truth, 4.0, seed), walk.points_yx, walk)
     assert overlap(pasted(walk, 0, SHAPE), truth) > max(first, 0.7)
 
-    nothing = segmenter.embed(noisy(np.zeros(SHAPE), 4.0))
+    nothing = noisy(np.zeros(SHAPE), 4.0)
     for _ in range(6):
-        walk = segmenter.segment(nothing, walk.points_yx, walk)
+        walk = segment(segmenter, nothing, walk.points_yx, walk)
     assert overlap(pasted(walk, 0, SHAPE), truth) < 0.5
 
 
 def test_many_points_equal_one_by_one():
     segmenter = ContourSegmenter(12)
-    embedding = segmenter.embed(noisy(disc(SHAPE, (30, 40), 6), 1.0))
+    plane = noisy(disc(SHAPE, (30, 40), 6), 1.0)
     points = np.random.default_rng(3).uniform((0, 0), SHAPE, (150, 2)) - 0.5
-    together = segmenter.segment(embedding, points, None)
-    again = segmenter.segment(embedding, together.points_yx, together)
+    together = segment(segmenter, plane, points)
+    again = segment(segmenter, plane, together.points_yx, together)
     for i in (0, 63, 64, 149):
-        alone = segmenter.segment(embedding, points[i : i + 1], None)
+        alone = segment(segmenter, plane, points[i : i + 1])
         for walk, row in ((together, alone), (again, None)):
-            row = segmenter.segment(embedding, alone.points_yx, alone) if row is None else row
+            row = segment(segmenter, plane, alone.points_yx, alone) if row is None else row
             for name in ("offsets_yx", "masks", "logits", "scores", "points_yx"):
                 np.testing.assert_array_equal(getattr(walk, name)[i], getattr(row, name)[0])
 

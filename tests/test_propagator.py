@@ -15,16 +15,29 @@ SHAPE = (23, 31, 42)
 WALKS = ["+z", "-z", "+y", "-y", "+x", "-x"]
 
 
-class Objects:
-    """A segmenter that reads object numbers: the plane's value at the point is the object."""
+class Stub:
+    """What all segmenters of these tests share: an embedding is the plane."""
 
-    def embed(self, plane):
-        return plane
+    signature = None
 
-    def segment(self, embedding, points_yx, previous):
-        rows, columns = np.floor(points_yx + 0.5).astype(int).T
-        values = embedding[rows, columns]
-        masks = (embedding == values[:, None, None]) & (values > 0)[:, None, None]
+    def planes_at_once(self, plane_shape):
+        return 4
+
+    def embedding_bytes(self, plane_shape):
+        return 4 * plane_shape[0] * plane_shape[1]
+
+    def embed(self, planes):
+        return list(planes)
+
+
+class Objects(Stub):
+    """Reads object numbers: the plane's value at the point is the object."""
+
+    def segment(self, embeddings, rows, points_yx, previous):
+        planes = np.stack(embeddings)[rows]
+        y, x = np.floor(points_yx + 0.5).astype(int).T
+        values = planes[np.arange(len(rows)), y, x]
+        masks = (planes == values[:, None, None]) & (values > 0)[:, None, None]
         n = len(masks)
         offsets = np.zeros((n, 2), np.int64)
         logits = np.where(masks, 1, -1).astype(np.float32)
@@ -177,15 +190,12 @@ def test_progress_counts_the_walks(world):
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
-class Crossing:
+class Crossing(Stub):
     """Squares of 3 x 3 on planes across z and y, of 1 x 1 across x (seen by their size)."""
 
-    def embed(self, plane):
-        return plane
-
-    def segment(self, embedding, points_yx, previous):
+    def segment(self, embeddings, rows, points_yx, previous):
         n = len(points_yx)
-        half = 0 if embedding.shape == SHAPE[:2] else 1
+        half = 0 if embeddings[0].shape == SHAPE[:2] else 1
         side = np.arange(5) - 2
         square = (abs(side)[:, None] <= half) & (abs(side) <= half)
         masks = np.repeat(square[None], n, axis=0)

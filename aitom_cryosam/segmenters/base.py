@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Segmentation:
-    """n masks on one plane, each in a window of its own; all windows have one size.
+    """n masks, each in a window of its own on its plane; all windows have one size.
 
     Attributes:
         offsets_yx: (n, 2) int64, the plane pixel of each window's first pixel.
@@ -80,28 +81,62 @@ def shifted(
     return np.where(known, moved, np.asarray(outside, windows.dtype))
 
 
-class Embedding(Protocol):
-    """What `embed` returns: any value that knows its size, such as an array or a tensor."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it holds in memory."""
-        ...
+Embedding = Any
+"""What `embed` returns for a plane: any value, such as an array or a tensor on the device."""
 
 
 class PlaneSegmenter(Protocol):
-    """Point prompts (and the previous plane's masks) to masks on a plane.
+    """Point prompts (and the previous plane's masks) to masks on planes.
 
     Stateless: `embed` does the work that is shared by all prompts on a plane and returns it
-    as a value; `segment` decodes any number of prompts on it at once.
+    as a value; `segment` decodes any number of prompts on any number of planes at once. What
+    it returns for a prompt does not depend on the other prompts and planes of the call.
     """
 
-    def embed(self, plane: np.ndarray) -> Embedding:
-        """plane: (h, w) float32, robust-normalised, protein positive."""
+    @property
+    def signature(self) -> dict[str, Any] | None:
+        """All that an embedding depends on besides the plane, as JSON values.
+
+        None: embeddings are made faster than they are read from a disk.
+        """
+        ...
+
+    def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
+        """How many planes (h, w) `embed` takes best in one call, 1 at least."""
+        ...
+
+    def embedding_bytes(self, plane_shape: tuple[int, int]) -> int:
+        """Memory that the embedding of a plane (h, w) holds."""
+        ...
+
+    def embed(self, planes: np.ndarray) -> list[Embedding]:
+        """planes: (b, h, w) float32, robust-normalised, protein positive. One value for each."""
         ...
 
     def segment(
-        self, embedding: Any, points_yx: np.ndarray, previous: Segmentation | None
+        self,
+        embeddings: Sequence[Embedding],
+        rows: np.ndarray,
+        points_yx: np.ndarray,
+        previous: Segmentation | None,
     ) -> Segmentation:
-        """points_yx: (n, 2) pixels. previous: the n masks of the plane before, or None."""
+        """Segment n prompts.
+
+        Args:
+            embeddings: of planes of one shape.
+            rows: (n,) int64, the embedding that each prompt is on.
+            points_yx: (n, 2) pixels on its plane.
+            previous: the n masks of the plane before, or None.
+
+        Returns:
+            n masks, each on the plane of its prompt.
+        """
+        ...
+
+    def pack(self, embedding: Embedding) -> np.ndarray:
+        """An embedding as an array that a file can keep."""
+        ...
+
+    def unpack(self, array: np.ndarray, plane_shape: tuple[int, int]) -> Embedding:
+        """The embedding of a plane (h, w) that `pack` made the array from, unchanged."""
         ...

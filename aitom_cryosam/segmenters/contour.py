@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import gaussian_filter
 
 from aitom_cryosam.segmenters.base import Segmentation, shifted
@@ -64,32 +64,50 @@ class ContourSegmenter:
         self._around = self._grid.distance > _AROUND * diameter
         self._around &= self._grid.distance <= _WINDOW * diameter
 
-    def embed(self, plane: np.ndarray) -> np.ndarray:
-        """Smooth a plane at the particle's scale.
+    signature = None  # smoothing takes no longer than reading what it gives
+
+    def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
+        """One: a plane is smoothed on its own."""
+        return 1
+
+    def embedding_bytes(self, plane_shape: tuple[int, int]) -> int:
+        """Memory that the embedding of a plane (h, w) holds."""
+        height, width = plane_shape
+        return 4 * (height + 2 * self._half) * (width + 2 * self._half)
+
+    def embed(self, planes: np.ndarray) -> list[np.ndarray]:
+        """Smooth planes at the particle's scale.
 
         Args:
-            plane: (h, w) float32, protein positive.
+            planes: (b, h, w) float32, protein positive.
 
         Returns:
-            (h + 2m, w + 2m) float32 in standard deviations of the smoothed plane where it is
-            not constant (a margin, a filled corner), with m pixels repeated around it.
+            b arrays (h + 2m, w + 2m) float32 in standard deviations of the smoothed plane where
+            it is not constant (a margin, a filled corner), with m pixels repeated around it.
         """
-        smooth = gaussian_filter(plane, self._blur, mode="nearest", truncate=3)
-        varying = smooth[np.diff(smooth, axis=1, append=smooth[:, -1:]) != 0]
-        deviation = varying.std() if varying.size else 0.0
-        if deviation > 0:  # once more without the tails, which gold and membranes make
-            deviation = np.clip(varying, -3 * deviation, 3 * deviation).std()
-        scaled = smooth / np.float32(deviation if deviation > 1e-6 else np.inf)
-        return np.pad(scaled, self._half, mode="edge")
+        return [self._embed(plane) for plane in planes]
+
+    def pack(self, embedding: np.ndarray) -> np.ndarray:
+        """An embedding is an array already."""
+        return embedding
+
+    def unpack(self, array: np.ndarray, plane_shape: tuple[int, int]) -> np.ndarray:
+        """An embedding is an array already."""
+        return array
 
     def segment(
-        self, embedding: np.ndarray, points_yx: np.ndarray, previous: Segmentation | None
+        self,
+        embeddings: Sequence[np.ndarray],
+        rows: np.ndarray,
+        points_yx: np.ndarray,
+        previous: Segmentation | None,
     ) -> Segmentation:
-        """Segment the particles at points on a plane.
+        """Segment the particles at points on planes.
 
         Args:
-            embedding: what `embed` returned.
-            points_yx: (n, 2) pixels on the plane.
+            embeddings: what `embed` returned, of planes of one shape.
+            rows: (n,) the embedding that each point is on.
+            points_yx: (n, 2) pixels on its plane.
             previous: the n masks of the plane before, or None.
 
         Returns:
@@ -101,17 +119,32 @@ class ContourSegmenter:
         for start in range(0, max(len(points), 1), _CHUNK):
             part = slice(start, start + _CHUNK)
             before = None if previous is None else previous.take(part)
-            parts.append(self._segment(embedding, points[part], before))
+            parts.append(self._segment(embeddings, rows[part], points[part], before))
         return Segmentation.concatenate(parts)
 
+    def _embed(self, plane: np.ndarray) -> np.ndarray:
+        smooth = gaussian_filter(plane, self._blur, mode="nearest", truncate=3)
+        varying = smooth[np.diff(smooth, axis=1, append=smooth[:, -1:]) != 0]
+        deviation = varying.std() if varying.size else 0.0
+        if deviation > 0:  # once more without the tails, which gold and membranes make
+            deviation = np.clip(varying, -3 * deviation, 3 * deviation).std()
+        scaled = smooth / np.float32(deviation if deviation > 1e-6 else np.inf)
+        return np.pad(scaled, self._half, mode="edge")
+
     def _segment(
-        self, embedding: np.ndarray, points: np.ndarray, previous: Segmentation | None
+        self,
+        embeddings: Sequence[np.ndarray],
+        rows: np.ndarray,
+        points: np.ndarray,
+        previous: Segmentation | None,
     ) -> Segmentation:
         side = self._grid.side
-        shape = np.array(embedding.shape) - 2 * self._half
+        shape = np.array(embeddings[0].shape) - 2 * self._half
         pixels = np.clip(np.floor(points + 0.5).astype(np.int64), 0, shape - 1)
         offsets = pixels - self._half
-        windows = sliding_window_view(embedding, (side, side))[pixels[:, 0], pixels[:, 1]]
+        windows = np.empty((len(points), side, side), np.float32)
+        for window, row, (y, x) in zip(windows, rows, pixels, strict=True):
+            window[:] = embeddings[row][y : y + side, x : x + side]
         evidence, contrast = self._evidence(windows, offsets, previous)
 
         least = self._clicked if previous is None else 0
