@@ -1,6 +1,7 @@
 """The models that can be asked for by name, and the published files of their weights.
 
-Only what is known about them: finding and checking a file is the work of `checkpoints`.
+Only what is known about them: finding and checking a file is the work of `checkpoints`. The
+publishers state no checksums; those below are stated alike by independent users of the files.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Weights:
         file: its name, under which it is also kept.
         url: where the publisher keeps it.
         size: bytes, or None if not known.
-        sha256: hex, or None if nobody has stated one that could be compared.
+        sha256: hex, or None if no two independent users have stated it alike.
         licence: SPDX name.
         citation: the paper to cite.
     """
@@ -56,21 +57,26 @@ class Model:
     weights: Weights | None = None
 
 
-def _dino(name: str, architecture: str, file: str) -> Model:
+def _dino(
+    name: str,
+    architecture: str,
+    file: str,
+    *,
+    size: int | None = None,
+    sha256: str | None = None,
+) -> Model:
     weights = Weights(
         file=f"{file}.pth",
         url=f"{_META}/dino/{file}/{file}.pth",
-        size=None,
-        sha256=None,
+        size=size,
+        sha256=sha256,
         licence=_LICENCE,
         citation=_DINO,
     )
     return Model(name=name, family="dino", architecture=architecture, weights=weights)
 
 
-def _dinov2(
-    letter: str, architecture: str, *, registers: bool, size: int | None, sha256: str | None
-) -> Model:
+def _dinov2(letter: str, architecture: str, *, registers: bool, size: int, sha256: str) -> Model:
     base = f"dinov2_vit{letter}14"
     file = f"{base}{'_reg4' if registers else ''}_pretrain.pth"
     weights = Weights(
@@ -85,7 +91,7 @@ def _dinov2(
     return Model(name=name, family="dino", architecture=architecture, weights=weights)
 
 
-def _sam(letter: str, file: str, *, size: int | None, sha256: str) -> Model:
+def _sam(letter: str, file: str, *, size: int, sha256: str) -> Model:
     weights = Weights(
         file=file,
         url=f"{_META}/segment_anything/{file}",
@@ -102,16 +108,34 @@ def _sam(letter: str, file: str, *, size: int | None, sha256: str) -> Model:
 _ALL = (
     Model(name="filterbank", family="filterbank"),
     Model(name="contour", family="contour"),
-    _dinov2("s", "vit_small_patch14_dinov2", registers=False, size=None, sha256=None),
+    _dinov2(
+        "s",
+        "vit_small_patch14_dinov2",
+        registers=False,
+        size=88_283_115,
+        sha256="b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
+    ),
     _dinov2(
         "s",
         "vit_small_patch14_reg4_dinov2",
         registers=True,
-        size=None,
+        size=88_291_785,
         sha256="f433177089a681826f849f194ece3bb48f4d63fb38d32fc837e3dc7a4e5641fb",
     ),
-    _dinov2("b", "vit_base_patch14_dinov2", registers=False, size=None, sha256=None),
-    _dinov2("b", "vit_base_patch14_reg4_dinov2", registers=True, size=None, sha256=None),
+    _dinov2(
+        "b",
+        "vit_base_patch14_dinov2",
+        registers=False,
+        size=346_378_731,
+        sha256="0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73",
+    ),
+    _dinov2(
+        "b",
+        "vit_base_patch14_reg4_dinov2",
+        registers=True,
+        size=346_393_545,
+        sha256="73182a088cf94833c94b1666d1c99e02fe87e2007bff57b564fb6206e25dba71",
+    ),
     _dinov2(
         "l",
         "vit_large_patch14_dinov2",
@@ -126,11 +150,29 @@ _ALL = (
         size=1_217_607_321,
         sha256="36e4deffbaef061a2576705b0c36f93621e2ae20bf6274694821b0b492551b51",
     ),
-    _dinov2("g", "vit_giant_patch14_dinov2", registers=False, size=None, sha256=None),
-    _dinov2("g", "vit_giant_patch14_reg4_dinov2", registers=True, size=None, sha256=None),
+    _dinov2(
+        "g",
+        "vit_giant_patch14_dinov2",
+        registers=False,
+        size=4_546_108_579,
+        sha256="baf8467e50af277596bbbafa06887c177ee899ab46033649c383577d7e9309d3",
+    ),
+    _dinov2(
+        "g",
+        "vit_giant_patch14_reg4_dinov2",
+        registers=True,
+        size=4_546_140_349,
+        sha256="746ecb8c6301c645c5c855be91687d274587d6e48fdaec4a729753160b34a283",
+    ),
     _dino("dino_vits16", "vit_small_patch16_224", "dino_deitsmall16_pretrain"),
     _dino("dino_vits8", "vit_small_patch8_224", "dino_deitsmall8_pretrain"),
-    _dino("dino_vitb16", "vit_base_patch16_224", "dino_vitbase16_pretrain"),
+    _dino(
+        "dino_vitb16",
+        "vit_base_patch16_224",
+        "dino_vitbase16_pretrain",
+        size=343_242_485,
+        sha256="bf34ad0f424b9029b593e8dc3ed553bf26e88bcba0d32bf3e62a6209cb64c85e",
+    ),
     _dino("dino_vitb8", "vit_base_patch8_224", "dino_vitbase8_pretrain"),
     _sam(
         "b",
@@ -141,7 +183,7 @@ _ALL = (
     _sam(
         "l",
         "sam_vit_l_0b3195.pth",
-        size=None,
+        size=1_249_524_607,
         sha256="3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
     ),
     _sam(
