@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.cli import main
+from aitom_cryosam.io.mrc import write_volume
 from aitom_cryosam.io.star import write_picks
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.tomogram import Tomogram
@@ -40,6 +41,38 @@ def files(tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def labels(files):
+    """Masks of the picks 1, 2 and 4; of all particles and a membrane; and of another shape."""
+    found, truth = np.zeros((5, 10, 12), np.int16), np.zeros((5, 10, 12), np.int16)
+    found[3, 2, 0:4], found[3, 2, 7:9], found[0, 5, 5] = 1, 2, 4
+    truth[3, 2, 0:4], truth[3, 2, 8:11], truth[3, 9, 1], truth[3, 9, 9] = 1, 2, 3, 4
+    truth[0] = -1
+    for name, data in [("labels", found), ("true_labels", truth), ("other", truth[1:])]:
+        write_volume(files / f"{name}.mrc", data, voxel_size=10)
+    return files
+
+
+@pytest.fixture
+def several(files):
+    """Results of 3 tomograms and a truth of 4; 00256 has no picks, 00255 those of `files`."""
+    folder = files / "results"
+    folder.mkdir()
+    points = [[3, 2, 1], [3, 2, 8], [3, 9, 1], [0, 5, 5]]
+    data = np.arange(5 * 10 * 12, dtype=np.float32).reshape(5, 10, 12)
+    for name, rows in [("00255", [0, 1, 2, 3]), ("00256", []), ("00300", [2])]:
+        tomogram = Tomogram.from_array(data, voxel_size=10, name=f"{name}_10.00Apx")
+        picks = Picks.from_points(points, [0.9, 0.8, 0.7, 0.6]).take(rows)
+        write_picks(folder / f"{tomogram.name}_picks.star", picks, tomogram)
+    rows = [TRUTH.format(name=name).split("#5\n")[1] for name in ("00256", "00300", "00301")]
+    rows[1] = rows[1].replace("ribosome", "proteasome")
+    (files / "all.star").write_text(TRUTH.format(name="00255") + "".join(rows))
+    return files
+
+
+LABELS = ["--labels", "{}/labels.mrc", "--truth-labels", "{}/true_labels.mrc"]
+
+
 def evaluate(files, *options, picks="p.star", truth="t.star"):
     return main(["evaluate", str(files / picks), str(files / truth), "--radius", "20", *options])
 
@@ -57,6 +90,7 @@ def test_table(files, capsys):
         "F1                    0.750",
         "average precision     0.750",
         "localisation error    0.0 Å (median)",
+        "95 % intervals        - (need several tomograms)",
         "recall of proteasome  0.500",
         "recall of ribosome    1.000",
     ]
@@ -112,6 +146,128 @@ def test_truth_of_a_processed_name_warns(files, capsys):
     assert "warning: " in capsys.readouterr().err
 
 
+def test_several_tomograms(several, capsys):
+    assert evaluate(several, picks="results", truth="all.star") == 0
+    captured = capsys.readouterr()
+    assert [" ".join(line.split()) for line in captured.out.splitlines()] == [
+        "tomogram picks particles matched precision recall F1 AP error (Å)",
+        "00255 4 4 3 0.750 0.750 0.750 0.750 0.0",
+        "00256 0 4 0 - 0.000 0.000 0.000 -",
+        "00300 1 4 1 1.000 0.250 0.400 0.250 0.0",
+        "total 5 12 4 0.800 0.333 0.471 0.333 0.0",
+        "95 % interval 0.750–1.000 0.000–0.750 0.000–0.750 0.000–0.750 0.0–0.0",
+        "mean 0.875 0.333 0.383 0.333 0.0",
+        "95 % interval 0.750–1.000 0.000–0.750 0.000–0.750 0.000–0.750 0.0–0.0",
+        "",
+        "matched within 20 Å",
+        "recall of proteasome 0.250",
+        "recall of ribosome 0.500",
+    ]
+    assert captured.err == (
+        "warning: Left out, as there are no picks: 00301 (--count-unpicked counts their "
+        "particles as missed).\n"
+    )
+
+
+def test_tomograms_without_picks_count_if_they_were_searched(several, capsys):
+    options = ["--count-unpicked", "--json", str(several / "e.json")]
+    assert evaluate(several, *options, picks="results", truth="all.star") == 0
+    assert capsys.readouterr().err == ""
+    report = json.loads((several / "e.json").read_text())
+    assert list(report["tomograms"]) == ["00255", "00256", "00300", "00301"]
+    assert report["tomograms"]["00301"]["n_truth"] == 4
+    assert report["recall"] == 4 / 16
+
+
+def test_several_files_are_as_good_as_a_folder(several, capsys):
+    assert evaluate(several, picks="results", truth="all.star") == 0
+    files = sorted(map(str, (several / "results").iterdir()))
+    of_folder = capsys.readouterr().out
+    assert main(["evaluate", *files, str(several / "all.star"), "--radius", "20"]) == 0
+    assert capsys.readouterr().out == of_folder
+
+
+def test_picks_of_a_tomogram_without_truth_are_left_out(several, capsys):
+    assert evaluate(several, picks="results") == 2
+    assert "points of TS_01; expected some of 00255" in capsys.readouterr().err
+    (several / "t.star").write_text(TRUTH.format(name="00255"))
+    assert evaluate(several, picks="results") == 0
+    captured = capsys.readouterr()
+    assert "t.star has no points there: 00256, 00300.\n" in captured.err
+    assert "picks                 4\n" in captured.out
+
+
+def test_a_tomogram_without_the_class_has_false_picks_only(several, capsys):
+    options = ["--class", "ribosome", "--json", str(several / "e.json")]
+    assert evaluate(several, *options, picks="results", truth="all.star") == 0
+    report = json.loads((several / "e.json").read_text())
+    assert report["tomograms"]["00300"]["precision"] == 0
+    assert report["tomograms"]["00300"]["recall"] is None
+    assert (report["n_picks"], report["n_truth"], report["n_matched"]) == (5, 4, 2)
+
+
+def test_json_of_several_tomograms(several):
+    options = ["--json", str(several / "e.json"), "--beta", "2", "--resamples", "50"]
+    assert evaluate(several, *options, picks="results", truth="all.star") == 0
+    report = json.loads((several / "e.json").read_text())
+    assert report["f_beta"] == pytest.approx(5 * 4 / (5 + 4 * 12))
+    assert report["mean"]["precision"] == 0.875
+    assert report["intervals"]["resamples"] == 50
+    assert report["intervals"]["total"]["localisation_error"] == [0, 0]
+    assert report["tomograms"]["00255"]["scores"] == {"true": [0.9, 0.8, 0.7], "false": [0.6]}
+    assert report["tomograms"]["00300"]["distances_angstrom"] == [0]
+    assert report["curve"]["precision"] == pytest.approx([1, 1, 1, 1, 4 / 5])
+
+
+def test_f_beta_has_a_row_of_its_own(files, several, capsys):
+    assert evaluate(files, "--beta", "0.5") == 0
+    assert "F0.5                  0.750\n" in capsys.readouterr().out
+    assert evaluate(several, "--beta", "2", picks="results", truth="all.star") == 0
+    assert capsys.readouterr().out.splitlines()[0].split()[6:8] == ["F1", "F2"]
+
+
+def test_masks(labels, capsys):
+    assert evaluate(labels, *(option.format(labels) for option in LABELS)) == 0
+    assert capsys.readouterr().out.splitlines()[-8:] == [
+        "masks                 1 of 3 found and 4 true ones, IoU ≥ 0.5",
+        "  precision           0.333",
+        "  recall              0.250",
+        "  F1                  0.286",
+        "  mean IoU            0.312 (of matched ones 1.000)",
+        "voxels, IoU           0.455",
+        "  precision           0.714",
+        "  recall              0.556",
+    ]
+
+
+def test_masks_of_one_class_are_the_rows_of_the_truth(labels):
+    options = [*(option.format(labels) for option in LABELS), "--json", str(labels / "e.json")]
+    assert evaluate(labels, *options, "--class", "ribosome", "--iou", "0.2") == 0
+    masks = json.loads((labels / "e.json").read_text())["masks"]
+    assert (masks["n_found"], masks["n_truth"], masks["n_matched"]) == (3, 2, 2)
+    assert masks["pairs"] == [
+        {"label": 1, "truth_label": 1, "iou": 1.0},
+        {"label": 2, "truth_label": 2, "iou": 0.25},
+    ]
+
+
+def test_pictures(several):
+    options = ["--curve", str(several / "c.png"), "--histogram", str(several / "h.png")]
+    assert evaluate(several, *options, picks="results", truth="all.star") == 0
+    for name in ("c.png", "h.png"):
+        assert (several / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_curve_needs_scores(files, capsys):
+    (files / "p.csv").write_text("1,2,3\n")
+    options = ["--voxel-size", "10", "--curve", str(files / "c.png")]
+    assert evaluate(files, *options, picks="p.csv") == 2
+    assert "1 of the 1 picks of p have no score" in capsys.readouterr().err
+    assert not (files / "c.png").exists()
+    options[-2:] = ["--histogram", str(files / "h.png")]
+    assert evaluate(files, *options, picks="p.csv") == 0
+
+
 def bad_input(files):
     header = "data_\n\nloop_\n"
     (files / "other.star").write_text(TRUTH.format(name="TS_02"))
@@ -123,6 +279,11 @@ def bad_input(files):
     both = (files / "p.star").read_text().replace("_rlnMicro", "_rlnTomo", 1)
     rows = both.replace("TS_01.tomostar", "TS_02.tomostar", 1)
     (files / "two.star").write_text(rows.replace("_rlnTomographName", "_rlnMicrographName"))
+    (files / "none.csv").write_text("")
+    (files / "empty").mkdir()
+    (files / "twice").mkdir()
+    for name in ("01_picks.star", "02_picks.star"):
+        (files / "twice" / name).write_text((files / "p.star").read_text())
 
 
 @pytest.mark.parametrize(
@@ -134,7 +295,18 @@ def bad_input(files):
         ({"truth": "plain.star"}, "no coordinates"),
         ({"truth": "angstrom.star"}, "Å from the centre"),
         ({"truth": "empty.csv"}, "no particles"),
-        ({"picks": "two.star"}, "picks of 2 tomograms; expected one"),
+        ({"picks": "empty"}, "empty holds no *_picks.star; name the files instead."),
+        ({"picks": "twice"}, "02_picks.star has picks of TS_01, as "),
+        ({"picks": "two.star", "truth": "t.csv"}, "not say which tomogram its points are of, and"),
+        ({"picks": "none.csv", "truth": "two.star"}, "name it after one, as NAME_picks.csv"),
+        ({"picks": "two.star", "truth": "two.star", "options": LABELS}, "picks of 2 are compared"),
+        ({"options": LABELS[:2]}, "--labels and --truth-labels belong together"),
+        ({"options": [*LABELS[:3], "{}/other.mrc"]}, "shape (4, 10, 12), got (5, 10, 12)"),
+        ({"options": [*LABELS, "--iou", "0"]}, "IoU"),
+        ({"options": ["--beta", "0"]}, "beta above 0"),
+        ({"options": ["--resamples", "0"]}, "at least 1 resample"),
+        ({"options": ["--curve", "{}/p.star"]}, "p.star already exists"),
+        ({"options": ["--histogram", "{}"]}, "is a folder"),
         ({"options": ["--class", "virus"]}, "no class 'virus'; expected one of proteasome, ribo"),
         ({"options": ["--class", "a"], "truth": "t.csv"}, "no column particleClass"),
         ({"options": ["--voxel-size", "5"]}, "voxels of 10 Å, but the voxels here have 5 Å"),
@@ -143,9 +315,11 @@ def bad_input(files):
         ({"options": ["--json", "/absent/folder/e.json"]}, "not an existing folder"),
     ],
 )
-def test_bad_input_is_one_sentence_and_status_2(files, capsys, arguments, says):
+def test_bad_input_is_one_sentence_and_status_2(labels, capsys, arguments, says):
+    files = labels
     bad_input(files)
     options = arguments.pop("options", [])
+    options = [option.format(files) for option in options]
     assert evaluate(files, *options, **arguments) == 2
     captured = capsys.readouterr()
     assert says in captured.err

@@ -5,19 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
-    from aitom_cryosam.evaluation import Evaluation
-    from aitom_cryosam.io.points import PointFile
+    from aitom_cryosam.cli.truth import Searched
+    from aitom_cryosam.evaluation import Evaluation, Summary
+    from aitom_cryosam.label_evaluation import LabelEvaluation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam evaluate`."""
-    parser.add_argument("picks", metavar="PICKS", help="STAR or CSV; every row counts as a pick")
-    parser.add_argument("truth", metavar="TRUTH", help="STAR or CSV with the known positions")
+    parser.add_argument(
+        "picks",
+        metavar="PICKS",
+        nargs="+",
+        help="files with picks of one or several tomograms, every row counts; or folders with "
+        "results of `pick`",
+    )
+    parser.add_argument("truth", metavar="TRUTH", help="file with the known positions")
     parser.add_argument(
         "--radius",
         type=float,
@@ -35,95 +43,231 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--voxel-size",
         type=float,
         metavar="ANGSTROM",
-        help="of the tomogram; needed if PICKS does not state it, as those of `pick` do",
+        help="of the tomograms; needed if PICKS does not state it, as those of `pick` do",
     )
     parser.add_argument(
         "--truth-angpix",
         type=float,
         metavar="ANGSTROM",
-        help="pixel size that TRUTH is written in, if not the tomogram's",
+        help="pixel size that TRUTH is written in, if not the tomograms'",
     )
-    parser.add_argument("--json", metavar="FILE", help="also write all numbers and the PR curve")
-    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    parser.add_argument(
+        "--count-unpicked",
+        action="store_true",
+        help="tomograms of TRUTH without picks were searched too: their particles are missed "
+        "(default: they are left out)",
+    )
+    parser.add_argument(
+        "--beta", type=float, metavar="B", help="also F-beta: recall counts B times as much"
+    )
+    parser.add_argument(
+        "--resamples",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="for the 95 %% intervals, bootstrap over tomograms (default: 1000)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the resamples (default: 0)"
+    )
+    _add_labels(parser)
+    _add_files(parser)
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    labels = parser.add_argument_group("masks", "of one tomogram")
+    labels.add_argument("--labels", metavar="MRC", help="instance labels of the picks")
+    labels.add_argument(
+        "--truth-labels",
+        metavar="MRC",
+        help="true ones; with --class, label n is row n of TRUTH",
+    )
+    labels.add_argument(
+        "--iou",
+        type=float,
+        default=0.5,
+        metavar="T",
+        help="overlap from which on two instances match (default: 0.5)",
+    )
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    files = parser.add_argument_group("files")
+    files.add_argument("--curve", metavar="PNG", help="draw precision against recall")
+    files.add_argument(
+        "--histogram", metavar="PNG", help="draw the scores of true and false picks, and errors"
+    )
+    files.add_argument("--json", metavar="FILE", help="all numbers and the PR curves")
+    files.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table, write the JSON file.
+    """Print the table, write the files.
 
     Raises:
         InputError: a file or option cannot be used, or picks and truth do not fit together.
     """
-    from aitom_cryosam.evaluation import evaluate
+    from aitom_cryosam.cli.truth import read_searched
+    from aitom_cryosam.curves import write_curve, write_histograms
+    from aitom_cryosam.evaluation import evaluate, summarise
     from aitom_cryosam.io.files import refuse_existing, write_text
 
+    files = [path for path in (args.json, args.curve, args.histogram) if path]
+    refuse_existing(files, overwrite=args.overwrite)
+    searched = read_searched(
+        args.picks,
+        args.truth,
+        voxel_size=args.voxel_size,
+        truth_angpix=args.truth_angpix,
+        particle_class=args.particle_class,
+        count_unpicked=args.count_unpicked,
+    )
+    holds_truth = any(len(one.truth.picks) for one in searched)
+    evaluations = {
+        one.name: evaluate(
+            one.picks.picks,
+            one.truth.picks,
+            radius=args.radius,
+            voxel_size=one.voxel_size,
+            empty_truth=holds_truth,
+        )
+        for one in searched
+    }
+    summary = summarise(
+        list(evaluations.values()),
+        beta=1 if args.beta is None else args.beta,
+        resamples=args.resamples,
+        seed=args.seed,
+    )
+    recalls = _class_recalls(summary.total, searched)
+    masks = _masks(args, searched)
+    print(_table(args, evaluations, summary, recalls, masks))
+    if args.curve:
+        parts = list(evaluations.values()) if len(evaluations) > 1 else []
+        name = "all tomograms" if parts else searched[0].name
+        write_curve(args.curve, {name: summary.total}, parts=parts, overwrite=args.overwrite)
+    if args.histogram:
+        write_histograms(
+            args.histogram, summary.total, radius=args.radius, overwrite=args.overwrite
+        )
     if args.json:
-        refuse_existing([args.json], overwrite=args.overwrite)
-    picks, truth, voxel_size = _read(args)
-    evaluation = evaluate(picks.picks, truth.picks, radius=args.radius, voxel_size=voxel_size)
-    recalls = _class_recalls(evaluation, truth)
-    print(_table(args, evaluation, recalls))
-    if args.json:
-        report = _report(args, evaluation, recalls, voxel_size)
+        report = _report(args, searched, evaluations, summary, recalls, masks)
         write_text(args.json, json.dumps(report, indent=1) + "\n", overwrite=args.overwrite)
     return 0
 
 
-def _read(args: argparse.Namespace) -> tuple[PointFile, PointFile, float]:
-    """Picks and truth of one tomogram, in voxels of one size, and that size."""
-    from aitom_cryosam.io.points import of_tomogram, read_points
-    from aitom_cryosam.io.star import relion_name
-
-    picks = read_points(args.picks, voxel_size=args.voxel_size)
-    voxel_size = args.voxel_size or picks.voxel_size
-    if voxel_size is None:
-        if len(picks.picks):
-            raise InputError(f"{args.picks} states no voxel size; add --voxel-size ANGSTROM.")
-        voxel_size = 1.0  # of no consequence
-    truth = read_points(args.truth, voxel_size=voxel_size, coords_angpix=args.truth_angpix)
-    names = sorted({relion_name(name) for name in picks.names or ()})
-    if len(names) > 1:
-        raise InputError(f"{args.picks} has picks of {len(names)} tomograms; expected one.")
-    for name in names:
-        truth = of_tomogram(truth, name)
-    if args.particle_class is not None:
-        truth = _of_class(truth, args.particle_class)
-    return picks, truth, voxel_size
-
-
-def _of_class(truth: PointFile, wanted: str) -> PointFile:
-    import numpy as np
-
-    if truth.classes is None:
-        raise InputError(f"{truth.path} has no column particleClass; leave --class out.")
-    chosen = np.array(truth.classes) == wanted
-    if not chosen.any():
-        known = ", ".join(sorted(set(truth.classes)))
-        raise InputError(f"{truth.path} has no class {wanted!r}; expected one of {known}.")
-    return truth.take(chosen)
-
-
-def _class_recalls(evaluation: Evaluation, truth: PointFile) -> dict[str, float]:
+def _class_recalls(total: Evaluation, searched: Sequence[Searched]) -> dict[str, float]:
     """Of one matching with all particles, the share of each class that was found."""
-    classes = truth.classes or ()
+    classes = [name for one in searched for name in one.truth.classes or ()]
     if len(set(classes)) < 2:
         return {}
-    found = [classes[true] for true in evaluation.pairs[:, 1]]
+    found = [classes[true] for true in total.pairs[:, 1]]
     return {name: found.count(name) / classes.count(name) for name in sorted(set(classes))}
 
 
-def _table(args: argparse.Namespace, evaluation: Evaluation, recalls: dict[str, float]) -> str:
+def _masks(args: argparse.Namespace, searched: Sequence[Searched]) -> LabelEvaluation | None:
+    """The label volumes of the only tomogram against each other, if they are given."""
+    from aitom_cryosam.io.mrc import read_volume
+    from aitom_cryosam.label_evaluation import evaluate_labels
+
+    paths = args.labels, args.truth_labels
+    if paths == (None, None):
+        return None
+    if None in paths:
+        raise InputError("--labels and --truth-labels belong together; give both.")
+    if len(searched) > 1:
+        raise InputError(f"--labels is of one tomogram, but picks of {len(searched)} are compared.")
+    (one,) = searched
+    found, truth = (read_volume(path, voxel_size=one.voxel_size).data for path in paths)
+    ids = one.truth.picks.ids if args.particle_class else None
+    return evaluate_labels(found, truth, iou=args.iou, true_ids=ids)
+
+
+def _table(
+    args: argparse.Namespace,
+    evaluations: Mapping[str, Evaluation],
+    summary: Summary,
+    recalls: dict[str, float],
+    masks: LabelEvaluation | None,
+) -> str:
+    further = [(f"recall of {name}", _text(recall)) for name, recall in recalls.items()]
+    if masks:
+        further += _mask_rows(masks)
+    if len(evaluations) == 1:
+        return _list(_rows(args, summary.total) + further)
+    table = _grid(args, evaluations, summary)
+    notes = [("matched", f"within {args.radius:g} Å"), *further]
+    return f"{table}\n\n{_list(notes)}"
+
+
+def _rows(args: argparse.Namespace, evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Everything about the only tomogram."""
     of_class = f" of class {args.particle_class}" if args.particle_class else ""
-    rows = [
+    beta = [(f"F{args.beta:g}", _text(evaluation.f_beta(args.beta)))] if args.beta else []
+    return [
         ("picks", f"{evaluation.n_picks}"),
         ("particles", f"{evaluation.n_truth}{of_class}"),
         ("matched", f"{len(evaluation.pairs)} within {args.radius:g} Å"),
         ("precision", _text(evaluation.precision)),
         ("recall", _text(evaluation.recall)),
         ("F1", _text(evaluation.f1)),
+        *beta,
         ("average precision", _text(evaluation.average_precision)),
         ("localisation error", _text(evaluation.localisation_error, "{:.1f} Å (median)")),
-        *((f"recall of {name}", _text(recall)) for name, recall in recalls.items()),
+        ("95 % intervals", "- (need several tomograms)"),
     ]
+
+
+def _mask_rows(masks: LabelEvaluation) -> list[tuple[str, str]]:
+    counts = f"{masks.n_matched} of {masks.n_found} found and {masks.n_truth} true ones"
+    return [
+        ("masks", f"{counts}, IoU ≥ {masks.iou:g}"),
+        ("  precision", _text(masks.precision)),
+        ("  recall", _text(masks.recall)),
+        ("  F1", _text(masks.f1)),
+        (
+            "  mean IoU",
+            f"{_text(masks.mean_iou)} (of matched ones {_text(masks.mean_matched_iou)})",
+        ),
+        ("voxels, IoU", _text(masks.voxel_iou)),
+        ("  precision", _text(masks.voxel_precision)),
+        ("  recall", _text(masks.voxel_recall)),
+    ]
+
+
+def _grid(args: argparse.Namespace, evaluations: Mapping[str, Evaluation], summary: Summary) -> str:
+    """A row for each tomogram, then total and mean with their intervals."""
+    from aitom_cryosam.evaluation import metrics
+
+    columns = {"precision": "precision", "recall": "recall", "f1": "F1"}
+    columns |= {"f_beta": f"F{args.beta:g}"} if args.beta else {}
+    columns |= {"average_precision": "AP", "localisation_error": "error (Å)"}
+
+    def row(name: str, one: Evaluation | None, values: Mapping[str, Any]) -> list[str]:
+        counts = (one.n_picks, one.n_truth, len(one.pairs)) if one else ("", "", "")
+        return [name, *map(str, counts), *(_cell(key, values[key]) for key in columns)]
+
+    beta = args.beta or 1
+    rows = [["tomogram", "picks", "particles", "matched", *columns.values()]]
+    rows += [row(name, one, metrics(one, beta)) for name, one in evaluations.items()]
+    rows.append(row("total", summary.total, metrics(summary.total, beta)))
+    rows.append(row("  95 % interval", None, summary.total_interval or {}))
+    rows.append(row("mean", None, summary.mean))
+    rows.append(row("  95 % interval", None, summary.mean_interval or {}))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
+        for line in rows
+    )
+
+
+def _cell(metric: str, value: float | tuple[float, float]) -> str:
+    template = "{:.1f}" if metric == "localisation_error" else "{:.3f}"
+    ends = value if isinstance(value, tuple) else (value,)
+    return "–".join(_text(end, template) for end in ends)
+
+
+def _list(rows: Sequence[tuple[str, str]]) -> str:
     width = max(len(label) for label, _ in rows)
     return "\n".join(f"{label:{width}}  {value}" for label, value in rows)
 
@@ -134,29 +278,83 @@ def _text(value: float, template: str = "{:.3f}") -> str:
 
 def _report(
     args: argparse.Namespace,
-    evaluation: Evaluation,
+    searched: Sequence[Searched],
+    evaluations: Mapping[str, Evaluation],
+    summary: Summary,
     recalls: dict[str, float],
-    voxel_size: float,
+    masks: LabelEvaluation | None,
 ) -> dict[str, Any]:
-    """What the table says and the curve; null where there is no number."""
-    numbers = {
-        name: value if math.isfinite(value) else None
-        for name in ("precision", "recall", "f1", "average_precision", "localisation_error")
-        for value in [getattr(evaluation, name)]
-    }
-    return {
+    """What the table says, and the curves; null where there is no number."""
+    from aitom_cryosam.evaluation import LEVEL
+
+    beta = args.beta or 1
+    report = {
         "picks": args.picks,
         "truth": args.truth,
         "class": args.particle_class,
         "radius_angstrom": args.radius,
-        "voxel_size_angstrom": voxel_size,
+        "voxel_size_angstrom": searched[0].voxel_size,
+        "beta": beta,
+        **_numbers(summary.total, beta),
+        "recall_by_class": recalls,
+        "tomograms": {
+            one.name: {
+                "voxel_size_angstrom": one.voxel_size,
+                **_numbers(evaluations[one.name], beta),
+            }
+            for one in searched
+        },
+        "mean": summary.mean,
+        "intervals": {
+            "level": LEVEL,
+            "resamples": args.resamples,
+            "seed": args.seed,
+            "total": summary.total_interval,
+            "mean": summary.mean_interval,
+        },
+        "masks": _mask_numbers(masks) if masks else None,
+    }
+    return _without_nan(report)
+
+
+def _numbers(evaluation: Evaluation, beta: float) -> dict[str, Any]:
+    from aitom_cryosam.evaluation import metrics
+
+    paired = evaluation.paired
+    return {
         "n_picks": evaluation.n_picks,
         "n_truth": evaluation.n_truth,
         "n_matched": len(evaluation.pairs),
-        **numbers,
-        "recall_by_class": recalls,
+        **metrics(evaluation, beta),
+        "distances_angstrom": evaluation.distances.tolist(),
+        "scores": {
+            "true": evaluation.scores[paired].tolist(),
+            "false": evaluation.scores[~paired].tolist(),
+        },
         "curve": {
             "recall": evaluation.curve_recall.tolist(),
             "precision": evaluation.curve_precision.tolist(),
         },
     }
+
+
+def _mask_numbers(masks: LabelEvaluation) -> dict[str, Any]:
+    names = [
+        *("iou", "n_found", "n_truth", "n_matched", "precision", "recall", "f1", "mean_iou"),
+        *("mean_matched_iou", "voxel_iou", "voxel_precision", "voxel_recall"),
+    ]
+    return {name: getattr(masks, name) for name in names} | {
+        "pairs": [
+            {"label": found, "truth_label": true, "iou": overlap}
+            for (found, true), overlap in zip(masks.pairs.tolist(), masks.ious, strict=True)
+        ]
+    }
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with None, null in JSON, for every number that is not finite."""
+    if isinstance(value, dict):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

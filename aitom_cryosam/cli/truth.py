@@ -1,0 +1,173 @@
+"""Which picks belong to which part of the truth: files of several tomograms, put in pairs."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.io.points import PointFile, of_tomogram, read_points
+from aitom_cryosam.io.star import relion_name
+
+logger = logging.getLogger(__name__)
+
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One tomogram: its picks and its truth, both in its voxels.
+
+    Attributes:
+        name: as RELION would call it.
+        picks: perhaps none.
+        truth: perhaps none, if only one class of it counts.
+        voxel_size: Å.
+    """
+
+    name: str
+    picks: PointFile
+    truth: PointFile
+    voxel_size: float
+
+
+def read_searched(
+    picks: Sequence[str | Path],
+    truth: str | Path,
+    *,
+    voxel_size: float | None = None,
+    truth_angpix: float | None = None,
+    particle_class: str | None = None,
+    count_unpicked: bool = False,
+) -> list[Searched]:
+    """Read picks and truth, and put them together tomogram by tomogram.
+
+    A file that names no tomogram is of the one in its own name (`TS_01_picks.csv`); or, if
+    there is only this file, of the only one in the truth.
+
+    Args:
+        picks: files, or folders with `*_picks.star`.
+        truth: a file.
+        voxel_size: Å, of all tomograms; needed where a file of picks does not state it.
+        truth_angpix: Å, the pixel size that the truth is written in, if not the tomograms'.
+        particle_class: the only class of the truth that counts.
+        count_unpicked: tomograms of the truth without picks were searched too.
+
+    Returns:
+        At least one, in the order of the picks; others are named in a warning.
+
+    Raises:
+        InputError: a file cannot be used, a tomogram has picks in two files, or no tomogram is
+            in both.
+    """
+    truths: dict[float | None, PointFile] = {}
+    searched: dict[str, Searched] = {}
+    refused: dict[str, InputError] = {}
+    covered: set[str] = set()
+    everything = list(_by_tomogram(picks, voxel_size))
+    for name, points in everything:
+        voxel = voxel_size or points.voxel_size
+        if voxel not in truths:
+            angpix = truth_angpix if voxel else None
+            truths[voxel] = read_points(truth, voxel_size=voxel, coords_angpix=angpix)
+        if name in searched:
+            raise InputError(
+                f"{points.path} has picks of {name}, as {searched[name].picks.path} has; expected "
+                "each tomogram once."
+            )
+        try:
+            of_this = _of_one(truths[voxel], name, points, alone=len(everything) == 1)
+        except InputError as error:
+            refused[name] = error
+            continue
+        covered |= _roots(of_this)
+        of_this = _of_class(of_this, truths[voxel], particle_class)
+        searched[name] = Searched(name, points, of_this, voxel or 1.0)
+    if not searched:
+        raise next(iter(refused.values()))
+    last = next(reversed(searched.values()))
+    whole = truths[voxel_size or last.picks.voxel_size]
+    if whole.names is None and len(searched) > 1:
+        raise InputError(
+            f"{truth} does not say which tomogram its points are of, and there are picks of "
+            f"{len(searched)}; add a column of names, or compare one at a time."
+        )
+    if refused:
+        logger.warning("Left out, as %s has no points there: %s.", truth, _list(refused))
+    unpicked = sorted(_roots(whole) - covered)
+    if unpicked and not count_unpicked:
+        logger.warning(
+            "Left out, as there are no picks: %s (--count-unpicked counts their particles as "
+            "missed).",
+            _list(unpicked),
+        )
+    for name in unpicked if count_unpicked else ():
+        of_this = _of_class(of_tomogram(whole, name), whole, particle_class)
+        searched[name] = replace(
+            last, name=name, picks=last.picks.take(np.zeros(0, np.int64)), truth=of_this
+        )
+    return list(searched.values())
+
+
+def _by_tomogram(
+    paths: Iterable[str | Path], voxel_size: float | None
+) -> Iterator[tuple[str, PointFile]]:
+    """Every tomogram's picks, file by file."""
+    for path in _files(paths):
+        points = read_points(path, voxel_size=voxel_size)
+        if len(points.picks) and not (voxel_size or points.voxel_size):
+            raise InputError(f"{path} states no voxel size; add --voxel-size ANGSTROM.")
+        roots = np.array([relion_name(name) for name in points.names or ()])
+        if not len(roots):
+            yield relion_name(re.sub(r"_(picks|proposals)$", "", path.stem)), points
+        for root in dict.fromkeys(roots.tolist()):
+            yield root, points.take(roots == root)
+
+
+def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        found = sorted(path.glob("*_picks.star")) if path.is_dir() else [path]
+        if not found:
+            raise InputError(f"The folder {path} holds no *_picks.star; name the files instead.")
+        yield from found
+
+
+def _of_one(truth: PointFile, name: str, picks: PointFile, *, alone: bool) -> PointFile:
+    """The truth of a tomogram; for the only and unnamed picks, of the only one there is."""
+    if alone and not picks.names and len(_roots(truth)) < 2:
+        return truth
+    try:
+        return of_tomogram(truth, name)
+    except InputError:
+        if picks.names:
+            raise
+        raise InputError(
+            f"{picks.path} does not say which tomogram its picks are of, and {truth.path} has "
+            f"{_list(sorted(_roots(truth)))}; name it after one, as NAME_picks{picks.path.suffix}."
+        ) from None
+
+
+def _of_class(points: PointFile, whole: PointFile, wanted: str | None) -> PointFile:
+    """Those of one class; perhaps none, if the whole file has some."""
+    if wanted is None:
+        return points
+    if whole.classes is None:
+        raise InputError(f"{whole.path} has no column particleClass; leave --class out.")
+    if wanted not in whole.classes:
+        known = ", ".join(sorted(set(whole.classes)))
+        raise InputError(f"{whole.path} has no class {wanted!r}; expected one of {known}.")
+    return points.take(np.array(points.classes or ()) == wanted)
+
+
+def _roots(points: PointFile) -> set[str]:
+    return {relion_name(name) for name in points.names or ()}
+
+
+def _list(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
