@@ -1,0 +1,355 @@
+"""Checkpoints: where files of weights are, what they hold, and whether they are what they claim.
+
+Nothing here goes to the network but `fetch`. torch is imported only where a file is read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from platformdirs import user_cache_path
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.io.files import output_folder, writing
+from aitom_cryosam.models import MODELS, Model, Weights
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
+
+VARIABLE = "AITOM_CRYOSAM_WEIGHTS"
+PUBLISHED = {name: model for name, model in MODELS.items() if model.weights is not None}
+"""The models that need weights, by name."""
+
+_WRAPPERS = ("model", "teacher", "state_dict")
+_TIMEOUT = 30  # seconds without a byte
+_CHUNK = 1 << 20
+_NONE: Mapping[str, Path] = {}
+
+
+def weights_of(model: Model) -> Weights:
+    """The published file of a model.
+
+    Raises:
+        InputError: the model needs none.
+    """
+    if model.weights is None:
+        raise InputError(f"{model.name} needs no weights; expected one of {', '.join(PUBLISHED)}.")
+    return model.weights
+
+
+def find(model: Model, given: Mapping[str, Path] = _NONE) -> Path | None:
+    """The file of a model's weights on this machine, or None.
+
+    Args:
+        model: one that needs weights.
+        given: files by model name; they come before the folders and files named by the
+            variable AITOM_CRYOSAM_WEIGHTS, the user's cache and TORCH_HOME.
+
+    Raises:
+        InputError: a file was given for the model, but is not there.
+    """
+    if model.name in given:
+        return _existing(Path(given[model.name]))
+    file = weights_of(model).file
+    for place in (*_named(), _cache(), _torch_home() / "hub" / "checkpoints"):
+        path = place if place.name == file else place / file
+        if path.is_file():
+            return path
+    return None
+
+
+def require(model: Model, given: Mapping[str, Path] = _NONE) -> Path:
+    """The file of a model's weights on this machine, as `find`.
+
+    Raises:
+        InputError: there is none; says how to get it with and without a network.
+    """
+    path = find(model, given)
+    if path is None:
+        raise InputError(
+            f"The weights of {model.name} are not on this machine; type `cryosam weights fetch "
+            f"{model.name}`, or download {weights_of(model).url} on another machine and copy it "
+            f"into {home()}, or, if you have the file, add --checkpoint {model.name}=FILE."
+        )
+    return path
+
+
+def home() -> Path:
+    """The folder that `fetch` fills: the first that AITOM_CRYOSAM_WEIGHTS names, or the cache."""
+    return next((place for place in _named() if place.is_dir()), _cache())
+
+
+def load(path: str | Path) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint by their names, on the CPU, mapped from disk where possible.
+
+    A state dict that lies in a larger one under "model", "teacher" or "state_dict" is taken
+    out. No code that a file may hold is run.
+
+    Raises:
+        InputError: there is no such file, or it is a web page, cut short, holds more than
+            tensors, or holds no state dict.
+    """
+    try:
+        return _state(Path(path))
+    except _Flaw as flaw:
+        raise InputError(
+            f"{path} {flaw}; expected a PyTorch state dict: `cryosam weights fetch` gets the "
+            "published ones."
+        ) from flaw
+
+
+def config(path: str | Path) -> dict[str, Any] | None:
+    """The JSON object beside a checkpoint (tiny.json for tiny.pth), or None if there is none.
+
+    It holds the widths and depths of a model that differs from the published one.
+
+    Raises:
+        InputError: the file is not a JSON object.
+    """
+    beside = Path(path).with_suffix(".json")
+    if not beside.is_file():
+        return None
+    try:
+        found = json.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{beside} is not JSON ({error}); mend or remove it.") from error
+    if not isinstance(found, dict):
+        raise InputError(
+            f"{beside} holds a JSON {type(found).__name__}; expected an object, as "
+            '{"embed_dim": 192}.'
+        )
+    return found
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file in hex; read again only when its size or time has changed."""
+    path = Path(path).resolve()
+    stat = path.stat()
+    return _digest(path, stat.st_size, stat.st_mtime_ns)
+
+
+def verify(path: str | Path, weights: Weights) -> None:
+    """Whether a file is the published one; if no checksum is known, whether it can be one.
+
+    Raises:
+        InputError: it is not; says what it is instead.
+    """
+    try:
+        _check(Path(path), weights)
+    except _Flaw as flaw:
+        raise InputError(
+            f"{path} {flaw}; remove it and type `cryosam weights fetch {weights.file}`."
+        ) from flaw
+
+
+def fetch(model: Model, *, folder: str | Path | None = None, progress: bool = False) -> Path:
+    """Download a model's weights, unless they are there and right. All of the file, or nothing.
+
+    Args:
+        model: one that needs weights.
+        folder: where they are kept; `home()` if None.
+        progress: show a bar on stderr.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: the network does not deliver, the disk does not suffice, or what comes is
+            not the published file.
+    """
+    weights = weights_of(model)
+    target = output_folder(home() if folder is None else folder) / weights.file
+    if target.exists():
+        try:
+            _check(target, weights)
+        except _Flaw as flaw:
+            logger.warning("%s %s; it is downloaded again.", target, flaw)
+        else:
+            return target
+    free = shutil.disk_usage(target.parent).free
+    if weights.size is not None and free < weights.size:
+        raise InputError(
+            f"{target.parent} has {free / 1e9:.1f} GB left and {weights.file} needs "
+            f"{weights.size / 1e9:.1f} GB; free some, or name another folder with --folder."
+        )
+    with writing(target, overwrite=True) as temporary:
+        _download(weights, temporary, progress=progress)
+        try:
+            _check(temporary, weights)
+        except _Flaw as flaw:
+            raise InputError(
+                f"What came from {weights.url} {flaw}, so it was not kept; try again, or "
+                f"{_offline(target.parent)}."
+            ) from flaw
+    return target
+
+
+def named(text: str) -> Model:
+    """The model with weights that goes by a name, or by the name of its published file.
+
+    Raises:
+        InputError: there is none; lists the known names.
+    """
+    for name, model in PUBLISHED.items():
+        if text in (name, weights_of(model).file):
+            return model
+    raise InputError(f"Expected one of {', '.join(PUBLISHED)}, got {text!r}.")
+
+
+def given(texts: Sequence[str]) -> dict[str, Path]:
+    """Files by model name, from what was typed as `--checkpoint`.
+
+    Args:
+        texts: each NAME=FILE, or FILE if that has the name under which it was published.
+
+    Raises:
+        InputError: a name is not known or comes twice, or a file is not there.
+    """
+    files: dict[str, Path] = {}
+    for text in texts:
+        name, _, file = text.partition("=")
+        if name not in PUBLISHED:
+            name, file = Path(text).name, text
+        try:
+            model = named(name)
+        except InputError as error:
+            raise InputError(
+                f"--checkpoint {text} does not say of which model; expected NAME=FILE with NAME "
+                f"one of {', '.join(PUBLISHED)}."
+            ) from error
+        if model.name in files:
+            raise InputError(f"--checkpoint was given twice for {model.name}; leave one out.")
+        files[model.name] = _existing(Path(file))
+    return files
+
+
+class _Flaw(Exception):
+    """What is wrong with a file: the end of a sentence that begins with it."""
+
+
+def _existing(path: Path) -> Path:
+    path = path.expanduser()
+    if not path.is_file():
+        raise InputError(f"The checkpoint {path} is not a file on this machine; correct its path.")
+    return path
+
+
+def _named() -> list[Path]:
+    entries = os.environ.get(VARIABLE, "").split(os.pathsep)
+    return [Path(entry).expanduser() for entry in entries if entry]
+
+
+def _cache() -> Path:
+    return user_cache_path("aitom_cryosam", appauthor=False)
+
+
+def _torch_home() -> Path:
+    """As torch.hub finds it."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser()
+
+
+def _offline(folder: Path) -> str:
+    return f"download it on another machine and copy it into {folder}"
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, size: int, mtime_ns: int) -> str:
+    from pooch import file_hash
+
+    return str(file_hash(str(path), alg="sha256"))
+
+
+def _check(path: Path, weights: Weights) -> None:
+    """Raise _Flaw unless it is the published file, or could be where no checksum is known."""
+    _check_whole(path, weights.size)
+    if weights.sha256 is None:
+        _state(path)
+    elif digest(path) != weights.sha256:
+        raise _Flaw(
+            f"is not the published {weights.file}: its sha256 is {digest(path)}, "
+            f"expected {weights.sha256}"
+        )
+
+
+def _check_whole(path: Path, size: int | None = None) -> str:
+    """Raise _Flaw for what an interrupted or diverted download leaves; the kind of the others."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
+    except OSError as error:
+        raise _Flaw(f"cannot be read ({error.strerror})") from error
+    there = path.stat().st_size
+    if head.startswith(b"<"):
+        raise _Flaw("is a web page and no checkpoint")
+    if size is not None and there < size:
+        raise _Flaw(f"is cut short: it has {there} of {size} bytes")
+    kind = "zip" if head.startswith(b"PK") else "pickle"
+    if kind == "zip" and not zipfile.is_zipfile(path):  # its table of contents is at the end
+        raise _Flaw("is cut short: the end of it is missing")
+    return kind
+
+
+def _state(path: Path) -> dict[str, torch.Tensor]:
+    import pickle
+
+    import torch
+
+    kind = _check_whole(path)
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=kind == "zip")
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error):
+            raise _Flaw("holds Python objects besides tensors, which may run code") from error
+        raise _Flaw("is cut short or no checkpoint at all") from error
+    except (EOFError, RuntimeError, ValueError, KeyError, IndexError) as error:
+        raise _Flaw("is cut short or no checkpoint at all") from error
+    while isinstance(found, Mapping):
+        inner = [found[key] for key in _WRAPPERS if isinstance(found.get(key), Mapping)]
+        if not inner:
+            break
+        found = inner[0]
+    if not (
+        isinstance(found, Mapping)
+        and found
+        and all(isinstance(value, torch.Tensor) for value in found.values())
+    ):
+        raise _Flaw("holds no state dict, which is tensors by their names")
+    return dict(found)
+
+
+def _download(weights: Weights, path: Path, *, progress: bool) -> None:
+    """Write what the publisher sends.
+
+    Raises:
+        InputError: nothing comes, or not all of it.
+        OSError: it cannot be written.
+    """
+    from pooch import HTTPDownloader
+    from requests import exceptions
+
+    get = HTTPDownloader(progressbar=progress, chunk_size=_CHUNK, timeout=_TIMEOUT)
+    offline = _offline(path.parent)
+    try:
+        get(weights.url, str(path), None)
+    except exceptions.HTTPError as error:
+        answer = str(error).partition(" for url")[0]
+        raise InputError(f"{weights.url} answers {answer}; try later, or {offline}.") from error
+    except exceptions.ChunkedEncodingError as error:
+        raise InputError(
+            f"The download of {weights.url} broke off; type the command again, or {offline}."
+        ) from error
+    except exceptions.RequestException as error:
+        raise InputError(
+            f"{weights.url} cannot be reached; check the network and its proxy, or {offline}."
+        ) from error
