@@ -43,6 +43,12 @@ setup(
         "torchvision",
         "tqdm",
     ],
-    extras_require={"test": ["hypothesis", "pytest"]},
-    entry_points={"console_scripts": ["cryosam = aitom_cryosam.cli:main"]},
+    extras_require={"imod": ["imodmodel"], "test": ["hypothesis", "imodmodel", "pytest"]},
+    entry_points={
+        "console_scripts": [
+            "cryosam = aitom_cryosam.cli:main",
+            "cryosam-picking = aitom_cryosam.cli.picking:main",
+        ],
+        "aitom.pickers": ["cryosam = aitom_cryosam.aitom:CryoSAMPicker"],
+    },
 )

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid5
 
 import numpy as np
 
@@ -17,16 +17,30 @@ Record = dict[str, Any]
 """'val': float, larger is better; 'x': three NumPy integers, the voxel x, y, z; 'uuid': str."""
 
 
-def records(picks: Picks) -> list[Record]:
+_PICKERS = UUID("7c1e5f60-0c0b-4f6e-9a35-6a1d4c2b7e10")
+
+
+def records(picks: Picks, name: str = "") -> list[Record]:
     """The kept picks as a list of AITom, best first.
 
     'x' is an int64 array (3,): the voxel that the pick lies in, in AITom's axes x, y, z.
+
+    Args:
+        picks: of one tomogram.
+        name: the tomogram's. The same picks of the same tomogram have the same uuids.
     """
     best = picks.take(picks.kept).best_first()
-    voxels = np.floor(best.points_zyx[:, ::-1] + 0.5).astype(np.int64)
+    points_xyz = best.points_zyx[:, ::-1]
+    voxels = np.floor(points_xyz + 0.5).astype(np.int64)
     return [
-        {"val": float(score), "x": voxel, "uuid": str(uuid4())}
-        for score, voxel in zip(best.scores, voxels, strict=True)
+        {
+            "val": float(score),
+            "x": voxel,
+            "uuid": str(uuid5(_PICKERS, f"{name} {number} {point.tolist()}")),
+        }
+        for score, voxel, number, point in zip(
+            best.scores, voxels, best.ids, points_xyz, strict=True
+        )
     ]
 
 
@@ -49,7 +63,8 @@ def picks_of(peaks: Sequence[Record]) -> Picks:
 def peaks_json(peaks: Sequence[Record]) -> str:
     """AITom's records as JSON: [{"peak": {"loc": [x, y, z]}}].
 
-    Its display and Scipion look at "loc" alone; "val" (null if there is none) and "uuid" stand beside the peak.
+    Its display and Scipion look at "loc" alone; "val" (null if there is none) and "uuid" stand
+    beside the peak.
     """
     items = [
         {

@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": ("aitom_cryosam.cli.demo", "simulate a tomogram, pick from one click, evaluate"),
     "evaluate": ("aitom_cryosam.cli.evaluate", "compare picks with known positions"),
     "simulate": ("aitom_cryosam.cli.simulate", "make a tomogram with known positions"),
+    "picking": ("aitom_cryosam.cli.picking", "pick with the arguments of AITom's script"),
 }
 
 

@@ -1,0 +1,146 @@
+"""CryoSAM in AITom's manner: set up by op dictionaries, giving records and arrays x, y, z."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from aitom_cryosam.aitom.op import (
+    SETTINGS_KEYS,
+    VOLUME_KEYS,
+    Key,
+    Volume,
+    anything,
+    checked,
+    count,
+    prompts_of,
+    settings_of,
+    tomogram_of,
+)
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.features import TriplanarFeatures
+from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.picker import CryoSAM, Progress
+from aitom_cryosam.propagator import labels
+from aitom_cryosam.records import Record, records
+from aitom_cryosam.result import Result
+from aitom_cryosam.tomogram import Tomogram
+
+
+def picking(path: Volume, prompts: Any = None, **op: Any) -> list[Record]:
+    """Pick every copy of the particles that the prompts point at.
+
+    The counterpart of `aitom.bin.picking.picking`.
+
+    Args:
+        path: an MRC file, an array (x, y, z) as AITom reads it, or a `Tomogram`.
+        prompts: rows of x, y, z in voxels, `Picks`, or a STAR or CSV file.
+        op: any key of `CryoSAMPicker`'s op; an array needs its voxel_size, Å.
+
+    Returns:
+        AITom's records, best first.
+
+    Raises:
+        InputError: the volume, a prompt or a key of op cannot be used.
+    """
+    return CryoSAMPicker(op).pick(path, prompts)
+
+
+class _Configured:
+    """Set up by an op.
+
+    Args:
+        op: any field of `Settings`, upon the "preset" that it may name; and "voxel_size" (Å)
+            and "contrast" of the volume, where it does not know them.
+        progress: as for `CryoSAM`.
+
+    Raises:
+        InputError: a key is unknown, or a value cannot be used.
+    """
+
+    keys: ClassVar[dict[str, Key]] = {**VOLUME_KEYS, **SETTINGS_KEYS}
+
+    def __init__(
+        self, op: Mapping[str, Any] | None = None, *, progress: Progress | None = None
+    ) -> None:
+        self.op = checked(op, self.keys, type(self).__name__)
+        self.settings = settings_of(self.op)
+        self._cryosam = CryoSAM(self.settings, progress=progress)
+
+    def _diameter(self, voxel_size: float) -> float:
+        """Voxels."""
+        if self.settings.diameter is None:
+            raise InputError(
+                f"Give the particle's diameter, Å, in the op of {type(self).__name__}."
+            )
+        return self.settings.diameter / voxel_size
+
+
+class CryoSAMPicker(_Configured):
+    """The whole method; its op also takes "prompts" and "pick_num", the most picks to return."""
+
+    keys: ClassVar[dict[str, Key]] = {
+        "prompts": (anything, ""),
+        "pick_num": (count, "a whole number from 1"),
+        **_Configured.keys,
+    }
+
+    def pick(self, volume: Volume, prompts: Any = None) -> list[Record]:
+        """AITom's records of the picks, best first.
+
+        Args:
+            volume: an MRC file, an array (x, y, z), or a `Tomogram`.
+            prompts: rows of x, y, z in voxels, `Picks` or a file; those of op if None.
+        """
+        result = self.run(volume, prompts)
+        return records(result.picks, result.tomogram.name)[: self.op.get("pick_num")]
+
+    def run(self, volume: Volume, prompts: Any = None) -> Result:
+        """As `pick`, but with the masks, the proposals that were left out, and the files."""
+        tomogram = tomogram_of(volume, self.op)
+        wanted = self.op.get("prompts") if prompts is None else prompts
+        return self._cryosam.pick(tomogram, prompts_of(tomogram, wanted))
+
+
+class CryoSAMEncoder(_Configured):
+    """The plane encoder with the features it makes; its op needs the "diameter"."""
+
+    def encode(self, volume: Volume) -> TriplanarFeatures:
+        """The features of a volume (paper section 2.2)."""
+        tomogram = tomogram_of(volume, self.op)
+        return self._cryosam._features(tomogram, self._diameter(tomogram.voxel_size))
+
+
+class CryoSAMSegmenter(_Configured):
+    """The plane segmenter with the walks across planes; its op needs the "diameter"."""
+
+    def masks(self, volume: Volume, prompts: Any) -> list[ParticleMask]:
+        """One mask a prompt (paper section 2.1), empty where nothing was found."""
+        return self._masks(tomogram_of(volume, self.op), prompts)
+
+    def segment(self, volume: Volume, prompts: Any) -> np.ndarray:
+        """(x, y, z) int32: the number of the prompt, from 1, in every voxel of its mask."""
+        tomogram = tomogram_of(volume, self.op)
+        return labels(tomogram.shape, self._masks(tomogram, prompts)).T
+
+    def _masks(self, tomogram: Tomogram, prompts: Any) -> list[ParticleMask]:
+        propagator = self._cryosam._propagator(self._diameter(tomogram.voxel_size))
+        return propagator.propagate(tomogram, prompts_of(tomogram, prompts).points_zyx)
+
+
+class CryoSAMMatcher(_Configured):
+    """The hierarchical matcher; its op needs the "diameter" and the "voxel_size"."""
+
+    def match(self, features: TriplanarFeatures, query: np.ndarray) -> list[Record]:
+        """The best top_k places whose features resemble the query (paper section 2.3).
+
+        Args:
+            features: of `CryoSAMEncoder`.
+            query: (3C,) such as `features.masked_mean(masks)`.
+        """
+        if "voxel_size" not in self.op:
+            raise InputError("Give the features' voxel_size, Å, in the op of CryoSAMMatcher.")
+        diameter = self._diameter(self.op["voxel_size"])
+        return records(self._cryosam._match(features, query, diameter)[1])

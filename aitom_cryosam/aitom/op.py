@@ -1,0 +1,142 @@
+"""Op: the dictionary that sets up everything in AITom, checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.io.prompts import read_prompts
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.settings import PRESETS, Settings
+from aitom_cryosam.tomogram import Tomogram
+
+Volume = str | Path | np.ndarray | Tomogram
+"""An MRC file, an array (x, y, z) as AITom reads it, or a tomogram."""
+Key = tuple[Callable[[Any], bool], str]
+"""Whether a value can be used, and in words what is expected."""
+
+
+def positive(value: Any) -> bool:
+    """Whether it is a finite number above 0."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
+
+
+def count(value: Any) -> bool:
+    """Whether it is a whole number from 1."""
+    return isinstance(value, Integral) and positive(value)
+
+
+def anything(value: Any) -> bool:
+    """For values that are checked where they are used."""
+    return True
+
+
+def _plain(value: Any) -> bool:
+    """Whether it is what `Settings` can look at."""
+    if isinstance(value, (list, tuple)):
+        return all(isinstance(item, Real) for item in value)
+    return value is None or isinstance(value, (str, Real))
+
+
+VOLUME_KEYS: dict[str, Key] = {
+    "voxel_size": (positive, "a length above 0 Å"),
+    "contrast": (lambda value: isinstance(value, str), "'dark' or 'bright'"),
+}
+SETTINGS_KEYS: dict[str, Key] = {
+    field.name: (_plain, "a name, a number or a list of numbers") for field in fields(Settings)
+}
+
+
+def checked(op: Mapping[str, Any] | None, keys: Mapping[str, Key], owner: str) -> dict[str, Any]:
+    """A copy of an op whose keys are known and whose values can be used.
+
+    Raises:
+        InputError: naming the key, what came and what was expected.
+    """
+    if op is None:
+        return {}
+    if not isinstance(op, Mapping):
+        raise InputError(f"Expected the op of {owner} as a dictionary, got {op!r}.")
+    for name, value in op.items():
+        if name not in keys:
+            raise InputError(f"{owner} has no key {name!r} in its op; it knows {', '.join(keys)}.")
+        good, expected = keys[name]
+        if not good(value):
+            raise InputError(f"Expected {expected} as {name} in the op of {owner}, got {value!r}.")
+    return dict(op)
+
+
+def settings_of(op: Mapping[str, Any]) -> Settings:
+    """The settings among an op's values, upon the preset that it names.
+
+    Raises:
+        InputError: a value is of the wrong type or out of its range.
+    """
+    preset = op.get("preset", "embedded")
+    if preset not in list(PRESETS):
+        raise InputError(f"Expected one of {', '.join(PRESETS)} as preset, got {preset!r}.")
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value  # JSON has no tuples
+        for name, value in op.items()
+        if name in SETTINGS_KEYS
+    }
+    return replace(PRESETS[preset], **given)
+
+
+def tomogram_of(
+    volume: Volume, op: Mapping[str, Any], *, array_voxel_size: float | None = None
+) -> Tomogram:
+    """What an AITom picker is called with, as a tomogram; an array is not copied.
+
+    Args:
+        volume: an array has the axes x, y, z, and needs op's voxel_size.
+        op: may give voxel_size (Å) and contrast, but not for a `Tomogram`, which has its own.
+        array_voxel_size: for an array where op gives none.
+
+    Raises:
+        InputError: it is none of these, or cannot be used.
+    """
+    given = {name: op[name] for name in VOLUME_KEYS if name in op}
+    if isinstance(volume, Tomogram):
+        if given:
+            raise InputError(f"A Tomogram has its own {' and '.join(given)}; leave it out of op.")
+        return volume
+    if isinstance(volume, (str, Path)):
+        return Tomogram.open(volume, **given)
+    if not isinstance(volume, np.ndarray):
+        raise InputError(
+            f"Expected a path, an array (x, y, z) or a Tomogram, got {type(volume).__name__}."
+        )
+    given.setdefault("voxel_size", array_voxel_size)
+    if given["voxel_size"] is None:
+        raise InputError("An array does not know its voxel size; give voxel_size in Å.")
+    return Tomogram.from_array(volume.T, **given)
+
+
+def prompts_of(tomogram: Tomogram, prompts: Any) -> Picks:
+    """Prompts checked against the tomogram.
+
+    Args:
+        tomogram: which they point into.
+        prompts: rows of x, y, z in voxels, `Picks`, or a STAR or CSV file.
+
+    Raises:
+        InputError: there is none, or one cannot be used.
+    """
+    if prompts is None:
+        raise InputError("There is no prompt; give prompts as rows of x, y, z in voxels.")
+    if isinstance(prompts, (str, Path)):
+        return read_prompts(tomogram, path=prompts)
+    rows = prompts.points_zyx[:, ::-1] if isinstance(prompts, Picks) else prompts
+    try:
+        rows = np.atleast_2d(np.asarray(rows, dtype=np.float64)).tolist()
+    except (TypeError, ValueError):
+        raise InputError(f"Expected prompts as rows of x, y, z in voxels, got {rows!r}.") from None
+    return read_prompts(tomogram, [",".join(map(repr, row)) for row in rows])

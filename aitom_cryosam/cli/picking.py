@@ -1,0 +1,130 @@
+"""`cryosam-picking`: called as AITom's `picking` script is, with CryoSAM behind it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aitom_cryosam.errors import InputError
+
+VARIABLE = "CRYOSAM_PROMPTS"
+ENDING = ".prompts.json"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`cryosam-picking` is `cryosam picking`. Returns its exit status."""
+    from aitom_cryosam.cli import main as cryosam
+
+    return cryosam(["picking", *(sys.argv[1:] if argv is None else argv)])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The two positionals of AITom's `picking`, and options for who can give any."""
+    parser.epilog = (
+        f"Who cannot add options gives the prompts as {VARIABLE}, which is X,Y,Z X,Y,Z ... or a "
+        f"file, or in the file TOMO{ENDING}, which is [[X, Y, Z], ...], an earlier OUT, or an op "
+        "dictionary of CryoSAMPicker."
+    )
+    parser.add_argument("tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz)")
+    parser.add_argument(
+        "out", metavar="OUT.json", help='for [{"peak": {"loc": [x, y, z]}}]; replaced if it exists'
+    )
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        default=[],
+        metavar="X,Y,Z",
+        help="a click on a particle, in voxels from 0; repeatable",
+    )
+    parser.add_argument("--prompts", metavar="FILE", help=f"STAR, CSV or *{ENDING} with clicks")
+    parser.add_argument(
+        "--voxel-size", type=float, metavar="ANGSTROM", help="instead of the header's"
+    )
+    parser.add_argument("--contrast", choices=("dark", "bright"), help="of protein (default: dark)")
+    parser.add_argument(
+        "--diameter", type=float, metavar="ANGSTROM", help="of the particle, instead of an estimate"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Pick and write the JSON that AITom's display and Scipion read.
+
+    Raises:
+        InputError: a file or option cannot be used; nothing is written then.
+    """
+    if not args.out.endswith(".json"):  # it is replaced: never a tomogram
+        raise InputError(f"Expected OUT.json as the second argument, got {args.out}.")
+    op = _prompts(args)
+    typed = {name: getattr(args, name) for name in ("voxel_size", "contrast", "diameter")}
+    op |= {name: value for name, value in typed.items() if value is not None}
+
+    from aitom_cryosam.aitom.cryosam import CryoSAMPicker
+    from aitom_cryosam.cli.progress import ShownProgress
+    from aitom_cryosam.io.files import output_folder, write_text
+    from aitom_cryosam.records import peaks_json
+
+    output_folder(Path(args.out).parent)
+    with ShownProgress(quiet=args.quiet) as shown:
+        peaks = CryoSAMPicker(op, progress=shown).pick(args.tomogram)
+    write_text(args.out, peaks_json(peaks), overwrite=True)
+    if not args.quiet:
+        print(f"{len(peaks)} picks in {args.out}")
+    return 0
+
+
+def _prompts(args: argparse.Namespace) -> dict[str, Any]:
+    """The op with the prompts: typed, else of the environment, else beside the tomogram."""
+    from aitom_cryosam.tomogram import file_stem
+
+    if args.prompt and args.prompts:
+        raise InputError("Expected --prompt or --prompts, got both; leave one out.")
+    if args.prompt:
+        return {"prompts": _rows(args.prompt)}
+    if args.prompts:
+        return _of_file(args.prompts)
+    if text := os.environ.get(VARIABLE, "").strip():
+        points = re.fullmatch(r"[-+.,eE\d\s]+", text)
+        return {"prompts": _rows(text.split())} if points else _of_file(text)
+    tomogram = Path(args.tomogram)
+    beside = [tomogram.with_name(name + ENDING) for name in (tomogram.name, file_stem(tomogram))]
+    for path in beside:
+        if path.exists():
+            return _of_json(path)
+    raise InputError(
+        f"There is no prompt; add --prompt X,Y,Z or --prompts FILE, set the variable {VARIABLE}, "
+        f"or write [[X, Y, Z]] into {beside[-1]}."
+    )
+
+
+def _rows(texts: Sequence[str]) -> list[list[float]]:
+    try:
+        return [[float(value) for value in text.split(",")] for text in texts]
+    except ValueError:
+        raise InputError(f"Expected prompts as X,Y,Z, got {' '.join(texts)!r}.") from None
+
+
+def _of_file(path: str) -> dict[str, Any]:
+    return _of_json(Path(path)) if path.endswith(ENDING) else {"prompts": path}
+
+
+def _of_json(path: Path) -> dict[str, Any]:
+    """The op that a JSON file of prompts stands for."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict):
+            return content
+        rows = [row["peak"]["loc"] if isinstance(row, dict) else row for row in content]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{path} holds no prompts; expected JSON as [[x, y, z], ...], "
+            '[{"peak": {"loc": [x, y, z]}}, ...] or {"prompts": [[x, y, z], ...], ...}.'
+        ) from None
+    return {"prompts": rows}
