@@ -17,8 +17,10 @@ from aitom_cryosam.errors import InputError
 COMMANDS = {
     "pick": ("aitom_cryosam.cli.pick", "pick every copy of a particle from one or more clicks"),
     "demo": ("aitom_cryosam.cli.demo", "simulate a tomogram, pick from one click, evaluate"),
+    "export": ("aitom_cryosam.cli.export", "write picks as the files of another program"),
     "evaluate": ("aitom_cryosam.cli.evaluate", "compare picks with known positions"),
     "simulate": ("aitom_cryosam.cli.simulate", "make a tomogram with known positions"),
+    "weights": ("aitom_cryosam.cli.weights", "get the weights of the networks, and check them"),
     "picking": ("aitom_cryosam.cli.picking", "pick with the arguments of AITom's script"),
 }
 

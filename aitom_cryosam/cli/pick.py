@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aitom_cryosam.cli.frames import add_unbinned, unbinned_of, warn_of_extent
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
-    from aitom_cryosam.io.star import Unbinned
+    from aitom_cryosam.io.frame import Unbinned
     from aitom_cryosam.result import Result
     from aitom_cryosam.settings import Settings
     from aitom_cryosam.tomogram import Tomogram
@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="X,Y,Z",
         help="a click on a particle, in voxels from 0; repeatable",
     )
-    parser.add_argument("--prompts", metavar="FILE", help="STAR or CSV with clicks")
+    parser.add_argument(
+        "--prompts", metavar="FILE", help="clicks: STAR, CSV or any format of `cryosam export`"
+    )
     parser.add_argument(
         "--coords-angpix",
         type=float,
@@ -58,18 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FLAVOUR[,FLAVOUR...]",
         help="also write relion5, relion4, relion31, warp",
     )
-    parser.add_argument(
-        "--unbinned-pixel-size",
-        type=float,
-        metavar="ANGSTROM",
-        help="of the tilt series, for relion4 and relion5",
-    )
-    parser.add_argument(
-        "--unbinned-size",
-        type=_size,
-        metavar="X,Y,Z",
-        help="of the tomogram in unbinned pixels, for relion5",
-    )
+    add_unbinned(parser)
     parser.add_argument(
         "--picture", action="store_true", help="also draw two slices with the picks, as a PNG"
     )
@@ -113,8 +104,14 @@ def run(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     settings = _settings(args)
     tomogram = Tomogram.open(args.tomogram, voxel_size=args.voxel_size, contrast=args.contrast)
-    prompts = read_prompts(tomogram, args.prompt, args.prompts, coords_angpix=args.coords_angpix)
     unbinned = _unbinned(args, tomogram)
+    prompts = read_prompts(
+        tomogram,
+        args.prompt,
+        args.prompts,
+        coords_angpix=args.coords_angpix,
+        unbinned=unbinned,
+    )
     paths = result_paths(args.out, tomogram.name, args.star)
     if args.picture:
         paths["picture"] = picture_path(args.out, tomogram.name)
@@ -134,30 +131,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _unbinned(args: argparse.Namespace, tomogram: Tomogram) -> Unbinned | None:
     """The tilt series as far as it was given, if that is enough for the flavours."""
-    from aitom_cryosam.io.star import Unbinned
+    from aitom_cryosam.io.frame import Frame
+    from aitom_cryosam.io.tomograms_star import read_tomograms_star
 
-    if args.unbinned_pixel_size is None:
-        if args.unbinned_size is not None:
-            raise InputError("--unbinned-size needs --unbinned-pixel-size ANGSTROM too.")
-        if "relion4" in args.star:
-            raise InputError("--star relion4 needs --unbinned-pixel-size ANGSTROM.")
-        return None
-    if not 0 < args.unbinned_pixel_size < math.inf:
+    unbinned = unbinned_of(args)
+    if args.tomograms_star:
+        unbinned = read_tomograms_star(args.tomograms_star).of(args.tomogram)
+    if unbinned is None and "relion4" in args.star:
         raise InputError(
-            f"Expected --unbinned-pixel-size above 0 Å, got {args.unbinned_pixel_size:g}."
+            "--star relion4 needs --tomograms-star FILE or --unbinned-pixel-size ANGSTROM."
         )
-    unbinned = Unbinned(args.unbinned_pixel_size, args.unbinned_size)
-    for axis, size, voxels in zip(
-        "xyz", unbinned.size_xyz or (), tomogram.shape[::-1], strict=False
-    ):
-        ratio = size * unbinned.pixel_size / (voxels * tomogram.voxel_size)
-        if not 0.8 < ratio < 1.25:
-            logger.warning(
-                "Along %s the unbinned size makes %.2f of the tomogram's extent; is it in "
-                "unbinned pixels, as x,y,z?",
-                axis,
-                ratio,
-            )
+    warn_of_extent(Frame.of(tomogram, unbinned))
     return unbinned
 
 
@@ -235,13 +219,3 @@ def _ratios(text: str) -> tuple[int, ...]:
         return tuple(int(value) for value in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected whole numbers R,R,..., got {text!r}") from None
-
-
-def _size(text: str) -> tuple[float, float, float]:
-    try:
-        x, y, z = (float(value) for value in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected three numbers X,Y,Z, got {text!r}") from None
-    if not (min(x, y, z) > 0 and math.isfinite(x + y + z)):
-        raise argparse.ArgumentTypeError(f"expected numbers above 0, got {text!r}")
-    return x, y, z

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
@@ -51,6 +51,25 @@ def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
     """Write UTF-8 text with LF line ends; complete or not at all, as `writing`."""
     with writing(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
+
+
+def write_all(contents: Mapping[Path, str | bytes], *, overwrite: bool = False) -> None:
+    """Write several files, text as UTF-8; none takes its place before all are complete.
+
+    Args:
+        contents: by path; folders are made.
+        overwrite: replace existing files.
+
+    Raises:
+        InputError: a file exists, or one cannot be written.
+    """
+    refuse_existing(contents, overwrite=overwrite)
+    for path in contents:
+        output_folder(path.parent)
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            temporary = stack.enter_context(writing(path, overwrite=overwrite))
+            temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def refuse_existing(paths: Iterable[str | Path], *, overwrite: bool = False) -> None:

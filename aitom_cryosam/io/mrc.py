@@ -87,6 +87,22 @@ def read_volume(path: str | Path, *, voxel_size: float | None = None) -> MrcVolu
     )
 
 
+def read_size(
+    path: str | Path, *, voxel_size: float | None = None
+) -> tuple[tuple[int, int, int], float]:
+    """(D, H, W) and voxel size (Å) of an MRC volume, from its header alone.
+
+    Raises:
+        InputError: as for `read_volume`, but for what the header cannot tell.
+    """
+    path = Path(path)
+    header, _ = _header(path)
+    sizes = (int(header.nz), int(header.ny), int(header.nx))
+    _dtype(path, header, sizes)
+    z, y, x = _axis_order(path, header)
+    return (sizes[z], sizes[y], sizes[x]), _voxel_size(path, header, voxel_size)
+
+
 def write_volume(
     path: str | Path,
     data: np.ndarray,

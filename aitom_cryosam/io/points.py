@@ -1,8 +1,7 @@
-"""Points read from STAR and CSV files, in voxels of the tomogram they belong to."""
+"""Points read from files of any known format, in voxels of the tomogram they belong to."""
 
 from __future__ import annotations
 
-import csv
 import logging
 import re
 from dataclasses import dataclass
@@ -10,29 +9,32 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import starfile
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.star import (
+from aitom_cryosam.io.formats import reader
+from aitom_cryosam.io.frame import Frame, Unbinned, relion_name
+from aitom_cryosam.io.star import NO_REASON
+from aitom_cryosam.io.table import (
     CENTRED,
     CLASS,
     ID,
     KEPT,
     NAMES,
-    NO_REASON,
     ORIGINS,
-    PIXELS,
+    PIXEL_ORIGINS,
     REASON,
     SCORE,
-    VOXEL_SIZE,
-    Unbinned,
-    relion_name,
+    Table,
+    Unit,
+    numbers,
 )
+from aitom_cryosam.io.tomograms_star import TomogramsStar
 from aitom_cryosam.picks import Picks
 
 logger = logging.getLogger(__name__)
 
 _SAME_SIZE = 0.01
+_PIXEL_SIZE = "rlnPixelSize"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,24 +70,29 @@ def read_points(
     voxel_size: float | None = None,
     coords_angpix: float | None = None,
     unbinned: Unbinned | None = None,
+    tomograms: TomogramsStar | None = None,
+    shape_zyx: tuple[int, int, int] | None = None,
+    format: str | None = None,
 ) -> PointFile:
-    """Read the points of a STAR or CSV file.
+    """Read points of any format in `formats.FORMATS`, csv or text columns.
 
-    STAR: the first block with coordinates; `rlnOrigin*Angst` is subtracted. CSV: columns x, y,
-    z under a header in any order and case (or napari's axis-0, axis-1, axis-2, which are z, y,
-    x), or three bare columns x, y, z.
-    Pixels are voxels of the tomogram unless `coords_angpix` says otherwise; a unit is never
-    guessed from the values.
+    The file's ending and content decide which it is. STAR: the first block with coordinates;
+    `rlnOrigin*` is subtracted. CSV: see `text.read`. Pixels are voxels of the tomogram unless
+    `coords_angpix` says otherwise, or the file is RELION 4's (`rlnTomoName` without `.tomostar`)
+    and the tilt series is given; a unit is never guessed from the values.
 
     Args:
-        path: `.star`; any other file is read as text columns.
+        path: the file.
         voxel_size: Å, of the tomogram.
         coords_angpix: Å, the pixel size that the file's pixel columns are written in.
-        unbinned: the tilt series, for `rlnCenteredCoordinate*Angst`.
+        unbinned: the tilt series of every point that `tomograms` does not know by name.
+        tomograms: the tilt series by name.
+        shape_zyx: (D, H, W) of the tomogram, for coordinates from its centre.
+        format: a name in `formats.FORMATS`, where the file itself leaves it open.
 
     Raises:
         InputError: no such file, no coordinates, two possible units, a value that is not a
-            number, or a voxel size that is missing or contradicts the file's own.
+            number, or a size that is missing or contradicts the file's own.
     """
     path = Path(path)
     for size in (voxel_size, coords_angpix):
@@ -93,142 +100,137 @@ def read_points(
             raise InputError(f"Expected a voxel or pixel size above 0 Å, got {size:g}.")
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
-    read = _star_table if path.suffix.lower() == ".star" else _csv_table
     try:
-        table, columns = read(path)
+        table = reader(path, format)(path)
     except (UnicodeDecodeError, PermissionError) as error:
         raise InputError(f"{path} cannot be read as text ({error}).") from None
-    points = _numbers(table, columns, path)
-    stated = float(_numbers(table, (VOXEL_SIZE,), path)[0, 0]) if _states_size(table) else None
-    voxel = voxel_size or stated
-    if columns == CENTRED:
-        points = _from_centre(points, path, voxel, unbinned)
-    elif coords_angpix is not None:
-        points = points * (coords_angpix / _known(voxel, path, "--coords-angpix"))
-    elif stated and voxel and abs(stated - voxel) > _SAME_SIZE * voxel:
-        raise InputError(
-            f"{path} is written in voxels of {stated:g} Å, but the voxels here have {voxel:g} Å; "
-            "expected one and the same."
-        )
-    if all(label in table for label in ORIGINS):
-        origins = _numbers(table, ORIGINS, path)
-        if origins.any():
-            points = points - origins / _known(voxel, path, "rlnOrigin*Angst")
-    name = next((label for label in NAMES if label in table), None)
+    stated = table.voxel_size or (tomograms and tomograms.voxel_size) or None
+    frame = Frame(str(path), voxel_size or stated, shape_zyx)
+    names = _names(table)
+    series = None
+    if table.unit in (Unit.PIXEL, Unit.CENTRED_ANGSTROM):
+        series = _series(names, len(table.rows), unbinned, tomograms)
+    if format == "relion4" and series is None and coords_angpix is None:
+        frame.known_unbinned(f"{path}: the format relion4")
     return PointFile(
         path,
-        _picks(table, points, path),
-        tuple(map(str, table[name])) if name else None,
-        tuple(map(str, table[CLASS])) if CLASS in table else None,
+        _picks(table.rows, _voxels(table, path, frame, series, coords_angpix), path),
+        names,
+        tuple(map(str, table.rows[CLASS])) if CLASS in table.rows else None,
         stated,
     )
 
 
-def _numbers(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> np.ndarray:
-    """(n, columns) float64.
+def _names(table: Table) -> tuple[str, ...] | None:
+    label = next((label for label in NAMES if label in table.rows), None)
+    return tuple(map(str, table.rows[label])) if label else None
+
+
+def _series(
+    names: tuple[str, ...] | None,
+    n: int,
+    unbinned: Unbinned | None,
+    tomograms: TomogramsStar | None,
+) -> list[Unbinned] | None:
+    """The tilt series of each of n points, or None."""
+    if tomograms is not None and names is not None:
+        known = {name: tomograms.of(name) for name in set(names)}
+        return [known[name] for name in names]
+    return [unbinned] * n if unbinned else None
+
+
+def _voxels(
+    table: Table,
+    path: Path,
+    frame: Frame,
+    series: list[Unbinned] | None,
+    coords_angpix: float | None,
+) -> np.ndarray:
+    """(n, 3) voxels, x y z."""
+    points = numbers(table.rows, table.columns, path)
+    if table.unit is Unit.CENTRED_ANGSTROM:
+        points = points + _extents(path, series) / 2
+        points = points / frame.known_voxel_size(f"{path}: {table.columns[0]}")
+    elif table.unit is Unit.ANGSTROM:
+        points = points / frame.known_voxel_size(f"{path}: a coordinate in Å")
+    elif table.unit is Unit.CENTRED_PIXEL:
+        asking = f"{path}: a coordinate from the centre"
+        pixel_size = coords_angpix or table.pixel_size or 1
+        points = points * (pixel_size / frame.known_voxel_size(asking))
+        points = points + frame.known_shape(asking) // 2
+    elif coords_angpix is not None:
+        points = points * (coords_angpix / frame.known_voxel_size(f"{path}: --coords-angpix"))
+    elif series is not None:
+        pixel_sizes = np.array([[one.pixel_size] for one in series]).reshape(-1, 1)
+        points = points * pixel_sizes / frame.known_voxel_size(f"{path}: {table.columns[0]}")
+    else:
+        _agree(table, path, frame.voxel_size)
+    return points - _origins(table, path, frame, coords_angpix)
+
+
+def _agree(table: Table, path: Path, voxel_size: float | None) -> None:
+    """Pixels are taken as voxels; that must not contradict what the file says of them.
 
     Raises:
-        InputError: naming the first row with a value that is not a finite number.
+        InputError: the file states another voxel size.
     """
-    values = table[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
-        row, column = bad[0]
-        text = table[columns[column]].iloc[row]
-        raise InputError(f"{path}, row {row + 1}: {columns[column]} is '{text}', not a number.")
-    return values
+    stated = table.voxel_size
+    if stated and voxel_size and abs(stated - voxel_size) > _SAME_SIZE * voxel_size:
+        raise InputError(
+            f"{path} is written in voxels of {stated:g} Å, but the voxels here have "
+            f"{voxel_size:g} Å; expected one and the same."
+        )
+    if table.unit is Unit.PIXEL:
+        logger.warning(
+            "%s: taking %s as voxels; if it counts pixels of the tilt series%s, as RELION 4 does, "
+            "add --coords-angpix ANGSTROM or --tomograms-star FILE.",
+            path,
+            table.columns[0],
+            f" ({table.pixel_size:g} Å)" if table.pixel_size else "",
+        )
 
 
-def _star_table(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The first block with coordinates, and which columns those are."""
-    try:
-        blocks = starfile.read(path, always_dict=True, parse_as_string=[*NAMES, CLASS, REASON])
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(f"{path} is not a STAR file that can be read ({error}).") from None
-    for block in blocks.values():
-        table = pd.DataFrame([block] if isinstance(block, dict) else block)
-        found = [columns for columns in (PIXELS, CENTRED) if set(columns) <= set(table)]
-        if len(found) == 2:
-            raise InputError(
-                f"{path} has coordinates in two possible units, {PIXELS[0]} and {CENTRED[0]}; "
-                "remove the columns that do not count."
-            )
-        if found:
-            return table, found[0]
-    raise InputError(f"{path} has no coordinates; expected the columns {', '.join(PIXELS)}.")
-
-
-_CSV_COLUMNS = {
-    "x": PIXELS[0],
-    "y": PIXELS[1],
-    "z": PIXELS[2],
-    "axis-2": PIXELS[0],
-    "axis-1": PIXELS[1],
-    "axis-0": PIXELS[2],
-    "tomogram": NAMES[0],
-    "class": CLASS,
-    "score": SCORE,
-}
-
-
-def _csv_table(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The rows under the labels that a STAR file would have."""
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    lines = [line for line in lines if line.strip() and not line.startswith("#")]
-    if lines and "," not in lines[0] and ";" not in lines[0]:
-        rows = [line.split() for line in lines]
-    else:
-        delimiter = ";" if lines and ";" in lines[0] else ","
-        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
-    header: list[str] = []
-    if rows and not any(map(_is_number, rows[0])):
-        header = [_CSV_COLUMNS.get(cell.lower(), cell) for cell in rows.pop(0)]
-        if not set(PIXELS) <= set(header):
-            raise InputError(f"{path} has no coordinates; expected the columns x, y, z.")
-    elif rows and len(rows[0]) == 3:
-        header = list(PIXELS)
-    elif rows:
-        raise InputError(f"{path} has {len(rows[0])} columns without names; add a header x,y,z.")
-    for number, row in enumerate(rows, 1):
-        if len(row) != len(header):
-            raise InputError(f"{path}, row {number}: {len(row)} values; expected {len(header)}.")
-    return pd.DataFrame(rows, columns=header or list(PIXELS), dtype=str), PIXELS
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _from_centre(
-    points: np.ndarray, path: Path, voxel_size: float | None, unbinned: Unbinned | None
-) -> np.ndarray:
-    if unbinned is None or unbinned.size_xyz is None:
+def _extents(path: Path, series: list[Unbinned] | None) -> np.ndarray:
+    """(n, 3) Å, of the unbinned tomograms."""
+    if series is None or not all(one.size_xyz for one in series):
         raise InputError(
             f"{path} has only {CENTRED[0]}, Å from the centre of an unbinned tomogram whose "
-            f"size is not known here; expected {PIXELS[0]} in pixels."
+            f"size is not known here; add --tomograms-star FILE, or --unbinned-pixel-size and "
+            "--unbinned-size."
         )
-    extent = np.array(unbinned.size_xyz) * unbinned.pixel_size
-    return (points + extent / 2) / _known(voxel_size, path, CENTRED[0])
+    sizes = [np.array(one.size_xyz) * one.pixel_size for one in series]
+    return np.array(sizes).reshape(-1, 3)
 
 
-def _known(voxel_size: float | None, path: Path, reason: str) -> float:
-    if voxel_size is None:
-        raise InputError(f"{path}: {reason} needs the voxel size; add --voxel-size ANGSTROM.")
-    return voxel_size
+def _origins(
+    table: Table, path: Path, frame: Frame, coords_angpix: float | None
+) -> np.ndarray | float:
+    """(n, 3) voxels, x y z, to subtract: RELION's refined shifts.
 
-
-def _states_size(table: pd.DataFrame) -> bool:
-    return VOXEL_SIZE in table and len(table) > 0
+    Those in pixels (RELION 3.0) count pixels of the particle images (`rlnPixelSize`), or of the
+    coordinates where the file does not say.
+    """
+    rows = table.rows
+    if set(ORIGINS) <= set(rows):
+        shifts = numbers(rows, ORIGINS, path)
+        if not shifts.any():
+            return 0.0
+        return shifts / frame.known_voxel_size(f"{path}: {ORIGINS[0]}")
+    if set(PIXEL_ORIGINS) <= set(rows):
+        shifts = numbers(rows, PIXEL_ORIGINS, path)
+        if shifts.any() and _PIXEL_SIZE in rows:
+            shifts = shifts * numbers(rows, (_PIXEL_SIZE,), path)
+            return shifts / frame.known_voxel_size(f"{path}: {PIXEL_ORIGINS[0]}")
+        return shifts * (
+            coords_angpix / frame.voxel_size if coords_angpix and frame.voxel_size else 1
+        )
+    return 0.0
 
 
 def _picks(table: pd.DataFrame, points_xyz: np.ndarray, path: Path) -> Picks:
     n = len(table)
     picks = Picks.from_points(points_xyz[:, ::-1])
-    kept = _numbers(table, (KEPT,), path)[:, 0] != 0 if KEPT in table else picks.kept
+    kept = numbers(table, (KEPT,), path)[:, 0] != 0 if KEPT in table else picks.kept
     reasons = (
         tuple("" if text == NO_REASON else str(text) for text in table[REASON])
         if REASON in table
@@ -236,8 +238,8 @@ def _picks(table: pd.DataFrame, points_xyz: np.ndarray, path: Path) -> Picks:
     )
     return Picks(
         picks.points_zyx,
-        _numbers(table, (SCORE,), path)[:, 0] if SCORE in table else picks.scores,
-        _numbers(table, (ID,), path)[:, 0].astype(np.int64) if ID in table else picks.ids,
+        numbers(table, (SCORE,), path)[:, 0] if SCORE in table else picks.scores,
+        numbers(table, (ID,), path)[:, 0].astype(np.int64) if ID in table else picks.ids,
         kept,
         reasons,
     )

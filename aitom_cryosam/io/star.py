@@ -1,16 +1,14 @@
-"""STAR files to write: what WarpTools, M and RELION take.
+"""STAR files: what WarpTools, M and RELION take, and what any of them wrote.
 
-Every file is one block `data_particles` with LF line ends, a space before `#N`, no comment,
-no NaN, no blank line inside the loop and no space inside a value; the same picks give the
-same bytes. Coordinates in files are x, y, z; in arrays z, y, x.
+Every written file is one block `data_particles` with LF line ends, a space before `#N`, no
+comment, no NaN, no blank line inside the loop and no space inside a value; the same picks give
+the same bytes. Coordinates in files are x, y, z; in arrays z, y, x.
 """
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,61 +17,40 @@ import starfile
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.io.files import write_text
+from aitom_cryosam.io.frame import (
+    Frame,
+    Group,
+    Unbinned,
+    relion_name,
+    star_word,
+    tomogram_root,
+)
+from aitom_cryosam.io.table import (
+    CENTRED,
+    CLASS,
+    ID,
+    KEPT,
+    NAMES,
+    PIXELS,
+    REASON,
+    SCORE,
+    VOXEL_SIZE,
+    Table,
+    Unit,
+    reading,
+)
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.tomogram import Tomogram, file_stem
+from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
 
-PIXELS = ("rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ")
-CENTRED = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
-ORIGINS = tuple(f"rlnOrigin{axis}Angst" for axis in "XYZ")
-NAMES = ("rlnTomoName", "rlnMicrographName")
-SCORE = "rlnAutopickFigureOfMerit"
-CLASS = "particleClass"
-# Labels of our own, which RELION and Warp carry along unread.
-ID, KEPT, REASON, VOXEL_SIZE = (
-    "cryosamInstanceId",
-    "cryosamKept",
-    "cryosamReason",
-    "cryosamVoxelSize",
-)
 NO_REASON = "none"
-
-
-@dataclass(frozen=True)
-class Unbinned:
-    """The tilt series behind a tomogram, as RELION's `tomograms.star` has it.
-
-    Attributes:
-        pixel_size: Å (`rlnTomoTiltSeriesPixelSize`).
-        size_xyz: pixels (`rlnTomoSizeX/Y/Z`), or None if unknown.
-    """
-
-    pixel_size: float
-    size_xyz: tuple[float, float, float] | None = None
-
-
-def tomogram_root(name: str) -> str:
-    """The name Warp knows a tomogram by: no folder, no extension, nothing from `_10.00Apx` on.
-
-    Spaces, quotes and `#`, which a STAR value cannot hold, become underscores.
-
-    >>> tomogram_root("recon/TS_01_10.00Apx.mrc")
-    'TS_01'
-    >>> tomogram_root("0012.tomostar")
-    '0012'
-    """
-    stem = file_stem(re.split(r"[\\/]", name)[-1].removesuffix(".tomostar"))
-    return _word(re.sub(r"_\d+(\.\d+)?Apx.*$", "", stem))
-
-
-def relion_name(name: str) -> str:
-    """The name RELION knows a tomogram by: also without `rec_` and `_half1`, `_half2`."""
-    return re.sub(r"_half[12]$", "", tomogram_root(name).removeprefix("rec_"))
+_PYTOM_SCORE = "rlnLCCmax"
+_SET = "rlnTomoParticlesFile"
 
 
 def write_picks(
-    path: str | Path, picks: Picks, tomogram: Tomogram, *, overwrite: bool = False
+    path: str | Path, picks: Picks, tomogram: Tomogram | Frame, *, overwrite: bool = False
 ) -> None:
     """Write the kept picks, best first, as WarpTools reads them.
 
@@ -83,11 +60,12 @@ def write_picks(
     Raises:
         InputError: the file exists or cannot be written.
     """
-    _write(path, _ours(picks.take(picks.kept).best_first(), tomogram), overwrite)
+    table = _ours(picks.take(picks.kept).best_first(), Frame.of(tomogram))
+    write_text(path, star_text({"particles": table}), overwrite=overwrite)
 
 
 def write_proposals(
-    path: str | Path, picks: Picks, tomogram: Tomogram, *, overwrite: bool = False
+    path: str | Path, picks: Picks, tomogram: Tomogram | Frame, *, overwrite: bool = False
 ) -> None:
     """Write all picks, best first: the columns of `write_picks`, then verdict and reason.
 
@@ -97,17 +75,17 @@ def write_proposals(
         InputError: the file exists or cannot be written.
     """
     ranked = picks.best_first()
-    table = _ours(ranked, tomogram)
+    table = _ours(ranked, Frame.of(tomogram))
     table[KEPT] = ranked.kept.astype(int)
-    table[REASON] = [_word(reason) or NO_REASON for reason in ranked.reasons]
-    _write(path, table, overwrite)
+    table[REASON] = [star_word(reason) or NO_REASON for reason in ranked.reasons]
+    write_text(path, star_text({"particles": table}), overwrite=overwrite)
 
 
 def write_flavour(
     flavour: str,
     path: str | Path,
     picks: Picks,
-    tomogram: Tomogram,
+    tomogram: Tomogram | Frame,
     *,
     unbinned: Unbinned | None = None,
     overwrite: bool = False,
@@ -128,57 +106,149 @@ def write_flavour(
     """
     if flavour not in FLAVOURS:
         raise InputError(f"Expected a STAR flavour of {', '.join(FLAVOURS)}, got {flavour!r}.")
-    _write(
-        path, FLAVOURS[flavour](picks.take(picks.kept).best_first(), tomogram, unbinned), overwrite
-    )
+    group = (picks.take(picks.kept).best_first(), Frame.of(tomogram, unbinned))
+    write_text(path, particles(flavour, [group]), overwrite=overwrite)
 
 
-def _ours(picks: Picks, tomogram: Tomogram) -> pd.DataFrame:
-    table = _warp(picks, tomogram, None)
+def particles(flavour: str, groups: Sequence[Group]) -> str:
+    """One file of all groups in their order.
+
+    Raises:
+        InputError: what the flavour needs of a frame is not known.
+    """
+    tables = [FLAVOURS[flavour](picks, frame) for picks, frame in groups]
+    tables = [table for table in tables if len(table)] or tables[:1]
+    return star_text({"particles": pd.concat(tables, ignore_index=True)})
+
+
+def star_text(blocks: dict[str, pd.DataFrame | dict[str, float]]) -> str:
+    """The blocks as the text of a STAR file, real numbers with six decimals."""
+    for block in blocks.values():
+        if isinstance(block, pd.DataFrame):
+            for column in block.select_dtypes("float"):
+                block[column] = block[column].round(6) + 0.0  # no -0.000000
+    text = starfile.to_string(blocks, sep=" ")
+    return text[text.index("data_") :]  # a comment that begins "data_" would begin a block
+
+
+def read(path: Path) -> Table:
+    """The first block of a STAR file with coordinates.
+
+    Raises:
+        InputError: there is none, they have no z, or two units are possible.
+    """
+    blocks = read_blocks(path)
+    for block in blocks:
+        found = [columns for columns in (PIXELS, CENTRED) if set(columns) <= set(block)]
+        if len(found) == 2:
+            raise InputError(
+                f"{path} has coordinates in two possible units, {PIXELS[0]} and {CENTRED[0]}; "
+                "remove the columns that do not count."
+            )
+        if found:
+            return _table(path, block, found[0], blocks)
+    labels = {label for block in blocks for label in block}
+    if {PIXELS[0], PIXELS[1]} <= labels:
+        raise InputError(f"{path} has no coordinates in z: its particles are of images.")
+    if _SET in labels:
+        raise InputError(f"{path} only names other files; use the particles file that it names.")
+    raise InputError(f"{path} has no coordinates; expected the columns {', '.join(PIXELS)}.")
+
+
+def read_blocks(path: Path, as_text: Sequence[str] = ()) -> list[pd.DataFrame]:
+    """All blocks of a STAR file as tables; names, classes and reasons stay text.
+
+    Raises:
+        InputError: it is not a STAR file.
+    """
+    try:
+        blocks = starfile.read(
+            path, always_dict=True, parse_as_string=[*NAMES, CLASS, REASON, *as_text]
+        )
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(f"{path} is not a STAR file that can be read ({error}).") from None
+    return [
+        pd.DataFrame([block] if isinstance(block, dict) else block) for block in blocks.values()
+    ]
+
+
+def _table(
+    path: Path, rows: pd.DataFrame, columns: tuple[str, ...], blocks: list[pd.DataFrame]
+) -> Table:
+    if SCORE not in rows and _PYTOM_SCORE in rows:
+        rows = rows.rename(columns={_PYTOM_SCORE: SCORE})
+    unit = Unit.CENTRED_ANGSTROM if columns == CENTRED else Unit.VOXEL
+    # RELION 4 counts pixels of the tilt series under the label that Warp and all others use
+    # for voxels; Warp's names end in .tomostar, and our own files state their voxel size.
+    if columns == PIXELS and NAMES[0] in rows and VOXEL_SIZE not in rows:
+        names = rows[NAMES[0]].astype(str)
+        unit = Unit.VOXEL if names.str.endswith(".tomostar").any() else Unit.PIXEL
+    label = "rlnTomoTiltSeriesPixelSize"
+    stated = [block[label].iloc[0] for block in blocks if label in block and len(block)]
+    with reading(path, "a STAR file with usable pixel sizes"):
+        return Table(
+            rows,
+            unit,
+            columns,
+            float(rows[VOXEL_SIZE].iloc[0]) if VOXEL_SIZE in rows and len(rows) else None,
+            float(stated[0]) if stated and unit is Unit.PIXEL else None,
+        )
+
+
+def _ours(picks: Picks, frame: Frame) -> pd.DataFrame:
+    table = _warp(picks, frame)
     table[ID] = picks.ids
-    table[VOXEL_SIZE] = float(tomogram.voxel_size)
+    table[VOXEL_SIZE] = float(frame.known_voxel_size("A file of picks"))
     return table
 
 
-def _warp(picks: Picks, tomogram: Tomogram, unbinned: Unbinned | None) -> pd.DataFrame:
+def _warp(picks: Picks, frame: Frame) -> pd.DataFrame:
     """Warp, WarpTools, M: voxels, to be read with `--coords_angpix` of the voxel size."""
     table = _coordinates(PIXELS, picks.points_zyx[:, ::-1])
-    table["rlnMicrographName"] = f"{tomogram_root(tomogram.name)}.tomostar"
+    table["rlnMicrographName"] = f"{tomogram_root(frame.name)}.tomostar"
     for label in ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"):
         table[label] = 0.0
-    table[SCORE] = _scores(picks)
+    table[SCORE] = scores(picks)
     return table
 
 
-def _relion31(picks: Picks, tomogram: Tomogram, unbinned: Unbinned | None) -> pd.DataFrame:
+def _relion31(picks: Picks, frame: Frame) -> pd.DataFrame:
     """RELION 3.1, beside the tomogram: whole voxels, since its reader truncates."""
-    return _coordinates(PIXELS, np.floor(picks.points_zyx[:, ::-1] + 0.5).astype(int))
+    return _coordinates(PIXELS, whole(picks.points_zyx[:, ::-1]))
 
 
-def _relion4(picks: Picks, tomogram: Tomogram, unbinned: Unbinned | None) -> pd.DataFrame:
+def _relion4(picks: Picks, frame: Frame) -> pd.DataFrame:
     """RELION 4, `relion_tomo_import_particles`: pixels of the tilt series."""
-    if unbinned is None:
-        raise InputError("The STAR flavour relion4 needs the pixel size of the tilt series.")
-    pixels = picks.points_zyx[:, ::-1] * tomogram.voxel_size / unbinned.pixel_size
-    return _relion(PIXELS, pixels, picks, tomogram)
+    voxel_size = frame.known_voxel_size("The format relion4")
+    pixel_size = frame.known_unbinned("The format relion4").pixel_size
+    pixels = picks.points_zyx[:, ::-1] * voxel_size / pixel_size
+    return _relion(PIXELS, pixels, picks, frame)
 
 
-def _relion5(picks: Picks, tomogram: Tomogram, unbinned: Unbinned | None) -> pd.DataFrame:
+def _relion5(picks: Picks, frame: Frame) -> pd.DataFrame:
     """RELION 5, Extract: Å from the centre, which is half the unbinned size (not less one)."""
-    if unbinned is None or unbinned.size_xyz is None:
-        logger.warning(
-            "relion5: the unbinned size is not known; taking the tomogram's own extent puts "
-            "the particles off by at most half a voxel (%g Å).",
-            tomogram.voxel_size / 2,
-        )
-        extent = np.array(tomogram.shape[::-1]) * tomogram.voxel_size
-    else:
-        extent = np.array(unbinned.size_xyz) * unbinned.pixel_size
-    centred = picks.points_zyx[:, ::-1] * tomogram.voxel_size - extent / 2
-    return _relion(CENTRED, centred, picks, tomogram)
+    voxel_size = frame.known_voxel_size("The format relion5")
+    centred = picks.points_zyx[:, ::-1] * voxel_size - _extent(frame) / 2
+    return _relion(CENTRED, centred, picks, frame)
 
 
-FLAVOURS: dict[str, Callable[[Picks, Tomogram, Unbinned | None], pd.DataFrame]] = {
+def _extent(frame: Frame) -> np.ndarray:
+    """(3,) Å, x y z, of the unbinned tomogram; of the binned one, with a warning, if need be."""
+    unbinned = frame.unbinned
+    if unbinned is not None and unbinned.size_xyz is not None:
+        return np.array(unbinned.size_xyz) * unbinned.pixel_size
+    asking = "The format relion5, without --tomograms-star FILE,"
+    voxel_size = frame.known_voxel_size(asking)
+    result = frame.known_shape(asking) * voxel_size
+    logger.warning(
+        "relion5: the unbinned size is not known; taking the tomogram's own extent puts "
+        "the particles off by at most half a voxel (%g Å).",
+        voxel_size / 2,
+    )
+    return result
+
+
+FLAVOURS: dict[str, Callable[[Picks, Frame], pd.DataFrame]] = {
     "relion5": _relion5,
     "relion4": _relion4,
     "relion31": _relion31,
@@ -187,30 +257,28 @@ FLAVOURS: dict[str, Callable[[Picks, Tomogram, Unbinned | None], pd.DataFrame]] 
 
 
 def _relion(
-    columns: tuple[str, ...], points_xyz: np.ndarray, picks: Picks, tomogram: Tomogram
+    columns: tuple[str, ...], points_xyz: np.ndarray, picks: Picks, frame: Frame
 ) -> pd.DataFrame:
     table = _coordinates(columns, points_xyz)
-    table.insert(0, "rlnTomoName", relion_name(tomogram.name))
-    table[SCORE] = _scores(picks)
+    table.insert(0, "rlnTomoName", project_name(frame))
+    table[SCORE] = scores(picks)
     return table
+
+
+def project_name(frame: Frame) -> str:
+    """The tomogram's name in a RELION project: of `tomograms.star` to the letter, if known."""
+    return (frame.unbinned and frame.unbinned.name) or relion_name(frame.name)
+
+
+def whole(points: np.ndarray) -> np.ndarray:
+    """The nearest whole numbers; halves go up."""
+    return np.floor(points + 0.5).astype(np.int64)
+
+
+def scores(picks: Picks) -> np.ndarray:
+    """A point without a score, as a prompt, counts 0: files of this kind have no NaN."""
+    return np.nan_to_num(picks.scores, nan=0.0)
 
 
 def _coordinates(columns: tuple[str, ...], points_xyz: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(points_xyz, columns=list(columns))
-
-
-def _scores(picks: Picks) -> np.ndarray:
-    """A point without a score, as a prompt, counts 0: STAR files of this kind have no NaN."""
-    return np.nan_to_num(picks.scores, nan=0.0)
-
-
-def _word(text: str) -> str:
-    """The text as one value of a STAR row, which ends at a space, a quote or a `#`."""
-    return re.sub(r"[\s\"'#]+", "_", text)
-
-
-def _write(path: str | Path, table: pd.DataFrame, overwrite: bool) -> None:
-    for column in table.select_dtypes("float"):
-        table[column] = table[column].round(6) + 0.0  # no -0.000000
-    text = starfile.to_string({"particles": table}, sep=" ")
-    write_text(path, text[text.index("data_particles") :], overwrite=overwrite)

@@ -1,0 +1,193 @@
+"""`cryosam export`: picks of one or many tomograms as another program's files."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aitom_cryosam.cli.frames import add_unbinned, size_xyz, unbinned_of, warn_of_extent
+from aitom_cryosam.errors import InputError
+
+if TYPE_CHECKING:
+    from aitom_cryosam.io.frame import Frame, Group, Unbinned
+    from aitom_cryosam.io.points import PointFile
+    from aitom_cryosam.io.tomograms_star import TomogramsStar
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cryosam export`."""
+    from aitom_cryosam.io.formats import FORMATS
+
+    parser.add_argument(
+        "picks", nargs="+", metavar="PICKS", help="files of picks, or folders that `pick` wrote"
+    )
+    parser.add_argument("--to", required=True, metavar="FORMAT", help=", ".join(FORMATS))
+    parser.add_argument(
+        "--out", required=True, metavar="PATH", help="a file of the format, or a folder"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    parser.add_argument(
+        "--from", dest="source", metavar="FORMAT", help="of PICKS, where they leave it open"
+    )
+    parser.add_argument(
+        "--coords-angpix",
+        type=float,
+        metavar="ANGSTROM",
+        help="pixel size that PICKS are written in, if not the tomogram's",
+    )
+    parser.add_argument("--min-score", type=float, metavar="SCORE", help="only picks from it on")
+    parser.add_argument("--top", type=_count, metavar="N", help="only the best of each tomogram")
+    parser.add_argument("--object", default="particle", metavar="NAME", help="for copick, eman2")
+    parser.add_argument(
+        "--box", type=_count, default=32, metavar="VOXELS", help="for cbox, eman2 (default: 32)"
+    )
+    frame = parser.add_argument_group("tomogram", "what PICKS do not say of it")
+    frame.add_argument("--tomo", metavar="FILE", help="MRC; only its header is read")
+    frame.add_argument("--voxel-size", type=float, metavar="ANGSTROM", help="of the tomogram")
+    frame.add_argument("--shape", type=size_xyz, metavar="X,Y,Z", help="of the tomogram, voxels")
+    add_unbinned(frame)
+
+
+def _count(text: str) -> int:
+    if not (text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write all files, say what is in them.
+
+    Raises:
+        InputError: a file or option cannot be used; nothing is written then.
+    """
+    from aitom_cryosam.io.files import write_all
+    from aitom_cryosam.io.formats import known_format
+    from aitom_cryosam.io.frame import relion_name
+    from aitom_cryosam.io.particle import Particle
+    from aitom_cryosam.io.project import chosen, merged, project_files
+
+    known_format(args.to)
+    groups = [
+        (chosen(picks, min_score=args.min_score, top=args.top), frame)
+        for picks, frame in merged(read_groups(args))
+    ]
+    for _, frame in groups:
+        warn_of_extent(frame)
+    files = project_files(
+        args.to,
+        args.out,
+        groups,
+        particle=Particle(args.object, args.box),
+        tomograms_star=args.tomograms_star,
+    )
+    write_all(files, overwrite=args.overwrite)
+    if not args.quiet:
+        rows = [("picks", f"{len(picks)} of {relion_name(frame.name)}") for picks, frame in groups]
+        rows += [("" if i else "files", str(path)) for i, path in enumerate(files)]
+        print("\n".join(f"{label:10}{value}" for label, value in rows))
+    return 0
+
+
+def read_groups(args: argparse.Namespace) -> Iterator[Group]:
+    """The points of every tomogram in every file, each with what is known of it.
+
+    Raises:
+        InputError: a file cannot be used, or a point lies outside its tomogram.
+    """
+    from aitom_cryosam.io.points import read_points
+    from aitom_cryosam.io.tomograms_star import read_tomograms_star
+
+    unbinned = unbinned_of(args)
+    tomograms = read_tomograms_star(args.tomograms_star) if args.tomograms_star else None
+    for path in _files(args.picks):
+        known = _frame(args, path, unbinned)
+        file = read_points(
+            path,
+            voxel_size=known.voxel_size,
+            coords_angpix=args.coords_angpix,
+            unbinned=tomograms.of(known.name) if tomograms and known.name else unbinned,
+            tomograms=tomograms,
+            shape_zyx=known.shape_zyx,
+            format=args.source,
+        )
+        yield from _groups(file, known, tomograms, only=args.tomo is not None)
+
+
+def _files(paths: Sequence[str]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        found = sorted(path.glob("*_picks.star")) if path.is_dir() else [path]
+        if not found:
+            raise InputError(f"{path} holds no *_picks.star; expected a folder that pick wrote.")
+        yield from found
+
+
+def _frame(args: argparse.Namespace, path: Path, unbinned: Unbinned | None) -> Frame:
+    """Of the options, or of the run that wrote the picks; the name is empty if neither has it."""
+    from aitom_cryosam.io.frame import Frame
+    from aitom_cryosam.io.mrc import read_size
+
+    name, voxel_size, shape = "", args.voxel_size, None
+    if args.tomo:
+        name = args.tomo
+        shape, voxel_size = read_size(args.tomo, voxel_size=args.voxel_size)
+    elif run := _run(path):
+        name = run.get("path") or run["name"]
+        voxel_size = voxel_size or run["voxel_size_angstrom"]
+        depth, height, width = run["shape_zyx"]
+        shape = (depth, height, width)
+    if args.shape:
+        x, y, z = (round(size) for size in args.shape)
+        shape = (z, y, x)
+    return Frame(name, voxel_size, shape, unbinned)
+
+
+def _run(path: Path) -> dict[str, Any] | None:
+    """The tomogram in the record beside a run's files, if they are such."""
+    from aitom_cryosam.io.table import json_of, reading
+
+    record = path.with_name(f"{_stem(path)}_run.json")
+    if not record.is_file():
+        return None
+    with reading(record, "the record of a run"):
+        return dict(json_of(record)["tomogram"])
+
+
+def _stem(path: Path) -> str:
+    """What a file of points is called without what programs append."""
+    return re.sub(r"_(picks|proposals|cryosam|info|relion\d+|warp)$", "", path.stem)
+
+
+def _groups(
+    file: PointFile, known: Frame, tomograms: TomogramsStar | None, *, only: bool
+) -> Iterator[Group]:
+    """One group for each name in a file, or of the known tomogram only; all, if it has no names."""
+    import numpy as np
+
+    from aitom_cryosam.io.points import of_tomogram
+
+    names = (of_tomogram(file, known.name) if only else file).names or ()
+    labels: list[str | None] = [*dict.fromkeys(names)] or [None]
+    for label in labels:
+        every = np.arange(len(file.picks))
+        rows = every if label is None else every[np.array(file.names) == label]
+        own = known.name if only or len(labels) == 1 else ""
+        frame = replace(
+            known,
+            name=own or label or _stem(file.path),
+            voxel_size=known.voxel_size or file.voxel_size,
+        )
+        if tomograms:
+            frame = replace(frame, unbinned=tomograms.of(frame.name))
+        picks = file.picks.take(rows)
+        for row in frame.outside(picks.points_zyx)[:1]:
+            x, y, z = picks.points_zyx[row, ::-1]
+            raise InputError(
+                f"{file.path}, row {rows[row] + 1}: the voxel {x:g},{y:g},{z:g} lies outside "
+                f"{Path(frame.name).name}, which has {frame.bounds()}; is its pixel size another "
+                "(--coords-angpix ANGSTROM)?"
+            )
+        yield picks, frame
