@@ -88,9 +88,10 @@ class Batches:
             stop = min(start + self.size, count)
             try:
                 result = work(slice(start, stop))
-            except torch.cuda.OutOfMemoryError:
+            except RuntimeError as error:
+                if not _is_full(error):
+                    raise
                 # Retried outside of the handler: the error holds on to the memory.
-                pass
             else:
                 yield result
                 start = stop
@@ -98,11 +99,18 @@ class Batches:
             torch.cuda.empty_cache()
             if stop - start == 1:
                 raise InputError(
-                    "The GPU's memory does not suffice for one plane; close other programs on "
-                    "it, take a smaller model, or --device cpu."
+                    "The memory of the device does not suffice for one plane; close other "
+                    "programs on it, take a smaller model, or --device cpu."
                 )
             self.size = (stop - start) // 2
-            logger.info("The GPU's memory is full; going on with batches of %d.", self.size)
+            logger.info("The device's memory is full; going on with batches of %d.", self.size)
+
+
+def _is_full(error: RuntimeError) -> bool:
+    """Whether memory is what lacks; only CUDA has a type of error for that."""
+    return isinstance(error, torch.cuda.OutOfMemoryError) or bool(
+        re.search("out of memory|not enough memory|can't allocate|ALLOC_FAILED", str(error))
+    )
 
 
 def _available(wanted: str) -> str:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import psutil
 
 from aitom_cryosam.errors import InputError
 
-_UNITS = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000, "T": 1_000_000_000_000}
+_PREFIXES = "KMGT"
 _SHARE = 0.7  # of the free memory that is taken if the user names no limit
-_CGROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    (
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-    ),
-)
+_CGROUPS = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,31 +42,63 @@ class Resources:
 
 
 def free_ram() -> int:
-    """Bytes that this process could still have: free on the machine and in its control group."""
+    """Bytes that this process could still have: free on the machine and in its control groups.
+
+    Batch systems and containers limit the memory of a job through its control group or one
+    of those around it.
+    """
     free = int(psutil.virtual_memory().available)
-    for limit, used in _CGROUPS:
+    for folder, limit, used, cache in _control_groups():
         try:
-            left = int(Path(limit).read_text()) - int(Path(used).read_text())
+            left = int((folder / limit).read_text()) - int((folder / used).read_text())
+            stat = (folder / "memory.stat").read_text()
         except (OSError, ValueError):  # no such group, or no limit ("max")
             continue
-        free = min(free, max(left, 0))
+        # Pages of files that can be dropped at any time count as used, but are free.
+        pages = re.search(rf"^{cache} (\d+)$", stat, re.M)
+        free = min(free, max(left + int(pages[1] if pages else 0), 0))
     return free
+
+
+def _control_groups() -> Iterator[tuple[Path, str, str, str]]:
+    """(folder, file of the limit, file of the usage, name of the droppable pages) of each.
+
+    A container may show its own group as the root, so the root is always among them.
+    """
+    try:
+        lines = _MEMBERSHIP.read_text().splitlines()
+    except OSError:  # not on Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root = _CGROUPS
+            names = ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            root = _CGROUPS / "memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        group = PurePosixPath(path.lstrip("/"))
+        for inside in (group, *group.parents):
+            yield (root / inside, *names)
 
 
 def parse_memory(text: str) -> tuple[int | None, int | None]:
     """(ram, gpu) in bytes from "8GB" (both), or "ram=16GB,gpu=8GB" (either may be missing).
 
     Raises:
-        InputError: it is not an amount of memory.
+        InputError: it is not an amount of memory with its unit.
     """
     amounts: dict[str, int] = {}
     for part in text.split(","):
-        found = re.fullmatch(r"(?:(ram|gpu)=)?(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", part.strip(), re.I)
-        value = float(found[2]) * _UNITS[found[3].upper()] if found else 0
-        if found is None or value < 1 or (found[1] is None and "," in text):
+        found = re.fullmatch(r"(?:(ram|gpu)=)?(\d+(?:\.\d+)?) ?([KMGT])(i?)B?", part.strip(), re.I)
+        if found is None or (found[1] is None and "," in text) or float(found[2]) == 0:
             raise InputError(
                 f"Expected an amount of memory, as 8GB or ram=16GB,gpu=8GB, got {text!r}."
             )
+        power = _PREFIXES.index(found[3].upper()) + 1
+        size = int(float(found[2]) * (1024 if found[4] else 1000) ** power)
         for kind in (found[1].lower(),) if found[1] else ("ram", "gpu"):
-            amounts[kind] = int(value)
+            amounts[kind] = size
     return amounts.get("ram"), amounts.get("gpu")

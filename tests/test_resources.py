@@ -1,0 +1,99 @@
+"""What a run may use: amounts of memory, and what is free in the control groups of a job."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from aitom_cryosam import resources
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.resources import Resources, free_ram, parse_memory
+
+
+@pytest.mark.parametrize(
+    ("text", "ram", "gpu"),
+    [
+        ("8GB", 8_000_000_000, 8_000_000_000),
+        ("1.5 gb", 1_500_000_000, 1_500_000_000),
+        ("2GiB", 2_147_483_648, 2_147_483_648),
+        ("ram=16GB,gpu=8GB", 16_000_000_000, 8_000_000_000),
+        ("gpu=500M, ram=1T", 1_000_000_000_000, 500_000_000),
+        ("ram=16G", 16_000_000_000, None),
+        ("GPU=4k", None, 4000),
+    ],
+)
+def test_amounts_of_memory(text: str, ram: int | None, gpu: int | None) -> None:
+    assert parse_memory(text) == (ram, gpu)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "8", "lots", "0GB", "-8GB", "8XB", "8GB,4GB", "ram=8GB,", "disk=8GB", "1e3GB"]
+)
+def test_what_is_no_amount(text: str) -> None:
+    with pytest.raises(
+        InputError, match="Expected an amount of memory, as 8GB or ram=16GB"
+    ) as caught:
+        parse_memory(text)
+    assert str(caught.value).endswith(f"got {text!r}.")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """10,000 bytes are free on it, and its process is in no group."""
+    memory = SimpleNamespace(available=10_000)
+    monkeypatch.setattr(resources.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(resources, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(resources, "_MEMBERSHIP", tmp_path / "membership")
+    return tmp_path
+
+
+def group(folder: Path, limit: str, used: int, droppable: int = 0, *, version: int = 2) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    old = version == 1
+    (folder / ("memory.limit_in_bytes" if old else "memory.max")).write_text(f"{limit}\n")
+    (folder / ("memory.usage_in_bytes" if old else "memory.current")).write_text(f"{used}\n")
+    name = "total_inactive_file" if old else "inactive_file"
+    (folder / "memory.stat").write_text(f"anon 77\nactive_file 88\n{name} {droppable}\nshmem 99\n")
+
+
+def test_a_machine_without_groups(machine: Path) -> None:
+    assert free_ram() == 10_000
+    (machine / "membership").write_text("0::/\n")
+    assert free_ram() == 10_000
+
+
+def test_a_job_has_what_its_group_and_those_around_leave(machine: Path) -> None:
+    (machine / "membership").write_text("0::/slurm/job_7/step_0\n")
+    group(machine / "slurm" / "job_7" / "step_0", "max", 100)
+    assert free_ram() == 10_000
+    group(machine / "slurm" / "job_7", "5000", 1000)
+    assert free_ram() == 4000
+    group(machine / "slurm", "50000", 48000)
+    assert free_ram() == 2000
+    group(machine, "1000", 1500)
+    assert free_ram() == 0
+
+
+def test_pages_of_files_that_can_be_dropped_are_free(machine: Path) -> None:
+    (machine / "membership").write_text("0::/job\n")
+    group(machine / "job", "5000", 4900, 3000)
+    assert free_ram() == 3100
+
+
+def test_groups_of_the_first_version(machine: Path) -> None:
+    (machine / "membership").write_text("9:cpu,cpuacct:/x\n4:memory:/job\n0::/\n")
+    group(machine / "memory" / "job", "5000", 1000, 500, version=1)
+    assert free_ram() == 4500
+    group(machine / "x", "10", 5)  # of another controller
+    assert free_ram() == 4500
+
+
+def test_a_container_shows_its_own_group_as_the_root(machine: Path) -> None:
+    (machine / "membership").write_text("0::/docker/0123\n")
+    group(machine, "3000", 1000)
+    assert free_ram() == 2000
+
+
+def test_most_of_what_is_free_is_taken_unless_told(machine: Path) -> None:
+    assert Resources().ram == 7000
+    assert Resources(ram_bytes=9_999).ram == 9_999
