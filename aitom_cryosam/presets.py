@@ -52,5 +52,6 @@ def _lack(settings: Settings, resources: Resources) -> str:
         return f"no weights of {' and '.join(missing)}"
     from aitom_cryosam.device import Device
 
-    device = Device.choose(resources)
-    return "" if device.name.startswith("cuda") else "no GPU"
+    if Device.choose(resources).name.startswith("cuda"):
+        return ""
+    return "no GPU" if resources.device == "auto" else f"--device {resources.device}"
