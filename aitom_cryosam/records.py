@@ -74,4 +74,4 @@ def peaks_json(peaks: Sequence[Record]) -> str:
         }
         for peak in peaks
     ]
-    return json.dumps(items, indent=1) + "\n"
+    return json.dumps(items) + "\n"

@@ -113,6 +113,8 @@ def test_every_setting_is_a_key_upon_its_preset() -> None:
         (CryoSAMPicker, {"pick_num": 2.5}, "a whole number from 1 as pick_num"),
         (DoGPicker, {"s1": 0}, "a number above 0 as s1 in the op of DoGPicker, got 0"),
         (DoGPicker, {"diameter": 9}, "DoGPicker has no key 'diameter'"),
+        (DoGPicker, {"partition_op": {"overlap_width": 9}}, "with nonoverlap_width and overlap_w"),
+        (TemplateMatchingPicker, {"angles": [[0, 0]]}, "rows of phi, theta, psi as angles"),
         (TemplateMatchingPicker, {"template": [1]}, "an array or a file as template"),
     ],
 )

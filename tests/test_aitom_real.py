@@ -118,6 +118,14 @@ def test_dog_is_aitoms_own(world: Simulation) -> None:
     assert [peak["x"] for peak in ours] == [peak["x"] for peak in own]
 
 
+def test_dog_in_parts_on_two_processes_finds_the_same(world: Simulation) -> None:
+    whole = {"s1": 3, "pick_num": 8}
+    parts = {"nonoverlap_width": 50, "overlap_width": 40, "save_vg": False}
+    op = {**whole, "partition_op": parts, "multiprocessing_process_num": 2}
+    found, same = (get_picker("dog")(one).pick(world.data.T) for one in (op, whole))
+    assert [peak["x"] for peak in found] == [peak["x"] for peak in same]
+
+
 def test_dog_follows_aitoms_rule_of_seven_nanometres(world: Simulation) -> None:
     tomogram = Tomogram.from_array(world.data, voxel_size=20.0)  # 3 voxels
     default, told = get_picker("dog")().pick(tomogram), get_picker("dog")({"s1": 3}).pick(tomogram)
@@ -162,8 +170,11 @@ def test_a_template_that_does_not_fit_is_refused(world: Simulation, tmp_path: Pa
     matching = get_picker("template_matching")
     with pytest.raises(InputError, match="There is no template"):
         matching().pick(world.data.T)
+    big = np.arange(40 * 40 * 41.0).reshape(40, 40, 41)
     with pytest.raises(InputError, match=r"\(40, 40, 41\), does not fit into the volume, \(90, 76"):
-        matching({"template": np.ones((40, 40, 41))}).pick(world.data.T)
+        matching({"template": big}).pick(world.data.T)
+    with pytest.raises(InputError, match=r"that is not constant, got \(4, 5, 6\)"):
+        matching({"template": np.ones((4, 5, 6))}).pick(world.data.T)
     write_volume(tmp_path / "t.mrc", np.eye(8, dtype=np.float32)[None].repeat(8, 0), voxel_size=15)
     with pytest.raises(InputError, match="voxels of 15 Å, but the volume has 20 Å"):
         matching({"template": tmp_path / "t.mrc", "voxel_size": 20.0}).pick(world.data.T)

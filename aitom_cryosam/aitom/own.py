@@ -19,7 +19,6 @@ from aitom_cryosam.aitom.op import (
     VOLUME_KEYS,
     Key,
     Volume,
-    anything,
     checked,
     count,
     positive,
@@ -33,6 +32,7 @@ from aitom_cryosam.tomogram import Tomogram
 logger = logging.getLogger(__name__)
 
 _NUMBER = (positive, "a number above 0")
+_WIDTHS = {"nonoverlap_width", "overlap_width"}
 
 
 class _OwnPicker:
@@ -63,7 +63,9 @@ class _OwnPicker:
             volume: an MRC file, an array (x, y, z), or a `Tomogram`.
         """
         tomogram = self._tomogram(volume)
-        bright = tomogram.data.T.astype(np.float32) * (-1 if tomogram.contrast == "dark" else 1)
+        bright = tomogram.data.T.astype(np.float32)
+        if tomogram.contrast == "dark":
+            np.negative(bright, out=bright)
         with redirect_stdout(_ToLog()):  # AITom prints as it goes
             return self._thinned(*self._peaks(bright, tomogram.voxel_size))
 
@@ -99,8 +101,14 @@ class DoGPicker(_OwnPicker):
         **_OwnPicker.keys,
         "s1": _NUMBER,
         "s2": _NUMBER,
-        "partition_op": (lambda value: isinstance(value, Mapping), "AITom's dictionary"),
-        "multiprocessing_process_num": (lambda value: value == 0 or count(value), "a number"),
+        "partition_op": (
+            lambda value: isinstance(value, Mapping) and set(value) >= _WIDTHS,
+            f"a dictionary with {' and '.join(sorted(_WIDTHS))}",
+        ),
+        "multiprocessing_process_num": (
+            lambda value: value == 0 or count(value),
+            "a whole number from 0",
+        ),
     }
 
     def _tomogram(self, volume: Volume) -> Tomogram:
@@ -120,6 +128,13 @@ class DoGPicker(_OwnPicker):
         return dog.peak__partition(bright, s1=s1, s2=s2, find_maxima=True, **parts), 3.0, s1
 
 
+def _are_triples(value: Any) -> bool:
+    try:
+        return np.asarray(value, np.float64).reshape(len(value), 3).size > 0
+    except (TypeError, ValueError):
+        return False
+
+
 class TemplateMatchingPicker(_OwnPicker):
     """AITom's template matching, `scan` of its standard scanning with "normalized-cor".
 
@@ -136,7 +151,7 @@ class TemplateMatchingPicker(_OwnPicker):
             "an array or a file",
         ),
         "angle_step": _NUMBER,
-        "angles": (anything, ""),
+        "angles": (_are_triples, "rows of phi, theta, psi"),
     }
 
     def _tomogram(self, volume: Volume) -> Tomogram:
@@ -161,15 +176,19 @@ class TemplateMatchingPicker(_OwnPicker):
         template = self.op.get("template")
         if template is None:
             raise InputError("There is no template; give one in the op of TemplateMatchingPicker.")
-        if isinstance(template, np.ndarray):
-            return template
-        volume = read_volume(template)
-        if abs(volume.voxel_size - voxel_size) > 0.01 * voxel_size:
+        if not isinstance(template, np.ndarray):
+            volume = read_volume(template)
+            if abs(volume.voxel_size - voxel_size) > 0.01 * voxel_size:
+                raise InputError(
+                    f"{template} has voxels of {volume.voxel_size:g} Å, but the volume has "
+                    f"{voxel_size:g} Å; resample the template."
+                )
+            template = volume.data.T
+        if template.ndim != 3 or not np.nanstd(template) > 0:
             raise InputError(
-                f"{template} has voxels of {volume.voxel_size:g} Å, but the volume has "
-                f"{voxel_size:g} Å; resample the template."
+                f"Expected a template (x, y, z) that is not constant, got {template.shape}."
             )
-        return volume.data.T
+        return template
 
 
 def zyz_angles(step: float) -> list[tuple[float, float, float]]:
