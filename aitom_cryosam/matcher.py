@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from aitom_cryosam.features import Query, TriplanarFeatures
 from aitom_cryosam.picks import Picks, suppressed
+from aitom_cryosam.query import Query
 
 
 class HierarchicalMatcher:
@@ -25,49 +25,42 @@ class HierarchicalMatcher:
         self.tau_sim = tau_sim
         self.distance = distance
 
-    def match(self, features: TriplanarFeatures, vector: np.ndarray) -> Picks:
-        """The maxima for a query vector (3C,), best first, with their cosine similarity."""
-        ratio, cells, values = self.similar_cells(features, vector)
-        grid = features.cells(ratio)
-        similarity = np.full([axis.count for axis in grid], -np.inf, np.float32)
-        similarity[tuple(cells.T)] = values
-        peaks = _maxima(similarity, cells)
+    def match(self, query: Query) -> Picks:
+        """The maxima of a query's similarity, best first, with their cosine similarity."""
+        ratio, features = self.ratios[-1], query.features
+        similarity = self.similar(query)
+        peaks = _maxima(similarity)
         scores = similarity[tuple(peaks.T)].astype(np.float64)
-        centres = [axis.centres[peaks[:, i]] for i, axis in enumerate(grid)]
+        centres = [axis.centres[peaks[:, i]] for i, axis in enumerate(features.cells(ratio))]
         points = np.stack(centres, axis=1) + ratio * _parabolic_offsets(similarity, peaks)
         points = np.clip(points, 0, np.array(features.shape) - 1)
         kept = suppressed(points, scores, self.distance)
         return Picks.from_points(points[kept], scores[kept])
 
-    def similar_cells(
-        self, features: TriplanarFeatures, vector: np.ndarray
-    ) -> tuple[int, np.ndarray, np.ndarray]:
-        """The cells of the finest level that pass every level (eq. 6).
+    def similar(self, query: Query) -> np.ndarray:
+        """The similarity of the finest level's cells that pass every level (eq. 6).
 
         Returns:
-            The finest ratio, (n, 3) int64 cell indices z y x, and (n,) float32 similarities.
+            (cells z, y, x) float32; -inf for a cell that is dropped.
         """
-        query = Query(features, vector)
-        cells = np.argwhere(np.ones([axis.count for axis in features.cells(self.ratios[0])], bool))
-        values = query.similarity(self.ratios[0], cells)
-        for coarse, fine in zip(self.ratios, self.ratios[1:], strict=False):
-            alive = np.zeros([axis.count for axis in features.cells(coarse)], bool)
-            alive[tuple(cells[values >= self.tau_sim].T)] = True
-            parents = [
-                parent.cell_of(child.centres)
-                for parent, child in zip(features.cells(coarse), features.cells(fine), strict=True)
-            ]
-            cells = np.argwhere(alive[np.ix_(*parents)])
-            values = query.similarity(fine, cells)
-        kept = values >= self.tau_sim
-        return self.ratios[-1], cells[kept], values[kept]
+        alive: np.ndarray | None = None
+        for level, ratio in enumerate(self.ratios):
+            similarity = query.similarity(ratio)
+            passed = similarity >= self.tau_sim
+            if alive is not None:
+                grids = (query.features.cells(one) for one in self.ratios[level - 1 : level + 1])
+                parents = [
+                    parent.cell_of(child.centres) for parent, child in zip(*grids, strict=True)
+                ]
+                passed &= alive[np.ix_(*parents)]
+            alive = passed
+        return np.where(passed, similarity, np.float32(-np.inf))
 
 
-def _maxima(similarity: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """(m, 3) those of the cells that no neighbour exceeds, of the 26 around."""
+def _maxima(similarity: np.ndarray) -> np.ndarray:
+    """(m, 3) int64 cells that no neighbour exceeds, of the 26 around."""
     highest = ndimage.maximum_filter(similarity, size=3, mode="constant", cval=-np.inf)
-    index = tuple(cells.T)
-    return cells[similarity[index] == highest[index]]
+    return np.argwhere((similarity == highest) & np.isfinite(similarity))
 
 
 def _parabolic_offsets(similarity: np.ndarray, peaks: np.ndarray) -> np.ndarray:
@@ -76,12 +69,13 @@ def _parabolic_offsets(similarity: np.ndarray, peaks: np.ndarray) -> np.ndarray:
     0 along an axis where a neighbour is missing: at the border, or below the threshold.
     """
     offsets = np.zeros(peaks.shape)
-    padded = np.pad(similarity, 1, constant_values=-np.inf)
     middle = similarity[tuple(peaks.T)]
     for axis, step in enumerate(np.eye(3, dtype=np.int64)):
-        before = padded[tuple((peaks + 1 - step).T)]
-        after = padded[tuple((peaks + 1 + step).T)]
-        usable = np.isfinite(before) & np.isfinite(after) & (before + after < 2 * middle)
+        inside = (peaks[:, axis] > 0) & (peaks[:, axis] < similarity.shape[axis] - 1)
+        # What wraps around the border is not used.
+        before = similarity[tuple((peaks - step).T)]
+        after = similarity[tuple(((peaks + step) % similarity.shape).T)]
+        usable = inside & np.isfinite(before) & np.isfinite(after) & (before + after < 2 * middle)
         left, peak, right = before[usable], middle[usable], after[usable]
         offsets[usable, axis] = (left - right) / (2 * (left - 2 * peak + right))
     return offsets

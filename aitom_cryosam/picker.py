@@ -17,6 +17,7 @@ from aitom_cryosam.masks import ParticleMask, ball
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.propagator import CrossPlanePropagator
+from aitom_cryosam.query import Query
 from aitom_cryosam.result import Result, Stages
 from aitom_cryosam.scale import MIN_DIAMETER, estimate_diameter, refine_centres
 from aitom_cryosam.scoring import Verdict, chance_level, judge
@@ -158,8 +159,9 @@ class CryoSAM:
         matcher = HierarchicalMatcher(
             ratios=ratios, tau_sim=self.settings.tau_sim, distance=distance
         )
-        found = matcher.match(features, query)
-        return everywhere.match(features, query), found.take(
+        similarity = Query(features, query)
+        found = matcher.match(similarity)
+        return everywhere.match(similarity), found.take(
             np.arange(len(found)) < self.settings.top_k
         )
 

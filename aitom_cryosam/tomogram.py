@@ -242,6 +242,10 @@ class Tomogram:
 
     def digest(self) -> str:
         """sha256 (hex) of shape, type and values, whatever the byte order on disk."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         dtype = self.data.dtype.newbyteorder("<")
         result = hashlib.sha256(f"{self.shape} {dtype.str}".encode())
         for plane in self.data:

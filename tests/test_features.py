@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.encoders.filterbank import FilterBankEncoder
-from aitom_cryosam.features import TriplanarFeatures, Whitening
+from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.geometry import TokenAxis, TokenGrid
+from aitom_cryosam.query import Query
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.whitening import Whitening
 from tests.toys import made_up_features, particle_mask, random_features
 
 SHAPE = (13, 22, 31)
@@ -33,6 +35,10 @@ def explicit_similarity(features, vector, ratio, cells_zyx):
         found.append(np.concatenate(parts).astype(np.float64))
     found = np.array(found)
     return found @ vector / np.linalg.norm(found, axis=1) / np.linalg.norm(vector)
+
+
+def similarity_at(features, vector, ratio, cells_zyx):
+    return Query(features, vector).similarity(ratio)[tuple(cells_zyx.T)]
 
 
 def some_cells(features, ratio, count=60):
@@ -88,7 +94,7 @@ def test_similarity_is_the_explicit_one(slab, ratio):
     vector = np.random.default_rng(2).standard_normal(15)
     cells = some_cells(features, ratio)
     np.testing.assert_allclose(
-        features.query(vector).similarity(ratio, cells),
+        similarity_at(features, vector, ratio, cells),
         explicit_similarity(features, vector, ratio, cells),
         atol=1e-5,
     )
@@ -100,7 +106,7 @@ def test_similarity_where_an_axis_has_one_token(shape):
     vector = np.random.default_rng(2).standard_normal(15)
     cells = some_cells(features, 2)
     np.testing.assert_allclose(
-        features.query(vector).similarity(2, cells),
+        similarity_at(features, vector, 2, cells),
         explicit_similarity(features, vector, 2, cells),
         atol=1e-5,
     )
@@ -113,7 +119,7 @@ def test_similarity_of_real_tokens():
     for ratio in (1, 4):
         cells = some_cells(features, ratio)
         np.testing.assert_allclose(
-            features.query(vector).similarity(ratio, cells),
+            similarity_at(features, vector, ratio, cells),
             explicit_similarity(features, vector, ratio, cells),
             atol=1e-5,
         )
@@ -123,23 +129,50 @@ def test_similarity_does_not_know_the_length_of_the_query_and_is_1_at_its_place(
     features = random_features(SHAPE)
     vector = features.sample(np.array([[6.0, 11.0, 17.0]]))[0]
     cell = np.array([[6, 11, 17]])
-    assert features.query(vector).similarity(1, cell) == pytest.approx(1, abs=1e-6)
-    assert features.query(50 * vector).similarity(1, cell) == pytest.approx(1, abs=1e-6)
-    assert features.query(-vector).similarity(1, cell) == pytest.approx(-1, abs=1e-6)
+    assert similarity_at(features, vector, 1, cell) == pytest.approx(1, abs=1e-6)
+    assert similarity_at(features, 50 * vector, 1, cell) == pytest.approx(1, abs=1e-6)
+    assert similarity_at(features, -vector, 1, cell) == pytest.approx(-1, abs=1e-6)
 
 
 def test_similarity_of_nothing_is_0():
     features = made_up_features(SHAPE, lambda centres: np.zeros((*centres.shape[:3], 5)))
-    assert features.query(np.ones(15)).similarity(4, np.array([[0, 0, 0]])).tolist() == [0]
+    assert similarity_at(features, np.ones(15), 4, np.array([[0, 0, 0]])).tolist() == [0]
 
 
 def test_many_cells_are_cut_into_pieces(monkeypatch):
     features = random_features(SHAPE)
-    query = features.query(np.ones(15))
-    cells = some_cells(features, 2)
-    whole = query.similarity(2, cells)
-    monkeypatch.setattr("aitom_cryosam.features.POINTS_AT_ONCE", 7)
-    np.testing.assert_array_equal(query.similarity(2, cells), whole)
+    whole = Query(features, np.ones(15)).similarity(2)
+    monkeypatch.setattr("aitom_cryosam.query.CELLS_AT_ONCE", 7)
+    np.testing.assert_array_equal(Query(features, np.ones(15)).similarity(2), whole)
+
+
+@pytest.mark.parametrize("block", [1, 100, 500])
+def test_tokens_are_taken_in_pieces(monkeypatch, block):
+    """A tomogram's tokens are larger than the memory; how they are cut changes nothing."""
+    mask = particle_mask((0, 3, 2), np.ones((13, 9, 20)))
+    ratios = (16, 8, 4, 3)
+    query = random_features(SHAPE).masked_mean([mask])
+    whole = TriplanarFeatures(random_features(SHAPE).views, ratios)
+    monkeypatch.setattr("aitom_cryosam.view.BLOCK", block)
+    monkeypatch.setattr("aitom_cryosam.level.BLOCK", block)
+    pieces = TriplanarFeatures(random_features(SHAPE).views, ratios)
+    np.testing.assert_allclose(pieces.masked_mean([mask]), query, atol=1e-6)
+    for ratio in ratios:
+        np.testing.assert_allclose(
+            Query(pieces, query).similarity(ratio),
+            Query(whole, query).similarity(ratio),
+            atol=1e-6,
+        )
+
+
+@pytest.mark.parametrize("ratios", [(16, 8, 4), (6, 4, 3), (1,), (5, 1)])
+def test_levels_prepared_together_are_those_prepared_alone(ratios):
+    alone = random_features(SHAPE, slab=2)
+    together = TriplanarFeatures(alone.views, ratios)
+    for ratio in ratios:
+        for one, other in zip(together.level(ratio), alone.level(ratio), strict=True):
+            assert one.cells.ratio == ratio
+            np.testing.assert_allclose(one.products, other.products, atol=1e-5)
 
 
 BALL = sum((axis - 3.0) ** 2 for axis in np.ogrid[:6, :7, :8]) < 7

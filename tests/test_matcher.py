@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.matcher import HierarchicalMatcher
+from aitom_cryosam.query import Query
 from tests.toys import made_up_features, random_features
 
 SHAPE = (29, 43, 54)  # no ratio divides all three
@@ -37,16 +38,14 @@ def planted_features(points, *, width=4.0, noise=0.05, slab=1):
 
 def everywhere(features, ratio):
     """The exact similarity of a whole level, (cells z, y, x)."""
-    counts = [axis.count for axis in features.cells(ratio)]
-    cells = np.argwhere(np.ones(counts, bool))
-    return features.query(QUERY).similarity(ratio, cells).reshape(counts)
+    return Query(features, QUERY).similarity(ratio)
 
 
 @pytest.mark.parametrize("ratios", RATIOS)
 @pytest.mark.parametrize("tau_sim", [-1.0, 0.0, 0.3])
 def test_hierarchical_is_exact_within_its_threshold(ratios, tau_sim):
     features = random_features(SHAPE, slab=2)
-    ratio, cells, values = matcher(ratios, tau_sim).similar_cells(features, QUERY)
+    found = matcher(ratios, tau_sim).similar(Query(features, QUERY))
     exact = everywhere(features, ratios[-1])
     expected = exact >= tau_sim
     for coarse in ratios[:-1]:  # a fine cell lives if every cell it lies in does
@@ -57,16 +56,14 @@ def test_hierarchical_is_exact_within_its_threshold(ratios, tau_sim):
             )
         ]
         expected &= (everywhere(features, coarse) >= tau_sim)[np.ix_(*inside)]
-    assert ratio == ratios[-1]
-    np.testing.assert_array_equal(cells, np.argwhere(expected))
-    np.testing.assert_array_equal(values, exact[expected])
+    np.testing.assert_array_equal(found, np.where(expected, exact, -np.inf))
 
 
 @pytest.mark.parametrize("ratios", RATIOS)
 @pytest.mark.parametrize("slab", [1, 3])
 def test_planted_particles_are_found_at_their_place(ratios, slab):
     points = np.array([[9.3, 12.0, 40.6], [20.8, 33.4, 17.0], [14.0, 8.7, 9.9]])
-    found = matcher(ratios, 0.1).match(planted_features(points, slab=slab), QUERY)
+    found = matcher(ratios, 0.1).match(Query(planted_features(points, slab=slab), QUERY))
     assert (np.diff(found.scores) <= 0).all()
     away = np.abs(found.points_zyx[:3, None] - points).max(axis=2)
     assert sorted(away.argmin(axis=1)) == [0, 1, 2]
@@ -80,14 +77,14 @@ def test_planted_particles_are_found_at_their_place(ratios, slab):
 def test_peaks_lie_between_the_cells(ratio, shift):
     point = np.array([14.0 + shift, 20.5 - shift, 27.25 + shift / 2])
     features = planted_features(point, noise=0, width=6)
-    found = matcher((ratio,), 0.1).match(features, QUERY)
+    found = matcher((ratio,), 0.1).match(Query(features, QUERY))
     np.testing.assert_allclose(found.points_zyx[0], point, atol=0.3)
 
 
 def test_matches_keep_their_distance_and_the_better_one_stays():
     features = random_features(SHAPE)
-    loose = matcher((4,), 0.0, distance=0.0).match(features, QUERY)
-    found = matcher((4,), 0.0, distance=12.0).match(features, QUERY)
+    loose = matcher((4,), 0.0, distance=0.0).match(Query(features, QUERY))
+    found = matcher((4,), 0.0, distance=12.0).match(Query(features, QUERY))
     assert 3 < len(found) < len(loose)
     np.testing.assert_array_equal(found.points_zyx[0], loose.points_zyx[0])
     apart = np.linalg.norm(found.points_zyx[:, None] - found.points_zyx, axis=2)
@@ -99,12 +96,12 @@ def test_matches_keep_their_distance_and_the_better_one_stays():
 
 @pytest.mark.parametrize("ratios", RATIOS)
 def test_nothing_above_the_threshold(ratios):
-    assert len(matcher(ratios, 1.01).match(random_features(SHAPE), QUERY)) == 0
+    assert len(matcher(ratios, 1.01).match(Query(random_features(SHAPE), QUERY))) == 0
 
 
 def test_points_stay_inside_the_tomogram():
     points = np.array([[0.0, 0.0, 0.0], [28.0, 42.0, 53.0]])
-    found = matcher((4,), 0.3).match(planted_features(points), QUERY)
+    found = matcher((4,), 0.3).match(Query(planted_features(points), QUERY))
     assert (found.points_zyx >= 0).all()
     assert (found.points_zyx <= np.array(SHAPE) - 1).all()
     for point in points:
@@ -113,5 +110,5 @@ def test_points_stay_inside_the_tomogram():
 
 def test_the_length_of_the_query_does_not_matter():
     features = random_features(SHAPE)
-    one, other = (matcher((8, 4)).match(features, factor * QUERY) for factor in (1, 8))
+    one, other = (matcher((8, 4)).match(Query(features, factor * QUERY)) for factor in (1, 8))
     np.testing.assert_array_equal(one.points_zyx, other.points_zyx)

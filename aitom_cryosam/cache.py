@@ -1,0 +1,278 @@
+"""Cache: features and embeddings on disk, for later runs on the same tomogram.
+
+An entry is a folder KIND-HASH whose name is the hash of its signature: the tomogram's content,
+and everything else that the entry depends on. It is filled under another name and renamed, so
+that it is complete whenever it is there.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from aitom_cryosam.embedding_store import EmbeddingStore
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.io.files import output_folder
+from aitom_cryosam.tomogram import Tomogram
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["features", "embeddings"]
+T = TypeVar("T")
+
+_FORMAT = 1  # of the files in an entry
+_DAMAGED = (OSError, EOFError, ValueError)
+_NAME = re.compile(r"(\.)?(features|embeddings)-[0-9a-f]{16}(?(1)-[0-9a-f]{32})")
+_SIGNATURE = "signature.json"
+_UNFINISHED_DAYS = 1.0  # younger ones may be somebody's who is still at work
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What lies in a cache under one name.
+
+    Attributes:
+        path: its folder.
+        tomogram: the name of the tomogram, or "?".
+        signature: all that it depends on; empty if that cannot be read.
+    """
+
+    path: Path
+    tomogram: str
+    signature: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: Path) -> Entry:
+        """Whatever state it is in."""
+        try:
+            content = json.loads((path / _SIGNATURE).read_text("utf-8"))
+            return cls(path, str(content["tomogram"]), dict(content["signature"]))
+        except (*_DAMAGED, KeyError, TypeError):
+            return cls(path, "?", {})
+
+    @property
+    def name(self) -> str:
+        """As the user types it."""
+        return self.path.name
+
+    @property
+    def kind(self) -> str:
+        """features or embeddings."""
+        return self.name.lstrip(".").partition("-")[0]
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of its files."""
+        return sum(_stat(path)[0] for path in self.path.glob("*"))
+
+    @cached_property
+    def modified(self) -> float:
+        """Seconds since the epoch: when one of its files was last written."""
+        return max(_stat(path)[1] for path in (self.path, *self.path.glob("*")))
+
+    @property
+    def problem(self) -> str | None:
+        """Why this version of the package does not use it."""
+        if self.name.startswith("."):
+            return "unfinished"
+        if not self.signature:
+            return "damaged"
+        wanted = _versions()
+        if {key: self.signature.get(key) for key in wanted} != wanted:
+            return f"written by version {self.signature.get('version')}"
+        return None
+
+
+class Cache:
+    """A folder with entries. Nothing is made in it before the first entry is.
+
+    Args:
+        folder: it may be missing.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def entries(self) -> list[Entry]:
+        """All entries, whatever state they are in, by name; nothing else that lies there."""
+        if not self.folder.is_dir():
+            return []
+        paths = sorted(path for path in self.folder.iterdir() if _NAME.fullmatch(path.name))
+        return [Entry.open(path) for path in paths]
+
+    def remove(self, entry: Entry) -> bool:
+        """Remove an entry; not one that another process may still be making.
+
+        Returns:
+            Whether it is gone.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        if entry.problem == "unfinished" and age_in_days(entry) < _UNFINISHED_DAYS:
+            return False
+        shutil.rmtree(entry.path)
+        return True
+
+    def load(
+        self,
+        kind: Kind,
+        tomogram: Tomogram,
+        settings: Mapping[str, Any],
+        *,
+        make: Callable[[Path], object],
+        read: Callable[[Path], T],
+    ) -> T:
+        """What an entry holds; it is made if it is missing or damaged.
+
+        Several processes may make the same entry at once; the first one's stays.
+
+        Args:
+            kind: of the entry.
+            tomogram: that it belongs to.
+            settings: all that it depends on beside the tomogram, JSON values.
+            make: writes its files into an empty folder.
+            read: reads them; a `ValueError`, `EOFError` or `OSError` means that they are damaged.
+
+        Raises:
+            InputError: the folder cannot be written to, and the entry is not there.
+        """
+        signature = _signature(tomogram, settings)
+        path = self.folder / _entry_name(kind, signature)
+        if path.is_dir():
+            try:
+                result = read(path)
+            except _DAMAGED as error:
+                logger.warning("%s is damaged and is made again: %s", path, error)
+            else:
+                logger.info("%s of %s: from the cache.", kind.capitalize(), tomogram.name)
+                return result
+        else:
+            logger.info("%s", self._why_missing(kind, tomogram, signature))
+        output_folder(self.folder)
+        shutil.rmtree(path, ignore_errors=True)
+        with _made(path, tomogram, signature) as folder:
+            make(folder)
+        return read(path)
+
+    def embeddings(self, tomogram: Tomogram, signature: Mapping[str, Any]) -> EmbeddingStore:
+        """The store for the planes of a tomogram.
+
+        Args:
+            tomogram: whose planes are embedded.
+            signature: all that the segmenter's embeddings of a plane depend on, JSON values.
+
+        Raises:
+            InputError: the folder cannot be written to, and the store is not there.
+        """
+        settings = {"segmenter": signature}
+        return self.load(
+            "embeddings", tomogram, settings, make=lambda folder: None, read=EmbeddingStore
+        )
+
+    def _why_missing(self, kind: Kind, tomogram: Tomogram, signature: dict[str, Any]) -> str:
+        """Compared with the entry of the same tomogram that differs least."""
+        wanted = _flat(signature)
+        differences = []
+        for entry in self.entries():
+            same = entry.tomogram == tomogram.name or entry.signature.get("data") == wanted["data"]
+            if same and entry.kind == kind and entry.problem != "unfinished":
+                found = _flat(entry.signature)
+                keys = sorted(found.keys() | wanted.keys())
+                differing = [key for key in keys if found.get(key) != wanted.get(key)]
+                texts = [
+                    f"{key} (found {_short(found.get(key))}, wanted {_short(wanted.get(key))})"
+                    for key in differing
+                ]
+                differences.append((len(texts), f"{entry.name} differs in {', '.join(texts)}"))
+        why = min(differences)[1] if differences else "nothing of this tomogram is in the cache"
+        return f"{kind.capitalize()} of {tomogram.name} are computed: {why}."
+
+
+def age_in_days(entry: Entry) -> float:
+    """Since it was last written to."""
+    return (time.time() - entry.modified) / 86400
+
+
+@contextmanager
+def _made(path: Path, tomogram: Tomogram, signature: dict[str, Any]) -> Iterator[Path]:
+    """A folder to be filled, which then takes its name unless another one has it by then."""
+    folder = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    folder.mkdir()
+    try:
+        yield folder
+        content = {"tomogram": tomogram.name, "signature": signature}
+        (folder / _SIGNATURE).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        for file in folder.iterdir():  # a power cut must not leave a complete name with holes
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+        folder.rename(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise InputError(f"Cannot write the cache {path.parent}: {error.strerror}.") from error
+        logger.info("Another process was faster; %s is taken from it.", path.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _signature(tomogram: Tomogram, settings: Mapping[str, Any]) -> dict[str, Any]:
+    signature = {
+        "data": tomogram.digest(),
+        "contrast": tomogram.contrast,
+        **settings,
+        **_versions(),
+    }
+    result: dict[str, Any] = json.loads(json.dumps(signature))  # as it will be read
+    return result
+
+
+def _versions() -> dict[str, Any]:
+    try:
+        package = version("aitom-cryosam")
+    except PackageNotFoundError:  # used from its folder
+        package = "(not installed)"
+    return {"version": package, "format": _FORMAT}
+
+
+def _entry_name(kind: Kind, signature: dict[str, Any]) -> str:
+    text = json.dumps(signature, sort_keys=True)
+    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _flat(signature: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of nested mappings joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, value in signature.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{inner}": leaf for inner, leaf in _flat(value).items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 20 else f"{text[:12]}…"
+
+
+def _stat(path: Path) -> tuple[int, float]:
+    """Size and time; 0 for what has just been removed."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0.0
+    return status.st_size, status.st_mtime

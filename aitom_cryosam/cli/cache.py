@@ -1,0 +1,102 @@
+"""`cryosam cache`: what `pick --cache` has kept on disk."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aitom_cryosam.errors import InputError
+
+if TYPE_CHECKING:
+    from aitom_cryosam.cache import Cache, Entry
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cryosam cache`."""
+    parser.add_argument("action", choices=["list", "clear"], help="show entries, or remove them")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these entries")
+    parser.add_argument(
+        "--cache", metavar="DIR", help="the folder given to `pick --cache`; the user's cache if not"
+    )
+    parser.add_argument(
+        "--older-than", type=float, default=0, metavar="DAYS", help="only entries not written since"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the entries, or remove them.
+
+    Raises:
+        InputError: there is no such folder or entry, or an entry cannot be removed.
+    """
+    from aitom_cryosam.cache import Cache
+
+    cache = Cache(args.cache or default_folder())
+    if args.cache and not cache.folder.is_dir():
+        raise InputError(f"{cache.folder} is not an existing folder; check --cache.")
+    entries = _chosen(cache, args.names, args.older_than)
+    if args.action == "list":
+        print(_table(entries, cache.folder))
+    else:
+        _clear(cache, entries)
+    return 0
+
+
+def default_folder() -> Path:
+    """Where entries are looked for if no folder is named."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("aitom_cryosam") / "features"
+
+
+def _chosen(cache: Cache, names: list[str], days: float) -> list[Entry]:
+    from aitom_cryosam.cache import age_in_days
+
+    entries = cache.entries()
+    unknown = sorted(set(names) - {entry.name for entry in entries})
+    if unknown:
+        raise InputError(
+            f"There is no entry {unknown[0]} in {cache.folder}; `cryosam cache list` shows them."
+        )
+    return [
+        entry
+        for entry in entries
+        if (not names or entry.name in names) and age_in_days(entry) >= days
+    ]
+
+
+def _table(entries: list[Entry], folder: Path) -> str:
+    from aitom_cryosam.token_files import size_text
+
+    rows = [("entry", "tomogram", "kind", "size", "written", "usable")]
+    for entry in entries:
+        written = datetime.fromtimestamp(entry.modified).strftime("%Y-%m-%d %H:%M")
+        usable = "yes" if entry.problem is None else f"no: {entry.problem}"
+        size = size_text(entry.size)
+        rows.append((entry.name, entry.tomogram, entry.kind, size, written, usable))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    total = size_text(sum(entry.size for entry in entries))
+    return "\n".join([*(lines if entries else []), f"{len(entries)} entries, {total}, in {folder}"])
+
+
+def _clear(cache: Cache, entries: list[Entry]) -> None:
+    from aitom_cryosam.token_files import size_text
+
+    removed, size = 0, 0
+    for entry in entries:
+        bytes_of_it = entry.size
+        try:
+            gone = cache.remove(entry)
+        except OSError as error:
+            raise InputError(f"Cannot remove {entry.path}: {error.strerror}.") from error
+        if gone:
+            removed, size = removed + 1, size + bytes_of_it
+        else:
+            print(f"{entry.name} is left: another process may be writing it.")
+    print(f"removed {removed} entries, {size_text(size)}, from {cache.folder}")

@@ -1,0 +1,55 @@
+"""EmbeddingStore: a segmenter's embeddings of planes, kept on disk."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.io.files import writing
+
+logger = logging.getLogger(__name__)
+
+
+class EmbeddingStore:
+    """One file for every plane, complete or absent.
+
+    A store that cannot be written to (any more) says so once and goes on without keeping.
+
+    Args:
+        folder: an existing one, of one tomogram and one segmenter.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._writable = True
+
+    def get(self, axis: int, plane: int) -> np.ndarray | None:
+        """The embedding of a plane, or None if it is not there, or damaged."""
+        path = self._path(axis, plane)
+        try:
+            return np.load(path)
+        except FileNotFoundError:
+            return None
+        except (OSError, EOFError, ValueError) as error:
+            logger.warning("%s is damaged and is computed again: %s", path, error)
+            return None
+
+    def put(self, axis: int, plane: int, array: np.ndarray) -> None:
+        """Keep the embedding of a plane, in place of one that is there."""
+        if not self._writable:
+            return
+        try:
+            with (
+                writing(self._path(axis, plane), overwrite=True) as temporary,
+                temporary.open("wb") as file,
+            ):
+                np.save(file, array)
+        except InputError as error:
+            self._writable = False
+            logger.warning("Embeddings are no longer kept: %s", error)
+
+    def _path(self, axis: int, plane: int) -> Path:
+        return self.folder / f"{'zyx'[axis]}{plane:05}.npy"

@@ -1,0 +1,74 @@
+"""Tokens in files: memory-mapped, and with their disk space reserved before they are written."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError
+
+_NOT_HERE = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}
+Shape = tuple[int, ...]
+
+
+def create_tokens(folder: Path, shapes: Mapping[str, Shape]) -> list[np.ndarray]:
+    """Empty float16 arrays in new files NAME.npy.
+
+    A disk that is full when a page of a mapped file is written would end the process by a
+    signal; here it is an error.
+
+    Args:
+        folder: an existing one.
+        shapes: of the arrays, by name.
+
+    Raises:
+        InputError: the arrays do not fit, or the folder cannot be written to.
+    """
+    needed = sum(2 * math.prod(shape) for shape in shapes.values())
+    free = shutil.disk_usage(folder).free
+    try:
+        if needed > free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return [_create(folder / f"{name}.npy", shape) for name, shape in shapes.items()]
+    except OSError as error:
+        raise InputError(
+            f"The features need {size_text(needed)} in {folder.parent}, where {size_text(free)} "
+            f"are free ({error.strerror}); free some, or set --cache or TMPDIR to another folder."
+        ) from error
+
+
+def open_tokens(folder: Path, shapes: Mapping[str, Shape]) -> list[np.ndarray]:
+    """The arrays of `create_tokens`, read-only.
+
+    Raises:
+        OSError, EOFError, ValueError: a file is missing or not what was written.
+    """
+    arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in shapes]
+    for array, shape in zip(arrays, shapes.values(), strict=True):
+        if array.shape != shape or array.dtype != np.float16:
+            raise ValueError(f"Expected float16 {shape}, got {array.dtype} {array.shape}.")
+    return [np.asarray(array) for array in arrays]
+
+
+def size_text(count: float) -> str:
+    """Bytes for people: 4.1 GB."""
+    power = min(int(math.log(max(count, 1), 1000)), 4)
+    return f"{count / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def _create(path: Path, shape: Shape) -> np.ndarray:
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+    return np.asarray(array)
