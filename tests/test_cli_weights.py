@@ -182,6 +182,14 @@ def test_names_and_files_are_verified(
     assert second.startswith("cryosam weights: The weights of sam_vit_b are not on this machine; ")
 
 
+def test_a_file_that_is_not_there_is_said(machine: Path, capsys) -> None:
+    assert weights("verify", machine / "absent.pth") == 2
+    assert capsys.readouterr().err == (
+        f"cryosam weights: {machine / 'absent.pth'} is not a file on this machine; "
+        "correct its path.\n"
+    )
+
+
 def test_the_path_alone_is_printed(machine: Path, capsys) -> None:
     path = put(machine / "cache" / "sam_vit_b_01ec64.pth")
     assert weights("path", "sam_vit_b") == 0

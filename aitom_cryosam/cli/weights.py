@@ -146,6 +146,8 @@ def _checks(text: str) -> list[Callable[[], str]]:
     if path.is_file() and text not in (*PUBLISHED, *_groups()):
         known = {weights.file: weights for weights in map(weights_of, PUBLISHED.values())}
         return [partial(_check_file, path, known.get(path.name))]
+    if len(path.parts) > 1:
+        raise InputError(f"{text} is not a file on this machine; correct its path.")
     return [partial(_check_model, model) for model in _models(text)]
 
 
