@@ -22,6 +22,7 @@ COMMANDS = {
     "simulate": ("aitom_cryosam.cli.simulate", "make a tomogram with known positions"),
     "weights": ("aitom_cryosam.cli.weights", "get the weights of the networks, and check them"),
     "picking": ("aitom_cryosam.cli.picking", "pick with the arguments of AITom's script"),
+    "cache": ("aitom_cryosam.cli.cache", "list or clear what `pick --cache` has kept"),
 }
 
 
