@@ -126,7 +126,7 @@ def _runs(args: argparse.Namespace, done: list[dict[str, Any]]) -> Iterator[dict
     finished = {(row["tomogram"], row["ratio"], row["seed"]) for row in done}
     paths = sorted(args.folder.glob(args.pattern))[: args.limit]
     settings = replace(PRESETS[args.preset], diameter=args.diameter)
-    taken: dict[str, Path] = {}
+    taken: dict[str, str] = {}
     for path in paths:
         wanted = [
             (ratio, int(seed))
@@ -138,7 +138,9 @@ def _runs(args: argparse.Namespace, done: list[dict[str, Any]]) -> Iterator[dict
             continue
         tomogram = Tomogram.open(path, voxel_size=args.voxel_size, contrast=args.contrast)
         truth = _truth(args, tomogram, taken)
-        for ratio, seed in wanted if truth is not None else ():
+        if truth is None:
+            continue
+        for ratio, seed in wanted:
             row = {"tomogram": path.name, "ratio": ratio, "seed": seed}
             row |= _one_run(tomogram, truth, ratio, seed, settings, args.radius)
             print(
@@ -150,7 +152,7 @@ def _runs(args: argparse.Namespace, done: list[dict[str, Any]]) -> Iterator[dict
             yield row
 
 
-def _truth(args: argparse.Namespace, tomogram: Tomogram, taken: dict[str, Path]) -> Picks | None:
+def _truth(args: argparse.Namespace, tomogram: Tomogram, taken: dict[str, str]) -> Picks | None:
     """The particles of a tomogram, in its voxels; None if the STAR file has none."""
     points = read_points(
         args.star, voxel_size=tomogram.voxel_size, coords_angpix=args.coords_angpix
@@ -163,12 +165,13 @@ def _truth(args: argparse.Namespace, tomogram: Tomogram, taken: dict[str, Path])
     name = relion_name(points.names[0]) if points.names else tomogram.name
     if name in taken:
         raise InputError(f"{taken[name]} and {tomogram.path} are both {name}; add --pattern.")
-    taken[name] = tomogram.path
+    taken[name] = str(tomogram.path)
     moved = positions(points.picks.points_zyx, tomogram.shape, args.flip, args.offset)
-    inside = ((moved > -0.5) & (moved < np.array(tomogram.shape) - 0.5)).all(axis=1)
-    if (~inside).sum() > MOST_OUTSIDE * len(inside):
+    inside = np.all((moved > -0.5) & (moved < np.array(tomogram.shape) - 0.5), axis=1)
+    outside = int((~inside).sum())
+    if outside > MOST_OUTSIDE * len(moved):
         raise InputError(
-            f"{(~inside).sum()} of {len(inside)} particles lie outside {tomogram.path}; check "
+            f"{outside} of {len(moved)} particles lie outside {tomogram.path}; check "
             "--coords-angpix, --flip and --offset."
         )
     return Picks.from_points(moved[inside])

@@ -251,6 +251,15 @@ def test_masks_of_one_class_are_the_rows_of_the_truth(labels):
     ]
 
 
+def test_the_rows_of_a_truth_of_several_tomograms_count_from_1_in_each(labels):
+    first = TRUTH.format(name="TS_00") + TRUTH.format(name="TS_01").split("#5\n")[1]
+    (labels / "t.star").write_text(first)
+    options = [*(option.format(labels) for option in LABELS), "--json", str(labels / "e.json")]
+    assert evaluate(labels, *options, "--class", "ribosome") == 0
+    masks = json.loads((labels / "e.json").read_text())["masks"]
+    assert [pair["truth_label"] for pair in masks["pairs"]] == [1, 2]
+
+
 def test_pictures(several):
     options = ["--curve", str(several / "c.png"), "--histogram", str(several / "h.png")]
     assert evaluate(several, *options, picks="results", truth="all.star") == 0

@@ -80,7 +80,7 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
     labels.add_argument(
         "--truth-labels",
         metavar="MRC",
-        help="true ones; with --class, label n is row n of TRUTH",
+        help="true ones; with --class, label n is the tomogram's row n in TRUTH",
     )
     labels.add_argument(
         "--iou",

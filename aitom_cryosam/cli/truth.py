@@ -26,7 +26,8 @@ class Searched:
     Attributes:
         name: as RELION would call it.
         picks: perhaps none.
-        truth: perhaps none, if only one class of it counts.
+        truth: perhaps none, if only one class of it counts; ids as in label volumes, that is
+            the row among the tomogram's own unless the file gives ids.
         voxel_size: Å.
     """
 
@@ -66,6 +67,7 @@ def read_searched(
             in both.
     """
     truths: dict[float | None, PointFile] = {}
+    parts: dict[float | None, dict[str, PointFile]] = {}
     searched: dict[str, Searched] = {}
     refused: dict[str, InputError] = {}
     covered: set[str] = set()
@@ -75,17 +77,21 @@ def read_searched(
         if voxel not in truths:
             angpix = truth_angpix if voxel else None
             truths[voxel] = read_points(truth, voxel_size=voxel, coords_angpix=angpix)
+            parts[voxel] = _split(truths[voxel])
         if name in searched:
             raise InputError(
                 f"{points.path} has picks of {name}, as {searched[name].picks.path} has; expected "
                 "each tomogram once."
             )
         try:
-            of_this = _of_one(truths[voxel], name, points, alone=len(everything) == 1)
+            of_this = parts[voxel].get(name) or _of_one(
+                truths[voxel], name, points, alone=len(everything) == 1
+            )
         except InputError as error:
             refused[name] = error
             continue
         covered |= _roots(of_this)
+        of_this = _numbered(of_this, truths[voxel])
         of_this = _of_class(of_this, truths[voxel], particle_class)
         searched[name] = Searched(name, points, of_this, voxel or 1.0)
     if not searched:
@@ -122,11 +128,8 @@ def _by_tomogram(
         points = read_points(path, voxel_size=voxel_size)
         if len(points.picks) and not (voxel_size or points.voxel_size):
             raise InputError(f"{path} states no voxel size; add --voxel-size ANGSTROM.")
-        roots = np.array([relion_name(name) for name in points.names or ()])
-        if not len(roots):
-            yield relion_name(re.sub(r"_(picks|proposals)$", "", path.stem)), points
-        for root in dict.fromkeys(roots.tolist()):
-            yield root, points.take(roots == root)
+        unnamed = relion_name(re.sub(r"_(picks|proposals)$", "", path.stem))
+        yield from (_split(points) or {unnamed: points}).items()
 
 
 def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
@@ -152,6 +155,14 @@ def _of_one(truth: PointFile, name: str, picks: PointFile, *, alone: bool) -> Po
         ) from None
 
 
+def _numbered(points: PointFile, whole: PointFile) -> PointFile:
+    """With the row among the tomogram's own as id, if the file gives none."""
+    rows = np.arange(1, len(whole.picks) + 1)
+    if not np.array_equal(whole.picks.ids, rows):
+        return points
+    return replace(points, picks=replace(points.picks, ids=rows[: len(points.picks)]))
+
+
 def _of_class(points: PointFile, whole: PointFile, wanted: str | None) -> PointFile:
     """Those of one class; perhaps none, if the whole file has some."""
     if wanted is None:
@@ -164,8 +175,17 @@ def _of_class(points: PointFile, whole: PointFile, wanted: str | None) -> PointF
     return points.take(np.array(points.classes or ()) == wanted)
 
 
+def _split(points: PointFile) -> dict[str, PointFile]:
+    """The points of each tomogram that the file names, in the order of the file."""
+    names = np.array(points.names or ())
+    rows: dict[str, list[np.ndarray]] = {}
+    for name in dict.fromkeys(points.names or ()):
+        rows.setdefault(relion_name(name), []).append(np.flatnonzero(names == name))
+    return {root: points.take(np.sort(np.concatenate(these))) for root, these in rows.items()}
+
+
 def _roots(points: PointFile) -> set[str]:
-    return {relion_name(name) for name in points.names or ()}
+    return {relion_name(name) for name in set(points.names or ())}
 
 
 def _list(names: Iterable[str]) -> str:
