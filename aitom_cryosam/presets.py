@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from aitom_cryosam.checkpoints import find, require
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS, Model
@@ -10,31 +14,38 @@ from aitom_cryosam.settings import PRESETS, Settings
 
 CHOICES = ("auto", *PRESETS)
 """What a user may give to `--preset`."""
+_NOTHING: Mapping[str, Any] = {}
 
 
-def choose(name: str, resources: Resources) -> tuple[Settings, str]:
+def choose(
+    name: str, resources: Resources, typed: Mapping[str, Any] = _NOTHING
+) -> tuple[Settings, str]:
     """The settings of a preset, and why it is this one.
 
     Args:
         name: one of `CHOICES`; "auto" takes "paper" if all of its weights are found and there
             is a CUDA device, and "embedded" otherwise.
         resources: device and checkpoints.
+        typed: settings by name that take the place of the preset's; only the weights of the
+            networks that remain are needed.
 
     Returns:
         The settings, and the reason as part of a sentence ("no weights of sam_vit_h").
 
     Raises:
-        InputError: the name is not known, weights that it needs are not on this machine, or
-            the device does not exist.
+        InputError: the name is not known, a setting is out of its range, weights that are
+            needed are not on this machine, or the device does not exist.
     """
-    if name == "auto":
-        lack = _lack(PRESETS["paper"], resources)
-        return PRESETS["embedded" if lack else "paper"], lack or "weights and a GPU are there"
-    if name not in PRESETS:
+    if name not in CHOICES:
         raise InputError(f"Expected a preset of {', '.join(CHOICES)}, got {name!r}.")
-    for model in networks(PRESETS[name]):
+    reason = "asked for"
+    if name == "auto":
+        lack = _lack(replace(PRESETS["paper"], **typed), resources)
+        name, reason = ("embedded", lack) if lack else ("paper", "weights and a GPU are there")
+    settings = replace(PRESETS[name], **typed)
+    for model in networks(settings):
         require(model, resources.checkpoints)
-    return PRESETS[name], "asked for"
+    return settings, reason
 
 
 def networks(settings: Settings) -> list[Model]:

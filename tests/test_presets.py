@@ -80,6 +80,21 @@ def test_what_is_asked_for_is_taken_or_refused(folder: Path) -> None:
         choose("best", Resources())
 
 
+def test_only_the_networks_that_remain_need_weights(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu(monkeypatch, there=True)
+    (folder / FILES[0]).touch()
+    settings, reason = choose("auto", Resources(), {"segmenter": "contour"})
+    assert (settings.preset, settings.segmenter, settings.tau_sim) == ("paper", "contour", 0.5)
+    assert reason == "weights and a GPU are there"
+    assert choose("paper", Resources(), {"segmenter": "contour"})[0] == settings
+    with pytest.raises(InputError, match="The weights of sam_vit_b are not on this machine"):
+        choose("embedded", Resources(), {"segmenter": "sam_vit_b"})
+    with pytest.raises(InputError, match="as tau_iou, got 2"):
+        choose("embedded", Resources(), {"tau_iou": 2})
+
+
 def test_without_weights_torch_is_not_asked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("HOME", "XDG_CACHE_HOME"):  # of the user's cache in another process
         monkeypatch.setenv(variable, str(folder))
