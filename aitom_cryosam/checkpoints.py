@@ -86,7 +86,7 @@ def require(model: Model, given: Mapping[str, Path] = _NONE) -> Path:
 
 def home() -> Path:
     """The folder that `fetch` fills: the first that AITOM_CRYOSAM_WEIGHTS names, or the cache."""
-    return next((place for place in _named() if place.is_dir()), _cache())
+    return next((place for place in _named() if place.suffix != ".pth"), _cache())
 
 
 def load(path: str | Path) -> dict[str, torch.Tensor]:

@@ -297,8 +297,8 @@ def test_a_download_lands_where_it_is_found(machine: Path, hashed: bool) -> None
 def test_the_folder_of_the_variable_is_filled(
     machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (machine / "disk").mkdir()
-    monkeypatch.setenv("AITOM_CRYOSAM_WEIGHTS", f"{machine / 'no'}{os.pathsep}{machine / 'disk'}")
+    places = (machine / "sam_vit_b_01ec64.pth", machine / "disk", machine / "second")
+    monkeypatch.setenv("AITOM_CRYOSAM_WEIGHTS", os.pathsep.join(map(str, places)))
     with serving(GOOD) as url:
         assert fetch(published(url)) == machine / "disk" / "tiny_0123.pth"
         assert fetch(published(url), folder=machine / "new") == machine / "new" / "tiny_0123.pth"
