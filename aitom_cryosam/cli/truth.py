@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -66,38 +67,35 @@ def read_searched(
         InputError: a file cannot be used, a tomogram has picks in two files, or no tomogram is
             in both.
     """
-    truths: dict[float | None, PointFile] = {}
-    parts: dict[float | None, dict[str, PointFile]] = {}
+
+    @cache
+    def in_voxels(voxel: float | None) -> tuple[PointFile, dict[str, PointFile]]:
+        """The whole truth and that of each tomogram it names."""
+        whole = read_points(truth, voxel_size=voxel, coords_angpix=truth_angpix if voxel else None)
+        return whole, _split(whole)
+
     searched: dict[str, Searched] = {}
     refused: dict[str, InputError] = {}
     covered: set[str] = set()
     everything = list(_by_tomogram(picks, voxel_size))
     for name, points in everything:
-        voxel = voxel_size or points.voxel_size
-        if voxel not in truths:
-            angpix = truth_angpix if voxel else None
-            truths[voxel] = read_points(truth, voxel_size=voxel, coords_angpix=angpix)
-            parts[voxel] = _split(truths[voxel])
         if name in searched:
             raise InputError(
                 f"{points.path} has picks of {name}, as {searched[name].picks.path} has; expected "
                 "each tomogram once."
             )
+        voxel = voxel_size or points.voxel_size
+        whole, parts = in_voxels(voxel)
         try:
-            of_this = parts[voxel].get(name) or _of_one(
-                truths[voxel], name, points, alone=len(everything) == 1
-            )
+            one = parts.get(name) or _of_one(whole, name, points, alone=len(everything) == 1)
         except InputError as error:
             refused[name] = error
             continue
-        covered |= _roots(of_this)
-        of_this = _numbered(of_this, truths[voxel])
-        of_this = _of_class(of_this, truths[voxel], particle_class)
-        searched[name] = Searched(name, points, of_this, voxel or 1.0)
+        covered |= _roots(one)
+        one = _of_class(_numbered(one, whole), whole, particle_class)
+        searched[name] = Searched(name, points, one, voxel or 1.0)
     if not searched:
         raise next(iter(refused.values()))
-    last = next(reversed(searched.values()))
-    whole = truths[voxel_size or last.picks.voxel_size]
     if whole.names is None and len(searched) > 1:
         raise InputError(
             f"{truth} does not say which tomogram its points are of, and there are picks of "
@@ -105,7 +103,7 @@ def read_searched(
         )
     if refused:
         logger.warning("Left out, as %s has no points there: %s.", truth, _list(refused))
-    unpicked = sorted(_roots(whole) - covered)
+    unpicked = [name for name in parts if name not in covered]
     if unpicked and not count_unpicked:
         logger.warning(
             "Left out, as there are no picks: %s (--count-unpicked counts their particles as "
@@ -113,10 +111,9 @@ def read_searched(
             _list(unpicked),
         )
     for name in unpicked if count_unpicked else ():
-        of_this = _of_class(of_tomogram(whole, name), whole, particle_class)
-        searched[name] = replace(
-            last, name=name, picks=last.picks.take(np.zeros(0, np.int64)), truth=of_this
-        )
+        nothing = points.take(np.zeros(0, np.int64))
+        one = _of_class(parts[name], whole, particle_class)
+        searched[name] = Searched(name, nothing, one, voxel or 1.0)
     return list(searched.values())
 
 
