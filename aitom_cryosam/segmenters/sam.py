@@ -1,0 +1,387 @@
+"""SamSegmenter: SAM on tomogram planes, or on a window of them around each particle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from segment_anything.modeling import Sam
+from segment_anything.utils.transforms import ResizeLongestSide
+from torch import Tensor
+from torch.nn import functional as F
+
+from aitom_cryosam.device import Batches, Device
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.segmenters.base import Segmentation
+from aitom_cryosam.segmenters.sam_decoder import SamDecoder
+
+SHOWN = 3.0
+"""Standard deviations: -SHOWN is black and SHOWN white. SAM's pictures have their mean in the
+middle of the grey values and spread by 2.2 deviations to either end; with 3, all but 0.3 % of
+Gaussian noise is kept apart, and gold or ice does not take the contrast from the particles."""
+_MOST_AT_ONCE = {"cuda": 16, "mps": 2, "cpu": 1}  # planes; more are no faster
+_DECODER_SHARE = 0.25  # of the device's memory
+_DECODER_CACHE = 48_000_000  # bytes that a CPU works on without waiting for its memory
+
+
+@dataclass(frozen=True)
+class PlaneEmbedding:
+    """A plane as SAM's decoder wants it.
+
+    Attributes:
+        tokens: (N, C) of the padded square, row by row, on the device.
+        shape: (h, w) of the plane.
+    """
+
+    tokens: Tensor
+    shape: tuple[int, int]
+
+
+class SamSegmenter:
+    """Segments with SAM: a point and the previous plane's mask logits to a mask (eq. 1, 2).
+
+    Of SAM's candidates, the one with the highest predicted overlap is taken among those that
+    are no wider than a particle; if all are, the smallest. Masks are computed in a window
+    around the point only, with the numbers that SAM's own upsampling gives there.
+
+    Args:
+        sam: the network; it is moved to the device.
+        device: where it computes. On MPS in float32; that has not been tried.
+        max_extent: voxels, the largest particle along any axis.
+        identity: what tells these weights from others, JSON values; for the signature.
+
+    Raises:
+        InputError: a single plane needs more memory than the device has for it.
+    """
+
+    def __init__(
+        self, sam: Sam, device: Device, *, max_extent: float, identity: dict[str, Any]
+    ) -> None:
+        self.device = device
+        self.max_extent = max_extent
+        self.identity = identity
+        self.side = 2 * math.ceil(max_extent) + 3  # a pixel beyond what may be a mask
+        self._sam = sam.to(device.name)
+        self._decoder = SamDecoder(self._sam)
+        kind = device.name.split(":")[0]
+        work = _DECODER_CACHE if kind == "cpu" else _DECODER_SHARE * device.limit
+        self._decoding = Batches(int(work) // self._decoder.bytes_each)
+        self._encoding = Batches(min(_MOST_AT_ONCE[kind], self._planes_that_fit()))
+
+    @property
+    def signature(self) -> dict[str, Any] | None:
+        """The weights, the grey values and the precision."""
+        precision = str(self.device.precision).removeprefix("torch.")
+        return {**self.identity, "shown": SHOWN, "precision": precision}
+
+    def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
+        """As many as the encoder takes in one batch."""
+        return self._encoding.size
+
+    def embedding_bytes(self, plane_shape: tuple[int, int]) -> int:
+        """The same for every plane: SAM sees a square of its own size."""
+        return self._decoder.tokens * self._decoder.channels * self.device.precision.itemsize
+
+    def embed(self, planes: np.ndarray) -> list[PlaneEmbedding]:
+        """Run the image encoder.
+
+        Args:
+            planes: (b, h, w) float32, robust-normalised, protein positive.
+        """
+        images = grey(planes)
+        shape = images.shape[1], images.shape[2]
+        tokens = [
+            part
+            for batch in self._encoding.run(lambda part: self._encode(images[part]), len(images))
+            for part in batch
+        ]
+        return [PlaneEmbedding(part, shape) for part in tokens]
+
+    def segment(
+        self,
+        embeddings: Sequence[Any],
+        rows: np.ndarray,
+        points_yx: np.ndarray,
+        previous: Segmentation | None,
+    ) -> Segmentation:
+        """Decode n prompts, with a part of the memory at a time.
+
+        Args:
+            embeddings: what `embed` returned for planes of one shape.
+            rows: (n,) int64, the embedding that each prompt is on.
+            points_yx: (n, 2) pixels on its plane.
+            previous: the n masks of the plane before, or None.
+
+        Returns:
+            n masks in windows of `side` pixels around the points, logits of SAM's padded
+            square, predicted overlaps cut to 0 to 1, and the pixel in the window where the
+            upsampled logits are highest.
+        """
+        points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
+        rows = np.asarray(rows, dtype=np.int64)
+
+        def work(part: slice) -> Segmentation:
+            before = None if previous is None else previous.take(part)
+            return self._segment([embeddings[row] for row in rows[part]], points[part], before)
+
+        return Segmentation.concatenate(
+            [self._nothing(), *self._batches_of_prompts().run(work, len(points))]
+        )
+
+    def pack(self, embedding: Any) -> np.ndarray:
+        """The tokens; numpy has no bfloat16, so that of half precision only the bits are kept."""
+        tokens = embedding.tokens.cpu()
+        return (tokens if tokens.dtype is torch.float32 else tokens.view(torch.int16)).numpy()
+
+    def unpack(self, array: np.ndarray, plane_shape: tuple[int, int]) -> Any:
+        """What was packed by a segmenter of the same signature, on the device."""
+        tokens = torch.tensor(array)
+        if tokens.dtype is torch.int16:
+            tokens = tokens.view(self.device.precision)
+        return PlaneEmbedding(tokens.to(self.device.name), plane_shape)
+
+    def _batches_of_prompts(self) -> Batches:
+        return self._decoding
+
+    def _view(
+        self, embeddings: list[Any], points: np.ndarray, previous: Segmentation | None
+    ) -> _View:
+        """What the network sees of the planes (b): all of each."""
+        return _View(
+            tokens=torch.stack([embedding.tokens for embedding in embeddings]),
+            shape=embeddings[0].shape,
+            corners_yx=np.zeros((len(points), 2), np.int64),
+            offsets_yx=_pixel(points) - self.side // 2,
+            plane_shape=embeddings[0].shape,
+        )
+
+    @torch.inference_mode()
+    def _segment(
+        self, embeddings: list[Any], points: np.ndarray, previous: Segmentation | None
+    ) -> Segmentation:
+        view = self._view(embeddings, points, previous)
+        scales = np.divide(self._input_shape(view.shape), view.shape)
+        points_xy = ((points - view.corners_yx) * scales)[:, ::-1].astype(np.float32)
+        masks = None if previous is None else self._send(previous.logits)
+        with self.device.autocast():
+            logits, scores = self._decoder(view.tokens, self._send(points_xy), masks)
+        maps = self._upsampled(logits, view)  # (b, k, side, side)
+        inside = self._send(view.inside(self.side))
+        best = self._choice((maps > self._sam.mask_threshold) & inside[:, None], scores)
+        each = torch.arange(len(best), device=best.device)
+        logits, scores, maps = logits[each, best], scores[each, best].clamp(0, 1), maps[each, best]
+        peaks = maps.where(inside, -torch.inf).flatten(1).argmax(dim=1).cpu().numpy()
+        peaks_yx = np.stack(np.divmod(peaks, self.side), axis=1) + view.offsets_yx
+        return Segmentation(
+            view.offsets_yx,
+            ((maps > self._sam.mask_threshold) & inside).cpu().numpy(),
+            logits.cpu().numpy(),
+            scores.cpu().numpy(),
+            np.asarray(peaks_yx, np.float64),
+        )
+
+    def _upsampled(self, logits: Tensor, view: _View) -> Tensor:
+        """(b, k, side, side) logits of the windows.
+
+        SAM upsamples to its input size, drops the padding and resamples to the image's size.
+        Both steps act on rows and columns separately, so that a matrix for each does it.
+        """
+        across = []
+        for axis, (seen, size) in enumerate(
+            zip(self._input_shape(view.shape), view.shape, strict=True)
+        ):
+            matrix = _resampling(logits.shape[-1], self._input_side, seen, size, self.device.name)
+            start = view.offsets_yx[:, axis] - view.corners_yx[:, axis]
+            line = (start[:, None] + np.arange(self.side)).clip(0, size - 1)
+            across.append(matrix[self._send(line)][:, None])  # (b, 1, side, l)
+        return across[0] @ logits @ across[1].transpose(2, 3)
+
+    def _choice(self, masks: Tensor, scores: Tensor) -> Tensor:
+        """(b,) int64, the candidate to take: masks (b, k, side, side), scores (b, k)."""
+        extents = torch.maximum(*(_extent(masks.any(dim=dim)) for dim in (2, 3)))
+        extents = extents.where(extents > 0, 2 * self.side)  # an empty one is the last resort
+        fitting = extents <= self.max_extent
+        best = scores.where(fitting, -torch.inf).argmax(dim=1)
+        return torch.where(fitting.any(dim=1), best, extents.argmin(dim=1))
+
+    def _nothing(self) -> Segmentation:
+        """No mask, in the shapes that masks have."""
+        low = self._decoder.map_side
+        return Segmentation(
+            np.zeros((0, 2), np.int64),
+            np.zeros((0, self.side, self.side), bool),
+            np.zeros((0, low, low), np.float32),
+            np.zeros(0, np.float32),
+            np.zeros((0, 2)),
+        )
+
+    @torch.inference_mode()
+    def _encode(self, images: np.ndarray) -> Tensor:
+        """(b, h, w) uint8 to (b, N, C) tokens, prepared exactly as `SamPredictor.set_image`."""
+        height, width = self._input_shape((images.shape[1], images.shape[2]))
+        resized = np.stack(
+            [
+                np.asarray(
+                    Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+                )
+                for image in images
+            ]
+        )
+        colours = self._send(resized)[:, None].expand(-1, 3, -1, -1)
+        with self.device.autocast():
+            tokens = self._sam.image_encoder(self._sam.preprocess(colours))
+        return tokens.flatten(2).transpose(1, 2).to(self.device.precision).contiguous()
+
+    def _input_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Of an image in SAM's padded square."""
+        height, width = ResizeLongestSide.get_preprocess_shape(*shape, self._input_side)
+        return max(height, 1), max(width, 1)
+
+    @property
+    def _input_side(self) -> int:
+        return int(self._sam.image_encoder.img_size)
+
+    def _send(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device.name)
+
+    def _planes_that_fit(self) -> int:
+        """In the memory that weights and decoder leave.
+
+        Raises:
+            InputError: none.
+        """
+        encoder = self._sam.image_encoder
+        tokens, heads = self._decoder.tokens, encoder.blocks[0].attn.num_heads
+        # SAM writes its attention out, three times over.
+        each = 12 * heads * tokens**2 + 48 * encoder.patch_embed.proj.out_channels * tokens
+        weights = sum(parameter.nbytes for parameter in self._sam.parameters())
+        free = (1 - _DECODER_SHARE) * self.device.limit - 1.5 * weights
+        if each > free:
+            needed = (each + 1.5 * weights) / (1 - _DECODER_SHARE)
+            raise InputError(
+                f"The segmenter needs about {needed / 1e9:.1f} GB on {self.device.name}, and may "
+                f"use {self.device.limit / 1e9:.1f} GB; allow more with --memory, or take a "
+                "smaller --segmenter."
+            )
+        return int(free // each)
+
+
+class WindowSamSegmenter(SamSegmenter):
+    """SAM that sees a square window around each particle, scaled up to its input.
+
+    A particle then has more of SAM's pixels than in a whole plane, but each prompt must be
+    encoded by itself. The window lies around the point where a walk begins and stays there;
+    beyond the plane its edge is repeated.
+
+    Args:
+        side: voxels of the window.
+    """
+
+    def __init__(
+        self, sam: Sam, device: Device, *, max_extent: float, identity: dict[str, Any], side: int
+    ) -> None:
+        super().__init__(sam, device, max_extent=max_extent, identity=identity)
+        self.side = side
+
+    @property
+    def signature(self) -> dict[str, Any] | None:
+        """None: an embedding is the plane in grey."""
+        return None
+
+    def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
+        """Enough to read them together."""
+        return 16
+
+    def embedding_bytes(self, plane_shape: tuple[int, int]) -> int:
+        """One for each pixel."""
+        return plane_shape[0] * plane_shape[1]
+
+    def embed(self, planes: np.ndarray) -> list[Any]:
+        """planes: (b, h, w) float32, robust-normalised, protein positive."""
+        return list(grey(planes))
+
+    def pack(self, embedding: Any) -> np.ndarray:
+        """The same."""
+        return np.asarray(embedding)
+
+    def unpack(self, array: np.ndarray, plane_shape: tuple[int, int]) -> Any:
+        """The same."""
+        return array
+
+    def _batches_of_prompts(self) -> Batches:
+        return self._encoding
+
+    def _view(
+        self, embeddings: list[Any], points: np.ndarray, previous: Segmentation | None
+    ) -> _View:
+        """What the network sees of the planes (b): a window of each."""
+        corners = _pixel(points) - self.side // 2 if previous is None else previous.offsets_yx
+        shape = embeddings[0].shape
+        lines = (corners[:, :, None] + np.arange(self.side)).clip(0, np.array(shape)[:, None] - 1)
+        windows = [image[np.ix_(*line)] for image, line in zip(embeddings, lines, strict=True)]
+        return _View(
+            tokens=self._encode(np.stack(windows)),
+            shape=(self.side, self.side),
+            corners_yx=corners,
+            offsets_yx=corners,
+            plane_shape=shape,
+        )
+
+
+@dataclass(frozen=True)
+class _View:
+    """Images as the network sees them, and where the masks are wanted.
+
+    Attributes:
+        tokens: (b, N, C).
+        shape: (h, w) of the images.
+        corners_yx: (b, 2) int64, the plane pixel of each image's first pixel.
+        offsets_yx: (b, 2) int64, the plane pixel of each mask's first pixel.
+        plane_shape: (h, w) of the planes.
+    """
+
+    tokens: Tensor
+    shape: tuple[int, int]
+    corners_yx: np.ndarray
+    offsets_yx: np.ndarray
+    plane_shape: tuple[int, int]
+
+    def inside(self, side: int) -> np.ndarray:
+        """(b, side, side) bool: the pixels of the masks that lie on the plane."""
+        places = self.offsets_yx[:, :, None] + np.arange(side)  # (b, 2, side)
+        inside = (places >= 0) & (places < np.array(self.plane_shape)[:, None])
+        return inside[:, 0, :, None] & inside[:, 1, None, :]
+
+
+def grey(planes: np.ndarray) -> np.ndarray:
+    """Planes (b, h, w) float32, robust-normalised, as uint8 from black to white."""
+    return np.rint((np.clip(planes, -SHOWN, SHOWN) + SHOWN) * (255 / (2 * SHOWN))).astype(np.uint8)
+
+
+def _pixel(points_yx: np.ndarray) -> np.ndarray:
+    """The nearest pixels."""
+    return np.floor(points_yx + 0.5).astype(np.int64)
+
+
+def _extent(lines: Tensor) -> Tensor:
+    """(b, k) pixels from the first to the last that is set of lines (b, k, side); 0 if none is.
+
+    Of an empty line it is less than 1.
+    """
+    place = torch.arange(lines.shape[2], device=lines.device)
+    last = (lines * (place + 1)).amax(dim=2)
+    return last + (lines * (lines.shape[2] - place)).amax(dim=2) - lines.shape[2]
+
+
+@lru_cache(maxsize=32)
+def _resampling(low: int, square: int, seen: int, size: int, device: str) -> Tensor:
+    """(size, low) matrix of SAM's way from a low-resolution map to one axis of an image."""
+    lines = torch.eye(low)[None]
+    lines = F.interpolate(lines, size=square, mode="linear")[:, :, :seen]
+    return F.interpolate(lines, size=size, mode="linear")[0].T.contiguous().to(device)
