@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.io.frame import Unbinned
 from aitom_cryosam.io.points import of_tomogram, read_points
 from aitom_cryosam.io.prompts import read_prompts
 from aitom_cryosam.tomogram import Tomogram
@@ -79,6 +80,35 @@ def test_a_file_in_another_pixel_size(tomogram, tmp_path):
     with pytest.raises(InputError, match="add --coords-angpix"):
         read_prompts(tomogram, path=path)
     prompts = read_prompts(tomogram, path=path, coords_angpix=2.5)
+    np.testing.assert_array_equal(prompts.points_zyx, [[5, 15, 25]])
+
+
+def test_bad_points_of_a_file_are_left_out(tomogram, tmp_path, caplog):
+    (tmp_path / "a.csv").write_text("25,1,5\n25,15,5\n99,15,5\n24,14,4\n")
+    prompts = read_prompts(tomogram, path=tmp_path / "a.csv")
+    np.testing.assert_array_equal(prompts.points_zyx, [[5, 15, 25], [4, 14, 24]])
+    assert prompts.ids.tolist() == [1, 2]
+    assert "the prompt 25,1,5 lies on the blank margin" in caplog.text
+    assert "left out with all such prompts, 2 of 4" in caplog.text
+
+
+def test_bad_points_only_are_refused(tomogram, tmp_path):
+    (tmp_path / "a.csv").write_text("99,15,5\n25,1,5\n")
+    with pytest.raises(InputError, match=r"the prompt 99,15,5 lies outside .* --coords-angpix"):
+        read_prompts(tomogram, ["25,15,5"], tmp_path / "a.csv")
+
+
+def test_a_typed_prompt_beside_good_ones_must_be_good(tomogram):
+    with pytest.raises(InputError, match="25,1,5 lies on the blank margin"):
+        read_prompts(tomogram, ["25,15,5", "25,1,5"])
+
+
+def test_prompts_in_the_pixels_of_the_tilt_series(tomogram, tmp_path):
+    path = star(tmp_path / "a.star", "rlnTomoName", *PIXELS, rows=["TS_01 100 60 20"])
+    prompts = read_prompts(tomogram, path=path, unbinned=Unbinned(2.5))
+    np.testing.assert_array_equal(prompts.points_zyx, [[5, 15, 25]])
+    path = star(tmp_path / "a.star", "rlnTomoName", *CENTRED, rows=["TS_01 100 50 0"])
+    prompts = read_prompts(tomogram, path=path, unbinned=Unbinned(2.5, (120, 80, 40)))
     np.testing.assert_array_equal(prompts.points_zyx, [[5, 15, 25]])
 
 

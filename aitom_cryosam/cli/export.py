@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam export`."""
     from aitom_cryosam.io.formats import FORMATS
 
+    parser.epilog = "; ".join(f"{name} is {kind.about}" for name, kind in FORMATS.items()) + "."
     parser.add_argument(
         "picks", nargs="+", metavar="PICKS", help="files of picks, or folders that `pick` wrote"
     )
@@ -43,7 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=_count, metavar="N", help="only the best of each tomogram")
     parser.add_argument("--object", default="particle", metavar="NAME", help="for copick, eman2")
     parser.add_argument(
-        "--box", type=_count, default=32, metavar="VOXELS", help="for cbox, eman2 (default: 32)"
+        "--box",
+        type=_count,
+        default=32,
+        metavar="VOXELS",
+        help="for cbox, eman2, imod-model (default: 32)",
     )
     frame = parser.add_argument_group("tomogram", "what PICKS do not say of it")
     frame.add_argument("--tomo", metavar="FILE", help="MRC; only its header is read")

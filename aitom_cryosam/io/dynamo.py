@@ -62,8 +62,9 @@ def read(path: Path) -> Table:
 def _names(path: Path, tomograms: np.ndarray) -> list[str] | None:
     beside = path.with_suffix(".doc")
     if beside.is_file():
-        lines = [line.split(maxsplit=1) for line in beside.read_text().splitlines()]
-        known = {int(line[0]): line[1].strip() for line in lines if len(line) == 2}
+        with reading(beside, "a list of tomograms by number"):
+            lines = [line.split(maxsplit=1) for line in beside.read_text().splitlines()]
+            known = {int(number): name.strip() for number, name in lines}
         if not set(tomograms) <= set(known):
             missing = min(set(tomograms) - set(known))
             raise InputError(f"{beside} does not name the tomogram {missing} of {path}.")

@@ -18,10 +18,6 @@ Writer = Callable[[Sequence[Group], Particle], str | bytes]
 Reader = Callable[[Path], Table]
 
 
-def _unnamed(frame: Frame, ending: str) -> str:
-    return f"{tomogram_root(frame.name)}_cryosam{ending}"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Format:
     """One kind of coordinate file.
@@ -50,7 +46,9 @@ class Format:
 
     def file_name(self, frame: Frame, particle: Particle) -> str:
         """Where the points of one tomogram go within a folder."""
-        return self.place(frame, particle) if self.place else _unnamed(frame, self.ending)
+        if self.place:
+            return self.place(frame, particle)
+        return f"{tomogram_root(frame.name)}_cryosam{self.ending}"
 
 
 def _plain(write: Callable[[Sequence[Group]], str | bytes]) -> Writer:
@@ -112,7 +110,7 @@ FORMATS: dict[str, Format] = {
     "imod-model": Format(
         about="IMOD: a binary model, through imodmodel",
         ending=".mod",
-        write=_plain(imod.model),
+        write=imod.model,
         read=imod.read_model,
         scores=False,
     ),

@@ -15,6 +15,7 @@ import pandas as pd
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.io.frame import Group
+from aitom_cryosam.io.particle import Particle
 from aitom_cryosam.io.table import Table, Unit, numbers, reading
 from aitom_cryosam.io.text import cells
 
@@ -45,8 +46,8 @@ def read_text(path: Path) -> Table:
     return Table.of(points, Unit.VOXEL, classes=table.get("object"))
 
 
-def model(groups: Sequence[Group]) -> bytes:
-    """A binary model: one object of scattered points.
+def model(groups: Sequence[Group], particle: Particle) -> bytes:
+    """A binary model: one object of scattered points, drawn as spheres of the box's size.
 
     Raises:
         InputError: imodmodel is not installed.
@@ -55,6 +56,8 @@ def model(groups: Sequence[Group]) -> bytes:
     [(picks, frame)] = groups
     points = pd.DataFrame(picks.points_zyx[:, ::-1] + _TO_MODEL, columns=["x", "y", "z"])
     result = imodmodel.models.ImodModel.from_dataframe(points)
+    for thing in result.objects:
+        thing.header.pdrawsize = particle.box // 2
     if frame.shape_zyx is not None:
         result.header.zmax, result.header.ymax, result.header.xmax = frame.shape_zyx
     with TemporaryDirectory() as folder:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from aitom_cryosam.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -11,8 +14,17 @@ class Particle:
 
     Attributes:
         name: of the object, for copick and EMAN2.
-        box: voxels, the edge of the cube around a point, for CBOX and EMAN2.
+        box: voxels, the edge of the cube around a point, for CBOX, EMAN2 and IMOD models.
+
+    Raises:
+        InputError: the name cannot be part of a file name.
     """
 
     name: str = "particle"
     box: int = 32
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", self.name):
+            raise InputError(
+                f"Expected an object's name of letters, digits, '_', '.', '-', got {self.name!r}."
+            )

@@ -61,9 +61,14 @@ def chosen(picks: Picks, *, min_score: float | None = None, top: int | None = No
         picks: kept and rejected ones.
         min_score: only those that have at least this score.
         top: at most this many.
+
+    Raises:
+        InputError: a smallest score for picks that have none.
     """
     picks = picks.take(picks.kept).best_first()
     if min_score is not None:
+        if np.isnan(picks.scores).any():
+            raise InputError("Some picks have no score; leave --min-score out.")
         picks = picks.take(picks.scores >= min_score)
     return picks.take(np.arange(min(len(picks), len(picks) if top is None else top)))
 
@@ -104,7 +109,10 @@ def project_files(
             )
         return _file(kind, out, groups, particle)
     files: dict[Path, str | bytes] = {}
-    if kind.names:
+    sizes = [frame.voxel_size or 0.0 for _, frame in groups]
+    if format == "warp" and max(sizes) - min(sizes) > _SAME_SIZE * min(sizes):
+        logger.warning("No particles.star of all tomograms: their voxel sizes differ.")
+    elif kind.names:
         files |= _file(kind, out / f"particles{kind.ending}", groups, particle)
     if format not in _COMBINED_ONLY:
         for group in groups:
@@ -135,9 +143,7 @@ def _relion5(
     parts = [(out / kind.file_name(frame, particle)).as_posix() for frame in frames]
     table = {"rlnTomoName": list(map(project_name, frames)), "rlnTomoImportParticleFile": parts}
     tables = {"import.star": ("import", table)}
-    if tomograms_star is None:
-        logger.info("No optimisation_set.star without --tomograms-star FILE.")
-    else:
+    if tomograms_star is not None:
         places = {
             "rlnTomoParticlesFile": [(out / "particles.star").as_posix()],
             "rlnTomoTomogramsFile": [Path(tomograms_star).as_posix()],
@@ -147,6 +153,8 @@ def _relion5(
         for value in (value for values in columns.values() for value in values):
             if len(value.split()) != 1:
                 raise InputError(f"RELION takes no path with a space: {value!r}; choose another.")
+    if tomograms_star is None:
+        logger.info("No optimisation_set.star without --tomograms-star FILE.")
     return {
         out / name: star_text({block: pd.DataFrame(columns)})
         for name, (block, columns) in tables.items()
