@@ -128,18 +128,32 @@ def test_the_plane_before_helps_and_a_vanished_particle_is_forgotten():
     assert overlap(pasted(walk, 0, SHAPE), truth) < 0.5
 
 
-def test_many_points_equal_one_by_one():
+def test_many_points_on_several_planes_equal_one_by_one():
+    """To the last bit: how walks are grouped must not change what is picked."""
     segmenter = ContourSegmenter(12)
-    plane = noisy(disc(SHAPE, (30, 40), 6), 1.0)
-    points = np.random.default_rng(3).uniform((0, 0), SHAPE, (150, 2)) - 0.5
-    together = segment(segmenter, plane, points)
-    again = segment(segmenter, plane, together.points_yx, together)
-    for i in (0, 63, 64, 149):
-        alone = segment(segmenter, plane, points[i : i + 1])
-        for walk, row in ((together, alone), (again, None)):
-            row = segment(segmenter, plane, alone.points_yx, alone) if row is None else row
+    rng = np.random.default_rng(3)
+    points = rng.uniform((0, 0), SHAPE, (150, 2)) - 0.5
+    discs = sum(disc(SHAPE, centre, 6) for centre in points[:20])
+    embeddings = segmenter.embed(np.stack([noisy(discs, 1.0, seed) for seed in range(3)]))
+    rows = rng.integers(0, 3, 150)
+    together = segmenter.segment(embeddings, rows, points, None)
+    again = segmenter.segment(embeddings, rows[::-1], together.points_yx, together)
+    for i in (*range(20), 63, 64, 149):
+        plane, next_plane = ([embeddings[each[i]]] for each in (rows, rows[::-1]))
+        alone = segmenter.segment(plane, np.zeros(1, np.int64), points[i : i + 1], None)
+        row = segmenter.segment(next_plane, np.zeros(1, np.int64), alone.points_yx, alone)
+        for many, one in ((together, alone), (again, row)):
             for name in ("offsets_yx", "masks", "logits", "scores", "points_yx"):
-                np.testing.assert_array_equal(getattr(walk, name)[i], getattr(row, name)[0])
+                np.testing.assert_array_equal(getattr(many, name)[i], getattr(one, name)[0])
+
+
+def test_an_embedding_is_as_large_as_it_says_and_packs_unchanged():
+    segmenter = ContourSegmenter(12)
+    (embedding,) = segmenter.embed(noisy(np.zeros(SHAPE), 1.0)[None])
+    assert embedding.shape == (60 + 20, 83 + 20)
+    assert segmenter.embedding_bytes(SHAPE) == embedding.nbytes == 4 * 80 * 103
+    again = segmenter.unpack(segmenter.pack(embedding), SHAPE)
+    np.testing.assert_array_equal(again, embedding)
 
 
 def hollow_tomogram(noise=1.0):

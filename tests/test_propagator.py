@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.propagator import CrossPlanePropagator, labels
 from aitom_cryosam.segmenters.base import Segmentation, shifted
+from aitom_cryosam.segmenters.contour import ContourSegmenter
 
 SHAPE = (23, 31, 42)
 WALKS = ["+z", "-z", "+y", "-y", "+x", "-x"]
@@ -52,9 +54,9 @@ class Volume:
         self.shape = data.shape
         self.read = Counter()
 
-    def plane(self, axis, index):
-        self.read[axis, index] += 1
-        return np.take(self.data, index, axis=axis)
+    def planes(self, axis, start, stop):
+        self.read.update((axis, index) for index in range(start, stop))
+        return np.moveaxis(self.data, axis, 0)[start:stop]
 
 
 def ellipsoid(shape, centre, radii):
@@ -165,21 +167,220 @@ def test_all_at_once_equals_one_by_one(world):
         assert (mask.score, mask.stops) == (alone.score, alone.stops)
 
 
+class Recording(Stub):
+    """Another segmenter, with a note of what it was asked for."""
+
+    def __init__(self, segmenter, signature=None):
+        self.segmenter = segmenter
+        self.signature = signature
+        self.embedding_bytes = segmenter.embedding_bytes
+        self.batches = []
+        self.prompts = []
+        self.held = 0  # bytes, the most while prompts were decoded
+        self._values = []
+
+    def embed(self, planes):
+        self.batches.append(len(planes))
+        # A copy each: what is alive can be told.
+        made = [plane.copy() for plane in self.segmenter.embed(planes)]
+        self._values += [weakref.ref(value) for value in made]
+        return made
+
+    def segment(self, embeddings, rows, points_yx, previous):
+        assert len(embeddings) == len(np.unique(rows))  # no plane without a prompt
+        self.prompts.append(len(rows))
+        alive = [value() for value in self._values]
+        self.held = max(self.held, sum(value.nbytes for value in alive if value is not None))
+        return self.segmenter.segment(embeddings, rows, points_yx, previous)
+
+    def pack(self, embedding):
+        return embedding.ravel()
+
+    def unpack(self, array, plane_shape):
+        return array.reshape(plane_shape)
+
+
+class Store:
+    """A cache in memory."""
+
+    def __init__(self):
+        self.arrays = {}
+
+    def get(self, axis, plane):
+        return self.arrays.get((axis, plane))
+
+    def put(self, axis, plane, array):
+        self.arrays[axis, plane] = array.copy()
+
+
 def test_each_plane_is_embedded_once_and_only_if_needed(world):
     points = [(11, 15, 20), (12, 14, 19)]
-    masks = CrossPlanePropagator(Objects(), tau_iou=0).propagate(world, points)
+    segmenter = Recording(Objects())
+    CrossPlanePropagator(segmenter, tau_iou=0).propagate(world, points)
     # The planes of the ellipsoid, and the empty one at each end.
     needed = [(0, i) for i in range(4, 19)] + [(1, i) for i in range(6, 25)]
     needed += [(2, i) for i in range(9, 32)]
     assert world.read == Counter(needed)
+    assert sum(segmenter.batches) == len(needed)
 
-    world.read.clear()
-    again = CrossPlanePropagator(Objects(), tau_iou=0, cache_bytes=0).propagate(world, points)
-    assert set(world.read) == set(needed)
-    # Without a cache the sweep down reads the planes between the two prompts once more.
-    assert [key for key, count in world.read.items() if count == 2] == [(0, 11), (1, 14), (2, 19)]
-    for mask, other in zip(masks, again, strict=True):
+
+def test_all_walks_of_a_step_are_decoded_in_one_call():
+    data = np.zeros(SHAPE, np.float32)
+    data[5:18, 10:20, 15:25] = 1
+    segmenter = Recording(Objects())
+    CrossPlanePropagator(segmenter).propagate(Volume(data), [(9, 15, 20), (13, 15, 20)])
+    # Along z: 9 to 4 and 13 to 18 end first, then 9 to 18 and 13 to 4. Along y and x both
+    # prompts walk together, five planes up and six down.
+    assert segmenter.prompts == [2, 4, 4, 4, 4, 4, 2, 2, 2, 2] + 2 * [2, 4, 4, 4, 4, 4, 2]
+
+
+def test_planes_are_embedded_in_batches_of_what_the_segmenter_takes():
+    segmenter = Recording(Objects())
+    world = Volume(np.ones(SHAPE, np.float32))
+    points = [(z, 15, 20) for z in (2, 3, 4, 7, 8, 11, 14, 15, 21)]
+    CrossPlanePropagator(segmenter, max_extent=1.5).propagate(world, points)
+    assert segmenter.batches == [4, 4, 1, 1, 1]
+    assert sum(world.read.values()) == 11
+
+
+DIAMETER = 8
+EXTENT = 12.8  # so a walk leaves its prompt by 6 planes
+
+
+@pytest.fixture(scope="module")
+def noisy_world():
+    """Six noisy balls, and prompts on and beside them, at a corner, outside and repeated."""
+    rng = np.random.default_rng(5)
+    centres = rng.uniform((3, 3, 3), (20, 28, 39), (6, 3))
+    balls = sum(ellipsoid(SHAPE, centre, (4, 4, 4)) for centre in centres)
+    data = (2 * np.minimum(balls, 1) + rng.normal(0, 1.5, SHAPE)).astype(np.float32)
+    beside = np.clip(centres + rng.normal(0, 1, centres.shape), 0, np.array(SHAPE) - 1)
+    points = np.concatenate([centres, beside, [(0, 0, 0), (-1, 3, 3)], centres[:1]])
+    return data, points
+
+
+def grown(data, points, *, segmenter=None, **settings):
+    settings = {"max_extent": EXTENT, "tau_iou": 0.4, **settings}
+    segmenter = segmenter or ContourSegmenter(DIAMETER)
+    return CrossPlanePropagator(segmenter, **settings).propagate(Volume(data), points)
+
+
+def walked_alone(data, point, axis, sign):
+    """One walk, plane by plane: the planes' masks and scores, and why it ended."""
+    segmenter = ContourSegmenter(DIAMETER)
+    planes = np.moveaxis(data, axis, 0)
+    start = plane = int(np.floor(point[axis] + 0.5))
+    click = points = np.delete(point, axis)[None]
+    before, found = None, {}
+    while 0 <= plane < len(planes):
+        if abs(plane - start) > EXTENT / 2:
+            return found, "size limit"
+        embeddings = segmenter.embed(planes[plane][None])
+        before = segmenter.segment(embeddings, np.zeros(1, np.int64), points, before)
+        points = before.points_yx
+        pixels = np.argwhere(before.masks[0]) + before.offsets_yx[0]
+        if len(pixels) == 0:
+            return found, "empty"
+        if max(np.ptp(pixels, axis=0) + 1) > EXTENT or abs(points - click).max() > EXTENT / 2:
+            return found, "size limit"
+        mask = np.zeros(planes[plane].shape, bool)
+        mask[tuple(pixels.T)] = True
+        if plane != start:
+            last = found[plane - sign][0]
+            if (mask & last).sum() / (mask | last).sum() < 0.4:
+                return found, "iou"
+        found[plane] = mask, float(before.scores[0])
+        plane += sign
+    return found, "border"
+
+
+def grown_alone(data, point):
+    """The union of six lone walks, its score, and why they ended."""
+    volume, scores, stops = np.zeros(data.shape, bool), [], {}
+    if min(point) < -0.5:
+        return volume, 0, dict.fromkeys(WALKS, "border")
+    for axis in range(3):
+        by_plane = {}
+        for sign in (1, -1):
+            found, reason = walked_alone(data, point, axis, sign)
+            stops["-0+"[sign + 1] + "zyx"[axis]] = reason
+            by_plane.update(found)  # both begin on the same plane
+        for plane, (mask, score) in by_plane.items():
+            np.moveaxis(volume, axis, 0)[plane] |= mask
+            scores.append(score)
+    return volume, np.mean(scores), stops
+
+
+def test_lock_step_equals_one_walk_at_a_time(noisy_world):
+    data, points = noisy_world
+    reasons = Counter()
+    for point, mask in zip(points, grown(data, points), strict=True):
+        volume, score, stops = grown_alone(data, point)
+        np.testing.assert_array_equal(full(mask, SHAPE), volume)
+        assert (mask.score, mask.stops) == (score, stops)
+        reasons.update(stops.values())
+    assert set(reasons) == {"iou", "size limit", "empty", "border"}
+
+
+PLANE = ContourSegmenter(DIAMETER).embedding_bytes(SHAPE[1:])  # bytes of the largest embedding
+
+
+@pytest.mark.parametrize(
+    ("planes", "again"), [(0, True), (2, True), (8, True), (30, False), (np.inf, False)]
+)
+def test_a_budget_bounds_what_is_held_and_changes_no_mask(noisy_world, planes, again):
+    data, points = noisy_world
+    unbounded = Recording(ContourSegmenter(DIAMETER))
+    expected = grown(data, points, segmenter=unbounded, budget_bytes=1e12)
+    segmenter = Recording(ContourSegmenter(DIAMETER))
+    masks = grown(data, points, segmenter=segmenter, budget_bytes=planes * PLANE)
+    for mask, other in zip(masks, expected, strict=True):
         np.testing.assert_array_equal(mask.mask, other.mask)
+        assert mask.offset_zyx.tolist() == other.offset_zyx.tolist()
+        assert (mask.score, mask.stops) == (other.score, other.stops)
+    assert segmenter.held <= max(planes, 2) * PLANE
+    # The planes of a lone prompt are 13. Where they fit, no plane is embedded twice.
+    assert (sum(segmenter.batches) > sum(unbounded.batches)) == again
+
+
+def test_a_budget_bounds_the_masks_of_a_call():
+    data = np.ones(SHAPE, np.float32)
+    points = np.full((100, 3), (11, 15, 20))
+    segmenter = Recording(Objects())
+    grown(data, points, segmenter=segmenter, tau_iou=0, max_extent=None, budget_bytes=1e6)
+    # Masks and logits of 31 x 42 pixels, six times, are 39 kB a prompt: at most 25 of them, once
+    # the first 32 have shown it.
+    assert segmenter.prompts[0] == 32
+    assert 10 < segmenter.prompts[24] <= 25
+
+
+def stored(data, points, store, signature):
+    segmenter = Recording(ContourSegmenter(DIAMETER), signature)
+    segmenter.unpack = lambda array, shape: array.reshape(np.array(shape) + 14)
+    return grown(data, points, segmenter=segmenter, store=store), sum(segmenter.batches)
+
+
+def test_embeddings_from_a_store_give_the_same_masks(noisy_world):
+    data, points = noisy_world
+    expected = grown(data, points)
+    store = Store()
+    masks, embedded = stored(data, points, store, {"name": "recording"})
+    assert embedded == len(store.arrays) > 50
+    for key in list(store.arrays)[::2]:
+        del store.arrays[key]
+    kept = len(store.arrays)
+    again, anew = stored(data, points, store, {"name": "recording"})
+    assert anew == embedded - kept
+    for mask, other, third in zip(expected, masks, again, strict=True):
+        np.testing.assert_array_equal(mask.mask, other.mask)
+        np.testing.assert_array_equal(mask.mask, third.mask)
+        assert mask.score == other.score == third.score
+
+
+def test_embeddings_without_a_signature_are_not_stored(noisy_world):
+    store = Store()
+    assert stored(*noisy_world, store, None)[1] > 50
+    assert store.arrays == {}
 
 
 def test_progress_counts_the_walks(world):

@@ -162,7 +162,8 @@ class ContourSegmenter:
         background = np.quantile(windows[:, self._around], _BACKGROUND, axis=1)
         background = background.astype(np.float32)
         if previous is None:
-            inside = windows[:, self._core].mean(axis=1)
+            # In rows: else a sum's rounding depends on whether there are other windows.
+            inside = np.ascontiguousarray(windows[:, self._core]).mean(axis=1)
         else:
             masks = shifted(previous.masks, previous.offsets_yx, offsets, False)
             sizes = np.count_nonzero(masks, axis=(1, 2)).astype(np.float32)

@@ -1,0 +1,92 @@
+"""PlaneEmbeddings: the embedded planes across one axis that are at hand."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+
+from aitom_cryosam.geometry import in_plane_axes
+from aitom_cryosam.segmenters.base import Embedding, PlaneSegmenter
+from aitom_cryosam.tomogram import Tomogram
+
+
+class EmbeddingStore(Protocol):
+    """Keeps the packed embeddings of one tomogram and one segmenter for later runs."""
+
+    def get(self, axis: int, plane: int) -> np.ndarray | None:
+        """What was put there, or None."""
+        ...
+
+    def put(self, axis: int, plane: int, array: np.ndarray) -> None:
+        """Keep an array."""
+        ...
+
+
+class PlaneEmbeddings:
+    """Embeds planes when they are asked for, and holds as many as the budget allows.
+
+    Args:
+        segmenter: what embeds them.
+        tomogram: the tomogram.
+        axis: 0, 1, 2 for planes across z, y, x.
+        budget_bytes: for the embeddings held; those of one call of `at` are held in any case.
+        store: asked before a plane is embedded, if the segmenter has a signature.
+    """
+
+    def __init__(
+        self,
+        segmenter: PlaneSegmenter,
+        tomogram: Tomogram,
+        axis: int,
+        budget_bytes: float,
+        store: EmbeddingStore | None = None,
+    ) -> None:
+        self.segmenter = segmenter
+        self.axis = axis
+        self.size = tomogram.shape[axis]
+        height, width = (tomogram.shape[i] for i in in_plane_axes(axis))
+        self.bytes_each = segmenter.embedding_bytes((height, width))
+        self._plane_shape = height, width
+        self._batch = segmenter.planes_at_once((height, width))
+        self._tomogram = tomogram
+        self._store = store if segmenter.signature is not None else None
+        self._limit = budget_bytes / max(self.bytes_each, 1)
+        self._held: dict[int, Embedding] = {}
+
+    def at(self, planes: np.ndarray) -> list[Embedding]:
+        """The embeddings of planes (n,), each named once, in their order."""
+        wanted = [int(plane) for plane in planes]
+        missing = [plane for plane in wanted if plane not in self._held]
+        others = sorted(self._held.keys() - set(wanted))
+        excess = len(self._held) + len(missing) - self._limit
+        for plane in others[: math.ceil(max(excess, 0))]:  # walks move upwards: the lowest go first
+            del self._held[plane]
+        if self._store is not None:
+            missing = [plane for plane in missing if not self._restore(plane, self._store)]
+        for start in range(0, len(missing), self._batch):
+            self._embed(missing[start : start + self._batch])
+        return [self._held[plane] for plane in wanted]
+
+    def drop_below(self, plane: int) -> None:
+        """Forget the planes below one: no walk will reach them."""
+        self._held = {held: value for held, value in self._held.items() if held >= plane}
+
+    def _restore(self, plane: int, store: EmbeddingStore) -> bool:
+        array = store.get(self.axis, plane)
+        if array is not None:
+            self._held[plane] = self.segmenter.unpack(array, self._plane_shape)
+        return array is not None
+
+    def _embed(self, planes: list[int]) -> None:
+        """Planes ascend; neighbours are read together, as their voxels share pages of a file."""
+        breaks = [i for i, (a, b) in enumerate(pairwise(planes), 1) if b > a + 1]
+        runs = [planes[a:b] for a, b in pairwise([0, *breaks, len(planes)])]
+        values = [self._tomogram.planes(self.axis, run[0], run[-1] + 1) for run in runs]
+        made = self.segmenter.embed(np.concatenate(values))
+        for plane, embedding in zip(planes, made, strict=True):
+            self._held[plane] = embedding
+            if self._store is not None:
+                self._store.put(self.axis, plane, self.segmenter.pack(embedding))

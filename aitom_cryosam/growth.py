@@ -1,0 +1,74 @@
+"""Growth: what the walks of one prompt have found, and the mask that it makes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from aitom_cryosam.masks import ParticleMask
+
+Merge = Literal["union", "consensus"]
+WALKS = tuple(sign + axis for axis in "zyx" for sign in "+-")
+"""The six walks of a prompt: which way along which axis."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A mask on one plane across `axis`, cropped; `lower_zyx` is the voxel of its first pixel."""
+
+    axis: int
+    lower_zyx: np.ndarray
+    mask: np.ndarray
+    score: float
+
+    @property
+    def voxels(self) -> np.ndarray:
+        """(d, h, w) bool, d, h or w being 1."""
+        return np.expand_dims(self.mask, self.axis)
+
+    @property
+    def upper_zyx(self) -> np.ndarray:
+        """(3,) one past its last voxel."""
+        return self.lower_zyx + self.voxels.shape
+
+
+@dataclass
+class Growth:
+    """The slices that each walk of one prompt has passed, and why it stopped.
+
+    The slice through the prompt belongs to the walk in the direction "+".
+    """
+
+    slices: dict[str, list[Slice]] = field(default_factory=lambda: defaultdict(list))
+    stops: dict[str, str] = field(default_factory=dict)
+
+    def merged(self, number: int, point_zyx: np.ndarray, merge: Merge) -> ParticleMask:
+        """The instance with this id: the voxels in one axis' slices, or in those of two."""
+        slices = [piece for walk in WALKS for piece in self.slices[walk]]
+        stops = {walk: self.stops.get(walk, "border") for walk in WALKS}
+        offset, mask = np.zeros(3, np.int64), np.zeros((0, 0, 0), bool)
+        if slices:
+            offset = np.min([piece.lower_zyx for piece in slices], axis=0)
+            shape = np.max([piece.upper_zyx for piece in slices], axis=0) - offset
+            by_axis = np.zeros((3, *shape), bool)
+            for piece in slices:
+                start, stop = piece.lower_zyx - offset, piece.upper_zyx - offset
+                box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+                by_axis[piece.axis][box] |= piece.voxels
+            mask = np.count_nonzero(by_axis, axis=0) >= (1 if merge == "union" else 2)
+        offset, mask = _cropped(offset, mask)
+        score = float(np.mean([piece.score for piece in slices])) if mask.size else 0.0
+        return ParticleMask(number, point_zyx, offset, mask, score, stops)
+
+
+def _cropped(offset: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A box without its empty margins, and the place of its first voxel."""
+    if not mask.any():
+        return np.zeros(3, np.int64), np.zeros((0, 0, 0), bool)
+    voxels: np.ndarray = np.argwhere(mask)
+    lower, upper = voxels.min(axis=0), voxels.max(axis=0) + 1
+    cut = tuple(slice(a, b) for a, b in zip(lower, upper, strict=True))
+    return offset + lower, mask[cut].copy()
