@@ -26,7 +26,6 @@ from typing import Any, Literal, TypeVar
 
 from aitom_cryosam.embedding_store import EmbeddingStore
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.files import output_folder
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -163,7 +162,6 @@ class Cache:
                 return result
         else:
             logger.info("%s", self._why_missing(kind, tomogram, signature))
-        output_folder(self.folder)
         shutil.rmtree(path, ignore_errors=True)
         with _made(path, tomogram, signature) as folder:
             make(folder)
@@ -212,8 +210,8 @@ def age_in_days(entry: Entry) -> float:
 def _made(path: Path, tomogram: Tomogram, signature: dict[str, Any]) -> Iterator[Path]:
     """A folder to be filled, which then takes its name unless another one has it by then."""
     folder = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    folder.mkdir()
     try:
+        folder.mkdir(parents=True)
         yield folder
         content = {"tomogram": tomogram.name, "signature": signature}
         (folder / _SIGNATURE).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
@@ -223,7 +221,10 @@ def _made(path: Path, tomogram: Tomogram, signature: dict[str, Any]) -> Iterator
         folder.rename(path)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise InputError(f"Cannot write the cache {path.parent}: {error.strerror}.") from error
+            raise InputError(
+                f"Cannot write to the cache {path.parent} ({error.strerror}); "
+                "choose another --cache, or leave it out."
+            ) from error
         logger.info("Another process was faster; %s is taken from it.", path.name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

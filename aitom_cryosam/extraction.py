@@ -33,6 +33,9 @@ class Extraction:
         encoder: planes to tokens.
         slab: planes averaged into one before they are encoded.
         shrinkage: of the whitening; None for none.
+
+    Attributes:
+        encoded: whether it has encoded the tomogram, and not only read what an earlier one did.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Extraction:
         self.encoder = encoder
         self.slab = slab
         self.shrinkage = shrinkage
+        self.encoded = False
 
     @property
     def signature(self) -> dict[str, Any]:
@@ -104,6 +108,7 @@ class Extraction:
         views = self._views(arrays)
         for view in views:
             self._fill(view, progress)
+        self.encoded = True
         return views
 
     def _fill(self, view: View, progress: Progress | None) -> None:

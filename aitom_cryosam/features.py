@@ -75,6 +75,8 @@ class TriplanarFeatures:
                 make=lambda folder: work.to_files(folder, progress),
                 read=work.from_files,
             )
+            if progress is not None and not work.encoded:
+                progress(sum(tomogram.shape))
         elif ram_bytes is not None and work.nbytes > ram_bytes:
             # The files go with the folder, now; their contents with the last array in them.
             with tempfile.TemporaryDirectory(prefix="aitom_cryosam-") as folder:

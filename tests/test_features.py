@@ -1,13 +1,19 @@
 """Tri-planar features: everything fast is what the explicit features say."""
 
+import os
+import resource
+import tempfile
+from threading import get_ident
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from aitom_cryosam.encoders.filterbank import FilterBankEncoder
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.geometry import TokenAxis, TokenGrid
+from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.query import Query
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.whitening import Whitening
@@ -260,3 +266,109 @@ def test_a_slab_is_the_mean_of_its_planes():
     np.testing.assert_allclose(
         features.views[1].tokens[-1], encoder.encode(last[None])[0], rtol=2e-3, atol=2e-3
     )
+
+
+class OneAtATime(FilterBankEncoder):
+    """A network, as far as the extraction knows."""
+
+    concurrent = False
+
+    def __init__(self, diameter):
+        super().__init__(diameter)
+        self.threads = set()
+
+    def planes_at_once(self, plane_shape):
+        return 3
+
+    def encode(self, planes):
+        assert len(planes) <= 3
+        self.threads.add(get_ident())
+        return super().encode(planes)
+
+
+@pytest.mark.parametrize("shrinkage", [None, 0.1])
+@pytest.mark.parametrize("slab", [1, 4])
+def test_an_encoder_that_is_called_from_one_thread_gives_the_same_tokens(slab, shrinkage):
+    tomogram = Tomogram.from_array(noise((7, 34, 47)), voxel_size=10)
+    counts: list[int] = []
+    alone = OneAtATime(9)
+    found, expected = (
+        TriplanarFeatures.extract(
+            tomogram, encoder, slab=slab, shrinkage=shrinkage, progress=counts.append
+        )
+        for encoder in (alone, FilterBankEncoder(9))
+    )
+    assert alone.threads == {get_ident()}
+    assert sum(counts) == 2 * (7 + 34 + 47)
+    for one, other in zip(found.views, expected.views, strict=True):
+        assert one.tokens.tobytes() == other.tokens.tobytes()
+
+
+def token_bytes(features):
+    return sum(view.tokens.nbytes for view in features.views)
+
+
+def on_disk(features):
+    """Whether the tokens of all views, or of none, are mapped from files."""
+    mapped = {isinstance(view.tokens.base, np.memmap) for view in features.views}
+    assert len(mapped) == 1
+    return mapped.pop()
+
+
+def test_tokens_beyond_the_memory_lie_on_disk_and_give_the_same_picks(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    tomogram = Tomogram.from_array(noise((21, 34, 47)), voxel_size=10)
+
+    def extract(ram_bytes):
+        return TriplanarFeatures.extract(
+            tomogram, FilterBankEncoder(9), shrinkage=0.1, ratios=(8, 4), ram_bytes=ram_bytes
+        )
+
+    whole = extract(None)
+    fits, exceeds = extract(token_bytes(whole)), extract(token_bytes(whole) - 1)
+    assert (on_disk(whole), on_disk(fits), on_disk(exceeds)) == (False, False, True)
+    assert list(tmp_path.iterdir()) == []  # the files have no name any more
+    mask = particle_mask((7, 11, 20), BALL)
+    vector = whole.masked_mean([mask])
+    assert exceeds.masked_mean([mask]).tobytes() == vector.tobytes()
+    one, other = (Query(features, vector) for features in (whole, exceeds))
+    assert one.similarity(4).tobytes() == other.similarity(4).tobytes()
+    matcher = HierarchicalMatcher(ratios=(8, 4), tau_sim=0.0, distance=5.0)
+    picks, same = matcher.match(one), matcher.match(other)
+    assert len(picks) > 5
+    assert picks.points_zyx.tobytes() == same.points_zyx.tobytes()
+    assert picks.scores.tobytes() == same.scores.tobytes()
+
+
+@pytest.mark.parametrize("encoder", [FilterBankEncoder(9), OneAtATime(9)])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_early_end_leaves_no_files(tmp_path, monkeypatch, error, encoder):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen = []
+
+    def stop(_: int) -> None:
+        seen.extend(tmp_path.iterdir())
+        raise error
+
+    tomogram = Tomogram.from_array(noise((7, 34, 47)), voxel_size=10)
+    with pytest.raises(error):
+        TriplanarFeatures.extract(tomogram, encoder, ram_bytes=0, progress=stop)
+    assert len(seen) >= 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space cannot be reserved here")
+def test_a_disk_that_fills_up_is_a_sentence_and_no_signal(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    tomogram = Tomogram.from_array(noise((21, 34, 47)), voxel_size=10)
+    try:
+        with pytest.raises(
+            InputError, match=r"^The features need .*File too large") as e: large\)"
+        ) as e:
+            TriplanarFeatures.extract(tomogram, FilterBankEncoder(9), ram_bytes=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(tmp_path) in str(e.value)
+    assert list(tmp_path.iterdir()) == []
