@@ -1,4 +1,4 @@
-"""Conversions between voxels, planes, tokens and cells: the only file with a half in it.
+"""Conversions between voxels, tokens, a network's pixels and cells: the only file with a half.
 
 One axis at a time. Voxel k is the interval [k - 1/2, k + 1/2] and an integer coordinate is its
 centre; token i of an axis that was cut into steps of s voxels is centred on
@@ -8,9 +8,13 @@ outermost ones, which is what `align_corners=False` means.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+
+ROUNDING = 1e-9
+"""A size that is a whole number of steps but for rounding takes no further token."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,61 @@ class TokenGrid:
 
     rows: TokenAxis
     columns: TokenAxis
+
+    @classmethod
+    def fitted(cls, plane_shape: tuple[int, int], count: int) -> TokenGrid:
+        """Square tokens, `count` along the longer side and as many as it takes along the other."""
+        longer = max(plane_shape)
+        rows, columns = (
+            TokenAxis(size, -(-size * count // longer), longer / count) for size in plane_shape
+        )
+        return cls(rows, columns)
+
+    @classmethod
+    def spaced(cls, plane_shape: tuple[int, int], step: float) -> TokenGrid:
+        """Square tokens of `step` voxels, as many as it takes."""
+        rows, columns = (
+            TokenAxis(size, math.ceil(size / step - ROUNDING), step) for size in plane_shape
+        )
+        return cls(rows, columns)
+
+
+@dataclass(frozen=True)
+class PixelAxis:
+    """One axis of a network's input: every token has `patch` pixels.
+
+    Pixel j is centred on voxel (j + 1/2) p - 1/2, where p = step / patch, so that the centre of
+    a token's pixels is the token's.
+    """
+
+    tokens: TokenAxis
+    patch: int
+
+    @property
+    def count(self) -> int:
+        """Number of pixels."""
+        return self.tokens.count * self.patch
+
+    @property
+    def pitch(self) -> float:
+        """Voxels from one pixel to the next."""
+        return self.tokens.step / self.patch
+
+    @property
+    def filled(self) -> int:
+        """Number of pixels whose centre lies on the axis; those after them are padding."""
+        return min(math.floor(self.tokens.size / self.pitch + 0.5), self.count)
+
+    def resampling(self) -> np.ndarray:
+        """(count, size) float32 matrix from voxels to pixels.
+
+        Linear interpolation; where pixels are larger than voxels the triangle is as wide as they
+        are, against aliasing. Constant beyond the edges of the axis.
+        """
+        centres = np.minimum((np.arange(self.count) + 0.5) * self.pitch, self.tokens.size)
+        offsets = np.arange(self.tokens.size) + 0.5 - centres[:, None]
+        weights = np.maximum(1 - np.abs(offsets) / max(self.pitch, 1), 0)
+        return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from threading import Lock
 
 import numpy as np
 
-from aitom_cryosam.encoders import ENCODERS
+from aitom_cryosam import segmenters
+from aitom_cryosam.encoders import build
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.masks import ParticleMask, ball
@@ -18,10 +19,10 @@ from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.propagator import CrossPlanePropagator
 from aitom_cryosam.query import Query
+from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result, Stages
 from aitom_cryosam.scale import MIN_DIAMETER, estimate_diameter, refine_centres
 from aitom_cryosam.scoring import Verdict, chance_level, judge
-from aitom_cryosam.segmenters import SEGMENTERS
 from aitom_cryosam.settings import PAPER_RATIOS, Settings
 from aitom_cryosam.tomogram import Tomogram
 
@@ -129,7 +130,9 @@ class CryoSAM:
 
     def _propagator(self, diameter: float) -> CrossPlanePropagator:
         return CrossPlanePropagator(
-            SEGMENTERS[self.settings.segmenter](diameter),
+            segmenters.build(
+                self.settings, Resources(), diameter=diameter, max_extent=EXTENT * diameter
+            ),
             tau_iou=self.settings.tau_iou,
             merge=self.settings.merge,
             max_extent=EXTENT * diameter,
@@ -138,7 +141,9 @@ class CryoSAM:
     def _features(self, tomogram: Tomogram, diameter: float) -> TriplanarFeatures:
         return TriplanarFeatures.extract(
             tomogram,
-            ENCODERS[self.settings.encoder](diameter),
+            build(
+                self.settings, Resources(), diameter=diameter, voxel_size=tomogram.voxel_size
+            ),
             slab=max(1, round(self.settings.slab * diameter / 2)),
             shrinkage=self.settings.shrinkage,
             ratios=self._ratios(diameter),

@@ -1,11 +1,14 @@
 """Where tokens and cells lie: half voxels, on sizes that do not divide."""
 
+import math
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aitom_cryosam.geometry import CellAxis, TokenAxis, in_plane_axes
+from aitom_cryosam.geometry import CellAxis, PixelAxis, TokenAxis, TokenGrid, in_plane_axes
 
 sizes = st.integers(1, 60)
 steps = st.integers(1, 20)
@@ -130,3 +133,72 @@ def test_fine_cells_lie_in_one_coarse_cell(size, ratios):
 
 def test_in_plane_axes_keep_their_order():
     assert [in_plane_axes(axis) for axis in range(3)] == [(1, 2), (0, 2), (0, 1)]
+
+
+def test_a_grid_fits_the_longer_side_and_keeps_the_aspect_ratio():
+    grid = TokenGrid.fitted((30, 100), 37)
+    assert (grid.rows, grid.columns) == (
+        TokenAxis(30, 12, 100 / 37),  # 11.1 tokens
+        TokenAxis(100, 37, 100 / 37),
+    )
+    upright = TokenGrid.fitted((100, 30), 37)
+    assert (upright.rows, upright.columns) == (grid.columns, grid.rows)
+
+
+@given(st.integers(1, 2000), st.integers(1, 2000), st.sampled_from([5, 32, 37, 64]))
+def test_a_fitted_grid_covers_the_plane_with_no_token_beside_it(height, width, count):
+    grid = TokenGrid.fitted((height, width), count)
+    assert max(grid.rows.count, grid.columns.count) == count
+    for axis in (grid.rows, grid.columns):
+        assert (axis.count - 1) * axis.step < axis.size <= axis.count * axis.step + 1e-9
+
+
+def test_a_spaced_grid_takes_as_many_tokens_as_it_needs():
+    grid = TokenGrid.spaced((42, 43), 14.0)
+    assert [(axis.count, axis.step) for axis in (grid.rows, grid.columns)] == [(3, 14), (4, 14)]
+    # 0.3 / 0.1 is a little below 3, 0.9 / 0.3 a little above: no fourth token for rounding.
+    assert TokenGrid.spaced((9, 9), 3 * (1 + 1e-15)).rows.count == 3
+    assert TokenGrid.spaced((9, 9), 3 * (1 - 1e-15)).rows.count == 3
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "patch"),
+    [(37, 5, 14), (100, 5, 8), (70, 5, 14), (7, 5, 14), (3, 1, 14), (96, 2, 3)],
+)
+def test_resampling_is_torchs_antialiased_interpolation(size, count, patch):
+    values = np.random.default_rng(0).standard_normal(size).astype(np.float32)
+    axis = PixelAxis(TokenAxis(size, count, size / count), patch)
+    expected = torch.nn.functional.interpolate(
+        torch.from_numpy(values)[None, None, None],
+        size=(1, count * patch),
+        mode="bilinear",
+        antialias=True,
+    )
+    np.testing.assert_allclose(axis.resampling() @ values, expected[0, 0, 0], atol=1e-5)
+
+
+def test_a_token_of_as_many_voxels_as_pixels_is_handed_on():
+    axis = PixelAxis(TokenAxis(40, 3, 14), 14)
+    expected = np.eye(42, 40)
+    expected[40:, 39] = 1  # the edge, repeated
+    np.testing.assert_array_equal(axis.resampling(), expected)
+
+
+@given(st.integers(4, 90), st.floats(1, 20), st.sampled_from([4, 8, 14]))
+def test_the_mean_position_of_a_tokens_pixels_is_its_centre(size, step, patch):
+    tokens = TokenAxis(size, -(-size // math.ceil(step)), step)
+    axis = PixelAxis(tokens, patch)
+    positions = axis.resampling() @ np.arange(size)  # of every pixel, where it came from
+    means = positions.reshape(-1, patch).mean(axis=1)
+    margin = max(axis.pitch, 1)  # where the edge is not yet seen
+    inside = (tokens.centres > step / 2 + margin) & (tokens.centres < size - step / 2 - margin - 1)
+    # A sampled triangle is off by a few hundredths where its width is no whole number.
+    tolerance = 1e-3 if axis.pitch <= 1 else 0.06
+    np.testing.assert_allclose(means[inside], tokens.centres[inside], atol=tolerance)
+
+
+def test_pixels_are_filled_as_far_as_their_centre_is_on_the_axis():
+    # 2.5 pixels a voxel: 30 voxels fill 75 of 84 pixels; 29 fill 72.5, whose last centre is in.
+    assert PixelAxis(TokenAxis(30, 6, 5.6), 14).filled == 75
+    assert PixelAxis(TokenAxis(29, 6, 5.6), 14).filled == 73
+    assert PixelAxis(TokenAxis(28, 5, 5.6), 14).filled == 70

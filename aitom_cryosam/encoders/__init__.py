@@ -5,15 +5,68 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aitom_cryosam.encoders.base import PlaneEncoder
+from aitom_cryosam.models import MODELS, Model
+from aitom_cryosam.resources import Resources
+from aitom_cryosam.settings import Settings
 
-__all__ = ["ENCODERS", "PlaneEncoder"]
+__all__ = ["PlaneEncoder", "build"]
 
 
-def _filterbank(diameter: float) -> PlaneEncoder:
+def build(
+    settings: Settings, resources: Resources, *, diameter: float, voxel_size: float
+) -> PlaneEncoder:
+    """The encoder that the settings name.
+
+    Args:
+        settings: its `encoder`, and for networks `normalisation` and `token_size`.
+        resources: device, memory and checkpoints of a network.
+        diameter: of the particle, in voxels.
+        voxel_size: Å.
+
+    Raises:
+        InputError: a network's weights are missing or wrong, or it does not fit on the device.
+    """
+    model = MODELS[settings.encoder]
+    return _BUILDERS[model.family](model, settings, resources, diameter, voxel_size)
+
+
+def _filterbank(
+    model: Model, settings: Settings, resources: Resources, diameter: float, voxel_size: float
+) -> PlaneEncoder:
     from aitom_cryosam.encoders.filterbank import FilterBankEncoder
 
     return FilterBankEncoder(diameter)
 
 
-# Name -> builder from the particle's diameter in voxels.
-ENCODERS: dict[str, Callable[[float], PlaneEncoder]] = {"filterbank": _filterbank}
+def _network(
+    model: Model, settings: Settings, resources: Resources, diameter: float, voxel_size: float
+) -> PlaneEncoder:
+    from aitom_cryosam import checkpoints
+    from aitom_cryosam.device import Device
+    from aitom_cryosam.encoders.network import NetworkEncoder
+
+    path = checkpoints.require(model, resources.checkpoints)
+    device = Device.choose(resources)
+    if model.family == "sam":
+        from aitom_cryosam.encoders.sam import load_sam_encoder
+
+        backbone = load_sam_encoder(path, model, device)
+    else:
+        from aitom_cryosam.encoders.dino import load_dino
+
+        backbone = load_dino(path, model, device, normalisation=settings.normalisation)
+    return NetworkEncoder(
+        backbone,
+        device,
+        voxel_size=voxel_size,
+        token_size=settings.token_size,
+        identity={"encoder": model.name, "weights": checkpoints.digest(path)},
+    )
+
+
+# A model's family -> the builder of its encoder.
+_BUILDERS: dict[str, Callable[[Model, Settings, Resources, float, float], PlaneEncoder]] = {
+    "filterbank": _filterbank,
+    "dino": _network,
+    "sam": _network,
+}
