@@ -364,11 +364,9 @@ def test_a_disk_that_fills_up_is_a_sentence_and_no_signal(tmp_path, monkeypatch)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
     tomogram = Tomogram.from_array(noise((21, 34, 47)), voxel_size=10)
     try:
-        with pytest.raises(
-            InputError, match=r"^The features need .*File too large") as e: large\)"
-        ) as e:
+        with pytest.raises(InputError, match=r"^The features need .*File too large") as error:
             TriplanarFeatures.extract(tomogram, FilterBankEncoder(9), ram_bytes=0)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert str(tmp_path) in str(e.value)
+    assert str(tmp_path) in str(error.value)
     assert list(tmp_path.iterdir()) == []
