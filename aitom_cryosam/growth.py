@@ -17,22 +17,19 @@ WALKS = tuple(sign + axis for axis in "zyx" for sign in "+-")
 
 @dataclass(frozen=True)
 class Slice:
-    """A mask on one plane across `axis`, cropped; `lower_zyx` is the voxel of its first pixel."""
+    """A mask on one plane, cropped.
+
+    Attributes:
+        axis: 0, 1, 2 for a plane across z, y, x.
+        lower_zyx: (3,) the tomogram voxel of `voxels[0, 0, 0]`.
+        voxels: (d, h, w) bool, 1 along the axis.
+        score: 0 to 1.
+    """
 
     axis: int
     lower_zyx: np.ndarray
-    mask: np.ndarray
+    voxels: np.ndarray
     score: float
-
-    @property
-    def voxels(self) -> np.ndarray:
-        """(d, h, w) bool, d, h or w being 1."""
-        return np.expand_dims(self.mask, self.axis)
-
-    @property
-    def upper_zyx(self) -> np.ndarray:
-        """(3,) one past its last voxel."""
-        return self.lower_zyx + self.voxels.shape
 
 
 @dataclass
@@ -51,13 +48,13 @@ class Growth:
         stops = {walk: self.stops.get(walk, "border") for walk in WALKS}
         offset, mask = np.zeros(3, np.int64), np.zeros((0, 0, 0), bool)
         if slices:
-            offset = np.min([piece.lower_zyx for piece in slices], axis=0)
-            shape = np.max([piece.upper_zyx for piece in slices], axis=0) - offset
-            by_axis = np.zeros((3, *shape), bool)
-            for piece in slices:
-                start, stop = piece.lower_zyx - offset, piece.upper_zyx - offset
-                box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-                by_axis[piece.axis][box] |= piece.voxels
+            lower = np.array([piece.lower_zyx for piece in slices])
+            upper = lower + [piece.voxels.shape for piece in slices]
+            offset = lower.min(axis=0)
+            by_axis = np.zeros((3, *(upper.max(axis=0) - offset)), bool)
+            boxes = zip(slices, (lower - offset).tolist(), (upper - offset).tolist(), strict=True)
+            for piece, start, stop in boxes:
+                by_axis[piece.axis][tuple(map(slice, start, stop))] |= piece.voxels
             mask = np.count_nonzero(by_axis, axis=0) >= (1 if merge == "union" else 2)
         offset, mask = _cropped(offset, mask)
         score = float(np.mean([piece.score for piece in slices])) if mask.size else 0.0

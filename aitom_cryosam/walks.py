@@ -144,16 +144,16 @@ class AxisWalks:
         reasons[(upper == 0).any(axis=1)] = "empty"
         for reason in ("iou", "size limit", "empty"):
             self._stop(walks, reasons == reason, reason)
+        planes = self.starts[walks.prompts] + walks.signs * distance
+        corners = np.insert(walks.masks.offsets_yx + lower, self.axis, planes, axis=1)
         for row in np.flatnonzero(reasons == ""):
-            sign, prompt = walks.signs[row], walks.prompts[row]
-            if distance == 0 and sign < 0:
+            if distance == 0 and walks.signs[row] < 0:
                 continue  # both walks start from the same slice
             (y0, x0), (y1, x1) = lower[row], upper[row]
-            plane = self.starts[prompt] + sign * distance
-            corner = np.insert(walks.masks.offsets_yx[row] + lower[row], self.axis, plane)
-            mask = walks.masks.masks[row, y0:y1, x0:x1].copy()
-            piece = Slice(self.axis, corner, mask, float(walks.masks.scores[row]))
-            self.growths[prompt].slices[self._name(sign)].append(piece)
+            voxels = np.expand_dims(walks.masks.masks[row, y0:y1, x0:x1].copy(), self.axis)
+            piece = Slice(self.axis, corners[row], voxels, float(walks.masks.scores[row]))
+            walk = self._name(walks.signs[row])
+            self.growths[walks.prompts[row]].slices[walk].append(piece)
         return walks.take(reasons == "")
 
     def _stop(self, walks: _Walks, which: np.ndarray, reason: str) -> None:
