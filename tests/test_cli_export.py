@@ -152,6 +152,19 @@ def test_only_some(world, option):
     assert table["rlnAutopickFigureOfMerit"].tolist() == [0.9, 0.9]
 
 
+def test_relion5_without_the_tilt_series_warns_once(world, capsys):
+    assert export("one", "--to", "relion5", "--out", "out") == 0
+    assert capsys.readouterr().err.count("unbinned size is not known") == 1
+    # 300 · 10.8 − 480 · 10.8 / 2 and so on
+    assert starfile.read("out/particles.star").to_numpy()[1, 1:4].tolist() == [648, -345.6, 0]
+
+
+def test_relion5_with_the_pixel_size_alone(world):
+    options = ["--out", "a.star", "--unbinned-pixel-size", "1.35"]
+    assert export("one", "--to", "relion5", *options) == 0
+    assert starfile.read("a.star").to_numpy()[1, 1:4].tolist() == [648, -345.6, 0]
+
+
 def test_two_files_of_one_tomogram_are_joined(world):
     (world / "more.csv").write_text("x,y,z,score,tomogram\n7,8,9,0.8,rec_00255.mrc\n")
     assert export("one", "more.csv", "--to", "warp", "--out", "a.star") == 0
@@ -219,6 +232,7 @@ BAD = {
     "pixel": (["one", "--to", "relion4", "--unbinned-pixel-size", "0"], "above 0 Å, got 0"),
     "no series": (["one", "--to", "relion4"], "needs the pixel size of the tilt series"),
     "space": (["one", "--to", "relion5", "--out", "a b", *SERIES], "no path with a space: 'a b/"),
+    "place": (["one", "--to", "warp", "--out", "out.csv/a.star"], "not an existing folder"),
     "score": (["out.csv", "--to", "warp", "--min-score", "1"], "leave --min-score out"),
     "object": (["one", "--to", "copick", "--object", "../a"], "object's name of letters"),
     "record": (["damaged/a_picks.star", "--to", "warp"], "is not the record of a run"),

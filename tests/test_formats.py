@@ -262,12 +262,21 @@ def test_leading_zeros_survive(tmp_path, name):
 @pytest.mark.parametrize("name", ["relion5", "relion4"])
 def test_the_name_of_the_project_is_kept_to_the_letter(tmp_path, name):
     frame = Frame("rec_TS_01.mrc", 10.8, unbinned=Unbinned(1.35, (8, 8, 8), "TS_01.tomostar"))
-    assert read_points(
-        save(tmp_path, name, frame=frame),
-        voxel_size=10.8,
-        unbinned=frame.unbinned,
-        coords_angpix=1.35 if name == "relion4" else None,
-    ).names == ("TS_01.tomostar",)
+    points = read(save(tmp_path, name, frame=frame), name, frame)
+    assert points.names == ("TS_01.tomostar",)
+    np.testing.assert_allclose(points.picks.points_zyx, [[100, 200, 300]])
+
+
+def test_what_the_user_says_decides_between_two_units(tmp_path):
+    centred = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
+    path = star(tmp_path / "a.star", *PIXELS, *centred, rows=["3 2 1 649.35 -344.25 0"])
+    np.testing.assert_array_equal(read(path, "warp").picks.points_zyx, [[1, 2, 3]])
+    np.testing.assert_allclose(read(path, "relion5").picks.points_zyx, [[100, 200, 300]])
+    with pytest.raises(InputError, match="two possible units"):
+        read(path)
+    path = star(tmp_path / "a.star", *PIXELS, rows=["3 2 1"])
+    with pytest.raises(InputError, match="expected the columns rlnCenteredCoordinateXAngst"):
+        read(path, "relion5")
 
 
 @pytest.mark.parametrize(

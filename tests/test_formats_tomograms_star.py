@@ -67,9 +67,7 @@ def test_a_tomogram_of_another_project(tomograms):
 
 def test_an_ambiguous_name(tmp_path):
     path = table(tmp_path / "a.star", "TS_01.tomostar 1 ", "rec_TS_01 2", labels=LABELS[:2])
-    with pytest.raises(
-        InputError, match=r"has 2 tilt series for TS_01; expected one of TS_01.tomo"
-    ):
+    with pytest.raises(InputError, match="has 2 tilt series for TS_01; expected one of TS_01"):
         read_tomograms_star(path).of("TS_01")
 
 

@@ -12,7 +12,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.io import aitom_json, cbox, copick, dynamo, eman, imod, portal, star, text
 from aitom_cryosam.io.frame import Frame, Group, tomogram_root
 from aitom_cryosam.io.particle import Particle
-from aitom_cryosam.io.table import Table, json_of
+from aitom_cryosam.io.table import Table, Unit, json_of
 
 Writer = Callable[[Sequence[Group], Particle], str | bytes]
 Reader = Callable[[Path], Table]
@@ -74,21 +74,21 @@ FORMATS: dict[str, Format] = {
         about="RELION 5: Å from the centre of the unbinned tomogram",
         ending=".star",
         write=_flavour("relion5"),
-        read=star.read,
+        read=partial(star.read, unit=Unit.CENTRED_ANGSTROM),
         names=True,
     ),
     "relion4": Format(
         about="RELION 4: pixels of the tilt series",
         ending=".star",
         write=_flavour("relion4"),
-        read=star.read,
+        read=partial(star.read, unit=Unit.PIXEL),
         names=True,
     ),
     "relion31": Format(
         about="RELION 3.1: whole voxels",
         ending=".star",
         write=_flavour("relion31"),
-        read=star.read,
+        read=partial(star.read, unit=Unit.VOXEL),
         scores=False,
         whole=True,
     ),
@@ -96,7 +96,7 @@ FORMATS: dict[str, Format] = {
         about="Warp, WarpTools, M: voxels",
         ending=".star",
         write=_flavour("warp"),
-        read=star.read,
+        read=partial(star.read, unit=Unit.VOXEL),
         names=True,
         place=_warp_place,
     ),

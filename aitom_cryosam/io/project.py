@@ -13,7 +13,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.io.formats import Format, known_format
 from aitom_cryosam.io.frame import Frame, Group, relion_name
 from aitom_cryosam.io.particle import Particle
-from aitom_cryosam.io.star import project_name, star_text
+from aitom_cryosam.io.star import project_name, star_text, with_extent
 from aitom_cryosam.picks import Picks
 
 logger = logging.getLogger(__name__)
@@ -101,6 +101,8 @@ def project_files(
     kind = known_format(format)
     particle = particle or Particle()
     out = Path(out)
+    if format == "relion5":  # here, so that it warns but once
+        groups = [(picks, with_extent(frame)) for picks, frame in groups]
     if out.suffix.lower() in (kind.ending, *kind.beside):
         if len(groups) > 1 and not kind.names:
             raise InputError(

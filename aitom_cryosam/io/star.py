@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ logger = logging.getLogger(__name__)
 NO_REASON = "none"
 _PYTOM_SCORE = "rlnLCCmax"
 _SET = "rlnTomoParticlesFile"
+_UNITS = {PIXELS: (Unit.VOXEL, Unit.PIXEL), CENTRED: (Unit.CENTRED_ANGSTROM,)}
 
 
 def write_picks(
@@ -131,28 +133,33 @@ def star_text(blocks: dict[str, pd.DataFrame | dict[str, float]]) -> str:
     return text[text.index("data_") :]  # a comment that begins "data_" would begin a block
 
 
-def read(path: Path) -> Table:
+def read(path: Path, unit: Unit | None = None) -> Table:
     """The first block of a STAR file with coordinates.
+
+    Args:
+        path: the file.
+        unit: of the coordinates, if the user said what wrote them; else their labels decide.
 
     Raises:
         InputError: there is none, they have no z, or two units are possible.
     """
     blocks = read_blocks(path)
+    known = [columns for columns in (PIXELS, CENTRED) if unit in (None, *_UNITS[columns])]
     for block in blocks:
-        found = [columns for columns in (PIXELS, CENTRED) if set(columns) <= set(block)]
+        found = [columns for columns in known if set(columns) <= set(block)]
         if len(found) == 2:
             raise InputError(
                 f"{path} has coordinates in two possible units, {PIXELS[0]} and {CENTRED[0]}; "
                 "remove the columns that do not count."
             )
         if found:
-            return _table(path, block, found[0], blocks)
+            return _table(path, block, found[0], unit or _unit(block, found[0]), blocks)
     labels = {label for block in blocks for label in block}
-    if {PIXELS[0], PIXELS[1]} <= labels:
+    if {PIXELS[0], PIXELS[1]} <= labels and PIXELS[2] not in labels:
         raise InputError(f"{path} has no coordinates in z: its particles are of images.")
     if _SET in labels:
         raise InputError(f"{path} only names other files; use the particles file that it names.")
-    raise InputError(f"{path} has no coordinates; expected the columns {', '.join(PIXELS)}.")
+    raise InputError(f"{path} has no coordinates; expected the columns {', '.join(known[0])}.")
 
 
 def read_blocks(path: Path, as_text: Sequence[str] = ()) -> list[pd.DataFrame]:
@@ -172,17 +179,29 @@ def read_blocks(path: Path, as_text: Sequence[str] = ()) -> list[pd.DataFrame]:
     ]
 
 
+def _unit(rows: pd.DataFrame, columns: tuple[str, ...]) -> Unit:
+    """What the labels say.
+
+    RELION 4 counts pixels of the tilt series under the label that Warp and all others use for
+    voxels; Warp's names end in .tomostar, and our own files state their voxel size.
+    """
+    if columns == CENTRED:
+        return Unit.CENTRED_ANGSTROM
+    if NAMES[0] not in rows or VOXEL_SIZE in rows:
+        return Unit.VOXEL
+    warp = rows[NAMES[0]].astype(str).str.endswith(".tomostar").any()
+    return Unit.VOXEL if warp else Unit.PIXEL
+
+
 def _table(
-    path: Path, rows: pd.DataFrame, columns: tuple[str, ...], blocks: list[pd.DataFrame]
+    path: Path,
+    rows: pd.DataFrame,
+    columns: tuple[str, ...],
+    unit: Unit,
+    blocks: list[pd.DataFrame],
 ) -> Table:
     if SCORE not in rows and _PYTOM_SCORE in rows:
         rows = rows.rename(columns={_PYTOM_SCORE: SCORE})
-    unit = Unit.CENTRED_ANGSTROM if columns == CENTRED else Unit.VOXEL
-    # RELION 4 counts pixels of the tilt series under the label that Warp and all others use
-    # for voxels; Warp's names end in .tomostar, and our own files state their voxel size.
-    if columns == PIXELS and NAMES[0] in rows and VOXEL_SIZE not in rows:
-        names = rows[NAMES[0]].astype(str)
-        unit = Unit.VOXEL if names.str.endswith(".tomostar").any() else Unit.PIXEL
     label = "rlnTomoTiltSeriesPixelSize"
     stated = [block[label].iloc[0] for block in blocks if label in block and len(block)]
     with reading(path, "a STAR file with usable pixel sizes"):
@@ -228,24 +247,30 @@ def _relion4(picks: Picks, frame: Frame) -> pd.DataFrame:
 def _relion5(picks: Picks, frame: Frame) -> pd.DataFrame:
     """RELION 5, Extract: Å from the centre, which is half the unbinned size (not less one)."""
     voxel_size = frame.known_voxel_size("The format relion5")
-    centred = picks.points_zyx[:, ::-1] * voxel_size - _extent(frame) / 2
+    series = with_extent(frame).known_unbinned("The format relion5")
+    extent = np.array(series.size_xyz) * series.pixel_size
+    centred = picks.points_zyx[:, ::-1] * voxel_size - extent / 2
     return _relion(CENTRED, centred, picks, frame)
 
 
-def _extent(frame: Frame) -> np.ndarray:
-    """(3,) Å, x y z, of the unbinned tomogram; of the binned one, with a warning, if need be."""
-    unbinned = frame.unbinned
-    if unbinned is not None and unbinned.size_xyz is not None:
-        return np.array(unbinned.size_xyz) * unbinned.pixel_size
+def with_extent(frame: Frame) -> Frame:
+    """The frame with an unbinned size: with a warning the tomogram's own, if it is not known.
+
+    Raises:
+        InputError: neither is known.
+    """
+    if frame.unbinned is not None and frame.unbinned.size_xyz is not None:
+        return frame
+    voxel_size = frame.known_voxel_size("The format relion5")
     asking = "The format relion5, without --tomograms-star FILE,"
-    voxel_size = frame.known_voxel_size(asking)
-    result = frame.known_shape(asking) * voxel_size
+    series = frame.unbinned or Unbinned(voxel_size)
+    x, y, z = (frame.known_shape(asking) * voxel_size / series.pixel_size).tolist()
     logger.warning(
         "relion5: the unbinned size is not known; taking the tomogram's own extent puts "
         "the particles off by at most half a voxel (%g Å).",
         voxel_size / 2,
     )
-    return result
+    return replace(frame, unbinned=replace(series, size_xyz=(x, y, z)))
 
 
 FLAVOURS: dict[str, Callable[[Picks, Frame], pd.DataFrame]] = {
