@@ -4,16 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from aitom_cryosam.models import MODELS, Model
+from aitom_cryosam.resources import Resources
 from aitom_cryosam.segmenters.base import PlaneSegmenter, Segmentation
+from aitom_cryosam.settings import Settings
 
-__all__ = ["SEGMENTERS", "PlaneSegmenter", "Segmentation"]
+__all__ = ["PlaneSegmenter", "Segmentation", "build"]
 
 
-def _contour(diameter: float) -> PlaneSegmenter:
+def build(
+    settings: Settings, resources: Resources, *, diameter: float, max_extent: float
+) -> PlaneSegmenter:
+    """The segmenter that the settings name.
+
+    Args:
+        settings: its `segmenter`, and for SAM `window`.
+        resources: device, memory and checkpoints of a network.
+        diameter: of the particle, in voxels.
+        max_extent: voxels, of the widest mask that can be a particle.
+
+    Raises:
+        InputError: a network's weights are missing or wrong, or it does not fit on the device.
+    """
+    model = MODELS[settings.segmenter]
+    return _BUILDERS[model.family](model, settings, resources, diameter, max_extent)
+
+
+def _contour(
+    model: Model, settings: Settings, resources: Resources, diameter: float, max_extent: float
+) -> PlaneSegmenter:
     from aitom_cryosam.segmenters.contour import ContourSegmenter
 
     return ContourSegmenter(diameter)
 
 
-# Name -> builder from the particle's diameter in voxels.
-SEGMENTERS: dict[str, Callable[[float], PlaneSegmenter]] = {"contour": _contour}
+def _sam(
+    model: Model, settings: Settings, resources: Resources, diameter: float, max_extent: float
+) -> PlaneSegmenter:
+    from aitom_cryosam import checkpoints
+    from aitom_cryosam.device import Device
+    from aitom_cryosam.sam_model import load_sam
+    from aitom_cryosam.segmenters.sam import SamSegmenter, WindowSamSegmenter
+
+    path = checkpoints.require(model, resources.checkpoints)
+    sam, device = load_sam(path, model), Device.choose(resources)
+    identity = {"segmenter": model.name, "weights": checkpoints.digest(path)}
+    if settings.window is None:
+        return SamSegmenter(sam, device, max_extent=max_extent, identity=identity)
+    side = round(settings.window * diameter)
+    return WindowSamSegmenter(sam, device, max_extent=max_extent, identity=identity, side=side)
+
+
+# A model's family -> the builder of its segmenter.
+_BUILDERS: dict[str, Callable[[Model, Settings, Resources, float, float], PlaneSegmenter]] = {
+    "contour": _contour,
+    "sam": _sam,
+}
