@@ -26,13 +26,12 @@ class EmbeddingStore(Protocol):
 
 
 class PlaneEmbeddings:
-    """Embeds planes when they are asked for, and holds as many as the budget allows.
+    """Embeds planes when they are asked for, and holds some for later.
 
     Args:
         segmenter: what embeds them.
         tomogram: the tomogram.
         axis: 0, 1, 2 for planes across z, y, x.
-        budget_bytes: for the embeddings held; those of one call of `at` are held in any case.
         store: asked before a plane is embedded, if the segmenter has a signature.
     """
 
@@ -41,7 +40,6 @@ class PlaneEmbeddings:
         segmenter: PlaneSegmenter,
         tomogram: Tomogram,
         axis: int,
-        budget_bytes: float,
         store: EmbeddingStore | None = None,
     ) -> None:
         self.segmenter = segmenter
@@ -53,15 +51,22 @@ class PlaneEmbeddings:
         self._batch = segmenter.planes_at_once((height, width))
         self._tomogram = tomogram
         self._store = store if segmenter.signature is not None else None
-        self._limit = budget_bytes / max(self.bytes_each, 1)
         self._held: dict[int, Embedding] = {}
 
-    def at(self, planes: np.ndarray) -> list[Embedding]:
-        """The embeddings of planes (n,), each named once, in their order."""
+    def at(self, planes: np.ndarray, budget_bytes: float) -> list[Embedding]:
+        """Embeddings of planes.
+
+        Args:
+            planes: (n,) ascending.
+            budget_bytes: other planes are held, too, while all of them fit.
+
+        Returns:
+            n embeddings.
+        """
         wanted = [int(plane) for plane in planes]
         missing = [plane for plane in wanted if plane not in self._held]
         others = sorted(self._held.keys() - set(wanted))
-        excess = len(self._held) + len(missing) - self._limit
+        excess = len(self._held) + len(missing) - budget_bytes / self.bytes_each
         for plane in others[: math.ceil(max(excess, 0))]:  # walks move upwards: the lowest go first
             del self._held[plane]
         if self._store is not None:
@@ -69,10 +74,6 @@ class PlaneEmbeddings:
         for start in range(0, len(missing), self._batch):
             self._embed(missing[start : start + self._batch])
         return [self._held[plane] for plane in wanted]
-
-    def drop_below(self, plane: int) -> None:
-        """Forget the planes below one: no walk will reach them."""
-        self._held = {held: value for held, value in self._held.items() if held >= plane}
 
     def _restore(self, plane: int, store: EmbeddingStore) -> bool:
         array = store.get(self.axis, plane)

@@ -80,9 +80,7 @@ class CrossPlanePropagator:
         ended = _Counter(6 * len(points), self.progress)
         ended.add(6 * (len(points) - len(inside)))
         for axis in range(3):
-            embeddings = PlaneEmbeddings(
-                self.segmenter, tomogram, axis, self.rules.budget_bytes, self.store
-            )
+            embeddings = PlaneEmbeddings(self.segmenter, tomogram, axis, self.store)
             AxisWalks(embeddings, self.rules, points, growths, ended.add).run(inside)
         masks = [
             growth.merged(number, point, self.merge)

@@ -11,8 +11,8 @@ from aitom_cryosam.embeddings import PlaneEmbeddings
 from aitom_cryosam.growth import Growth, Slice
 from aitom_cryosam.segmenters.base import Segmentation, shifted
 
-_FIRST = 32  # prompts of the first group, which tells how large masks are
-_COPIES = 6  # masks held for a prompt: two ways, each the one before, the new one, what goes on
+_FIRST = 8  # prompts of the first group, which tells how large masks are
+_COPIES = 3  # masks held for a walk: the one before, the new one, and as it goes on
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,6 @@ class AxisWalks:
         left = prompts[np.argsort(self.starts[prompts], kind="stable")]
         while len(left):
             size = self._group_size(self.starts[left])
-            self.embeddings.drop_below(self.starts[left[0]] - self.reach)
             self._walk(left[:size])
             left = left[size:]
 
@@ -92,7 +91,7 @@ class AxisWalks:
         planes = upper - max(starts[0] - self.reach, 0) + 1
         if planes[0] * self.embeddings.bytes_each > self.rules.budget_bytes:
             planes = 2 * np.cumsum(np.diff(starts, prepend=-1) > 0)  # of one step only
-        masks = np.arange(1, len(starts) + 1) * _COPIES * self.mask_bytes
+        masks = np.arange(1, len(starts) + 1) * 2 * _COPIES * self.mask_bytes
         held = planes * self.embeddings.bytes_each + masks
         fit = int(np.count_nonzero(held <= self.rules.budget_bytes))
         return max(fit if self.mask_bytes else min(fit, _FIRST), 1)
@@ -129,7 +128,8 @@ class AxisWalks:
         self, planes: np.ndarray, points_yx: np.ndarray, previous: Segmentation | None
     ) -> Segmentation:
         needed, rows = np.unique(planes, return_inverse=True)
-        embeddings = self.embeddings.at(needed)
+        room = self.rules.budget_bytes - len(planes) * _COPIES * self.mask_bytes
+        embeddings = self.embeddings.at(needed, room)
         return self.embeddings.segmenter.segment(embeddings, rows, points_yx, previous)
 
     def _keep(self, walks: _Walks, distance: int, iou: np.ndarray) -> _Walks:
