@@ -84,6 +84,11 @@ class Entry:
         return max(_stat(path)[1] for path in (self.path, *self.path.glob("*")))
 
     @property
+    def age(self) -> float:
+        """Days since then."""
+        return (time.time() - self.modified) / 86400
+
+    @property
     def problem(self) -> str | None:
         """Why this version of the package does not use it."""
         if self.name.startswith("."):
@@ -122,7 +127,7 @@ class Cache:
         Raises:
             OSError: it cannot be removed.
         """
-        if entry.problem == "unfinished" and age_in_days(entry) < _UNFINISHED_DAYS:
+        if entry.problem == "unfinished" and entry.age < _UNFINISHED_DAYS:
             return False
         shutil.rmtree(entry.path)
         return True
@@ -199,11 +204,6 @@ class Cache:
                 differences.append((len(texts), f"{entry.name} differs in {', '.join(texts)}"))
         why = min(differences)[1] if differences else "nothing of this tomogram is in the cache"
         return f"{kind.capitalize()} of {tomogram.name} are computed: {why}."
-
-
-def age_in_days(entry: Entry) -> float:
-    """Since it was last written to."""
-    return (time.time() - entry.modified) / 86400
 
 
 @contextmanager

@@ -59,8 +59,8 @@ class TriplanarFeatures:
                 tokens as the encoder gives them.
             ratios: pyramid levels to prepare.
             progress: called with the number of planes encoded since the last call.
-            ram_bytes: more tokens than that are kept in files of the folder for temporary
-                files, which are gone when the features are; None for no limit.
+            ram_bytes: more tokens than that lie in temporary files (in the folder TMPDIR names,
+                if it is set), which are gone when the features are; None for no limit.
             cache: keeps the tokens on disk for later runs, or has them from an earlier one.
 
         Raises:

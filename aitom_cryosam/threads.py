@@ -10,13 +10,13 @@ from typing import TypeVar
 from threadpoolctl import threadpool_limits
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 
-def side_by_side(work: Callable[[T], R], pieces: Iterable[T]) -> list[R]:
-    """The results in the order of the pieces; an error, or Ctrl-C, leaves out what is not begun.
+def side_by_side(work: Callable[[T], object], pieces: Iterable[T]) -> None:
+    """Work on all pieces; an error, or Ctrl-C, leaves out what is not begun.
 
     Numpy lets other threads run meanwhile; BLAS threads below them would only fight.
     """
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(work, pieces))
+        for _ in pool.map(work, pieces):
+            pass

@@ -52,19 +52,13 @@ def default_folder() -> Path:
 
 
 def _chosen(cache: Cache, names: list[str], days: float) -> list[Entry]:
-    from aitom_cryosam.cache import age_in_days
-
     entries = cache.entries()
     unknown = sorted(set(names) - {entry.name for entry in entries})
     if unknown:
         raise InputError(
             f"There is no entry {unknown[0]} in {cache.folder}; `cryosam cache list` shows them."
         )
-    return [
-        entry
-        for entry in entries
-        if (not names or entry.name in names) and age_in_days(entry) >= days
-    ]
+    return [entry for entry in entries if (not names or entry.name in names) and entry.age >= days]
 
 
 def _table(entries: list[Entry], folder: Path) -> str:
@@ -81,22 +75,28 @@ def _table(entries: list[Entry], folder: Path) -> str:
         "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    total = size_text(sum(entry.size for entry in entries))
-    return "\n".join([*(lines if entries else []), f"{len(entries)} entries, {total}, in {folder}"])
+    return "\n".join(
+        [*(lines if entries else []), f"{_counted([entry.size for entry in entries])}, in {folder}"]
+    )
 
 
 def _clear(cache: Cache, entries: list[Entry]) -> None:
-    from aitom_cryosam.token_files import size_text
-
-    removed, size = 0, 0
+    removed = []
     for entry in entries:
-        bytes_of_it = entry.size
+        size = entry.size  # while it is there
         try:
             gone = cache.remove(entry)
         except OSError as error:
             raise InputError(f"Cannot remove {entry.path}: {error.strerror}.") from error
         if gone:
-            removed, size = removed + 1, size + bytes_of_it
+            removed.append(size)
         else:
             print(f"{entry.name} is left: another process may be writing it.")
-    print(f"removed {removed} entries, {size_text(size)}, from {cache.folder}")
+    print(f"removed {_counted(removed)}, from {cache.folder}")
+
+
+def _counted(sizes: list[int]) -> str:
+    from aitom_cryosam.token_files import size_text
+
+    count = "1 entry" if len(sizes) == 1 else f"{len(sizes)} entries"
+    return f"{count}, {size_text(sum(sizes))}"
