@@ -176,7 +176,7 @@ class Recording(Stub):
         self.embedding_bytes = segmenter.embedding_bytes
         self.batches = []
         self.prompts = []
-        self.held = 0  # bytes, the most while prompts were decoded
+        self.held = 0  # bytes, the most at any time
         self._values = []
 
     def embed(self, planes):
@@ -190,7 +190,10 @@ class Recording(Stub):
         assert len(embeddings) == len(np.unique(rows))  # no plane without a prompt
         self.prompts.append(len(rows))
         alive = [value() for value in self._values]
-        self.held = max(self.held, sum(value.nbytes for value in alive if value is not None))
+        held = sum(value.nbytes for value in alive if value is not None)
+        if previous is not None:  # it, what is made now, and what of that goes on
+            held += 3 * (previous.masks.nbytes + previous.logits.nbytes)
+        self.held = max(self.held, held)
         return self.segmenter.segment(embeddings, rows, points_yx, previous)
 
     def pack(self, embedding):
@@ -326,7 +329,7 @@ PLANE = ContourSegmenter(DIAMETER).embedding_bytes(SHAPE[1:])  # bytes of the la
 
 
 @pytest.mark.parametrize(
-    ("planes", "again"), [(0, True), (2, True), (8, True), (30, False), (np.inf, False)]
+    ("planes", "again"), [(0, True), (3, True), (8, True), (24, False), (np.inf, False)]
 )
 def test_a_budget_bounds_what_is_held_and_changes_no_mask(noisy_world, planes, again):
     data, points = noisy_world
@@ -338,7 +341,10 @@ def test_a_budget_bounds_what_is_held_and_changes_no_mask(noisy_world, planes, a
         np.testing.assert_array_equal(mask.mask, other.mask)
         assert mask.offset_zyx.tolist() == other.offset_zyx.tolist()
         assert (mask.score, mask.stops) == (other.score, other.stops)
-    assert segmenter.held <= max(planes, 2) * PLANE
+    # At least two planes and the masks of one prompt.
+    assert segmenter.held <= max(planes, 3) * PLANE
+    # Neighbours advance together even where the planes of a lone prompt do not fit.
+    assert (max(segmenter.prompts) > 4) == (planes > 3)
     # The planes of a lone prompt are 13. Where they fit, no plane is embedded twice.
     assert (sum(segmenter.batches) > sum(unbounded.batches)) == again
 
@@ -408,8 +414,8 @@ def test_union_and_consensus():
     world = Volume(np.zeros(SHAPE, np.float32))
     point = [(11, 15, 20)]
     # Every walk goes two planes: a 3 x 3 x 5 bar along z, one along y, a 1 x 1 x 5 line along x.
-    union = CrossPlanePropagator(Crossing(), max_extent=4.5).propagate(world, point)[0]
-    consensus = CrossPlanePropagator(Crossing(), merge="consensus", max_extent=4.5).propagate(
+    union = CrossPlanePropagator(Crossing(), max_extent=4).propagate(world, point)[0]
+    consensus = CrossPlanePropagator(Crossing(), merge="consensus", max_extent=4).propagate(
         world, point
     )[0]
     assert union.volume == 45 + 45 - 27 + 2
