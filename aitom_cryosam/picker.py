@@ -10,8 +10,8 @@ from threading import Lock
 
 import numpy as np
 
-from aitom_cryosam import segmenters
-from aitom_cryosam.encoders import build
+from aitom_cryosam import checkpoints, encoders, presets, segmenters
+from aitom_cryosam.cache import Cache
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.masks import ParticleMask, ball
@@ -47,14 +47,20 @@ class CryoSAM:
 
     Args:
         settings: all switches; the embedded preset if None.
+        resources: device, memory, cache and checkpoints; what the machine has if None.
         progress: called with the stage's name, the steps done and their number; from several
             threads, but one call at a time.
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, progress: Progress | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        resources: Resources | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.settings = settings or Settings()
+        self.resources = resources or Resources()
         self.progress = progress
 
     def pick(self, tomogram: Tomogram, prompts: Picks | Sequence[Sequence[float]]) -> Result:
@@ -68,23 +74,25 @@ class CryoSAM:
             Every proposal with its verdict, the masks of the picks, and how it came about.
 
         Raises:
-            InputError: there is no prompt, or no prompt gives a mask.
+            InputError: there is no prompt, no prompt gives a mask, or a network cannot be run.
         """
         prompts = _as_picks(prompts)
         stages = Stages()
+        with stages.measure("weights"):
+            networks = self._networks()
         with stages.measure("diameter"):
             diameter = self._diameter(tomogram, prompts)
-        propagator = self._propagator(diameter)
+        propagator = self.propagator(tomogram, diameter)
         propagator.progress = self._reporter("prompt masks")
         with stages.measure("prompt masks"):
             prompt_masks = propagator.propagate(tomogram, prompts.points_zyx)
             prompts = _without_empty(prompts, prompt_masks)
         with stages.measure("features"):
-            features = self._features(tomogram, diameter)
+            features = self.features(tomogram, diameter)
         with stages.measure("matching"):
             cores = self.settings.pooling == "core"
             query = features.masked_mean(_cores(prompt_masks, diameter) if cores else prompt_masks)
-            maxima, proposals = self._match(features, query, diameter)
+            maxima, proposals = self.match(features, query, diameter)
         propagator.progress = self._reporter("proposal masks")
         with stages.measure("centring"):
             proposals = _centred(tomogram, proposals, diameter)
@@ -105,7 +113,19 @@ class CryoSAM:
             proposals=proposals,
             masks=masks,
             stages=stages,
+            networks=networks,
         )
+
+    def _networks(self) -> dict[str, dict[str, str]]:
+        """File and checksum of the weights in use, by model; all of them are there."""
+        files = {
+            model.name: checkpoints.require(model, self.resources.checkpoints)
+            for model in presets.networks(self.settings)
+        }
+        return {
+            name: {"file": str(path), "sha256": checkpoints.digest(path)}
+            for name, path in files.items()
+        }
 
     def _diameter(self, tomogram: Tomogram, prompts: Picks) -> float:
         """Voxels: as the user said, or estimated from the prompts."""
@@ -128,36 +148,66 @@ class CryoSAM:
         logger.info("Diameter estimated from the prompts: %.0f Å", diameter * tomogram.voxel_size)
         return diameter
 
-    def _propagator(self, diameter: float) -> CrossPlanePropagator:
+    def propagator(self, tomogram: Tomogram, diameter: float) -> CrossPlanePropagator:
+        """What makes masks of points (2.1).
+
+        Args:
+            tomogram: which the points will lie in.
+            diameter: voxels, of the particle.
+        """
+        extent = EXTENT * diameter
+        segmenter = segmenters.build(
+            self.settings, self.resources, diameter=diameter, max_extent=extent
+        )
+        store = None
+        if self.resources.cache is not None and segmenter.signature is not None:
+            store = Cache(self.resources.cache).embeddings(tomogram, segmenter.signature)
         return CrossPlanePropagator(
-            segmenters.build(
-                self.settings, Resources(), diameter=diameter, max_extent=EXTENT * diameter
-            ),
+            segmenter,
             tau_iou=self.settings.tau_iou,
             merge=self.settings.merge,
-            max_extent=EXTENT * diameter,
+            max_extent=extent,
+            store=store,
         )
 
-    def _features(self, tomogram: Tomogram, diameter: float) -> TriplanarFeatures:
+    def features(self, tomogram: Tomogram, diameter: float) -> TriplanarFeatures:
+        """The features of all voxels (2.2).
+
+        Args:
+            tomogram: (D, H, W).
+            diameter: voxels, of the particle.
+        """
+        encoder = encoders.build(
+            self.settings, self.resources, diameter=diameter, voxel_size=tomogram.voxel_size
+        )
         return TriplanarFeatures.extract(
             tomogram,
-            build(
-                self.settings, Resources(), diameter=diameter, voxel_size=tomogram.voxel_size
-            ),
+            encoder,
             slab=max(1, round(self.settings.slab * diameter / 2)),
             shrinkage=self.settings.shrinkage,
             ratios=self._ratios(diameter),
             progress=self._counter("features", sum(tomogram.shape)),
+            ram_bytes=self.resources.ram,
+            cache=Cache(self.resources.cache) if self.resources.cache else None,
         )
 
     def _ratios(self, diameter: float) -> tuple[int, ...]:
         ratios = self.settings.ratios
         return _useful_ratios(diameter) if isinstance(ratios, str) else ratios
 
-    def _match(
+    def match(
         self, features: TriplanarFeatures, query: np.ndarray, diameter: float
     ) -> tuple[Picks, Picks]:
-        """All maxima of the similarity at the finest level, and the proposals."""
+        """Where the features resemble the query (2.3).
+
+        Args:
+            features: of the tomogram.
+            query: (3C,) F_Q of eq. 4.
+            diameter: voxels, of the particle.
+
+        Returns:
+            All maxima of the similarity at the finest level, and the proposals.
+        """
         distance = SPACING * diameter
         ratios = self._ratios(diameter)
         everywhere = HierarchicalMatcher(ratios=ratios[-1:], tau_sim=-1, distance=distance)

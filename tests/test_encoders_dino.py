@@ -1,5 +1,8 @@
 """DINO and DINOv2 from files in their publisher's layout."""
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 import timm
@@ -8,7 +11,7 @@ from timm.models.vision_transformer import checkpoint_filter_fn
 
 from aitom_cryosam.device import Device
 from aitom_cryosam.encoders import build
-from aitom_cryosam.encoders.dino import load_dino
+from aitom_cryosam.encoders.dino import _build, _published, load_dino
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS
 from aitom_cryosam.resources import Resources
@@ -99,6 +102,15 @@ def test_a_full_size_small_model_needs_no_configuration(name, patch, tokens, tmp
     assert (backbone.patch, backbone.tokens, backbone.channels) == (patch, tokens, 384)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if MODELS[name].weights.size])
+def test_the_full_size_weights_fill_the_published_file(name):
+    shapes = _published(_build(MODELS[name], {}, Device("meta", 0)))
+    numbers = sum(shape.numel() for shape in shapes.values())
+    beside = MODELS[name].weights.size - 4 * numbers
+    # What a file adds for each weight: its name, its shape, its place.
+    assert 310 < beside / len(shapes) < 345
+
+
 @pytest.mark.parametrize("size", [(5, 5), (3, 5), (5, 2), (1, 1)])
 def test_tokens_are_those_of_timm_without_class_and_registers(size, tmp_path):
     path = write_tiny_dino(tmp_path)
@@ -173,7 +185,10 @@ def test_the_encoder_is_built_by_name_from_a_given_checkpoint(tmp_path):
     tokens = encoder.encode(np.zeros((1, 100, 43), np.float32))
     assert (tokens.shape, tokens.dtype) == ((1, 8, 4, 48), np.float32)
     signature = encoder.signature
+    assert json.loads(json.dumps(signature)) == signature
     assert (signature["encoder"], signature["step"]) == (name, 14.0)
+    assert signature["weights"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert signature["precision"] == "float32"
     assert signature["colours"] == [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]
 
 
@@ -186,3 +201,22 @@ def test_a_network_that_does_not_fit_is_refused_before_it_starts(tmp_path):
         build(settings, small, diameter=20, voxel_size=10)
     enough = Resources(device="cpu", ram_bytes=2_000_000, checkpoints=given)
     assert build(settings, enough, diameter=20, voxel_size=10).planes_at_once((40, 40)) == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("token_size", [None, 140.0])
+def test_a_gpu_gives_the_same_tokens_but_for_its_precision(token_size, tmp_path):
+    name = "dinov2_vits14_reg"
+    settings = Settings(encoder=name, token_size=token_size)
+    given = {name: write_tiny_dino(tmp_path)}
+    planes = np.random.default_rng(0).standard_normal((5, 100, 150)).astype(np.float32)
+    expected, tokens = (
+        build(
+            settings, Resources(device=device, checkpoints=given), diameter=20, voxel_size=10
+        ).encode(planes)
+        for device in ("cpu", "cuda")
+    )
+    assert tokens.dtype == np.float16
+    error = np.linalg.norm(tokens - expected) / np.linalg.norm(expected)
+    assert error < 0.02
