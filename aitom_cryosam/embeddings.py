@@ -67,7 +67,7 @@ class PlaneEmbeddings:
         missing = [plane for plane in wanted if plane not in self._held]
         others = sorted(self._held.keys() - set(wanted))
         excess = len(self._held) + len(missing) - budget_bytes / self.bytes_each
-        for plane in others[: math.ceil(max(excess, 0))]:  # walks move upwards: the lowest go first
+        for plane in others[: math.ceil(max(excess, 0))]:  # prompts come ascending
             del self._held[plane]
         if self._store is not None:
             missing = [plane for plane in missing if not self._restore(plane, self._store)]

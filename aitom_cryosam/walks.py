@@ -97,19 +97,22 @@ class AxisWalks:
         return max(fit if self.mask_bytes else min(fit, _FIRST), 1)
 
     def _walk(self, prompts: np.ndarray) -> None:
-        """Segment the planes through prompts (eq. 1), then the next ones, both ways (eq. 2)."""
-        masks = self._segment(self.starts[prompts], self.points_yx[prompts], None)
-        arrays = (masks.masks, masks.logits)
-        self.mask_bytes = sum(array.nbytes for array in arrays) // len(prompts)
-        both = np.tile(np.arange(len(prompts)), 2)
-        walks = _Walks(prompts[both], np.repeat([1, -1], len(prompts)), masks.take(both))
-        walks = self._keep(walks, 0, np.ones(len(both)))
+        walks = self._begin(prompts)
         distance = 0
         while len(walks.prompts):
             distance += 1
             walks = self._advance(walks, distance)
 
+    def _begin(self, prompts: np.ndarray) -> _Walks:
+        """Segment the planes through prompts (eq. 1), for the walks both ways."""
+        masks = self._segment(self.starts[prompts], self.points_yx[prompts], None)
+        self.mask_bytes = (masks.masks.nbytes + masks.logits.nbytes) // len(prompts)
+        both = np.tile(np.arange(len(prompts)), 2)
+        walks = _Walks(prompts[both], np.repeat([1, -1], len(prompts)), masks.take(both))
+        return self._keep(walks, 0, np.ones(len(both)))
+
     def _advance(self, walks: _Walks, distance: int) -> _Walks:
+        """Segment the next planes, prompted by those before (eq. 2)."""
         planes = self.starts[walks.prompts] + walks.signs * distance
         inside = (planes >= 0) & (planes < self.embeddings.size)
         self._stop(walks, ~inside, "border")

@@ -343,8 +343,6 @@ def test_a_budget_bounds_what_is_held_and_changes_no_mask(noisy_world, planes, a
         assert (mask.score, mask.stops) == (other.score, other.stops)
     # At least two planes and the masks of one prompt.
     assert segmenter.held <= max(planes, 3) * PLANE
-    # Neighbours advance together even where the planes of a lone prompt do not fit.
-    assert (max(segmenter.prompts) > 4) == (planes > 3)
     # The planes of a lone prompt are 13. Where they fit, no plane is embedded twice.
     assert (sum(segmenter.batches) > sum(unbounded.batches)) == again
 
@@ -357,6 +355,15 @@ def test_a_budget_bounds_the_masks_of_a_call():
     # Masks and logits of 31 x 42 pixels are 6.5 kB; six copies are 39 kB a prompt. Beside 23
     # planes of 5.2 kB there is room for 22, once the first 8 have shown it.
     assert segmenter.prompts[:14] == [8, *[16] * 11, 22, 44]
+
+
+@pytest.mark.parametrize(("budget", "together"), [(6.2e6, 3), (5e6, 2), (1e6, 1)])
+def test_neighbours_advance_together_even_if_the_planes_of_one_do_not_fit(budget, together):
+    segmenter = Recording(Objects())
+    segmenter.embedding_bytes = lambda shape: 1_000_000
+    points = [(z, 15, 20) for z in (9, 10, 11)]
+    grown(np.ones(SHAPE, np.float32), points, segmenter=segmenter, budget_bytes=budget)
+    assert segmenter.prompts[0] == together
 
 
 def stored(data, points, store, signature):
