@@ -216,9 +216,7 @@ class CryoSAM:
         )
         similarity = Query(features, query)
         found = matcher.match(similarity)
-        return everywhere.match(similarity), found.take(
-            np.arange(len(found)) < self.settings.top_k
-        )
+        return everywhere.match(similarity), found.take(np.arange(len(found)) < self.settings.top_k)
 
     def _decide(self, proposals: Picks, verdict: Verdict, masks: list[ParticleMask]) -> Picks:
         """Proposals that are not picks, with the reason."""

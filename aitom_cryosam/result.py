@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,6 +38,7 @@ class Result:
         proposals: every proposal, best first, with its verdict.
         masks: the instances of the kept proposals; ids as in `proposals`.
         stages: seconds and memory.
+        networks: file and checksum of the weights in use, by model.
     """
 
     tomogram: Tomogram
@@ -49,6 +50,7 @@ class Result:
     proposals: Picks
     masks: list[ParticleMask]
     stages: Stages
+    networks: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def picks(self) -> Picks:
@@ -110,6 +112,7 @@ class Result:
                 "python": platform.python_version(),
                 "numpy": np.__version__,
                 "scipy": _version("scipy"),
+                **({"torch": _version("torch"), "timm": _version("timm")} if self.networks else {}),
             },
             "settings": asdict(self.settings),
             "tomogram": {
@@ -120,7 +123,7 @@ class Result:
                 "contrast": self.tomogram.contrast,
                 "sha256": self.tomogram.digest(),
             },
-            "weights": {},  # the embedded models have none
+            "weights": self.networks,  # the embedded models have none
             "prompts": [
                 {
                     "xyz": [round(float(value), 3) for value in point[::-1]],

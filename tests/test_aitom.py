@@ -85,12 +85,17 @@ def test_the_op_may_hold_the_prompts_and_limit_the_picks(
     assert op["prompts"] is click
 
 
-def test_every_setting_is_a_key_upon_its_preset() -> None:
+def test_every_setting_is_a_key_upon_its_preset(tmp_path: Path) -> None:
     names = {field.name for field in fields(Settings)}
     assert names < set(CryoSAMPicker.keys)
-    assert set(CryoSAMEncoder.keys) == names | {"voxel_size", "contrast"}
-    assert CryoSAMPicker().settings == Settings()
-    paper = CryoSAMPicker({"preset": "paper", "ratios": [8, 4]}).settings
+    machine = {"device", "memory", "cache", "checkpoints"}
+    assert set(CryoSAMEncoder.keys) == names | machine | {"voxel_size", "contrast"}
+    assert CryoSAMPicker({"preset": "embedded"}).settings == Settings()
+    files = {name: tmp_path / name for name in ("dinov2_vitl14_reg", "sam_vit_h")}
+    for file in files.values():
+        file.touch()
+    op = {"preset": "paper", "ratios": [8, 4], "checkpoints": files}
+    paper = CryoSAMPicker(op).settings
     assert (paper.encoder, paper.ratios) == (PRESETS["paper"].encoder, (8, 4))
 
 
@@ -105,8 +110,8 @@ def test_every_setting_is_a_key_upon_its_preset() -> None:
         (CryoSAMPicker, {"encoder": {}}, "a name, a number or a list of numbers as encoder"),
         (CryoSAMPicker, {"encoder": ["filterbank"]}, "list of numbers as encoder"),
         (CryoSAMPicker, {"ratios": [4, 8]}, "that fall"),
-        (CryoSAMPicker, {"preset": "best"}, "embedded, paper as preset, got 'best'"),
-        (CryoSAMPicker, {"preset": []}, r"as preset, got \[\]"),
+        (CryoSAMPicker, {"preset": "best"}, "a preset of auto, embedded, paper, got 'best'"),
+        (CryoSAMPicker, {"preset": []}, r"paper, got \[\]"),
         (CryoSAMPicker, {"voxel_size": "10"}, "a length above 0 Å as voxel_size"),
         (CryoSAMPicker, {"voxel_size": True}, "a length above 0 Å as voxel_size"),
         (CryoSAMPicker, {"contrast": 1}, "'dark' or 'bright' as contrast"),

@@ -49,7 +49,10 @@ def test_a_closed_pipe_is_silent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--ratios", "4,b"], "argument --ratios: expected whole numbers R,R,..., got '4,b'"),
+        (
+            ["--ratios", "4,b"],
+            "argument --ratios: expected auto or whole numbers R,R,..., got '4,b'",
+        ),
         (["--cut", "high"], "argument --cut: expected auto, none or a score, got 'high'"),
         (["--unbinned-size", "1,2"], "expected three numbers X,Y,Z, got '1,2'"),
         (["--unbinned-size", "1,-2,3"], "expected numbers above 0, got '1,-2,3'"),
@@ -86,6 +89,7 @@ def test_what_does_not_fit_the_tomogram(
 def test_summary_and_picture(tomogram: tuple[str, str], tmp_path: Path, capsys) -> None:
     path, click = tomogram
     options = ["--prompt", click, "--out", str(tmp_path), "--picture", "--cut", "none"]
+    options += ["--preset", "embedded"]
     assert main(["pick", path, *options, "--top-k", "4", "--diameter", "250"]) == 0
     shown, errors = capsys.readouterr()
     lines = shown.splitlines()
@@ -95,6 +99,7 @@ def test_summary_and_picture(tomogram: tuple[str, str], tmp_path: Path, capsys) 
     assert lines[-1].strip() == str(tmp_path / "TS_01_picks.png")
     assert (tmp_path / "TS_01_picks.png").exists()
     assert errors.splitlines() == [
+        "Preset embedded: asked for.",
         "prompt masks: 6 walks",
         "features: 206 planes",
         "proposal masks: 24 walks",

@@ -243,6 +243,7 @@ def test_prompts_that_are_none(data, prompts):
 
 def test_every_stage_is_timed(result):
     assert list(result.stages.seconds) == [
+        "weights",
         "diameter",
         "prompt masks",
         "features",

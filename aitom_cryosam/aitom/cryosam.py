@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from aitom_cryosam.aitom.op import (
+    RESOURCES_KEYS,
     SETTINGS_KEYS,
     VOLUME_KEYS,
     Key,
@@ -16,6 +17,7 @@ from aitom_cryosam.aitom.op import (
     checked,
     count,
     prompts_of,
+    resources_of,
     settings_of,
     tomogram_of,
 )
@@ -60,14 +62,19 @@ class _Configured:
         InputError: a key is unknown, or a value cannot be used.
     """
 
-    keys: ClassVar[dict[str, Key]] = {**VOLUME_KEYS, **SETTINGS_KEYS}
+    keys: ClassVar[dict[str, Key]] = {
+        **VOLUME_KEYS,
+        **SETTINGS_KEYS,
+        **RESOURCES_KEYS,
+    }
 
     def __init__(
         self, op: Mapping[str, Any] | None = None, *, progress: Progress | None = None
     ) -> None:
         self.op = checked(op, self.keys, type(self).__name__)
-        self.settings = settings_of(self.op)
-        self._cryosam = CryoSAM(self.settings, progress=progress)
+        resources = resources_of(self.op)
+        self.settings = settings_of(self.op, resources)
+        self._cryosam = CryoSAM(self.settings, resources=resources, progress=progress)
 
     def _diameter(self, voxel_size: float) -> float:
         """Voxels."""
@@ -110,7 +117,7 @@ class CryoSAMEncoder(_Configured):
     def encode(self, volume: Volume) -> TriplanarFeatures:
         """The features of a volume (paper section 2.2)."""
         tomogram = tomogram_of(volume, self.op)
-        return self._cryosam._features(tomogram, self._diameter(tomogram.voxel_size))
+        return self._cryosam.features(tomogram, self._diameter(tomogram.voxel_size))
 
 
 class CryoSAMSegmenter(_Configured):
@@ -126,7 +133,7 @@ class CryoSAMSegmenter(_Configured):
         return labels(tomogram.shape, self._masks(tomogram, prompts)).T
 
     def _masks(self, tomogram: Tomogram, prompts: Any) -> list[ParticleMask]:
-        propagator = self._cryosam._propagator(self._diameter(tomogram.voxel_size))
+        propagator = self._cryosam.propagator(tomogram, self._diameter(tomogram.voxel_size))
         return propagator.propagate(tomogram, prompts_of(tomogram, prompts).points_zyx)
 
 
@@ -143,4 +150,4 @@ class CryoSAMMatcher(_Configured):
         if "voxel_size" not in self.op:
             raise InputError("Give the features' voxel_size, Å, in the op of CryoSAMMatcher.")
         diameter = self._diameter(self.op["voxel_size"])
-        return records(self._cryosam._match(features, query, diameter)[1])
+        return records(self._cryosam.match(features, query, diameter)[1])

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from aitom_cryosam import presets
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.io.prompts import read_prompts
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.settings import PRESETS, Settings
+from aitom_cryosam.resources import Resources, parse_memory
+from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
 
 Volume = str | Path | np.ndarray | Tomogram
@@ -52,6 +54,12 @@ VOLUME_KEYS: dict[str, Key] = {
 SETTINGS_KEYS: dict[str, Key] = {
     field.name: (_plain, "a name, a number or a list of numbers") for field in fields(Settings)
 }
+RESOURCES_KEYS: dict[str, Key] = {
+    "device": (lambda value: isinstance(value, str), "auto, cuda, cuda:N, mps or cpu"),
+    "memory": (lambda value: isinstance(value, str), "an amount as '8GB'"),
+    "cache": (lambda value: isinstance(value, (str, Path)), "a folder"),
+    "checkpoints": (lambda value: isinstance(value, Mapping), "files by model name"),
+}
 
 
 def checked(op: Mapping[str, Any] | None, keys: Mapping[str, Key], owner: str) -> dict[str, Any]:
@@ -73,21 +81,34 @@ def checked(op: Mapping[str, Any] | None, keys: Mapping[str, Key], owner: str) -
     return dict(op)
 
 
-def settings_of(op: Mapping[str, Any]) -> Settings:
-    """The settings among an op's values, upon the preset that it names.
+def resources_of(op: Mapping[str, Any]) -> Resources:
+    """What an op says about the machine.
 
     Raises:
-        InputError: a value is of the wrong type or out of its range.
+        InputError: a value makes no sense.
     """
-    preset = op.get("preset", "embedded")
-    if preset not in list(PRESETS):
-        raise InputError(f"Expected one of {', '.join(PRESETS)} as preset, got {preset!r}.")
+    ram, gpu = parse_memory(op["memory"]) if "memory" in op else (None, None)
+    return Resources(
+        device=op.get("device", "auto"),
+        ram_bytes=ram,
+        gpu_bytes=gpu,
+        cache=Path(op["cache"]) if "cache" in op else None,
+        checkpoints={name: Path(file) for name, file in op.get("checkpoints", {}).items()},
+    )
+
+
+def settings_of(op: Mapping[str, Any], resources: Resources) -> Settings:
+    """The settings among an op's values, upon the preset that it names; "auto" if none.
+
+    Raises:
+        InputError: a value is of the wrong type or out of its range, or weights are missing.
+    """
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value  # JSON has no tuples
         for name, value in op.items()
-        if name in SETTINGS_KEYS
+        if name in SETTINGS_KEYS and name != "preset"
     }
-    return replace(PRESETS[preset], **given)
+    return presets.choose(op.get("preset", "auto"), resources, given)[0]
 
 
 def tomogram_of(

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aitom_cryosam.cli import options
 from aitom_cryosam.cli.frames import add_unbinned, unbinned_of, warn_of_extent
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
     from aitom_cryosam.io.frame import Unbinned
     from aitom_cryosam.result import Result
-    from aitom_cryosam.settings import Settings
     from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -43,15 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
-    parser.add_argument("--preset", choices=("embedded",), default="embedded")
     parser.add_argument(
         "--voxel-size", type=float, metavar="ANGSTROM", help="instead of the header's"
     )
     parser.add_argument(
         "--contrast", choices=("dark", "bright"), default="dark", help="of protein (default: dark)"
-    )
-    parser.add_argument(
-        "--diameter", type=float, metavar="ANGSTROM", help="of the particle, instead of an estimate"
     )
     parser.add_argument(
         "--star",
@@ -64,27 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--picture", action="store_true", help="also draw two slices with the picks, as a PNG"
     )
-    _add_method(parser)
-
-
-def _add_method(parser: argparse.ArgumentParser) -> None:
-    method = parser.add_argument_group("method", "defaults are the preset's")
-    method.add_argument("--top-k", type=int, metavar="N", help="number of proposals")
-    method.add_argument(
-        "--cut",
-        type=_cut,
-        metavar="auto|none|SCORE",
-        help="which proposals become picks: by their cluster, all, or from SCORE on",
-    )
-    method.add_argument("--tau-iou", type=float, metavar="T", help="smallest overlap of a walk")
-    method.add_argument("--tau-sim", type=float, metavar="T", help="smallest cosine similarity")
-    method.add_argument(
-        "--ratios",
-        type=_ratios,
-        metavar="R[,R...]",
-        help="pyramid levels in voxels, coarse to fine; 1 for naive matching",
-    )
-    method.add_argument("--merge", choices=("union", "consensus"), help="of the three axes' masks")
+    options.add_method(parser)
+    options.add_resources(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -102,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.tomogram import Tomogram
 
     start = time.perf_counter()
-    settings = _settings(args)
+    resources = options.resources(args)
+    settings, preset = options.explained_settings(args, resources)
     tomogram = Tomogram.open(args.tomogram, voxel_size=args.voxel_size, contrast=args.contrast)
     unbinned = _unbinned(args, tomogram)
     prompts = read_prompts(
@@ -117,8 +95,9 @@ def run(args: argparse.Namespace) -> int:
         paths["picture"] = picture_path(args.out, tomogram.name)
     output_folder(args.out)
     refuse_existing(paths.values(), overwrite=args.overwrite)
+    logger.info(preset)
     with ShownProgress(quiet=args.quiet) as progress:
-        result = CryoSAM(settings, progress=progress).pick(tomogram, prompts)
+        result = CryoSAM(settings, resources=resources, progress=progress).pick(tomogram, prompts)
     result.write(args.out, star=args.star, unbinned=unbinned, overwrite=args.overwrite)
     if args.picture:
         write_picture(paths["picture"], result, overwrite=args.overwrite)
@@ -189,15 +168,6 @@ def _nothing(result: Result) -> str:
     )
 
 
-def _settings(args: argparse.Namespace) -> Settings:
-    """The preset with what was typed."""
-    from aitom_cryosam.settings import Settings
-
-    names = ("diameter", "top_k", "cut", "tau_iou", "tau_sim", "ratios", "merge")
-    typed = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    return Settings(**typed)
-
-
 def _flavours(text: str) -> tuple[str, ...]:
     known = ("relion5", "relion4", "relion31", "warp")
     chosen = tuple(text.split(","))
@@ -205,17 +175,3 @@ def _flavours(text: str) -> tuple[str, ...]:
         if name not in known:
             raise argparse.ArgumentTypeError(f"unknown {name!r}; expected {', '.join(known)}")
     return chosen
-
-
-def _cut(text: str) -> float | str:
-    try:
-        return text if text in ("auto", "none") else float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected auto, none or a score, got {text!r}") from None
-
-
-def _ratios(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(value) for value in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected whole numbers R,R,..., got {text!r}") from None

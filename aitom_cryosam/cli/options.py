@@ -1,0 +1,163 @@
+"""Options that several commands share: the method's switches and the machine's resources."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aitom_cryosam.models import ENCODERS, SEGMENTERS
+
+if TYPE_CHECKING:
+    from aitom_cryosam.resources import Resources
+    from aitom_cryosam.settings import Settings
+
+
+def add_method(parser: argparse.ArgumentParser) -> None:
+    """The preset, the particle's diameter and every switch of `Settings`."""
+    parser.add_argument(
+        "--preset",
+        choices=("auto", "embedded", "paper"),
+        default="auto",
+        help="paper: DINOv2 and SAM; embedded: models without weights; auto (default): paper "
+        "if its weights and a GPU are there",
+    )
+    parser.add_argument(
+        "--diameter", type=float, metavar="ANGSTROM", help="of the particle, instead of an estimate"
+    )
+    method = parser.add_argument_group("method", "defaults are the preset's")
+    method.add_argument("--encoder", choices=ENCODERS, metavar="NAME", help=", ".join(ENCODERS))
+    method.add_argument(
+        "--segmenter", choices=SEGMENTERS, metavar="NAME", help=", ".join(SEGMENTERS)
+    )
+    method.add_argument("--top-k", type=int, metavar="N", help="number of proposals")
+    method.add_argument(
+        "--cut",
+        type=_word_or(float, "a score", "auto", "none"),
+        metavar="auto|none|SCORE",
+        help="which proposals become picks: by their cluster, all, or from SCORE on",
+    )
+    method.add_argument("--tau-iou", type=float, metavar="T", help="smallest overlap of a walk")
+    method.add_argument("--tau-sim", type=float, metavar="T", help="smallest cosine similarity")
+    method.add_argument(
+        "--ratios",
+        type=_word_or(_whole_numbers, "whole numbers R,R,...", "auto"),
+        metavar="R[,R...]",
+        help="pyramid levels in voxels, coarse to fine; 1 for naive matching",
+    )
+    method.add_argument("--merge", choices=("union", "consensus"), help="of the three axes' masks")
+    method.add_argument(
+        "--pooling",
+        choices=("mask", "core"),
+        help="average the query over the prompts' whole masks, or without their rims",
+    )
+    method.add_argument(
+        "--slab", type=float, metavar="RADII", help="average so many radii of planes; 0 for none"
+    )
+    method.add_argument(
+        "--shrinkage",
+        type=_word_or(float, "a number", "none"),
+        metavar="none|S",
+        help="whiten the features over the tomogram",
+    )
+    method.add_argument(
+        "--normalisation",
+        choices=("tomogram", "imagenet"),
+        help="whose mean and deviation a network's planes get",
+    )
+    method.add_argument(
+        "--token-size",
+        type=float,
+        metavar="ANGSTROM",
+        help="a network's token stands for so much; without it a whole plane fills its input",
+    )
+    method.add_argument(
+        "--window",
+        type=float,
+        metavar="DIAMETERS",
+        help="SAM sees so much around a particle, scaled up, in place of the whole plane",
+    )
+
+
+def add_resources(parser: argparse.ArgumentParser) -> None:
+    """Device, memory, cache and checkpoints."""
+    machine = parser.add_argument_group("machine", "what changes the time, not the picks")
+    machine.add_argument(
+        "--device", default="auto", metavar="auto|cuda[:N]|mps|cpu", help="for the networks"
+    )
+    machine.add_argument(
+        "--memory",
+        metavar="AMOUNT",
+        help="to stay within, as 8GB, or ram=16GB,gpu=8GB (default: most of what is free)",
+    )
+    machine.add_argument(
+        "--cache", type=Path, metavar="DIR", help="keep features and embeddings for later runs"
+    )
+    machine.add_argument(
+        "--checkpoint",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="weights of a model, if not where `cryosam weights fetch` puts them; repeatable",
+    )
+
+
+def resources(args: argparse.Namespace) -> Resources:
+    """What `add_resources` was given.
+
+    Raises:
+        InputError: an amount or a checkpoint makes no sense.
+    """
+    from aitom_cryosam.checkpoints import given
+    from aitom_cryosam.resources import Resources, parse_memory
+
+    ram, gpu = parse_memory(args.memory) if args.memory else (None, None)
+    return Resources(
+        device=args.device,
+        ram_bytes=ram,
+        gpu_bytes=gpu,
+        cache=args.cache,
+        checkpoints=given(args.checkpoint),
+    )
+
+
+def settings(args: argparse.Namespace, available: Resources) -> Settings:
+    """The preset with what was typed, as `explained_settings`."""
+    return explained_settings(args, available)[0]
+
+
+def explained_settings(args: argparse.Namespace, available: Resources) -> tuple[Settings, str]:
+    """The preset with what was typed, and a line that says which preset it is and why.
+
+    Raises:
+        InputError: a value is out of its range, or the preset's weights are missing.
+    """
+    from aitom_cryosam import presets
+    from aitom_cryosam.settings import Settings
+
+    typed: dict[str, Any] = {}
+    for field in fields(Settings):
+        value = getattr(args, field.name, None)
+        if value is not None and field.name != "preset":
+            typed[field.name] = None if field.name == "shrinkage" and value == "none" else value
+    chosen, reason = presets.choose(args.preset, available, typed)
+    return chosen, f"Preset {chosen.preset}: {reason}."
+
+
+def _word_or(convert: Callable[[str], Any], expected: str, *words: str) -> Callable[[str], Any]:
+    """An argument type: one of the words as it is, or what `convert` makes of the text."""
+
+    def parse(text: str) -> Any:
+        try:
+            return text if text in words else convert(text)
+        except ValueError:
+            listed = f"{', '.join(words)} or {expected}"
+            raise argparse.ArgumentTypeError(f"expected {listed}, got {text!r}") from None
+
+    return parse
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(value) for value in text.split(","))
