@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 from segment_anything import SamPredictor, sam_model_registry
+from segment_anything.modeling.image_encoder import Attention
 
 from aitom_cryosam.device import Batches, Device
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS
 from aitom_cryosam.resources import Resources
-from aitom_cryosam.sam_model import ARCHITECTURES, build_sam, load_sam
+from aitom_cryosam.sam_model import ARCHITECTURES, HeadwiseAttention, build_sam, load_sam
 from aitom_cryosam.segmenters import build
 from aitom_cryosam.segmenters import sam as sam_module
 from aitom_cryosam.segmenters.sam import SamSegmenter, WindowSamSegmenter, grey
@@ -34,12 +36,13 @@ def planes_of(shape, count=2, seed=0):
 
 
 class Oracle:
-    """SamPredictor, one prompt at a time."""
+    """SamPredictor, one prompt at a time, with nothing of ours in it."""
 
     def __init__(self, sam, plane):
         self.shape = plane.shape
         self.predictor = SamPredictor(sam)
-        self.predictor.set_image(np.repeat(grey(plane)[:, :, None], 3, axis=2))
+        with patch.object(HeadwiseAttention, "forward", Attention.forward):
+            self.predictor.set_image(np.repeat(grey(plane)[:, :, None], 3, axis=2))
 
     def __call__(self, point_yx, logits=None):
         """Upsampled (k, h, w), scores (k,), low-resolution (k, l, l)."""
@@ -217,6 +220,16 @@ def test_grey_values_span_three_deviations():
     assert grey(plane).dtype == np.uint8
 
 
+def test_attention_head_by_head_gives_the_packages_tokens():
+    encoder = tiny_sam().image_encoder
+    assert [type(block.attn) for block in encoder.blocks] == [Attention, HeadwiseAttention]
+    images = torch.randn(3, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    ours = encoder(images)
+    with patch.object(HeadwiseAttention, "forward", Attention.forward):
+        expected = encoder(images)
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+
+
 class HalfDevice(Device):
     precision = torch.bfloat16
 
@@ -319,6 +332,14 @@ def test_a_tiny_checkpoint_with_its_sizes_beside_it_makes_a_segmenter(tmp_path):
     assert window.side == 25
 
 
+def layers(network):
+    """What state dicts do not tell: activations, strides, small numbers added."""
+    return [
+        (type(module).__name__.removeprefix("Headwise"), module.extra_repr())
+        for module in network.modules()
+    ]
+
+
 @pytest.mark.parametrize("name", ["vit_b", "vit_l", "vit_h"])
 def test_the_published_sizes_are_those_of_the_package(name):
     with torch.device("meta"):
@@ -329,7 +350,7 @@ def test_the_published_sizes_are_those_of_the_package(name):
     ]
     assert shapes[0] == shapes[1]
     for part in ("image_encoder", "prompt_encoder", "mask_decoder"):
-        assert repr(getattr(ours, part)) == repr(getattr(published, part))
+        assert layers(getattr(ours, part)) == layers(getattr(published, part))
     windows = [
         [block.window_size for block in sam.image_encoder.blocks] for sam in (ours, published)
     ]

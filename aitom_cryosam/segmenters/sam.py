@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from aitom_cryosam.device import Batches, Device
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.sam_model import encoder_bytes
 from aitom_cryosam.segmenters.base import Segmentation
 from aitom_cryosam.segmenters.sam_decoder import SamDecoder
 
@@ -73,6 +74,11 @@ class SamSegmenter:
         work = _DECODER_CACHE if kind == "cpu" else _DECODER_SHARE * device.limit
         self._decoding = Batches(int(work) // self._decoder.bytes_each)
         self._encoding = Batches(min(_MOST_AT_ONCE[kind], self._planes_that_fit()))
+
+    @property
+    def map_side(self) -> int:
+        """Pixels along the side of the logits, which cover SAM's padded square."""
+        return self._decoder.map_side
 
     @property
     def signature(self) -> dict[str, Any] | None:
@@ -212,7 +218,7 @@ class SamSegmenter:
 
     def _nothing(self) -> Segmentation:
         """No mask, in the shapes that masks have."""
-        low = self._decoder.map_side
+        low = self.map_side
         return Segmentation(
             np.zeros((0, 2), np.int64),
             np.zeros((0, self.side, self.side), bool),
@@ -256,10 +262,7 @@ class SamSegmenter:
         Raises:
             InputError: none.
         """
-        encoder = self._sam.image_encoder
-        tokens, heads = self._decoder.tokens, encoder.blocks[0].attn.num_heads
-        # SAM writes its attention out, three times over.
-        each = 12 * heads * tokens**2 + 48 * encoder.patch_embed.proj.out_channels * tokens
+        each = encoder_bytes(self._sam)
         weights = sum(parameter.nbytes for parameter in self._sam.parameters())
         free = (1 - _DECODER_SHARE) * self.device.limit - 1.5 * weights
         if each > free:
