@@ -135,7 +135,7 @@ def encoder_bytes(sam: Sam) -> int:
         if block.window_size:
             windows = -(-grid // block.window_size)
             pairs = max(pairs, block.attn.num_heads * windows**2 * block.window_size**4)
-    return int(12 * pairs + 48 * encoder.patch_embed.proj.out_channels * grid**2)
+    return int(12 * pairs + 96 * encoder.patch_embed.proj.out_channels * grid**2)
 
 
 def build_sam(architecture: Architecture, device: str = "cpu") -> Sam:

@@ -246,6 +246,21 @@ def test_an_embedding_survives_being_packed(kind):
     assert torch.equal(again.tokens, embedding.tokens)
 
 
+def test_in_half_precision_the_masks_are_nearly_the_same():
+    planes, rows = planes_of((40, 90)), np.array([0, 1, 1])
+    points = np.array([(20, 30), (5, 70), (33.3, 44)])
+    found = []
+    for kind in (Device, HalfDevice):
+        segmenter = segmenter_of(tiny_sam(), device=kind("cpu", 10**9))
+        first = segmenter.segment(segmenter.embed(planes), rows, points, None)
+        found.append(segmenter.segment(segmenter.embed(planes), rows, points, first))
+    full, half = found
+    assert half.logits.dtype == half.scores.dtype == np.float32
+    assert 0 < np.abs(half.logits - full.logits).mean() < 0.03 * full.logits.std()
+    np.testing.assert_allclose(half.scores, full.scores, atol=0.02)
+    assert (half.masks != full.masks).mean() < 0.02
+
+
 def test_the_signature_names_weights_greys_and_precision():
     expected = {"segmenter": "tiny", "shown": 3.0, "precision": "float32"}
     assert segmenter_of(tiny_sam()).signature == expected

@@ -7,12 +7,9 @@ from pathlib import Path
 from torch import Tensor
 
 from aitom_cryosam.device import Device
-from aitom_cryosam.encoders.network import BYTES_PER_FEATURE, Backbone
+from aitom_cryosam.encoders.network import Backbone
 from aitom_cryosam.models import Model
-from aitom_cryosam.sam_model import load_sam
-
-BYTES_PER_PAIR = 12
-"""Of tokens in every head: SAM writes its attention out, three times over."""
+from aitom_cryosam.sam_model import encoder_bytes, load_sam
 
 
 def load_sam_encoder(path: Path, model: Model, device: Device) -> Backbone:
@@ -29,7 +26,6 @@ def load_sam_encoder(path: Path, model: Model, device: Device) -> Backbone:
     sam = load_sam(path, model)
     encoder = sam.image_encoder.to(device.name)
     patch, _ = encoder.patch_embed.proj.kernel_size
-    width = encoder.patch_embed.proj.out_channels
     tokens = encoder.img_size // patch
     mean, deviation = ((part / 255).flatten().tolist() for part in (sam.pixel_mean, sam.pixel_std))
 
@@ -44,6 +40,5 @@ def load_sam_encoder(path: Path, model: Model, device: Device) -> Backbone:
         fixed=True,
         channels=encoder.neck[0].out_channels,
         colours=(tuple(mean), tuple(deviation)),
-        tile_bytes=BYTES_PER_FEATURE * width * tokens**2
-        + BYTES_PER_PAIR * encoder.blocks[0].attn.num_heads * tokens**4,
+        tile_bytes=encoder_bytes(sam),
     )

@@ -264,9 +264,11 @@ class SamSegmenter:
         """
         each = encoder_bytes(self._sam)
         weights = sum(parameter.nbytes for parameter in self._sam.parameters())
-        free = (1 - _DECODER_SHARE) * self.device.limit - 1.5 * weights
+        if self.device.precision is not torch.float32:
+            weights += weights // 2  # autocast keeps a copy
+        free = (1 - _DECODER_SHARE) * self.device.limit - weights
         if each > free:
-            needed = (each + 1.5 * weights) / (1 - _DECODER_SHARE)
+            needed = (each + weights) / (1 - _DECODER_SHARE)
             raise InputError(
                 f"The segmenter needs about {needed / 1e9:.1f} GB on {self.device.name}, and may "
                 f"use {self.device.limit / 1e9:.1f} GB; allow more with --memory, or take a "
