@@ -39,6 +39,8 @@ REGIONS = (0.5, 1.0)
 """Radii, in particle radii, of the balls over which an instance's features are averaged."""
 CHANCE_SAMPLE = 250
 """Maxima at chance level that stand for the background."""
+MOST_WARNINGS = 5
+"""Prompts without a mask that are named one by one."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -261,15 +263,20 @@ def _as_picks(prompts: Picks | Sequence[Sequence[float]]) -> Picks:
 def _without_empty(prompts: Picks, masks: list[ParticleMask]) -> Picks:
     """Prompts without a mask are left out; if none is left there is nothing to look for."""
     empty = np.array([mask.volume == 0 for mask in masks])
-    for point in prompts.points_zyx[empty]:
+    wide = [mask for mask in masks if mask.volume == 0 and "size limit" in mask.stops.values()]
+    why = "; its outline is wider than the particle" if len(wide) == empty.sum() else ""
+    for point in prompts.points_zyx[empty][:MOST_WARNINGS]:
         logger.warning(
-            "No particle was found at the prompt %s; it is left out.",
+            "No particle was found at the prompt %s%s; it is left out.",
             ",".join(f"{value:g}" for value in point[::-1]),
+            why,
         )
+    if empty.sum() > MOST_WARNINGS:
+        logger.warning("Nor at %d other prompts.", empty.sum() - MOST_WARNINGS)
     if empty.all():
         raise InputError(
             "No particle was found at any prompt; click on a particle's centre, check --contrast, "
-            "or give its --diameter."
+            f"give its --diameter{', or try --window 3 or --segmenter contour' if why else ''}."
         )
     return prompts.reject(empty, "no mask")
 
