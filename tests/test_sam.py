@@ -241,6 +241,7 @@ def test_an_embedding_survives_being_packed(kind):
     packed = segmenter.pack(embedding)
     assert packed.nbytes == segmenter.embedding_bytes((40, 90))
     again = segmenter.unpack(packed, (40, 90))
+    assert embedding.tokens.untyped_storage().nbytes() == packed.nbytes  # none of its batch
     assert again.shape == (40, 90)
     assert again.tokens.dtype is embedding.tokens.dtype
     assert torch.equal(again.tokens, embedding.tokens)

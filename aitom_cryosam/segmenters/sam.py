@@ -102,12 +102,9 @@ class SamSegmenter:
         """
         images = grey(planes)
         shape = images.shape[1], images.shape[2]
-        tokens = [
-            part
-            for batch in self._encoding.run(lambda part: self._encode(images[part]), len(images))
-            for part in batch
-        ]
-        return [PlaneEmbedding(part, shape) for part in tokens]
+        batches = self._encoding.run(lambda part: self._encode(images[part]), len(images))
+        # Copies: of a plane that is dropped its batch must not stay.
+        return [PlaneEmbedding(tokens.clone(), shape) for batch in batches for tokens in batch]
 
     def segment(
         self,

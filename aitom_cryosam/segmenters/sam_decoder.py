@@ -8,6 +8,9 @@ from segment_anything.modeling.transformer import Attention
 from torch import Tensor
 from torch.nn import functional as F
 
+CACHED = 512
+"""Tokens that a CPU upscales at a time."""
+
 
 class SamDecoder:
     """Decodes a point, and maybe a mask, on an image of its own for each prompt.
@@ -34,6 +37,8 @@ class SamDecoder:
         self.tokens = self._grid**2
         self.channels = int(self._prompts.embed_dim)
         self.map_side = 4 * self._grid
+        # A CPU is faster where what it works on stays in its cache.
+        self._at_once = CACHED if sam.device.type == "cpu" else self.tokens
         self._position = self._prompts.get_dense_pe()[0].flatten(1).T.contiguous()  # (N, C)
 
     def __call__(
@@ -69,7 +74,7 @@ class SamDecoder:
             written = _write_image(
                 layer.cross_attn_image_to_token, placed, queries + prompt, queries
             )
-            keys = layer.norm4(keys + written).to(images.dtype)
+            keys = layer.norm4(written.add_(keys)).to(images.dtype)
         outputs = 1 + decoder.num_mask_tokens
         queries, prompt = queries[:, :outputs], prompt[:, :outputs]
         read = _read_image(
@@ -113,18 +118,23 @@ class SamDecoder:
 
     def _maps(self, keys: Tensor, weights: Tensor) -> Tensor:
         """(b, k, l, l): image tokens (b, N, C) upscaled, times the weights (b, k, C / 8)."""
-        first, norm, act, second, act_2 = self._decoder.output_upscaling
         g = self._grid
-        squares = F.linear(
-            keys, first.weight.permute(2, 3, 1, 0).flatten(0, 2), first.bias.repeat(4)
-        )
-        squares = squares.unflatten(2, (4, -1))
+        parts = [
+            weights @ self._upscaled(part).transpose(1, 2)
+            for part in keys.split(self._at_once, dim=1)
+        ]
+        maps = torch.cat(parts, dim=2).view(len(keys), -1, g, g, 2, 2, 2, 2)
+        return maps.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(len(keys), -1, 4 * g, 4 * g)
+
+    def _upscaled(self, keys: Tensor) -> Tensor:
+        """(b, 16 n, C / 8): the pixels of n tokens, as squares of squares of 2 × 2."""
+        first, norm, act, second, act_2 = self._decoder.output_upscaling
+        weight = first.weight.permute(2, 3, 1, 0).flatten(0, 2)
+        squares = F.linear(keys, weight, first.bias.repeat(4)).unflatten(2, (4, -1))
         squares = act(F.layer_norm(squares, norm.weight.shape, norm.weight, norm.bias, norm.eps))
         weight = second.weight.permute(2, 3, 1, 0).flatten(0, 2)
-        pixels = act_2(F.linear(squares, weight, second.bias.repeat(4)))
-        maps = weights @ pixels.view(len(keys), g * g * 16, -1).transpose(1, 2)
-        maps = maps.view(len(keys), -1, g, g, 2, 2, 2, 2).permute(0, 1, 2, 4, 6, 3, 5, 7)
-        return maps.reshape(len(keys), -1, 4 * g, 4 * g)
+        pixels: Tensor = act_2(F.linear(squares, weight, second.bias.repeat(4)))
+        return pixels.view(len(keys), 16 * keys.shape[1], -1)
 
 
 def _read_image(attention: Attention, queries: Tensor, placed: Tensor, keys: Tensor) -> Tensor:
