@@ -372,10 +372,7 @@ def _pixel(points_yx: np.ndarray) -> np.ndarray:
 
 
 def _extent(lines: Tensor) -> Tensor:
-    """(b, k) pixels from the first to the last that is set of lines (b, k, side); 0 if none is.
-
-    Of an empty line it is less than 1.
-    """
+    """(b, k) pixels from the first to the last set in lines (b, k, side); below 1 if none is."""
     place = torch.arange(lines.shape[2], device=lines.device)
     last = (lines * (place + 1)).amax(dim=2)
     return last + (lines * (lines.shape[2] - place)).amax(dim=2) - lines.shape[2]

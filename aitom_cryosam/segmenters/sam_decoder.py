@@ -57,7 +57,7 @@ class SamDecoder:
         decoder = self._decoder
         transformer = decoder.transformer
         prompt = self._prompt(points_xy)
-        keys = images + self._mask_tokens(masks)
+        keys = images + self._mask_tokens(masks).to(images.dtype)
         position = self._position.to(images.dtype)
         queries = prompt
         for layer in transformer.layers:
