@@ -30,7 +30,7 @@ def world(tmp_path_factory) -> tuple[Path, list[str]]:
     write_volume(folder / "TS_01.mrc", noise, voxel_size=10.0)
     options = ["--preset", "paper", "--diameter", "200", "--tau-iou", "0", "--tau-sim", "-1"]
     options += ["--ratios", "8,4", "--top-k", "6", "--device", "cpu", "--contrast", "bright"]
-    for name in ("dinov2_vitl14_reg", "dino_vitb8"):
+    for name in ("dinov2_vitl14_reg", "dino_vitb16"):
         options += ["--checkpoint", f"{name}={write_tiny_dino(folder, name)}"]
     sam = write_tiny_sam(folder / "sam.pth")
     options += ["--checkpoint", f"sam_vit_h={sam}", "--checkpoint", f"sam_vit_b={sam}"]
@@ -61,7 +61,7 @@ def test_every_proposal_of_the_paper_is_a_pick_without_a_cut(world, tmp_path) ->
 @pytest.mark.parametrize(
     "options",
     [
-        ["--encoder", "dino_vitb8", "--segmenter", "sam_vit_b", "--normalisation", "imagenet"],
+        ["--encoder", "dino_vitb16", "--segmenter", "sam_vit_b", "--normalisation", "imagenet"],
         ["--encoder", "sam_vit_b", "--token-size", "40"],
         ["--window", "2", "--merge", "consensus", "--ratios", "1"],
         ["--segmenter", "contour", "--shrinkage", "0.1", "--pooling", "core", "--diameter", "90"],
@@ -105,8 +105,8 @@ def test_other_settings_say_why_the_cache_does_not_serve(world, tmp_path, caplog
 LARGE = ["--segmenter", "sam_vit_l", "--checkpoint"]
 BAD = {
     "missing": (["--encoder", "dino_vits16"], "type `cryosam weights fetch dino_vits16`"),
-    "other": ([*LARGE, "sam_vit_l=dinov2_vitl14_reg.pth"], "is not a checkpoint of sam_vit_l"),
-    "code": ([*LARGE, "sam_vit_l=code.pth"], "holds more than tensors"),
+    "other": ([*LARGE, "sam_vit_l=other.pth"], "expected sam_vit_l's own file"),
+    "code": ([*LARGE, "sam_vit_l=code.pth"], "holds Python objects besides tensors"),
     "half": ([*LARGE, "sam_vit_l=half.pth"], "expected a PyTorch state dict"),
     "budget": (["--memory", "10kB"], "allow more with --memory"),
     "amount": (["--memory", "some"], "Expected an amount of memory"),
@@ -127,6 +127,8 @@ def test_bad_input_is_one_sentence(world, tmp_path, capsys, monkeypatch, options
     good = Path("sam.pth").read_bytes()
     Path("half.pth").write_bytes(good[: len(good) // 2])
     torch.save({"a": print}, "code.pth")
+    Path("other.pth").write_bytes(Path("dinov2_vitl14_reg.pth").read_bytes())
+    Path("other.json").write_bytes(Path("sam.json").read_bytes())
     assert pick(world, tmp_path, "--quiet", *options) == 2
     error = capsys.readouterr().err
     assert sentence in error
