@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from aitom_cryosam.io.files import writing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from aitom_cryosam.comparison import Compared
 
 TRUE, FALSE, GREY = "#1f77b4", "#d9822b", "0.8"
 _BINS = 20
@@ -46,11 +48,7 @@ def write_curve(
                 "precision-recall curve needs one for each pick."
             )
     figure, (axes,) = _figure(1)
-    for level in np.arange(0.1, 1, 0.1):
-        recall = np.linspace(level / (2 - level) + 1e-6, 1, 200)
-        axes.plot(recall, level * recall / (2 * recall - level), color="0.92", lw=0.8, zorder=0)
-        axes.text(1.005, level / (2 - level), f"{level:.1f}", fontsize=7, color="0.6", va="center")
-    axes.text(1.005, 1.0, "F1", fontsize=7, color="0.6", va="center")
+    _show_f1(axes)
     for i, one in enumerate(parts):
         label = "each tomogram" if i == 0 else None
         axes.plot(one.curve_recall, one.curve_precision, color=GREY, lw=0.8, label=label)
@@ -58,8 +56,47 @@ def write_curve(
         label = f"{name}: AP {one.average_precision:.2f}, F1 {one.f1:.2f}"
         (line,) = axes.plot(one.curve_recall, one.curve_precision, lw=2, label=label)
         axes.plot(one.recall, one.precision, "o", color=line.get_color(), ms=7, clip_on=False)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
     axes.legend(loc="lower left", frameon=False)
+    _save(figure, path, overwrite)
+
+
+def write_comparison(
+    path: str | Path, compared: Mapping[str, Compared], *, overwrite: bool = False
+) -> None:
+    """Write a PNG: every method's curve with a dot at its own threshold, and bars of F1.
+
+    Args:
+        path: to write.
+        compared: by the method's name; one without scores has only its dot.
+        overwrite: replace an existing file.
+
+    Raises:
+        InputError: the file exists or cannot be written.
+    """
+    figure, (curves, bars) = _figure(2)
+    _show_f1(curves)
+    for row, (name, one) in enumerate(compared.items()):
+        colour, all_found = f"C{row}", one.candidates.curve_recall.max(initial=0)
+        # Beyond the last true particle a curve only falls.
+        end = int(np.searchsorted(one.candidates.curve_recall, all_found)) + 1
+        shown = one.candidates.curve_recall[:end], one.candidates.curve_precision[:end]
+        curves.plot(*shown, lw=2, color=colour, label=f"{name}: AP {one.average_precision:.2f}")
+        dot: dict[str, Any] = {
+            "color": colour,
+            "ms": 8,
+            "mec": "white",
+            "clip_on": False,
+            "zorder": 3,
+        }
+        curves.plot(one.picks.recall, one.picks.precision, "o", **dot)
+        best = one.best[0]
+        bars.barh(row, best, height=0.7, color=colour, alpha=0.3)
+        bars.barh(row, one.picks.f1, height=0.7, color=colour)
+        bars.text(1.02, row, f"{one.picks.f1:.2f} ({best:.2f})", va="center")
+    curves.legend(loc="lower left", frameon=False)
+    bars.set_yticks(range(len(compared)), list(compared))
+    bars.invert_yaxis()
+    bars.set(xlim=(0, 1), xlabel="F1 (pale: threshold chosen with the truth)")
     _save(figure, path, overwrite)
 
 
@@ -86,6 +123,16 @@ def write_histograms(
         errors.legend(frameon=False)
     errors.set(xlim=(0, radius), xlabel="localisation error (Å)", ylabel="matched picks")
     _save(figure, path, overwrite)
+
+
+def _show_f1(axes: Axes) -> None:
+    """Precision against recall, with lines of equal F1."""
+    for level in np.arange(0.1, 1, 0.1):
+        recall = np.linspace(level / (2 - level) + 1e-6, 1, 200)
+        axes.plot(recall, level * recall / (2 * recall - level), color="0.92", lw=0.8, zorder=0)
+        axes.text(1.005, level / (2 - level), f"{level:.1f}", fontsize=7, color="0.6", va="center")
+    axes.text(1.005, 1.0, "F1", fontsize=7, color="0.6", va="center")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
 
 
 def _show_scores(axes: Axes, evaluation: Evaluation) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import io
 import logging
 import math
-from collections.abc import Mapping
+import multiprocessing
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,13 +30,19 @@ from aitom_cryosam.aitom.op import (
 )
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.io.mrc import read_volume
+from aitom_cryosam.picker import Progress
 from aitom_cryosam.records import Record
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
 
 _NUMBER = (positive, "a number above 0")
+_PROCESSES = (lambda value: value == 0 or count(value), "a whole number from 0")
 _WIDTHS = {"nonoverlap_width", "overlap_width"}
+_PARTS = 40  # that the rotations are divided into, for the progress
+Angles = tuple[float, float, float]
+"""phi, theta, psi, radians, as AITom's ZYZ."""
+_SCANNING = "aitom.template.matching.standard_scanning.run_single"
 
 
 class _OwnPicker:
@@ -62,12 +72,14 @@ class _OwnPicker:
         Args:
             volume: an MRC file, an array (x, y, z), or a `Tomogram`.
         """
-        tomogram = self._tomogram(volume)
-        bright = tomogram.data.T.astype(np.float32)
-        if tomogram.contrast == "dark":
-            np.negative(bright, out=bright)
-        with redirect_stdout(_ToLog()):  # AITom prints as it goes
-            return self._thinned(*self._peaks(bright, tomogram.voxel_size))
+        peaks, level, distance = self._ranked(volume)
+        strong = [peak for peak in peaks if peak["val"] >= level]
+        return self._apart(strong, distance)[: self.op.get("pick_num")]
+
+    def candidates(self, volume: Volume) -> tuple[list[Record], float]:
+        """All peaks that are apart, best first, and the value from which on `pick` takes them."""
+        peaks, level, distance = self._ranked(volume)
+        return self._apart(peaks, distance), level
 
     def _tomogram(self, volume: Volume) -> Tomogram:
         raise NotImplementedError
@@ -77,16 +89,24 @@ class _OwnPicker:
         if op does not say."""
         raise NotImplementedError
 
-    def _thinned(self, peaks: list[Record], t: float, distance: float) -> list[Record]:
+    def _ranked(self, volume: Volume) -> tuple[list[Record], float, float]:
+        """All peaks, best first, the value that `t` stands for, and `peak_dist_min`."""
+        tomogram = self._tomogram(volume)
+        bright = tomogram.data.T.astype(np.float32)
+        if tomogram.contrast == "dark":
+            np.negative(bright, out=bright)
+        with redirect_stdout(_ToLog()):  # AITom prints as it goes
+            peaks, t, distance = self._peaks(bright, tomogram.voxel_size)
+        peaks.sort(key=lambda peak: -peak["val"])
+        highest, lowest = (peaks[0]["val"], peaks[-1]["val"]) if peaks else (0.0, 0.0)
+        level = lowest + self.op.get("t", t) * (highest - lowest) / 20
+        return peaks, level, self.op.get("peak_dist_min", distance)
+
+    def _apart(self, peaks: list[Record], distance: float) -> list[Record]:
         if not peaks:
             return []
         do_filter = aitom_module("aitom.pick.dog.particle_picking_dog__filter").do_filter
-        peaks = sorted(peaks, key=lambda peak: -peak["val"])
-        highest, lowest = peaks[0]["val"], peaks[-1]["val"]
-        level = lowest + self.op.get("t", t) * (highest - lowest) / 20
-        strong = [peak for peak in peaks if peak["val"] >= level]
-        kept = do_filter(strong, self.op.get("peak_dist_min", distance))
-        return list(kept[: self.op.get("pick_num")])
+        return list(do_filter(peaks, distance))
 
 
 class DoGPicker(_OwnPicker):
@@ -105,10 +125,7 @@ class DoGPicker(_OwnPicker):
             lambda value: isinstance(value, Mapping) and set(value) >= _WIDTHS,
             f"a dictionary with {' and '.join(sorted(_WIDTHS))}",
         ),
-        "multiprocessing_process_num": (
-            lambda value: value == 0 or count(value),
-            "a whole number from 0",
-        ),
+        "multiprocessing_process_num": _PROCESSES,
     }
 
     def _tomogram(self, volume: Volume) -> Tomogram:
@@ -140,8 +157,13 @@ class TemplateMatchingPicker(_OwnPicker):
 
     Its op needs the "template": an array (x, y, z) of the volume's voxel size or an MRC file,
     protein bright, NaN outside of its mask. It also takes "angle_step" (degrees, 30), or
-    "angles" as triples phi, theta, psi (radians, AITom's ZYZ). "t" is 10 and "peak_dist_min"
+    "angles" as triples phi, theta, psi (radians, AITom's ZYZ), and "multiprocessing_process_num",
+    the processes that share the rotations (0, none but this one). "t" is 10 and "peak_dist_min"
     half of the template's smallest side if absent.
+
+    Args:
+        op: as above.
+        progress: called with "template matching", the rotations done and their number.
     """
 
     keys: ClassVar[dict[str, Key]] = {
@@ -152,16 +174,24 @@ class TemplateMatchingPicker(_OwnPicker):
         ),
         "angle_step": _NUMBER,
         "angles": (_are_triples, "rows of phi, theta, psi"),
+        "multiprocessing_process_num": _PROCESSES,
     }
+
+    def __init__(
+        self, op: Mapping[str, Any] | None = None, *, progress: Progress | None = None
+    ) -> None:
+        super().__init__(op)
+        self._progress = progress
 
     def _tomogram(self, volume: Volume) -> Tomogram:
         return tomogram_of(volume, self.op, array_voxel_size=1.0)
 
     def _peaks(self, bright: np.ndarray, voxel_size: float) -> tuple[list[Record], float, float]:
         template = self._template(voxel_size)
-        offset = _offset(bright.shape, template.shape)
+        offset = template_offset(bright.shape, template.shape)
         angles = self.op.get("angles", zyz_angles(self.op.get("angle_step", 30.0)))
-        correlation = _scanned(bright, template, angles)
+        processes = self.op.get("multiprocessing_process_num", 0)
+        correlation = _scanned(bright, template, angles, processes, self._progress)
         voxels = aitom_module("aitom.filter.local_extrema").local_maxima(correlation)
         x = np.floor(np.array(voxels).T + offset + 0.5).astype(np.int64)
         inside = ((x >= 0) & (x < bright.shape)).all(axis=1)
@@ -191,9 +221,10 @@ class TemplateMatchingPicker(_OwnPicker):
         return template
 
 
-def zyz_angles(step: float) -> list[tuple[float, float, float]]:
+def zyz_angles(step: float) -> list[Angles]:
     """AITom's angles phi, theta, psi, radians, about `step` degrees apart, each rotation once."""
-    turn, angles = math.radians(step), []
+    turn = math.radians(step)
+    angles: list[Angles] = []
     for theta in np.linspace(0, math.pi, 1 + max(1, round(math.pi / turn))).tolist():
         # The circles of phi shrink towards the poles.
         for phi in _circle(max(1, round(2 * math.pi * math.sin(theta) / turn))):
@@ -205,7 +236,7 @@ def _circle(number: int) -> list[float]:
     return [2 * math.pi * i / number for i in range(number)]
 
 
-def _offset(shape: tuple[int, ...], template: tuple[int, ...]) -> np.ndarray:
+def template_offset(shape: tuple[int, ...], template: tuple[int, ...]) -> np.ndarray:
     """(3,) voxels from a peak of AITom's correlation to the middle of the template.
 
     AITom turns a template about its middle, but pastes it beside that of the map.
@@ -219,16 +250,73 @@ def _offset(shape: tuple[int, ...], template: tuple[int, ...]) -> np.ndarray:
 
 
 def _scanned(
-    bright: np.ndarray, template: np.ndarray, angles: list[tuple[float, float, float]]
+    bright: np.ndarray,
+    template: np.ndarray,
+    angles: Sequence[Angles],
+    processes: int,
+    progress: Progress | None,
 ) -> np.ndarray:
     """(x, y, z) the highest correlation over all angles."""
-    scanning = aitom_module("aitom.template.matching.standard_scanning.run_single")
+    best = np.full(bright.shape, -np.inf)
+    done = 0
     with TemporaryDirectory() as folder:
-        files = {name: f"{folder}/{name}.npy" for name in ("template", "map")}
-        np.save(files["template"], template.astype(np.float64))
-        np.save(files["map"], bright.astype(np.float64))
-        op = {"id": "all", "out_dir": folder, "mode": "normalized-cor", "angles": angles}
-        return np.load(scanning.scan({**op, **files})["c"])
+        np.save(f"{folder}/template.npy", template.astype(np.float64))
+        np.save(f"{folder}/map.npy", bright.astype(np.float64))
+        # The first rotations of all processes tell how long the others will take.
+        first, rest = angles[: max(processes, 1)], angles[max(processes, 1) :]
+        size = max(1, len(rest) // (_PARTS * max(processes, 1)))
+        parts = [[one] for one in first] + [rest[i : i + size] for i in range(0, len(rest), size)]
+        for file, number, seconds in _side_by_side(folder, parts, processes):
+            np.maximum(best, np.load(file), out=best)
+            file.unlink()
+            if done == 0:
+                logger.info(
+                    "Template matching: %d rotations, %.2g s each; about %.2g minutes on %d %s.",
+                    len(angles),
+                    seconds,
+                    seconds * len(angles) / max(processes, 1) / 60,
+                    max(processes, 1),
+                    "processes" if processes > 1 else "process",
+                )
+            done += number
+            if progress:
+                progress("template matching", done, len(angles))
+    return best
+
+
+def _side_by_side(
+    folder: str, parts: Sequence[Sequence[Angles]], processes: int
+) -> Iterator[tuple[Path, int, float]]:
+    """`_scan` of all parts, as they end."""
+    names = [f"part{i}" for i in range(len(parts))]
+    if processes < 2:
+        yield from map(_scan, [folder] * len(parts), names, parts)
+        return
+    aitom_module(_SCANNING)  # says here what is missing
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
+    try:
+        jobs = [
+            pool.submit(_scan, folder, name, part) for name, part in zip(names, parts, strict=True)
+        ]
+        for job in as_completed(jobs):
+            yield job.result()
+    except BrokenProcessPool:
+        raise MemoryError from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _scan(folder: str, name: str, angles: Sequence[Angles]) -> tuple[Path, int, float]:
+    """AITom's scan: the file with the highest correlation, the rotations, the seconds."""
+    scanning = aitom_module(_SCANNING)
+    start = time.perf_counter()
+    op = {"id": name, "out_dir": folder, "mode": "normalized-cor", "angles": angles}
+    files = {"template": f"{folder}/template.npy", "map": f"{folder}/map.npy"}
+    with redirect_stdout(_ToLog()):
+        found = scanning.scan({**op, **files})
+    for angle in ("phi", "theta", "psi"):
+        Path(found[angle]).unlink()
+    return Path(found["c"]), len(angles), time.perf_counter() - start
 
 
 class _ToLog(io.TextIOBase):

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-UNITS = {"features": "planes"}
+UNITS = {"features": "planes", "template matching": "rotations"}
 """What a stage counts; the others count walks."""
 EVERY = 20.0
 """Seconds between two plain lines of a stage."""

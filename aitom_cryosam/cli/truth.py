@@ -92,7 +92,7 @@ def read_searched(
             refused[name] = error
             continue
         covered |= _roots(one)
-        one = _of_class(_numbered(one, whole), whole, particle_class)
+        one = of_class(_numbered(one, whole), whole, particle_class)
         searched[name] = Searched(name, points, one, voxel or 1.0)
     if not searched:
         raise next(iter(refused.values()))
@@ -112,7 +112,7 @@ def read_searched(
         )
     for name in unpicked if count_unpicked else ():
         nothing = points.take(np.zeros(0, np.int64))
-        one = _of_class(parts[name], whole, particle_class)
+        one = of_class(parts[name], whole, particle_class)
         searched[name] = Searched(name, nothing, one, voxel or 1.0)
     return list(searched.values())
 
@@ -160,7 +160,7 @@ def _numbered(points: PointFile, whole: PointFile) -> PointFile:
     return replace(points, picks=replace(points.picks, ids=rows[: len(points.picks)]))
 
 
-def _of_class(points: PointFile, whole: PointFile, wanted: str | None) -> PointFile:
+def of_class(points: PointFile, whole: PointFile, wanted: str | None) -> PointFile:
     """Those of one class; perhaps none, if the whole file has some."""
     if wanted is None:
         return points

@@ -1,0 +1,467 @@
+"""`cryosam compare`: CryoSAM, AITom's pickers and other programs' files on one tomogram."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aitom_cryosam.cli.frames import add_unbinned, unbinned_of
+from aitom_cryosam.cli.options import add_method, add_resources
+from aitom_cryosam.errors import InputError
+
+if TYPE_CHECKING:
+    from aitom_cryosam.comparison import Agreement, Compared, Found
+    from aitom_cryosam.io.frame import Unbinned
+    from aitom_cryosam.io.points import PointFile
+    from aitom_cryosam.picks import Picks
+    from aitom_cryosam.tomogram import Tomogram
+
+logger = logging.getLogger(__name__)
+
+CRYOSAM, DOG, TEMPLATE = "cryosam", "aitom-dog", "aitom-template"
+_HEAD = (
+    *("method", "picks", "precision", "recall", "F1", "AP", "error (Å)", "seconds"),
+    *("best F1*", "annotations"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cryosam compare`."""
+    parser.add_argument("tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz)")
+    parser.add_argument("--truth", required=True, metavar="FILE", help="the known positions")
+    parser.add_argument(
+        "--radius",
+        type=float,
+        required=True,
+        metavar="ANGSTROM",
+        help="a pick this close to a particle may be it, one pick to one particle",
+    )
+    parser.add_argument(
+        "--class",
+        dest="particle_class",
+        metavar="NAME",
+        help="count only this class of the truth (column particleClass)",
+    )
+    parser.add_argument(
+        "--methods",
+        type=_names,
+        default=(CRYOSAM,),
+        metavar="NAME[,NAME...]",
+        help=f"{', '.join(METHODS)}, or none for --picks alone (default: {CRYOSAM})",
+    )
+    parser.add_argument(
+        "--picks",
+        action="append",
+        default=[],
+        type=_named_file,
+        metavar="NAME=FILE",
+        help="any program's picks of this tomogram; repeatable",
+    )
+    parser.add_argument(
+        "--truth-angpix",
+        type=float,
+        metavar="ANGSTROM",
+        help="pixel size that the truth is written in, if not the tomogram's",
+    )
+    parser.add_argument(
+        "--voxel-size", type=float, metavar="ANGSTROM", help="instead of the header's"
+    )
+    parser.add_argument(
+        "--contrast", choices=("dark", "bright"), default="dark", help="of protein (default: dark)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="also write JSON, a figure, and the picks")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
+    add_unbinned(parser)
+    _add_prompts(parser)
+    _add_template(parser)
+    add_method(parser)
+    add_resources(parser)
+
+
+def _add_prompts(parser: argparse.ArgumentParser) -> None:
+    prompts = parser.add_argument_group("prompts", f"of {CRYOSAM}")
+    prompts.add_argument(
+        "--prompt",
+        action="append",
+        default=[],
+        metavar="X,Y,Z",
+        help="a click on a particle, in voxels from 0; repeatable",
+    )
+    prompts.add_argument("--prompts", metavar="FILE", help="clicks in a file")
+    prompts.add_argument(
+        "--coords-angpix",
+        type=float,
+        metavar="ANGSTROM",
+        help="pixel size that the clicks' file is written in, if not the tomogram's",
+    )
+    prompts.add_argument("--draw", type=int, metavar="N", help="take N points of the truth instead")
+    prompts.add_argument("--seed", type=int, default=0, metavar="S", help="of --draw (default: 0)")
+
+
+def _add_template(parser: argparse.ArgumentParser) -> None:
+    template = parser.add_argument_group("template", f"of {TEMPLATE}")
+    template.add_argument("--template", metavar="MAP", help="density map of the particle, MRC")
+    template.add_argument(
+        "--template-voxel-size", type=float, metavar="ANGSTROM", help="instead of its header's"
+    )
+    template.add_argument(
+        "--template-contrast",
+        choices=("bright", "dark"),
+        default="bright",
+        help="of protein in the map (default: bright)",
+    )
+    template.add_argument(
+        "--angular-step",
+        type=float,
+        default=30.0,
+        metavar="DEGREES",
+        help="between rotations (default: 30, a particle is then at most about 20 off)",
+    )
+    template.add_argument(
+        "--binning",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of tomogram and template; 2 is 8 times as fast (default: 1)",
+    )
+    template.add_argument(
+        "--threads", type=int, metavar="N", help="processes side by side (default: all cores)"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _World:
+    """What all methods share."""
+
+    args: argparse.Namespace
+    tomogram: Tomogram
+    unbinned: Unbinned | None
+    truth: Picks
+    progress: Callable[[str, int, int], None]
+
+    @property
+    def diameter(self) -> float:
+        """Å, for AITom's pickers."""
+        if self.args.diameter is None:
+            logger.info(
+                "No --diameter: taking twice the --radius, %g Å, for AITom's pickers.",
+                2 * self.args.radius,
+            )
+        return float(self.args.diameter or 2 * self.args.radius)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the methods, print one table and who agrees with whom, write the files.
+
+    Raises:
+        InputError: a file or option cannot be used; nothing has run then.
+    """
+    from aitom_cryosam.cli.progress import ShownProgress
+    from aitom_cryosam.comparison import agreements, compare
+    from aitom_cryosam.tomogram import Tomogram
+
+    names = [*args.methods, *(name for name, _ in args.picks)]
+    _check_names(names)
+    tomogram = Tomogram.open(args.tomogram, voxel_size=args.voxel_size, contrast=args.contrast)
+    paths = _paths(args, tomogram)
+    unbinned = _unbinned(args)
+    truth = _truth(args, tomogram, unbinned)
+    same: dict[str, Any] = {"radius": args.radius, "voxel_size": tomogram.voxel_size}
+    given = {name: _found_by_others(path, tomogram, unbinned) for name, path in args.picks}
+    with ShownProgress(quiet=args.quiet) as progress:
+        world = _World(args, tomogram, unbinned, truth, progress)
+        # What can be refused is refused before the first method runs.
+        compared = {name: compare(one, truth, **same) for name, one in given.items()}
+        plans = {name: METHODS[name](world) for name in args.methods}
+        found = {name: _timed(name, plan) for name, plan in plans.items()} | given
+    compared = {name: compare(one, truth, **same) for name, one in found.items()}
+    agreement = agreements(found, **same)
+    print(f"{_table(compared)}\n{_notes(world)}")
+    if len(found) > 1:
+        print(f"\n{_matrix(found, agreement)}")
+    if args.out:
+        _write(world, paths, compared, agreement)
+    return 0
+
+
+def _check_names(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"Two methods are called {name}; give --picks another NAME=FILE.")
+    if not names:
+        raise InputError("There is nothing to compare; add --methods or --picks NAME=FILE.")
+
+
+def _paths(args: argparse.Namespace, tomogram: Tomogram) -> dict[str, Path]:
+    """Of JSON, figure and the picks of the methods that run; none exists yet."""
+    from aitom_cryosam.io.files import output_folder, refuse_existing
+
+    if not args.out:
+        return {}
+    ends = {"json": "comparison.json", "figure": "comparison.png"}
+    ends |= {name: f"{name}.star" for name in args.methods}
+    folder = output_folder(args.out)
+    paths = {key: folder / f"{tomogram.name}_{end}" for key, end in ends.items()}
+    refuse_existing(paths.values(), overwrite=args.overwrite)
+    return paths
+
+
+def _unbinned(args: argparse.Namespace) -> Unbinned | None:
+    from aitom_cryosam.io.tomograms_star import read_tomograms_star
+
+    unbinned = unbinned_of(args)
+    if args.tomograms_star:
+        return read_tomograms_star(args.tomograms_star).of(args.tomogram)
+    return unbinned
+
+
+def _truth(args: argparse.Namespace, tomogram: Tomogram, unbinned: Unbinned | None) -> Picks:
+    from aitom_cryosam.cli.truth import of_class
+
+    whole = _points(args.truth, tomogram, unbinned, args.truth_angpix)
+    truth = of_class(_of(tomogram, whole), whole, args.particle_class).picks
+    if not len(truth):
+        raise InputError(f"{args.truth} holds no particles of {tomogram.name}.")
+    return truth
+
+
+def _found_by_others(path: str, tomogram: Tomogram, unbinned: Unbinned | None) -> Found:
+    from aitom_cryosam.comparison import Found
+
+    picks = _of(tomogram, _points(path, tomogram, unbinned, None)).picks
+    return Found.of(picks, "file", settings={"file": path})
+
+
+def _points(
+    path: str, tomogram: Tomogram, unbinned: Unbinned | None, angpix: float | None
+) -> PointFile:
+    from aitom_cryosam.io.points import read_points
+
+    return read_points(
+        path,
+        voxel_size=tomogram.voxel_size,
+        coords_angpix=angpix,
+        unbinned=unbinned,
+        shape_zyx=tomogram.shape,
+    )
+
+
+def _of(tomogram: Tomogram, points: PointFile) -> PointFile:
+    from aitom_cryosam.io.points import of_tomogram
+
+    return of_tomogram(points, tomogram.name)
+
+
+def _timed(name: str, plan: Callable[[], Found]) -> Found:
+    logger.info("%s ...", name)
+    start = time.perf_counter()
+    return replace(plan(), seconds=time.perf_counter() - start)
+
+
+def _cryosam(world: _World) -> Callable[[], Found]:
+    from aitom_cryosam.cli import options
+    from aitom_cryosam.comparison import Found
+    from aitom_cryosam.picker import CryoSAM
+
+    resources = options.resources(world.args)
+    settings = options.settings(world.args, resources)
+    prompts = _prompts(world)
+
+    def pick() -> Found:
+        picker = CryoSAM(settings, resources=resources, progress=world.progress)
+        result = picker.pick(world.tomogram, prompts)
+        clicks = f"{len(prompts)} click{'' if len(prompts) == 1 else 's'}"
+        origin = " of the truth" if world.args.draw else ""
+        return Found.of(
+            result.proposals,
+            clicks + origin,
+            settings={
+                **asdict(settings),
+                "diameter": result.diameter,
+                "prompts_xyz": prompts.points_zyx[:, ::-1].tolist(),
+            },
+        )
+
+    return pick
+
+
+def _prompts(world: _World) -> Picks:
+    """The clicks, or points of the truth in their place."""
+    from aitom_cryosam.io.prompts import read_prompts
+
+    args, texts = world.args, list(world.args.prompt)
+    if args.draw is not None:
+        if args.prompt or args.prompts:
+            raise InputError("Expected prompts or --draw, got both; leave one out.")
+        texts = _drawn(world.truth, args.draw, args.seed)
+        logger.info("Prompts taken from the truth, seed %d: %s.", args.seed, " ".join(texts))
+    elif not (args.prompt or args.prompts):
+        raise InputError(
+            f"{CRYOSAM} needs a prompt; add --prompt X,Y,Z, --prompts FILE, or --draw N to take N "
+            "points of the truth."
+        )
+    return read_prompts(
+        world.tomogram,
+        texts,
+        args.prompts,
+        coords_angpix=args.coords_angpix,
+        unbinned=world.unbinned,
+    )
+
+
+def _drawn(truth: Picks, number: int, seed: int) -> list[str]:
+    """X,Y,Z of some true particles; those of a smaller number are among those of a larger."""
+    import numpy as np
+
+    if not 1 <= number <= len(truth):
+        raise InputError(
+            f"Expected --draw from 1 to {len(truth)}, the particles of the truth, got {number}."
+        )
+    chosen = np.random.default_rng(seed).permutation(len(truth))[:number]
+    return [",".join(map("{:g}".format, row)) for row in truth.points_zyx[chosen, ::-1]]
+
+
+def _dog(world: _World) -> Callable[[], Found]:
+    from aitom_cryosam import baselines
+
+    baselines.need_aitom()
+    return partial(baselines.dog, world.tomogram, diameter=world.diameter)
+
+
+def _template_matching(world: _World) -> Callable[[], Found]:
+    from aitom_cryosam import baselines
+    from aitom_cryosam.cli import options
+
+    args = world.args
+    baselines.need_aitom()
+    if args.template is None:
+        raise InputError(f"{TEMPLATE} needs a density map of the particle; add --template MAP.")
+    template = baselines.read_template(
+        args.template,
+        world.tomogram.voxel_size,
+        contrast=args.template_contrast,
+        map_voxel_size=args.template_voxel_size,
+        binning=args.binning,
+    )
+    return baselines.TemplateMatching(
+        world.tomogram,
+        template,
+        diameter=world.diameter,
+        angular_step=args.angular_step,
+        binning=args.binning,
+        processes=args.threads,
+        resources=options.resources(args),
+        progress=world.progress,
+    ).run
+
+
+METHODS = {CRYOSAM: _cryosam, DOG: _dog, TEMPLATE: _template_matching}
+
+
+def _table(compared: Mapping[str, Compared]) -> str:
+    """A row for each method."""
+    rows = [list(_HEAD)] + [_row(name, one) for name, one in compared.items()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:-1], widths[1:]), row[-1]])
+        for row in rows
+    )
+
+
+def _row(name: str, one: Compared) -> list[str]:
+    picks, best = one.picks, one.best[0]
+    shares = (picks.precision, picks.recall, picks.f1, one.average_precision)
+    return [
+        name,
+        f"{picks.n_picks}",
+        *(_text(share, "{:.3f}") for share in shares),
+        _text(picks.localisation_error, "{:.1f}"),
+        "-" if one.found.seconds is None else f"{one.found.seconds:.0f}",
+        _text(best, "{:.3f}"),
+        one.found.annotations,
+    ]
+
+
+def _text(value: float, template: str) -> str:
+    return template.format(value) if math.isfinite(value) else "-"
+
+
+def _notes(world: _World) -> str:
+    args = world.args
+    of_class = f" of class {args.particle_class}" if args.particle_class else ""
+    return (
+        f"\n{len(world.truth)} particles{of_class}, matched one to one within {args.radius:g} Å. "
+        "AP: along all candidates,\nalso those below a method's threshold.\n"
+        "* threshold chosen with the truth: no user could; the other columns are at each method's "
+        "own."
+    )
+
+
+def _matrix(found: Mapping[str, Found], agreement: Mapping[tuple[str, str], Agreement]) -> str:
+    """Shared / only the row's / only the column's, above a diagonal of the numbers of picks."""
+    names = list(found)
+    rows = [["shared/only row/only column", *names]]
+    for i, name in enumerate(names):
+        pairs = [agreement[name, other] for other in names[i + 1 :]]
+        cells = [f"{one.shared}/{one.only_first}/{one.only_second}" for one in pairs]
+        rows.append([name, *[""] * i, f"{len(found[name].picks)}", *cells])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+        for row in rows
+    )
+
+
+def _write(
+    world: _World,
+    paths: Mapping[str, Path],
+    compared: Mapping[str, Compared],
+    agreement: Mapping[tuple[str, str], Agreement],
+) -> None:
+    from aitom_cryosam.comparison import method_report
+    from aitom_cryosam.curves import write_comparison
+    from aitom_cryosam.io.files import write_text
+    from aitom_cryosam.io.star import write_proposals
+
+    args, overwrite = world.args, world.args.overwrite
+    for name in args.methods:
+        candidates = compared[name].found.candidates
+        write_proposals(paths[name], candidates, world.tomogram, overwrite=overwrite)
+    report = {
+        "tomogram": args.tomogram,
+        "voxel_size_angstrom": world.tomogram.voxel_size,
+        "truth": args.truth,
+        "class": args.particle_class,
+        "n_truth": len(world.truth),
+        "radius_angstrom": args.radius,
+        "methods": {name: method_report(one) for name, one in compared.items()},
+        "agreement": [
+            {"first": first, "second": second, **asdict(one)}
+            for (first, second), one in agreement.items()
+        ],
+    }
+    write_text(paths["json"], json.dumps(report, indent=1) + "\n", overwrite=overwrite)
+    write_comparison(paths["figure"], compared, overwrite=overwrite)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    chosen = () if text == "none" else tuple(text.split(","))
+    for name in chosen:
+        if name not in METHODS:
+            raise argparse.ArgumentTypeError(f"unknown {name!r}; expected {', '.join(METHODS)}")
+    return chosen
+
+
+def _named_file(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError(f"expected NAME=FILE, got {text!r}")
+    return name, path
