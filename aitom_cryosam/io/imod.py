@@ -72,8 +72,11 @@ def read_model(path: Path) -> Table:
     Raises:
         InputError: imodmodel is not installed, or the file is no model.
     """
-    if path.read_bytes()[:5] != b"IMODV":
+    content = path.read_bytes()
+    if content[:5] != b"IMODV":
         raise InputError(f"{path} is not a binary IMOD model.")
+    if b"IEOF" not in content:  # imodmodel would look for it forever
+        raise InputError(f"{path} is cut off: an IMOD model ends with IEOF; copy it again.")
     imodmodel = _imodmodel()
     with reading(path, "an IMOD model that can be read"):
         objects = imodmodel.models.ImodModel.from_file(path).objects

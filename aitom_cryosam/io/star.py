@@ -202,16 +202,28 @@ def _table(
 ) -> Table:
     if SCORE not in rows and _PYTOM_SCORE in rows:
         rows = rows.rename(columns={_PYTOM_SCORE: SCORE})
-    label = "rlnTomoTiltSeriesPixelSize"
-    stated = [block[label].iloc[0] for block in blocks if label in block and len(block)]
     with reading(path, "a STAR file with usable pixel sizes"):
         return Table(
             rows,
             unit,
             columns,
-            float(rows[VOXEL_SIZE].iloc[0]) if VOXEL_SIZE in rows and len(rows) else None,
-            float(stated[0]) if stated and unit is Unit.PIXEL else None,
+            _stated([rows], VOXEL_SIZE) or _warp_export(unit, rows, blocks),
+            _stated(blocks, "rlnTomoTiltSeriesPixelSize") if unit is Unit.PIXEL else None,
         )
+
+
+def _stated(blocks: Sequence[pd.DataFrame], label: str) -> float | None:
+    """The first value of a label."""
+    values = [block[label].iloc[0] for block in blocks if label in block and len(block)]
+    return float(values[0]) if values else None
+
+
+def _warp_export(unit: Unit, rows: pd.DataFrame, blocks: list[pd.DataFrame]) -> float | None:
+    """What WarpTools' ts_export_particles wrote counts pixels of the images, as M reads it."""
+    exported = any("rlnTomoSubtomogramBinning" in block for block in blocks)
+    if unit is not Unit.VOXEL or NAMES[0] not in rows or not exported:
+        return None
+    return _stated(blocks, "rlnImagePixelSize")
 
 
 def _ours(picks: Picks, frame: Frame) -> pd.DataFrame:

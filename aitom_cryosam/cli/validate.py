@@ -1,0 +1,123 @@
+"""`cryosam validate`: check files of points, and say what each program does with them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from aitom_cryosam.cli.frames import add_unbinned, size_xyz, unbinned_of
+from aitom_cryosam.errors import InputError
+
+if TYPE_CHECKING:
+    from aitom_cryosam.validation import Report, World
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cryosam validate`."""
+    parser.epilog = "Ends with 0 if no file has an error, else with 2."
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="points in any format, a list for Import Coordinates, or an optimisation set",
+    )
+    parser.add_argument(
+        "--from", dest="source", metavar="FORMAT", help="of FILE, where it leaves it open"
+    )
+    parser.add_argument(
+        "--coords-angpix", type=float, metavar="ANGSTROM", help="pixel size that FILE is written in"
+    )
+    parser.add_argument(
+        "--distance", type=float, metavar="ANGSTROM", help="tell points that are closer"
+    )
+    parser.add_argument("--json", metavar="FILE", help="the reports for machines; - is stdout")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing --json FILE")
+    frame = parser.add_argument_group("tomogram", "what FILE is checked against")
+    frame.add_argument("--tomo", metavar="FILE", help="MRC; only its header is read")
+    frame.add_argument("--voxel-size", type=float, metavar="ANGSTROM", help="of the tomogram")
+    frame.add_argument("--shape", type=size_xyz, metavar="X,Y,Z", help="of the tomogram, voxels")
+    add_unbinned(frame)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a report for each file.
+
+    Returns:
+        0, or 2 if any file has an error.
+
+    Raises:
+        InputError: an option cannot be used.
+    """
+    from aitom_cryosam.io.files import write_text
+    from aitom_cryosam.validation import check
+
+    world = _world(args)
+    reports = [check(path, world) for path in args.files]
+    machine = json.dumps([_plain(report) for report in reports], indent=1, ensure_ascii=False)
+    if args.json == "-":
+        print(machine)
+    else:
+        print("\n".join(_text(report, quiet=args.quiet) for report in reports))
+        if args.json:
+            write_text(args.json, machine + "\n", overwrite=args.overwrite)
+    return 0 if all(report.valid for report in reports) else 2
+
+
+def _world(args: argparse.Namespace) -> World:
+    from aitom_cryosam.io.formats import known_format
+    from aitom_cryosam.io.frame import Frame
+    from aitom_cryosam.io.mrc import read_size
+    from aitom_cryosam.io.tomograms_star import read_tomograms_star
+    from aitom_cryosam.validation import World
+
+    for name in ("voxel_size", "coords_angpix", "distance"):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(f"Expected --{name.replace('_', '-')} above 0 Å, got {value:g}.")
+    if args.source:
+        known_format(args.source)
+    tomograms = read_tomograms_star(args.tomograms_star) if args.tomograms_star else None
+    unbinned = tomograms.of(args.tomo) if tomograms and args.tomo else unbinned_of(args)
+    shape, voxel_size = None, args.voxel_size
+    if args.tomo:
+        shape, voxel_size = read_size(args.tomo, voxel_size=args.voxel_size)
+    if args.shape:
+        x, y, z = (round(size) for size in args.shape)
+        shape = (z, y, x)
+    return World(
+        Frame(args.tomo or "", voxel_size, shape, unbinned),
+        tomograms,
+        args.coords_angpix,
+        args.distance,
+        args.source,
+    )
+
+
+def _text(report: Report, *, quiet: bool) -> str:
+    from aitom_cryosam.validation import Severity
+
+    lines = [f"{report.path}: {report.content or 'no points'}"]
+    lines += [
+        f"  {finding.severity.value:8} {finding.text}"
+        for finding in report.findings
+        if not quiet or finding.severity is Severity.ERROR
+    ]
+    if not quiet:
+        width = max((len(verdict.program) for verdict in report.verdicts), default=0)
+        lines += [f"  {verdict.program:{width}}  {verdict.text}" for verdict in report.verdicts]
+    return "\n".join(lines)
+
+
+def _plain(report: Report) -> dict[str, Any]:
+    return {
+        "path": str(report.path),
+        "content": report.content,
+        "valid": report.valid,
+        "findings": [
+            {"severity": finding.severity.value, "text": finding.text}
+            for finding in report.findings
+        ],
+        "programs": [vars(verdict) for verdict in report.verdicts],
+    }
