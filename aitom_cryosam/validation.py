@@ -241,7 +241,8 @@ def _unit(table: Table, world: World) -> float | None:
     if table.unit in (Unit.ANGSTROM, Unit.CENTRED_ANGSTROM):
         return 1.0
     if table.unit is Unit.VOXEL:
-        return world.coords_angpix or table.voxel_size or world.frame.voxel_size
+        project = world.tomograms and world.tomograms.voxel_size
+        return world.coords_angpix or table.voxel_size or world.frame.voxel_size or project
     return world.coords_angpix or table.pixel_size or _pixel_size(table, world)
 
 
@@ -510,8 +511,8 @@ def _of_list(path: Path, blocks: list[Block], block: Block, world: World) -> Rep
         if inside and inside[0] != name:
             text = f"{written}: is listed as '{name}' but is of '{inside[0]}'"
             findings.append(Finding(Severity.ERROR, text))
-    content = f"a list of {len(block.rows)} files for RELION's Import Coordinates"
-    return Report(path, content, tuple(findings), of_star(StarPoints(blocks))[1:3])
+    content = f"a list for RELION's Import Coordinates, of {len(block.rows)} in all"
+    return Report(path, content, tuple(findings), of_star(StarPoints(blocks))[1:2])
 
 
 def _of_set(path: Path, block: Block, world: World) -> Report:

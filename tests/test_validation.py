@@ -168,6 +168,12 @@ def test_verdicts(tmp_path, labels, row, program, says):
     assert of(check(star(tmp_path / "a.star", labels, [row])), program).endswith(says)
 
 
+def test_the_project_knows_the_voxel_size(tmp_path):
+    path = star(tmp_path / "a.star", (*XYZ, "rlnMicrographName"), ["1 2 3 TS_01.tomostar"])
+    world = World(tomograms=tomograms(tmp_path / "tomograms.star"))
+    assert of(check(path, world), "WarpTools").endswith("with --coords_angpix 10.8")
+
+
 def test_some_names_that_warp_does_not_find(tmp_path):
     labels = (*XYZ, "rlnMicrographName", *ANGLES)
     rows = ["1 2 3 a.tomostar 0 0 0", "4 5 6 sub/b.tomostar 0 0 0"]
@@ -411,7 +417,7 @@ def test_a_list_is_followed(tmp_path):
     star(tmp_path / "a.star", ("rlnTomoName", *CENTRED), ["TS_01 1 -2 3"])
     path = star(tmp_path / "list.star", LIST, ["TS_01 a.star", "TS_02 b.star", "TS_03 a.star"])
     report = check(path)
-    assert report.content == "a list of 3 files for RELION's Import Coordinates"
+    assert report.content == "a list for RELION's Import Coordinates, of 3 in all"
     assert said(report, "error") == [
         "b.star: does not exist",
         "a.star: is listed as 'TS_03' but is of 'TS_01'",
