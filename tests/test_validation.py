@@ -5,6 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
+from aitom_cryosam.finding import World
 from aitom_cryosam.io.formats import FORMATS
 from aitom_cryosam.io.frame import Frame, Unbinned
 from aitom_cryosam.io.mrc import write_volume
@@ -13,7 +14,7 @@ from aitom_cryosam.io.star import write_picks, write_proposals
 from aitom_cryosam.io.star_blocks import scan
 from aitom_cryosam.io.tomograms_star import read_tomograms_star
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.validation import Report, World, check
+from aitom_cryosam.validation import Report, check
 
 # 24 points all over a tomogram at 10.8 Å, from a tilt series of 3838 × 3710 pixels at 1.35 Å.
 POINTS = [(z, y, x) for z in (5, 190) for y in (9, 200, 455) for x in (7, 100, 300, 470)]
@@ -237,7 +238,7 @@ WARP = (*XYZ, "rlnMicrographName", *ANGLES, "rlnAutopickFigureOfMerit")
         (NAMED, ["x/a.mrc 1 2 3 1"], "warning", "rlnTomoName is the file 'x/a.mrc'"),
         (WARP, ["1 2 3 a.mrc 0 0 0 1"], "warning", "rlnMicrographName is 'a.mrc'; WarpTools finds"),
         (WARP, ["1 2 3 a.tomostar 0 0 0 1"], None, None),
-        ((*XYZ, WARP[3], WARP[-1]), ["1 2 3 a.tomostar 1"], "warning", "M does not take it"),
+        ((*XYZ, WARP[3], WARP[-1]), ["1 2 3 a.tomostar 1"], "note", "which M needs"),
         ((*XYZ, "rlnOriginX"), ["1 2 3 4"], "note", "rlnOriginX and so on are not 0 in 1 rows"),
         ((*XYZ, "rlnOriginX"), ["1 2 3 0"], None, None),
         ((*XYZ, "cryosamVoxelSize"), ["1 2 3 10", "4 5 6 5"], "error", "voxels of 10 and 5 Å"),
@@ -423,6 +424,13 @@ def test_a_list_is_followed(tmp_path):
         "a.star: is listed as 'TS_03' but is of 'TS_01'",
     ]
     assert of(report, "RELION 5 Import Coordinates") == "reads a list of 3 files"
+
+
+def test_a_list_that_names_itself_and_a_row_that_names_nothing(tmp_path):
+    errors = said(check(star(tmp_path / "a.star", LIST, ["TS_01 a.star", "TS_02"])), "error")
+    short = "line 7: 1 values for 2 columns; has a value a space in it?"
+    assert errors[:2] == [short, f"a.star: {short}"]
+    assert errors[2].startswith("a.star: has no coordinates; expected the columns")
 
 
 def test_an_optimisation_set_is_followed(tmp_path):

@@ -1,0 +1,282 @@
+"""Point checks: blocks, names, units, bounds and doubles of points; each yields what it finds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.finding import Finding, Severity, World
+from aitom_cryosam.io.frame import Frame, relion_name, tomogram_root
+from aitom_cryosam.io.points import of_tomogram, read_points
+from aitom_cryosam.io.star_blocks import Block
+from aitom_cryosam.io.table import (
+    CENTRED,
+    NAMES,
+    ORIGINS,
+    PIXEL_ORIGINS,
+    PIXELS,
+    SCORE,
+    VOXEL_SIZE,
+    Table,
+    Unit,
+)
+from aitom_cryosam.io.tomograms_star import TomogramsStar
+from aitom_cryosam.programs import ANGLES, is_tomostar
+
+_SAME_PLACE = 1e-3  # of a unit of the file
+_MANY = 10  # points from which on their spread says something
+_SHOWN = 3
+
+
+def error_of(error: Exception, path: Path) -> Finding:
+    """A sentence of a reader as a finding, without the file's name."""
+    text = str(error).removeprefix(str(path)).lstrip(":, ").rstrip(".")
+    return Finding(Severity.ERROR, text)
+
+
+def names_of(table: Table) -> list[str]:
+    """The tomogram of every point; none if the file does not say."""
+    label = next((label for label in NAMES if label in table.rows), None)
+    return list(map(str, table.rows[label])) if label else []
+
+
+def unit_of(table: Table, world: World) -> float | None:
+    """Å that one unit of the file counts, or None."""
+    if table.unit in (Unit.ANGSTROM, Unit.CENTRED_ANGSTROM):
+        return 1.0
+    if table.unit is Unit.VOXEL:
+        project = world.tomograms.voxel_size if world.tomograms else None
+        return world.coords_angpix or table.voxel_size or world.frame.voxel_size or project
+    return world.coords_angpix or table.pixel_size or pixel_size_of(table, world)
+
+
+def pixel_size_of(table: Table, world: World) -> float | None:
+    """Å, of the tilt series, where that is one number."""
+    if world.frame.unbinned:
+        return world.frame.unbinned.pixel_size
+    sizes = {one.pixel_size for one in world.tomograms.series} if world.tomograms else set()
+    return sizes.pop() if len(sizes) == 1 else table.pixel_size
+
+
+def of_blocks(blocks: list[Block], table: Table) -> Iterator[Finding]:
+    """Blocks and columns of a STAR file."""
+    with_points = [block for block in blocks if {PIXELS[0], CENTRED[0]} & set(block.labels)]
+    if len(with_points) > 1:
+        listed = ", ".join(f"data_{block.name}" for block in with_points)
+        yield Finding(Severity.WARNING, f"{listed} all have coordinates; only one is read")
+    if not with_points:
+        return
+    block, rows = with_points[0], table.rows
+    if CENTRED[0] in block.labels and all(block.name != "particles" for block in blocks):
+        yield Finding(
+            Severity.ERROR,
+            f"the block is data_{block.name}; RELION 5 reads data_particles only: rename it",
+        )
+    for label in block.labels:
+        values = [value.lower().lstrip("+-") for value in block.column(label)]
+        if label not in table.columns and {"nan", "inf"} & set(values):
+            row = next(i for i, value in enumerate(values, 1) if value in ("nan", "inf"))
+            yield Finding(Severity.ERROR, f"row {row}: {label} is {block.column(label)[row - 1]}")
+    if VOXEL_SIZE in rows and rows[VOXEL_SIZE].nunique() > 1:
+        sizes = " and ".join(f"{size:g}" for size in rows[VOXEL_SIZE].unique()[:_SHOWN])
+        yield Finding(Severity.ERROR, f"mixes voxels of {sizes} Å; export them one by one")
+    shifts = [label for label in (*ORIGINS, *PIXEL_ORIGINS) if label in rows]
+    moved = int(rows[shifts].apply(pd.to_numeric, errors="coerce").any(axis=1).sum())
+    if moved:
+        text = f"{shifts[0]} and so on are not 0 in {moved} rows; they are subtracted"
+        yield Finding(Severity.NOTE, text)
+    if names_of(table) and SCORE not in rows and not shifts:
+        yield Finding(Severity.NOTE, f"has no scores ({SCORE}) to choose by")
+    if any(map(is_tomostar, names_of(table))) and not set(ANGLES) <= set(rows):
+        yield Finding(Severity.NOTE, f"has no {ANGLES[0]}, Tilt, Psi, which M needs")
+
+
+def of_names(table: Table, names: list[str], tomograms: TomogramsStar | None) -> Iterator[Finding]:
+    """Names that Warp or RELION would not find: both compare them to the letter."""
+    unique = list(dict.fromkeys(names))
+    exact = NAMES[0] in table.rows and set(table.columns) in (set(PIXELS), set(CENTRED))
+    if NAMES[0] not in table.rows:
+        wrong = [name for name in unique if not is_tomostar(name)]
+        if wrong:
+            yield Finding(
+                Severity.WARNING,
+                f"{NAMES[1]} is '{wrong[0]}'; WarpTools finds only "
+                f"'{tomogram_root(wrong[0])}.tomostar'",
+            )
+    elif exact:
+        for name in [name for name in unique if re.search(r"[\\/]|\.(mrc|rec|map)$", name)][:1]:
+            yield Finding(
+                Severity.WARNING,
+                f"{NAMES[0]} is the file '{name}'; expected a name as in tomograms.star",
+            )
+    if tomograms is None:
+        return
+    wrong = [text for name in unique if (text := _unknown(name, tomograms, exact=exact))]
+    for text in wrong[:_SHOWN]:
+        yield Finding(Severity.ERROR, text)
+    if len(wrong) > _SHOWN:
+        yield Finding(Severity.ERROR, f"and {len(wrong) - _SHOWN} more names like these")
+
+
+def _unknown(name: str, tomograms: TomogramsStar, *, exact: bool) -> str:
+    """What is wrong with a name, or nothing."""
+    known = [str(one.name) for one in tomograms.series]
+    if name in known:
+        return ""
+    for other in known if name.isdigit() else ():
+        if other.isdigit() and int(other) == int(name):
+            return f"the tomogram '{name}' has lost its zeros: tomograms.star has '{other}'"
+    try:
+        found = tomograms.of(name).name
+    except InputError:
+        listed = ", ".join(known[:_SHOWN]) + (", ..." if len(known) > _SHOWN else "")
+        return f"the tomogram '{name}' is not in tomograms.star ({listed})"
+    return f"RELION does not know '{name}': tomograms.star has '{found}'" if exact else ""
+
+
+def of_unit(table: Table, values: np.ndarray) -> Iterator[Finding]:
+    """What the values themselves speak against; nothing is concluded from it."""
+    below = int((values < -0.5).any(axis=1).sum())
+    if table.unit in (Unit.CENTRED_ANGSTROM, Unit.CENTRED_PIXEL):
+        if len(values) >= _MANY and (values[:, :2] >= 0).all():
+            yield Finding(
+                Severity.WARNING,
+                f"none of {len(values)} points lies left of or below the centre; do they count "
+                "from the corner?",
+            )
+    elif below:
+        yield Finding(
+            Severity.WARNING,
+            f"{below} of {len(values)} points have coordinates below 0; do they count from the "
+            "centre, in Å?",
+        )
+    elif len(values) >= _MANY and values.max() <= 1:
+        yield Finding(
+            Severity.WARNING,
+            "all coordinates lie from 0 to 1; WarpTools wants --normalized_coords, others voxels",
+        )
+
+
+def of_places(path: Path, table: Table, values: np.ndarray, world: World) -> Iterator[Finding]:
+    """Points outside of their tomogram, or all in a corner of it."""
+    frame, tomograms = world.frame, world.tomograms
+    series = tomograms or frame.unbinned
+    if not len(values) or (series is None and frame.shape_zyx is None):
+        return
+    if tomograms and any(_unknown(name, tomograms, exact=False) for name in set(names_of(table))):
+        return  # told already
+    voxel_size = frame.voxel_size or table.voxel_size or (tomograms and tomograms.voxel_size)
+    missing = ""
+    if table.unit is Unit.CENTRED_ANGSTROM and series is None:
+        missing = "Å from the centre need --tomograms-star FILE"
+    elif table.unit is Unit.CENTRED_PIXEL and frame.shape_zyx is None:
+        missing = "pixels from the centre need --tomo FILE"
+    elif table.unit is Unit.VOXEL and not (voxel_size or frame.shape_zyx):
+        missing = "add --voxel-size ANGSTROM"
+    if missing:
+        yield Finding(Severity.NOTE, f"bounds are not checked: {missing}")
+        return
+    # Without the tomogram's voxel size, pixels of the tilt series do as well.
+    voxel_size = voxel_size or pixel_size_of(table, world) or 1.0
+    try:
+        points = read_points(
+            path,
+            voxel_size=voxel_size,
+            coords_angpix=world.coords_angpix,
+            unbinned=frame.unbinned,
+            tomograms=tomograms,
+            shape_zyx=frame.shape_zyx,
+            format=world.format,
+        )
+        points = of_tomogram(points, frame.name) if frame.name else points
+    except InputError as error:
+        yield error_of(error, path)
+        return
+    rows = np.array(points.names or [frame.name] * len(points.picks))
+    for name in dict.fromkeys(rows.tolist()):
+        within = _shaped(name, frame, tomograms, voxel_size)
+        if within is not None:
+            yield from _against(points.picks.points_zyx[rows == name], name, within)
+
+
+def _shaped(
+    name: str, frame: Frame, tomograms: TomogramsStar | None, voxel_size: float
+) -> Frame | None:
+    """The tomogram of a name, with its shape; None if that is not known."""
+    if frame.shape_zyx is not None:
+        return frame
+    try:
+        series = tomograms.of(name) if tomograms else frame.unbinned
+    except InputError:
+        return None
+    if series is None or series.size_xyz is None:
+        return None
+    # One voxel more: a tomogram may be rounded up.
+    z, y, x = (
+        int(np.ceil(size * series.pixel_size / voxel_size)) + 1 for size in series.size_xyz[::-1]
+    )
+    return Frame(name, voxel_size, (z, y, x))
+
+
+def _against(points_zyx: np.ndarray, name: str, frame: Frame) -> Iterator[Finding]:
+    outside = frame.outside(points_zyx)
+    of = f" of {relion_name(name)}" if name else ""
+    if len(outside):
+        x, y, z = points_zyx[outside[0], ::-1]
+        yield Finding(
+            Severity.ERROR,
+            f"{len(outside)} of {len(points_zyx)} points{of} lie outside, the first at voxel "
+            f"{x:.6g},{y:.6g},{z:.6g} of {frame.bounds()}; is the pixel size another?",
+        )
+    reach = points_zyx.max(axis=0) / frame.known_shape("A bound")[::-1]
+    if len(points_zyx) >= _MANY and reach.max() < 0.5:
+        yield Finding(
+            Severity.WARNING,
+            f"all {len(points_zyx)} points{of} lie in the first {reach.max():.0%} of every axis; "
+            "is the pixel size another?",
+        )
+
+
+def of_pairs(table: Table, values: np.ndarray, names: list[str], world: World) -> Iterator[Finding]:
+    """Points in one place, and such as are closer than a distance."""
+    groups = np.array(names or [""] * len(values))
+    for radius, text in _radii(table, world):
+        if radius is None:
+            yield Finding(Severity.NOTE, text)
+            continue
+        close = _closer(values, groups, radius)
+        if len(close):
+            row, other = close[0] + 1
+            found = f"{len(close)} points {text} another, as rows {row} and {other}"
+            yield Finding(Severity.WARNING, found)
+
+
+def _radii(table: Table, world: World) -> Iterator[tuple[float | None, str]]:
+    """How near, in the file's unit, is too near, and what to say of it."""
+    yield _SAME_PLACE, "are in one place with"
+    if world.distance is not None:
+        unit = unit_of(table, world)
+        if unit is None:
+            yield None, "distances are not checked: add --voxel-size ANGSTROM"
+        else:
+            yield world.distance / unit, f"are closer than {world.distance:g} Å to"
+
+
+def _closer(values: np.ndarray, groups: np.ndarray, radius: float) -> np.ndarray:
+    """(m, 2) indices of each point that another of its group is that near to, and of that one."""
+    found = [np.empty((0, 2), np.int64)]
+    for group in dict.fromkeys(groups.tolist()):
+        rows = np.flatnonzero(groups == group)
+        distances, nearest = cKDTree(values[rows]).query(values[rows], k=2)
+        here = np.arange(len(rows))
+        near = distances[:, 1] < radius
+        other = np.where(nearest[:, 1] == here, nearest[:, 0], nearest[:, 1])  # in one place
+        found.append(np.stack([rows[near], rows[other[near]]], axis=1))
+    together = np.concatenate(found)
+    return together[np.argsort(together[:, 0])]
