@@ -406,7 +406,8 @@ def test_a_score_of_pytom_match_pick(tmp_path):
     [
         ("a.box", "24 40 0 0\n", "boxes without z; expected a .cbox"),
         ("a.mod", "1 2 3\n", "is not a binary IMOD model"),
-        ("a.mod", "IMODV1.2", "is not an IMOD model that can be read"),
+        ("a.mod", "IMODV1.2 IEOF", "is not an IMOD model that can be read"),
+        ("a.mod", "IMODV1.2", "is cut off: an IMOD model ends with IEOF"),
         ("a.tbl", "1 2 3\n", "is not a Dynamo table"),
         ("a.tbl", "x " * 26, "is not a Dynamo table"),
         ("a.cbox", "data_cryolo\n\nloop_\n_CoordinateX #1\n1\n", "has no boxes"),
