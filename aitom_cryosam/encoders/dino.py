@@ -84,6 +84,11 @@ def _build(model: Model, options: Mapping[str, Any], device: Device) -> VisionTr
     return cast(VisionTransformer, module.eval())
 
 
+def published_shapes(model: Model) -> dict[str, torch.Size]:
+    """The publisher's names of all weights of a full-size model, and their shapes."""
+    return _published(_build(model, {}, Device("meta", 0)))
+
+
 def _published(module: VisionTransformer) -> dict[str, torch.Size]:
     """The publisher's names of all weights, and their shapes.
 
