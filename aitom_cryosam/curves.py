@@ -77,8 +77,9 @@ def write_comparison(
     _show_f1(curves)
     for row, (name, one) in enumerate(compared.items()):
         colour, all_found = f"C{row}", one.candidates.curve_recall.max(initial=0)
-        # Beyond the last true particle a curve only falls.
-        end = int(np.searchsorted(one.candidates.curve_recall, all_found)) + 1
+        # Beyond the last true particle a curve only falls; it is drawn down to the dot.
+        last = int(np.searchsorted(one.candidates.curve_recall, all_found)) + 1
+        end = max(last, one.picks.n_picks)
         shown = one.candidates.curve_recall[:end], one.candidates.curve_precision[:end]
         curves.plot(*shown, lw=2, color=colour, label=f"{name}: AP {one.average_precision:.2f}")
         dot: dict[str, Any] = {
@@ -92,7 +93,8 @@ def write_comparison(
         best = one.best[0]
         bars.barh(row, best, height=0.7, color=colour, alpha=0.3)
         bars.barh(row, one.picks.f1, height=0.7, color=colour)
-        bars.text(1.02, row, f"{one.picks.f1:.2f} ({best:.2f})", va="center")
+        chosen = f" ({best:.2f})" if np.isfinite(best) else ""
+        bars.text(1.02, row, f"{one.picks.f1:.2f}{chosen}", va="center")
     curves.legend(loc="lower left", frameon=False)
     bars.set_yticks(range(len(compared)), list(compared))
     bars.invert_yaxis()

@@ -267,11 +267,11 @@ def _scanned(
         size = max(1, len(rest) // (_PARTS * max(processes, 1)))
         parts = [[one] for one in first] + [rest[i : i + size] for i in range(0, len(rest), size)]
         for file, number, seconds in _side_by_side(folder, parts, processes):
-            np.maximum(best, np.load(file), out=best)
+            np.fmax(best, np.load(file), out=best)
             file.unlink()
             if done == 0:
                 logger.info(
-                    "Template matching: %d rotations, %.2g s each; about %.2g minutes on %d %s.",
+                    "Template matching: %d rotations, %.2g s each; about %.1f minutes on %d %s.",
                     len(angles),
                     seconds,
                     seconds * len(angles) / max(processes, 1) / 60,

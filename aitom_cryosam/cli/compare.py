@@ -123,7 +123,7 @@ def _add_template(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=30.0,
         metavar="DEGREES",
-        help="between rotations (default: 30, a particle is then at most about 20 off)",
+        help="between rotations (default: 30, the nearest is then 15 off at the median)",
     )
     template.add_argument(
         "--binning",
@@ -151,11 +151,12 @@ class _World:
     def diameter(self) -> float:
         """Å, for AITom's pickers."""
         if self.args.diameter is None:
-            logger.info(
-                "No --diameter: taking twice the --radius, %g Å, for AITom's pickers.",
-                2 * self.args.radius,
-            )
-        return float(self.args.diameter or 2 * self.args.radius)
+            twice = 2 * float(self.args.radius)
+            logger.info("No --diameter: taking twice the --radius, %g Å, for AITom's.", twice)
+            return twice
+        if not 0 < self.args.diameter < math.inf:
+            raise InputError(f"Expected a --diameter above 0 Å, got {self.args.diameter:g}.")
+        return float(self.args.diameter)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -166,6 +167,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.comparison import agreements, compare
+    from aitom_cryosam.evaluation import evaluate
     from aitom_cryosam.tomogram import Tomogram
 
     names = [*args.methods, *(name for name, _ in args.picks)]
@@ -179,7 +181,7 @@ def run(args: argparse.Namespace) -> int:
     with ShownProgress(quiet=args.quiet) as progress:
         world = _World(args, tomogram, unbinned, truth, progress)
         # What can be refused is refused before the first method runs.
-        compared = {name: compare(one, truth, **same) for name, one in given.items()}
+        evaluate(truth, truth, **same)
         plans = {name: METHODS[name](world) for name in args.methods}
         found = {name: _timed(name, plan) for name, plan in plans.items()} | given
     compared = {name: compare(one, truth, **same) for name, one in found.items()}
