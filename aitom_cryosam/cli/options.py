@@ -83,7 +83,7 @@ def add_method(parser: argparse.ArgumentParser) -> None:
 
 def add_resources(parser: argparse.ArgumentParser) -> None:
     """Device, memory, cache and checkpoints."""
-    machine = parser.add_argument_group("machine", "what changes the time, not the picks")
+    machine = parser.add_argument_group("machine", "where it works, and with how much memory")
     machine.add_argument(
         "--device", default="auto", metavar="auto|cuda[:N]|mps|cpu", help="for the networks"
     )
