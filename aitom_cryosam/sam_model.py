@@ -16,9 +16,6 @@ from segment_anything.modeling import (
     Sam,
     TwoWayTransformer,
 )
-from segment_anything.modeling.image_encoder import Attention, get_rel_pos
-from torch import Tensor
-from torch.nn import functional as F
 
 from aitom_cryosam import checkpoints
 from aitom_cryosam.errors import InputError
@@ -99,45 +96,6 @@ ARCHITECTURES = {
 }
 
 
-class HeadwiseAttention(Attention):
-    """SAM's attention over all tokens of an image, one head at a time.
-
-    The same numbers. SAM writes out the closeness of all pairs of tokens in every head, several
-    times over: gigabytes an image, which take longer to move than to compute.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, h, w, C) to the same."""
-        b, h, w, channels = x.shape
-        q, k, v = self.qkv(x).reshape(b, h * w, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        rows, columns = get_rel_pos(h, h, self.rel_pos_h), get_rel_pos(w, w, self.rel_pos_w)
-        heads = []
-        for head in range(self.num_heads):
-            part = slice(head, head + 1)
-            grid = q[:, part].unflatten(2, (h, w))  # (b, 1, h, w, c)
-            by_row = torch.einsum("bnhwc,hkc->bnhwk", grid, rows)
-            by_column = torch.einsum("bnhwc,wkc->bnhwk", grid, columns)
-            bias = (by_row[..., :, None] + by_column[..., None, :]).reshape(b, 1, h * w, h * w)
-            heads.append(
-                F.scaled_dot_product_attention(q[:, part], k[:, part], v[:, part], attn_mask=bias)
-            )
-        joined = torch.cat(heads, dim=1).transpose(1, 2).reshape(b, h, w, channels)
-        projected: Tensor = self.proj(joined)
-        return projected
-
-
-def encoder_bytes(sam: Sam) -> int:
-    """About what the image encoder needs for one image on its way through, without weights."""
-    encoder = sam.image_encoder
-    grid = encoder.img_size // encoder.patch_embed.proj.kernel_size[0]
-    pairs = grid**4  # of one head
-    for block in encoder.blocks:
-        if block.window_size:
-            windows = -(-grid // block.window_size)
-            pairs = max(pairs, block.attn.num_heads * windows**2 * block.window_size**4)
-    return int(12 * pairs + 96 * encoder.patch_embed.proj.out_channels * grid**2)
-
-
 def build_sam(architecture: Architecture, device: str = "cpu") -> Sam:
     """A SAM with random weights, to be read only; on device "meta" without memory for them."""
     size = architecture
@@ -155,13 +113,6 @@ def build_sam(architecture: Architecture, device: str = "cpu") -> Sam:
             window_size=size.window_size,
             global_attn_indexes=size.global_attn_indexes,
         )
-        for index in size.global_attn_indexes:
-            encoder.blocks[index].attn = HeadwiseAttention(
-                size.embed_dim,
-                num_heads=size.num_heads,
-                use_rel_pos=True,
-                input_size=(grid, grid),
-            )
         prompts = PromptEncoder(
             embed_dim=size.prompt_embed_dim,
             image_embedding_size=(grid, grid),

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 from segment_anything import SamPredictor, sam_model_registry
-from segment_anything.modeling.image_encoder import Attention
 
 from aitom_cryosam.device import Batches, Device
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS
 from aitom_cryosam.resources import Resources
-from aitom_cryosam.sam_model import ARCHITECTURES, HeadwiseAttention, build_sam, load_sam
+from aitom_cryosam.sam_model import ARCHITECTURES, build_sam, load_sam
 from aitom_cryosam.segmenters import build
 from aitom_cryosam.segmenters import sam as sam_module
 from aitom_cryosam.segmenters.sam import SamSegmenter, WindowSamSegmenter, grey
@@ -41,8 +39,7 @@ class Oracle:
     def __init__(self, sam, plane):
         self.shape = plane.shape
         self.predictor = SamPredictor(sam)
-        with patch.object(HeadwiseAttention, "forward", Attention.forward):
-            self.predictor.set_image(np.repeat(grey(plane)[:, :, None], 3, axis=2))
+        self.predictor.set_image(np.repeat(grey(plane)[:, :, None], 3, axis=2))
 
     def __call__(self, point_yx, logits=None):
         """Upsampled (k, h, w), scores (k,), low-resolution (k, l, l)."""
@@ -220,16 +217,6 @@ def test_grey_values_span_three_deviations():
     assert grey(plane).dtype == np.uint8
 
 
-def test_attention_head_by_head_gives_the_packages_tokens():
-    encoder = tiny_sam().image_encoder
-    assert [type(block.attn) for block in encoder.blocks] == [Attention, HeadwiseAttention]
-    images = torch.randn(3, 3, 128, 128, generator=torch.Generator().manual_seed(0))
-    ours = encoder(images)
-    with patch.object(HeadwiseAttention, "forward", Attention.forward):
-        expected = encoder(images)
-    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
-
-
 class HalfDevice(Device):
     precision = torch.bfloat16
 
@@ -274,6 +261,15 @@ def test_a_budget_too_small_for_one_plane_says_what_is_needed():
     with pytest.raises(InputError, match=r"needs about 0\.0 GB on cpu, and may use 0\.0 GB"):
         segmenter_of(tiny_sam(), device=Device("cpu", 500_000))
     assert segmenter_of(tiny_sam(), device=Device("cpu", 5_000_000)).planes_at_once((9, 9)) == 1
+
+
+def test_vit_h_encodes_many_planes_at_once_within_8_gb_in_half_precision(monkeypatch):
+    monkeypatch.setitem(sam_module._MOST_AT_ONCE, "meta", 100)
+    for limit, expected in ((8e9, 20), (3e9, 4), (2.2e9, 1)):
+        sam = build_sam(ARCHITECTURES["vit_h"], "meta")
+        segmenter = segmenter_of(sam, device=HalfDevice("meta", int(limit)))
+        # 3/4 of the memory, less 1.30 GB of weights, in parts of 0.23 GB
+        assert segmenter.planes_at_once((928, 960)) == expected
 
 
 # ---- the window ----
@@ -350,10 +346,7 @@ def test_a_tiny_checkpoint_with_its_sizes_beside_it_makes_a_segmenter(tmp_path):
 
 def layers(network):
     """What state dicts do not tell: activations, strides, small numbers added."""
-    return [
-        (type(module).__name__.removeprefix("Headwise"), module.extra_repr())
-        for module in network.modules()
-    ]
+    return [(type(module).__name__, module.extra_repr()) for module in network.modules()]
 
 
 @pytest.mark.parametrize("name", ["vit_b", "vit_l", "vit_h"])

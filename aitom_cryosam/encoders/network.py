@@ -192,9 +192,10 @@ class NetworkEncoder:
         Raises:
             InputError: not even one fits into the memory that may be used.
         """
-        weights = sum(parameter.nbytes for parameter in self.backbone.module.parameters())
-        if self.device.precision is not torch.float32:
-            weights += weights // 2  # autocast keeps a copy in half precision
+        parameters = list(self.backbone.module.parameters())
+        weights = sum(parameter.nbytes for parameter in parameters)
+        if self.device.precision is not torch.float32:  # autocast keeps a copy in half precision
+            weights += sum(part.nbytes // 2 for part in parameters if part.dtype is torch.float32)
         needed = weights + self.backbone.tile_bytes
         if needed > self.device.limit:
             raise InputError(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import Tensor
-
 from aitom_cryosam.device import Device
 from aitom_cryosam.encoders.network import Backbone
 from aitom_cryosam.models import Model
-from aitom_cryosam.sam_model import encoder_bytes, load_sam
+from aitom_cryosam.sam_encoder import SamEncoder
+from aitom_cryosam.sam_model import load_sam
 
 
 def load_sam_encoder(path: Path, model: Model, device: Device) -> Backbone:
@@ -24,21 +23,15 @@ def load_sam_encoder(path: Path, model: Model, device: Device) -> Backbone:
         InputError: the file is not a checkpoint of this model.
     """
     sam = load_sam(path, model)
-    encoder = sam.image_encoder.to(device.name)
-    patch, _ = encoder.patch_embed.proj.kernel_size
-    tokens = encoder.img_size // patch
+    encoder = SamEncoder(sam.image_encoder, device)
     mean, deviation = ((part / 255).flatten().tolist() for part in (sam.pixel_mean, sam.pixel_std))
-
-    def forward(images: Tensor) -> Tensor:
-        return encoder(images).permute(0, 2, 3, 1)
-
     return Backbone(
-        module=encoder,
-        forward=forward,
-        patch=patch,
-        tokens=tokens,
+        module=encoder.network,
+        forward=encoder,
+        patch=encoder.side // encoder.grid,
+        tokens=encoder.grid,
         fixed=True,
-        channels=encoder.neck[0].out_channels,
+        channels=encoder.channels,
         colours=(tuple(mean), tuple(deviation)),
-        tile_bytes=encoder_bytes(sam),
+        tile_bytes=encoder.bytes_each,
     )

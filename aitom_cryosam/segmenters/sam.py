@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from aitom_cryosam.device import Batches, Device
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.sam_model import encoder_bytes
+from aitom_cryosam.sam_encoder import SamEncoder
 from aitom_cryosam.segmenters.base import Segmentation
 from aitom_cryosam.segmenters.sam_decoder import SamDecoder
 
@@ -52,7 +52,7 @@ class SamSegmenter:
     around the point only, with the numbers that SAM's own upsampling gives there.
 
     Args:
-        sam: the network; it is moved to the device.
+        sam: the network; it is moved to the device, as `SamEncoder` says.
         device: where it computes. On MPS in float32; that has not been tried.
         max_extent: voxels, the largest particle along any axis.
         identity: what tells these weights from others, JSON values; for the signature.
@@ -68,6 +68,7 @@ class SamSegmenter:
         self.max_extent = max_extent
         self.identity = identity
         self.side = 2 * math.ceil(max_extent) + 3  # a pixel beyond what may be a mask
+        self._encoder = SamEncoder(sam.image_encoder, device)  # before all is moved in full
         self._sam = sam.to(device.name)
         self._decoder = SamDecoder(self._sam)
         kind = device.name.split(":")[0]
@@ -237,9 +238,7 @@ class SamSegmenter:
             ]
         )
         colours = self._send(resized)[:, None].expand(-1, 3, -1, -1)
-        with self.device.autocast():
-            tokens = self._sam.image_encoder(self._sam.preprocess(colours))
-        return tokens.flatten(2).transpose(1, 2).to(self.device.precision).contiguous()
+        return self._encoder(self._sam.preprocess(colours)).flatten(1, 2)
 
     def _input_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Of an image in SAM's padded square."""
@@ -248,7 +247,7 @@ class SamSegmenter:
 
     @property
     def _input_side(self) -> int:
-        return int(self._sam.image_encoder.img_size)
+        return self._encoder.side
 
     def _send(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device.name)
@@ -259,10 +258,8 @@ class SamSegmenter:
         Raises:
             InputError: none.
         """
-        each = encoder_bytes(self._sam)
+        each = self._encoder.bytes_each
         weights = sum(parameter.nbytes for parameter in self._sam.parameters())
-        if self.device.precision is not torch.float32:
-            weights += weights // 2  # autocast keeps a copy
         free = (1 - _DECODER_SHARE) * self.device.limit - weights
         if each > free:
             needed = (each + weights) / (1 - _DECODER_SHARE)
