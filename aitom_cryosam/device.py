@@ -40,10 +40,10 @@ class Device:
             InputError: it is unknown, or not on this machine.
         """
         name = _available(resources.device)
+        if name.startswith("cuda"):
+            return cls(name, _cuda_limit(name, resources.gpu_bytes))
         if resources.gpu_bytes is not None and name != "cpu":
             return cls(name, resources.gpu_bytes)
-        if name.startswith("cuda"):
-            return cls(name, int(_SHARE * torch.cuda.mem_get_info(name)[0]))
         return cls(name, resources.ram if name == "cpu" else int(_SHARE * free_ram()))
 
     @property
@@ -111,6 +111,19 @@ def _is_full(error: RuntimeError) -> bool:
     return isinstance(error, torch.cuda.OutOfMemoryError) or bool(
         re.search("out of memory|not enough memory|can't allocate|ALLOC_FAILED", str(error))
     )
+
+
+def _cuda_limit(name: str, wanted: int | None) -> int:
+    """Bytes beside what this process has there already, such as another network.
+
+    A limit that was asked for is made a hard one, so that `Batches` halves at it.
+    """
+    free, total = torch.cuda.mem_get_info(name)
+    if wanted is not None:
+        torch.cuda.set_per_process_memory_fraction(min(wanted / total, 1), name)
+        return max(wanted - torch.cuda.memory_allocated(name), 0)
+    unused = torch.cuda.memory_reserved(name) - torch.cuda.memory_allocated(name)
+    return int(_SHARE * (free + unused))
 
 
 def _available(wanted: str) -> str:

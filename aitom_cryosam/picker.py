@@ -169,6 +169,7 @@ class CryoSAM:
             tau_iou=self.settings.tau_iou,
             merge=self.settings.merge,
             max_extent=extent,
+            budget_bytes=min(segmenter.held_bytes, self.resources.ram),
             store=store,
         )
 

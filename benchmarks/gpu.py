@@ -102,7 +102,7 @@ def measure(
         CrossPlanePropagator(
             segmenter,
             max_extent=2 * args.reach,
-            budget_bytes=getattr(segmenter.segmenter, "held_bytes", 256e6),
+            budget_bytes=segmenter.held_bytes,
         ).propagate(tomogram, points)
     row.work = f"{segmenter.planes} planes, {segmenter.prompts} prompts"
     row.operations = segmenter.planes * per_plane + segmenter.prompts * per_prompt

@@ -11,11 +11,20 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.resources import Resources
 
 
+SHARES: list[tuple[float, str]] = []
+
+
 def hardware(monkeypatch: pytest.MonkeyPatch, *, gpus: int = 0, mps: bool = False) -> None:
-    """What torch finds: CUDA devices with 8000 of 10000 bytes free, or MPS."""
+    """What torch finds: MPS, or CUDA devices with 8000 of 10000 bytes free; of the rest this
+    process has 700 and uses 200."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (8000, 10000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 700)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 200)
+    monkeypatch.setattr(
+        torch.cuda, "set_per_process_memory_fraction", lambda *share: SHARES.append(share)
+    )
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
 
 
@@ -61,8 +70,11 @@ def test_a_device_that_is_not_there(
 
 def test_the_limit_is_the_budget_or_most_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     hardware(monkeypatch, gpus=1)
-    assert Device.choose(Resources()).limit == 6400
-    assert Device.choose(Resources(gpu_bytes=123)).limit == 123
+    assert Device.choose(Resources()).limit == 6800
+    SHARES.clear()
+    assert Device.choose(Resources(gpu_bytes=5000)).limit == 4800
+    assert Device.choose(Resources(gpu_bytes=123)).limit == 0
+    assert SHARES == [(0.5, "cuda:0"), (0.0123, "cuda:0")]
     assert Device.choose(Resources(device="cpu", ram_bytes=55, gpu_bytes=123)).limit == 55
     hardware(monkeypatch, mps=True)
     monkeypatch.setattr("aitom_cryosam.device.free_ram", lambda: 1000)

@@ -101,6 +101,11 @@ class PlaneSegmenter(Protocol):
         """
         ...
 
+    @property
+    def held_bytes(self) -> float:
+        """Memory for the embeddings and masks that are held at once."""
+        ...
+
     def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
         """How many planes (h, w) `embed` takes best in one call, 1 at least."""
         ...

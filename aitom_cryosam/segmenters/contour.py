@@ -66,6 +66,11 @@ class ContourSegmenter:
 
     signature = None  # smoothing takes no longer than reading what it gives
 
+    @property
+    def held_bytes(self) -> float:
+        """Enough for hundreds of planes."""
+        return 256e6
+
     def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
         """One: a plane is smoothed on its own."""
         return 1

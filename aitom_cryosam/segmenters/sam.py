@@ -28,6 +28,7 @@ middle of the grey values and spread by 2.2 deviations to either end; with 3, al
 Gaussian noise is kept apart, and gold or ice does not take the contrast from the particles."""
 _MOST_AT_ONCE = {"cuda": 16, "mps": 2, "cpu": 1}  # planes; more are no faster
 _DECODER_SHARE = 0.25  # of the device's memory
+_HELD_SHARE = 0.25  # likewise, for embeddings
 _DECODER_CACHE = 48_000_000  # bytes that a CPU works on without waiting for its memory
 
 
@@ -86,6 +87,11 @@ class SamSegmenter:
         """The weights, the grey values and the precision."""
         precision = str(self.device.precision).removeprefix("torch.")
         return {**self.identity, "shown": SHOWN, "precision": precision}
+
+    @property
+    def held_bytes(self) -> float:
+        """A share of the device's memory: embeddings stay there."""
+        return _HELD_SHARE * self.device.limit
 
     def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
         """As many as the encoder takes in one batch."""
@@ -253,16 +259,17 @@ class SamSegmenter:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device.name)
 
     def _planes_that_fit(self) -> int:
-        """In the memory that weights and decoder leave.
+        """In the memory that weights, decoder and embeddings leave.
 
         Raises:
             InputError: none.
         """
         each = self._encoder.bytes_each
         weights = sum(parameter.nbytes for parameter in self._sam.parameters())
-        free = (1 - _DECODER_SHARE) * self.device.limit - weights
+        share = 1 - _DECODER_SHARE - _HELD_SHARE
+        free = share * self.device.limit - weights
         if each > free:
-            needed = (each + weights) / (1 - _DECODER_SHARE)
+            needed = (each + weights) / share
             raise InputError(
                 f"The segmenter needs about {needed / 1e9:.1f} GB on {self.device.name}, and may "
                 f"use {self.device.limit / 1e9:.1f} GB; allow more with --memory, or take a "
