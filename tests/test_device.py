@@ -10,7 +10,6 @@ from aitom_cryosam.device import Batches, Device
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.resources import Resources
 
-
 SHARES: list[tuple[float, str]] = []
 
 
