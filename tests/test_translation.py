@@ -39,6 +39,6 @@ def test_picks_move_with_the_tomogram(axis) -> None:
     assert len(points) >= 4
     apart = np.linalg.norm(points[:, None] + shift - there.picks.points_zyx, axis=2)
     apart = apart.min(axis=1)
-    assert np.mean(apart < 1e-6) > 0.6
+    assert np.median(apart) < 0.01
     # The outline of some has changed by a voxel: the border is part of each plane's deviation.
     assert apart.max() < 0.5
