@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Threads of torch that wait for work would keep the cores from those of other libraries.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:

@@ -292,24 +292,25 @@ def test_prompts_of_another_tomogram(tomogram, tmp_path):
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("file", "count", "first_zyx"),
+    ("file", "voxel_size", "count", "first_zyx"),
     [
-        ("pytom_match_pick/CCDC147C_001_14.00Apx_particles.star", 1500, [134, 489, 358]),
-        ("relion3.0/cryocat_relion_3.0.star", 3, [422.955, 733.955, 1028.455]),
-        ("relion3.1/cryocat_bin1_1deg_500.star", 2, [777.879, 3272.708, 4052.123]),
+        ("pytom_match_pick/CCDC147C_001_14.00Apx_particles.star", 10, 1500, [134, 489, 358]),
+        ("relion3.0/cryocat_relion_3.0.star", 10, 3, [422.955, 733.955, 1028.455]),
+        ("relion3.1/cryocat_bin1_1deg_500.star", 10, 2, [777.879, 3272.708, 4052.123]),
         # 938.008 − 7.24711 / 10 and so on
-        ("relion3.1/cryocat_relion_3.1_optics.star", 3, [937.283, 1480.900, 915.574]),
-        ("relion4/cryocat_relion_4.0_first400lines.star", 355, [943.622, 427.764, 1699.874]),
+        ("relion3.1/cryocat_relion_3.1_optics.star", 10, 3, [937.283, 1480.900, 915.574]),
+        ("relion4/cryocat_relion_4.0_first400lines.star", 10, 355, [943.622, 427.764, 1699.874]),
         (
             "warp/tomodrgn_warptools_test_4-tomos_10-ptcls_box-32_angpix-12.star",
+            12,
             40,
             [28.146, 564.065, 494.521],
         ),
-        ("warp/warp2_particles_matching.star", 1218, [75.828, 397.132, 354.242]),
+        ("warp/warp2_particles_matching.star", 4, 1218, [75.828, 397.132, 354.242]),
     ],
 )
-def test_files_of_other_programs(data_dir, file, count, first_zyx):
-    points = read_points(data_dir / "coordinate_files" / file, voxel_size=10)
+def test_files_of_other_programs(data_dir, file, voxel_size, count, first_zyx):
+    points = read_points(data_dir / "coordinate_files" / file, voxel_size=voxel_size)
     assert len(points.picks) == count
     np.testing.assert_allclose(points.picks.points_zyx[0], first_zyx, atol=1e-3)
 

@@ -178,7 +178,7 @@ def _agree(table: Table, path: Path, voxel_size: float | None) -> None:
     if stated and voxel_size and abs(stated - voxel_size) > _SAME_SIZE * voxel_size:
         raise InputError(
             f"{path} is written in voxels of {stated:g} Å, but the voxels here have "
-            f"{voxel_size:g} Å; expected one and the same."
+            f"{voxel_size:g} Å; check --voxel-size, or add --coords-angpix {stated:g}."
         )
     if table.unit is Unit.PIXEL:
         logger.warning(
