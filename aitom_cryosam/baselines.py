@@ -17,8 +17,8 @@ from skimage.filters import threshold_otsu
 
 from aitom_cryosam.aitom import DoGPicker, TemplateMatchingPicker, aitom_module
 from aitom_cryosam.aitom.own import template_offset, zyz_angles
-from aitom_cryosam.comparison import Found
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.evaluation.comparison import Found
 from aitom_cryosam.io.mrc import read_volume
 from aitom_cryosam.picker import SPACING, Progress
 from aitom_cryosam.picks import Picks

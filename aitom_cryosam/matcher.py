@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from aitom_cryosam.features.query import Query
 from aitom_cryosam.picks import Picks, suppressed
-from aitom_cryosam.query import Query
 
 
 class HierarchicalMatcher:

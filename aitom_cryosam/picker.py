@@ -14,11 +14,11 @@ from aitom_cryosam import checkpoints, encoders, presets, segmenters
 from aitom_cryosam.cache import Cache
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures
+from aitom_cryosam.features.query import Query
 from aitom_cryosam.masks import ParticleMask, ball
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.propagator import CrossPlanePropagator
-from aitom_cryosam.query import Query
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result, Stages
 from aitom_cryosam.scale import MIN_DIAMETER, estimate_diameter, refine_centres

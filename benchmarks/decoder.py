@@ -23,7 +23,7 @@ from segment_anything import SamPredictor
 
 from aitom_cryosam.device import Device
 from aitom_cryosam.resources import Resources
-from aitom_cryosam.sam_model import ARCHITECTURES, build_sam
+from aitom_cryosam.sam.model import ARCHITECTURES, build_sam
 from aitom_cryosam.segmenters.base import Segmentation
 from aitom_cryosam.segmenters.sam import PlaneEmbedding, SamSegmenter
 

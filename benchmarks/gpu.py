@@ -30,12 +30,12 @@ from aitom_cryosam import Tomogram, encoders, segmenters
 from aitom_cryosam.device import Device
 from aitom_cryosam.encoders.dino import published_shapes
 from aitom_cryosam.features import TriplanarFeatures
+from aitom_cryosam.features.query import Query
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.models import ENCODERS, MODELS, SEGMENTERS
 from aitom_cryosam.propagator import CrossPlanePropagator
-from aitom_cryosam.query import Query
 from aitom_cryosam.resources import Resources, parse_memory
-from aitom_cryosam.sam_model import ARCHITECTURES, build_sam
+from aitom_cryosam.sam.model import ARCHITECTURES, build_sam
 from aitom_cryosam.segmenters import Segmentation
 from aitom_cryosam.settings import PRESETS, Settings
 from aitom_cryosam.stages import peak_megabytes

@@ -59,7 +59,7 @@ def token_axes(shape: tuple[int, ...]) -> list[tuple]:
 
 def write(folder: Path, shape: tuple[int, ...], channels: int) -> None:
     """Random tokens; neighbouring planes resemble each other as planes of a tomogram do."""
-    from aitom_cryosam.token_files import create_tokens
+    from aitom_cryosam.features.token_files import create_tokens
 
     shapes = {
         name: (*(axis.count for axis in axes), channels)
@@ -77,11 +77,11 @@ def write(folder: Path, shape: tuple[int, ...], channels: int) -> None:
 def match(folder: Path, shape: tuple[int, ...]) -> None:
     """Open the tokens and match, with the seconds and the memory it takes."""
     from aitom_cryosam.features import TriplanarFeatures
+    from aitom_cryosam.features.query import Query
+    from aitom_cryosam.features.view import View
     from aitom_cryosam.masks import ball
     from aitom_cryosam.matcher import HierarchicalMatcher
-    from aitom_cryosam.query import Query
     from aitom_cryosam.stages import peak_megabytes
-    from aitom_cryosam.view import View
 
     axes = token_axes(shape)
     cold = forget(folder)

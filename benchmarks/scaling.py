@@ -122,7 +122,7 @@ def exactness(shape: tuple[int, int, int] = (64, 128, 128)) -> None:
     from aitom_cryosam import Tomogram
     from aitom_cryosam.encoders.filterbank import FilterBankEncoder
     from aitom_cryosam.features import TriplanarFeatures
-    from aitom_cryosam.query import Query
+    from aitom_cryosam.features.query import Query
 
     noise = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     tomogram = Tomogram.from_array(noise, voxel_size=10.0)

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from aitom_cryosam import cache as cache_module
 from aitom_cryosam.cache import Cache
+from aitom_cryosam.cache import folder as cache_module
 from aitom_cryosam.encoders.filterbank import FilterBankEncoder
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures

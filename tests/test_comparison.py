@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from aitom_cryosam.comparison import Agreement, Found, agreements, compare, method_report
-from aitom_cryosam.curves import write_comparison
+from aitom_cryosam.evaluation.comparison import Agreement, Found, agreements, compare, method_report
+from aitom_cryosam.evaluation.curves import write_comparison
 from aitom_cryosam.picks import Picks
 
 SAME = {"radius": 15.0, "voxel_size": 10.0}

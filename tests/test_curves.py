@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from aitom_cryosam.curves import write_curve, write_histograms
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate
+from aitom_cryosam.evaluation.curves import write_curve, write_histograms
 from aitom_cryosam.picks import Picks
 
 

@@ -8,7 +8,7 @@ from aitom_cryosam.encoders import build
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS
 from aitom_cryosam.resources import Resources
-from aitom_cryosam.sam_model import load_sam
+from aitom_cryosam.sam.model import load_sam
 from aitom_cryosam.settings import Settings
 from tests.tiny_models import write_tiny_sam
 

@@ -12,11 +12,11 @@ import pytest
 from aitom_cryosam.encoders.filterbank import FilterBankEncoder
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures
+from aitom_cryosam.features.query import Query
+from aitom_cryosam.features.whitening import Whitening
 from aitom_cryosam.geometry import TokenAxis, TokenGrid
 from aitom_cryosam.matcher import HierarchicalMatcher
-from aitom_cryosam.query import Query
 from aitom_cryosam.tomogram import Tomogram
-from aitom_cryosam.whitening import Whitening
 from tests.toys import made_up_features, particle_mask, random_features
 
 SHAPE = (13, 22, 31)
@@ -148,7 +148,7 @@ def test_similarity_of_nothing_is_0():
 def test_many_cells_are_cut_into_pieces(monkeypatch):
     features = random_features(SHAPE)
     whole = Query(features, np.ones(15)).similarity(2)
-    monkeypatch.setattr("aitom_cryosam.query.CELLS_AT_ONCE", 7)
+    monkeypatch.setattr("aitom_cryosam.features.query.CELLS_AT_ONCE", 7)
     np.testing.assert_array_equal(Query(features, np.ones(15)).similarity(2), whole)
 
 
@@ -159,8 +159,8 @@ def test_tokens_are_taken_in_pieces(monkeypatch, block):
     ratios = (16, 8, 4, 3)
     query = random_features(SHAPE).masked_mean([mask])
     whole = TriplanarFeatures(random_features(SHAPE).views, ratios)
-    monkeypatch.setattr("aitom_cryosam.view.BLOCK", block)
-    monkeypatch.setattr("aitom_cryosam.level.BLOCK", block)
+    monkeypatch.setattr("aitom_cryosam.features.view.BLOCK", block)
+    monkeypatch.setattr("aitom_cryosam.features.level.BLOCK", block)
     pieces = TriplanarFeatures(random_features(SHAPE).views, ratios)
     np.testing.assert_allclose(pieces.masked_mean([mask]), query, atol=1e-6)
     for ratio in ratios:

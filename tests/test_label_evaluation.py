@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.label_evaluation import evaluate_labels
+from aitom_cryosam.evaluation.labels import evaluate_labels
 
 
 def volume(*bars, dtype=np.int16):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from aitom_cryosam.features.query import Query
 from aitom_cryosam.matcher import HierarchicalMatcher
-from aitom_cryosam.query import Query
 from tests.toys import made_up_features, random_features
 
 SHAPE = (29, 43, 54)  # no ratio divides all three

@@ -14,7 +14,7 @@ from aitom_cryosam.device import Batches, Device
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS
 from aitom_cryosam.resources import Resources
-from aitom_cryosam.sam_model import ARCHITECTURES, build_sam, load_sam
+from aitom_cryosam.sam.model import ARCHITECTURES, build_sam, load_sam
 from aitom_cryosam.segmenters import build
 from aitom_cryosam.segmenters import sam as sam_module
 from aitom_cryosam.segmenters.sam import SamSegmenter, WindowSamSegmenter, grey

@@ -11,10 +11,10 @@ from segment_anything.modeling import ImageEncoderViT
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from aitom_cryosam import sam_encoder
 from aitom_cryosam.device import Device
-from aitom_cryosam.sam_encoder import SamEncoder
-from aitom_cryosam.sam_model import ARCHITECTURES, build_sam
+from aitom_cryosam.sam import encoder as sam_encoder
+from aitom_cryosam.sam.encoder import SamEncoder
+from aitom_cryosam.sam.model import ARCHITECTURES, build_sam
 
 CPU = Device("cpu", 10**9)
 

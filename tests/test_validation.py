@@ -5,7 +5,6 @@ import gzip
 import numpy as np
 import pytest
 
-from aitom_cryosam.finding import World
 from aitom_cryosam.io.formats import FORMATS
 from aitom_cryosam.io.frame import Frame, Unbinned
 from aitom_cryosam.io.mrc import write_volume
@@ -15,6 +14,7 @@ from aitom_cryosam.io.star_blocks import scan
 from aitom_cryosam.io.tomograms_star import read_tomograms_star
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.validation import Report, check
+from aitom_cryosam.validation.finding import World
 
 # 24 points all over a tomogram at 10.8 Å, from a tilt series of 3838 × 3710 pixels at 1.35 Å.
 POINTS = [(z, y, x) for z in (5, 190) for y in (9, 200, 455) for x in (7, 100, 300, 470)]

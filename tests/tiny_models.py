@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import torch
 
-from aitom_cryosam.sam_model import Architecture, build_sam
+from aitom_cryosam.sam.model import Architecture, build_sam
 
 TINY = Architecture(
     embed_dim=32,

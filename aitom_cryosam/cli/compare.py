@@ -18,7 +18,7 @@ from aitom_cryosam.cli.options import add_method, add_resources
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
-    from aitom_cryosam.comparison import Agreement, Compared, Found
+    from aitom_cryosam.evaluation.comparison import Agreement, Compared, Found
     from aitom_cryosam.io.frame import Unbinned
     from aitom_cryosam.io.points import PointFile
     from aitom_cryosam.picks import Picks
@@ -166,8 +166,8 @@ def run(args: argparse.Namespace) -> int:
         InputError: a file or option cannot be used; nothing has run then.
     """
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.comparison import agreements, compare
     from aitom_cryosam.evaluation import evaluate
+    from aitom_cryosam.evaluation.comparison import agreements, compare
     from aitom_cryosam.tomogram import Tomogram
 
     names = [*args.methods, *(name for name, _ in args.picks)]
@@ -236,7 +236,7 @@ def _truth(args: argparse.Namespace, tomogram: Tomogram, unbinned: Unbinned | No
 
 
 def _found_by_others(path: str, tomogram: Tomogram, unbinned: Unbinned | None) -> Found:
-    from aitom_cryosam.comparison import Found
+    from aitom_cryosam.evaluation.comparison import Found
 
     picks = _of(tomogram, _points(path, tomogram, unbinned, None)).picks
     return Found.of(picks, "file", settings={"file": path})
@@ -270,7 +270,7 @@ def _timed(name: str, plan: Callable[[], Found]) -> Found:
 
 def _cryosam(world: _World) -> Callable[[], Found]:
     from aitom_cryosam.cli import options
-    from aitom_cryosam.comparison import Found
+    from aitom_cryosam.evaluation.comparison import Found
     from aitom_cryosam.picker import CryoSAM
 
     resources = options.resources(world.args)
@@ -428,8 +428,8 @@ def _write(
     compared: Mapping[str, Compared],
     agreement: Mapping[tuple[str, str], Agreement],
 ) -> None:
-    from aitom_cryosam.comparison import method_report
-    from aitom_cryosam.curves import write_comparison
+    from aitom_cryosam.evaluation.comparison import method_report
+    from aitom_cryosam.evaluation.curves import write_comparison
     from aitom_cryosam.io.files import write_text
     from aitom_cryosam.io.star import write_proposals
 

@@ -13,7 +13,7 @@ from aitom_cryosam.errors import InputError
 if TYPE_CHECKING:
     from aitom_cryosam.cli.truth import Searched
     from aitom_cryosam.evaluation import Evaluation, Summary
-    from aitom_cryosam.label_evaluation import LabelEvaluation
+    from aitom_cryosam.evaluation.labels import LabelEvaluation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,8 +108,8 @@ def run(args: argparse.Namespace) -> int:
         InputError: a file or option cannot be used, or picks and truth do not fit together.
     """
     from aitom_cryosam.cli.truth import read_searched
-    from aitom_cryosam.curves import write_curve, write_histograms
     from aitom_cryosam.evaluation import evaluate, summarise
+    from aitom_cryosam.evaluation.curves import write_curve, write_histograms
     from aitom_cryosam.io.files import refuse_existing, write_text
 
     files = [path for path in (args.json, args.curve, args.histogram) if path]
@@ -167,8 +167,8 @@ def _class_recalls(total: Evaluation, searched: Sequence[Searched]) -> dict[str,
 
 def _masks(args: argparse.Namespace, searched: Sequence[Searched]) -> LabelEvaluation | None:
     """The label volumes of the only tomogram against each other, if they are given."""
+    from aitom_cryosam.evaluation.labels import evaluate_labels
     from aitom_cryosam.io.mrc import read_volume
-    from aitom_cryosam.label_evaluation import evaluate_labels
 
     paths = args.labels, args.truth_labels
     if paths == (None, None):

@@ -11,8 +11,8 @@ from aitom_cryosam.cli.frames import add_unbinned, size_xyz, unbinned_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
-    from aitom_cryosam.finding import World
     from aitom_cryosam.validation import Report
+    from aitom_cryosam.validation.finding import World
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,11 +67,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _world(args: argparse.Namespace) -> World:
-    from aitom_cryosam.finding import World
     from aitom_cryosam.io.formats import known_format
     from aitom_cryosam.io.frame import Frame
     from aitom_cryosam.io.mrc import read_size
     from aitom_cryosam.io.tomograms_star import read_tomograms_star
+    from aitom_cryosam.validation.finding import World
 
     for name in ("voxel_size", "coords_angpix", "distance"):
         value = getattr(args, name)
@@ -97,7 +97,7 @@ def _world(args: argparse.Namespace) -> World:
 
 
 def _text(report: Report, *, quiet: bool) -> str:
-    from aitom_cryosam.finding import Severity
+    from aitom_cryosam.validation.finding import Severity
 
     lines = [f"{report.path}: {report.content or 'no points'}"]
     lines += [

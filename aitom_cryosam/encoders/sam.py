@@ -7,8 +7,8 @@ from pathlib import Path
 from aitom_cryosam.device import Device
 from aitom_cryosam.encoders.network import Backbone
 from aitom_cryosam.models import Model
-from aitom_cryosam.sam_encoder import SamEncoder
-from aitom_cryosam.sam_model import load_sam
+from aitom_cryosam.sam.encoder import SamEncoder
+from aitom_cryosam.sam.model import load_sam
 
 
 def load_sam_encoder(path: Path, model: Model, device: Device) -> Backbone:

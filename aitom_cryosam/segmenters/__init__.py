@@ -43,7 +43,7 @@ def _sam(
 ) -> PlaneSegmenter:
     from aitom_cryosam import checkpoints
     from aitom_cryosam.device import Device
-    from aitom_cryosam.sam_model import load_sam
+    from aitom_cryosam.sam.model import load_sam
     from aitom_cryosam.segmenters.sam import SamSegmenter, WindowSamSegmenter
 
     path = checkpoints.require(model, resources.checkpoints)

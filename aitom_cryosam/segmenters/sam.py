@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from aitom_cryosam.device import Batches, Device
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.sam_encoder import SamEncoder
+from aitom_cryosam.sam.decoder import SamDecoder
+from aitom_cryosam.sam.encoder import SamEncoder
 from aitom_cryosam.segmenters.base import Segmentation
-from aitom_cryosam.segmenters.sam_decoder import SamDecoder
 
 SHOWN = 3.0
 """Standard deviations: -SHOWN is black and SHOWN white. SAM's pictures have their mean in the

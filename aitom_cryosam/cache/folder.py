@@ -24,7 +24,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from aitom_cryosam.embedding_store import EmbeddingStore
+from aitom_cryosam.cache.embedding_store import EmbeddingStore
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.tomogram import Tomogram
 

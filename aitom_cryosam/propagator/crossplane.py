@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from aitom_cryosam.embeddings import EmbeddingStore, PlaneEmbeddings
-from aitom_cryosam.growth import Growth, Merge
 from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.propagator.embeddings import EmbeddingStore, PlaneEmbeddings
+from aitom_cryosam.propagator.growth import Growth, Merge
+from aitom_cryosam.propagator.walks import AxisWalks, Rules
 from aitom_cryosam.segmenters.base import PlaneSegmenter
 from aitom_cryosam.tomogram import Tomogram
-from aitom_cryosam.walks import AxisWalks, Rules
 
 logger = logging.getLogger(__name__)
 

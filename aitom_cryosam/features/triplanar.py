@@ -14,12 +14,12 @@ import numpy as np
 
 from aitom_cryosam.cache import Cache
 from aitom_cryosam.encoders.base import PlaneEncoder
-from aitom_cryosam.extraction import Extraction, Progress
+from aitom_cryosam.features.extraction import Extraction, Progress
+from aitom_cryosam.features.level import Level
+from aitom_cryosam.features.view import View
 from aitom_cryosam.geometry import CellAxis
-from aitom_cryosam.level import Level
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.tomogram import Tomogram
-from aitom_cryosam.view import View
 
 
 class TriplanarFeatures:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aitom_cryosam.features.threads import side_by_side
 from aitom_cryosam.geometry import TokenAxis, in_plane_axes
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.threads import side_by_side
 
 BLOCK = 1 << 22
 """Numbers that a thread takes from the tokens at once: about a core's cache, as float32."""

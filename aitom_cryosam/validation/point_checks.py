@@ -11,7 +11,6 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.finding import Finding, Severity, World
 from aitom_cryosam.io.frame import Frame, relion_name, tomogram_root
 from aitom_cryosam.io.points import of_tomogram, read_points
 from aitom_cryosam.io.star_blocks import Block
@@ -27,7 +26,8 @@ from aitom_cryosam.io.table import (
     Unit,
 )
 from aitom_cryosam.io.tomograms_star import TomogramsStar
-from aitom_cryosam.programs import ANGLES, is_tomostar
+from aitom_cryosam.validation.finding import Finding, Severity, World
+from aitom_cryosam.validation.programs import ANGLES, is_tomostar
 
 _SAME_PLACE = 1e-3  # of a unit of the file
 _MANY = 10  # points from which on their spread says something

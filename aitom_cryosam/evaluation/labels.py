@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.evaluation import best_matching
+from aitom_cryosam.evaluation.points import best_matching
 
 _BITS = 32  # of a key, for the true label; the found one has the others
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.evaluation import Evaluation
+from aitom_cryosam.evaluation.points import Evaluation
 from aitom_cryosam.io.files import writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from aitom_cryosam.comparison import Compared
+    from aitom_cryosam.evaluation.comparison import Compared
 
 TRUE, FALSE, GREY = "#1f77b4", "#d9822b", "0.8"
 _BINS = 20

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aitom_cryosam.evaluation import Evaluation, evaluate, metrics
+from aitom_cryosam.evaluation.points import Evaluation, evaluate, metrics
 from aitom_cryosam.picks import Picks
 
 _LOST = {"no mask", "duplicate"}

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.finding import Finding, Severity, World
 from aitom_cryosam.io.formats import FORMATS, reader
 from aitom_cryosam.io.frame import relion_name
 from aitom_cryosam.io.star_blocks import Block, scan
 from aitom_cryosam.io.table import CENTRED, NAMES, PIXELS, Table, Unit, numbers
 from aitom_cryosam.io.text import is_number
 from aitom_cryosam.io.tomograms_star import read_tomograms_star
-from aitom_cryosam.point_checks import (
+from aitom_cryosam.validation.finding import Finding, Severity, World
+from aitom_cryosam.validation.point_checks import (
     error_of,
     names_of,
     of_blocks,
@@ -29,7 +29,7 @@ from aitom_cryosam.point_checks import (
     pixel_size_of,
     unit_of,
 )
-from aitom_cryosam.programs import LISTED, StarPoints, Verdict, of_format, of_star
+from aitom_cryosam.validation.programs import LISTED, StarPoints, Verdict, of_format, of_star
 
 _SET = ("rlnTomoParticlesFile", "rlnTomoTomogramsFile")
 _PROJECT = ("rlnTomoName", "rlnTomoTiltSeriesPixelSize")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aitom_cryosam.embeddings import PlaneEmbeddings
-from aitom_cryosam.growth import Growth, Slice
+from aitom_cryosam.propagator.embeddings import PlaneEmbeddings
+from aitom_cryosam.propagator.growth import Growth, Slice
 from aitom_cryosam.segmenters.base import Segmentation, shifted
 
 _FIRST = 8  # prompts of the first group, which tells how large masks are

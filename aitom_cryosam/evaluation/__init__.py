@@ -1,0 +1,25 @@
+"""Picks and masks against known ones, and against each other."""
+
+from aitom_cryosam.evaluation.points import (
+    LEVEL,
+    Evaluation,
+    Summary,
+    best_matching,
+    evaluate,
+    masked_mean,
+    metrics,
+    pooled,
+    summarise,
+)
+
+__all__ = [
+    "LEVEL",
+    "Evaluation",
+    "Summary",
+    "best_matching",
+    "evaluate",
+    "masked_mean",
+    "metrics",
+    "pooled",
+    "summarise",
+]
