@@ -130,6 +130,20 @@ def test_what_cannot_be_compared_is_said_in_one_sentence(
     assert error.count("\n") == 1
 
 
+def test_a_method_that_finds_nothing_leaves_the_others_their_rows(folder: Path, capsys) -> None:
+    """The particle that a click on noise is said to be is wider than the tomogram."""
+    files = [f"--picks=theirs={folder}/theirs.csv", "--methods", "cryosam", "--draw", "1"]
+    options = [*files, "--diameter", "500", "--preset", "embedded", "--quiet"]
+    assert compare(folder, *options, "--out", f"{folder}/out") == 2
+    shown, errors = capsys.readouterr()
+    assert errors.startswith("error: cryosam is left out: A particle of 500 Å is 50.0 voxels wide")
+    assert [line.split()[0] for line in shown.splitlines()[:2]] == ["method", "theirs"]
+    assert sorted(path.name for path in (folder / "out").iterdir()) == [
+        "TS_comparison.json",
+        "TS_comparison.png",
+    ]
+
+
 def test_a_radius_that_is_none_is_refused_before_the_work(folder: Path, capsys) -> None:
     assert compare(folder, *both(folder), radius="0") == 2
     assert "Expected a radius above 0 Å, got 0" in capsys.readouterr().err

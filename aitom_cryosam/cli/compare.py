@@ -183,7 +183,10 @@ def run(args: argparse.Namespace) -> int:
         # What can be refused is refused before the first method runs.
         evaluate(truth, truth, **same)
         plans = {name: METHODS[name](world) for name in args.methods}
-        found = {name: _timed(name, plan) for name, plan in plans.items()} | given
+        ended = {name: _timed(name, plan) for name, plan in plans.items()}
+    found = {name: one for name, one in ended.items() if one is not None} | given
+    if not found:
+        return 2
     compared = {name: compare(one, truth, **same) for name, one in found.items()}
     agreement = agreements(found, **same)
     print(f"{_table(compared)}\n{_notes(world)}")
@@ -191,7 +194,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"\n{_matrix(found, agreement)}")
     if args.out:
         _write(world, paths, compared, agreement)
-    return 0
+    return 2 if None in ended.values() else 0
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -262,10 +265,15 @@ def _of(tomogram: Tomogram, points: PointFile) -> PointFile:
     return of_tomogram(points, tomogram.name)
 
 
-def _timed(name: str, plan: Callable[[], Found]) -> Found:
+def _timed(name: str, plan: Callable[[], Found]) -> Found | None:
+    """What a method found; None, and why, if it cannot: the others' hours are not lost then."""
     logger.info("%s ...", name)
     start = time.perf_counter()
-    return replace(plan(), seconds=time.perf_counter() - start)
+    try:
+        return replace(plan(), seconds=time.perf_counter() - start)
+    except InputError as error:
+        logger.error("%s is left out: %s", name, error)
+        return None
 
 
 def _cryosam(world: _World) -> Callable[[], Found]:
@@ -434,7 +442,7 @@ def _write(
     from aitom_cryosam.io.star import write_proposals
 
     args, overwrite = world.args, world.args.overwrite
-    for name in args.methods:
+    for name in set(args.methods) & set(compared):
         candidates = compared[name].found.candidates
         write_proposals(paths[name], candidates, world.tomogram, overwrite=overwrite)
     report = {

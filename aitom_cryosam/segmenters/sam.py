@@ -256,7 +256,12 @@ class SamSegmenter:
         return self._encoder.side
 
     def _send(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device.name)
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        if self.device.name.startswith("cuda"):
+            # From pinned memory a copy does not wait for the network: the next planes are
+            # prepared meanwhile.
+            return tensor.pin_memory().to(self.device.name, non_blocking=True)
+        return tensor.to(self.device.name)
 
     def _planes_that_fit(self) -> int:
         """In the memory that weights, decoder and embeddings leave.
