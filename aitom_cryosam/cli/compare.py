@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli.frames import add_unbinned, unbinned_of
-from aitom_cryosam.cli.options import add_method, add_resources
+from aitom_cryosam.cli.options import add_matching, add_method, add_prompts, add_resources
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,19 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam compare`."""
     parser.add_argument("tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz)")
     parser.add_argument("--truth", required=True, metavar="FILE", help="the known positions")
-    parser.add_argument(
-        "--radius",
-        type=float,
-        required=True,
-        metavar="ANGSTROM",
-        help="a pick this close to a particle may be it, one pick to one particle",
-    )
-    parser.add_argument(
-        "--class",
-        dest="particle_class",
-        metavar="NAME",
-        help="count only this class of the truth (column particleClass)",
-    )
+    add_matching(parser)
     parser.add_argument(
         "--methods",
         type=_names,
@@ -64,12 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_named_file,
         metavar="NAME=FILE",
         help="any program's picks of this tomogram; repeatable",
-    )
-    parser.add_argument(
-        "--truth-angpix",
-        type=float,
-        metavar="ANGSTROM",
-        help="pixel size that the truth is written in, if not the tomogram's",
     )
     parser.add_argument(
         "--voxel-size", type=float, metavar="ANGSTROM", help="instead of the header's"
@@ -88,20 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_prompts(parser: argparse.ArgumentParser) -> None:
     prompts = parser.add_argument_group("prompts", f"of {CRYOSAM}")
-    prompts.add_argument(
-        "--prompt",
-        action="append",
-        default=[],
-        metavar="X,Y,Z",
-        help="a click on a particle, in voxels from 0; repeatable",
-    )
-    prompts.add_argument("--prompts", metavar="FILE", help="clicks in a file")
-    prompts.add_argument(
-        "--coords-angpix",
-        type=float,
-        metavar="ANGSTROM",
-        help="pixel size that the clicks' file is written in, if not the tomogram's",
-    )
+    add_prompts(prompts)
     prompts.add_argument("--draw", type=int, metavar="N", help="take N points of the truth instead")
     prompts.add_argument("--seed", type=int, default=0, metavar="S", help="of --draw (default: 0)")
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from aitom_cryosam.cli.options import add_matching
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,30 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "results of `pick`",
     )
     parser.add_argument("truth", metavar="TRUTH", help="file with the known positions")
-    parser.add_argument(
-        "--radius",
-        type=float,
-        required=True,
-        metavar="ANGSTROM",
-        help="a pick this close to a particle may be it, one pick to one particle",
-    )
-    parser.add_argument(
-        "--class",
-        dest="particle_class",
-        metavar="NAME",
-        help="count only this class of the truth (column particleClass)",
-    )
+    add_matching(parser)
     parser.add_argument(
         "--voxel-size",
         type=float,
         metavar="ANGSTROM",
         help="of the tomograms; needed if PICKS does not state it, as those of `pick` do",
-    )
-    parser.add_argument(
-        "--truth-angpix",
-        type=float,
-        metavar="ANGSTROM",
-        help="pixel size that TRUTH is written in, if not the tomograms'",
     )
     parser.add_argument(
         "--count-unpicked",

@@ -15,6 +15,49 @@ if TYPE_CHECKING:
     from aitom_cryosam.settings import Settings
 
 
+def add_prompts(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Clicks, typed or in a file."""
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        default=[],
+        metavar="X,Y,Z",
+        help="a click on a particle, in voxels from 0; repeatable",
+    )
+    parser.add_argument(
+        "--prompts", metavar="FILE", help="clicks: STAR, CSV or any format of `cryosam export`"
+    )
+    parser.add_argument(
+        "--coords-angpix",
+        type=float,
+        metavar="ANGSTROM",
+        help="pixel size that FILE is written in, if not the tomogram's",
+    )
+
+
+def add_matching(parser: argparse.ArgumentParser) -> None:
+    """How picks are matched with the truth."""
+    parser.add_argument(
+        "--radius",
+        type=float,
+        required=True,
+        metavar="ANGSTROM",
+        help="a pick this close to a particle may be it, one pick to one particle",
+    )
+    parser.add_argument(
+        "--class",
+        dest="particle_class",
+        metavar="NAME",
+        help="count only this class of the truth (column particleClass)",
+    )
+    parser.add_argument(
+        "--truth-angpix",
+        type=float,
+        metavar="ANGSTROM",
+        help="pixel size that the truth is written in, if not the tomogram's",
+    )
+
+
 def add_method(parser: argparse.ArgumentParser) -> None:
     """The preset, the particle's diameter and every switch of `Settings`."""
     parser.add_argument(

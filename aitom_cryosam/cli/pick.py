@@ -25,22 +25,7 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam pick`."""
     parser.add_argument("tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz)")
-    parser.add_argument(
-        "--prompt",
-        action="append",
-        default=[],
-        metavar="X,Y,Z",
-        help="a click on a particle, in voxels from 0; repeatable",
-    )
-    parser.add_argument(
-        "--prompts", metavar="FILE", help="clicks: STAR, CSV or any format of `cryosam export`"
-    )
-    parser.add_argument(
-        "--coords-angpix",
-        type=float,
-        metavar="ANGSTROM",
-        help="pixel size that FILE is written in, if not the tomogram's",
-    )
+    options.add_prompts(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
     parser.add_argument(
