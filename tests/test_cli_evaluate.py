@@ -377,3 +377,21 @@ def test_help_names_every_command(capsys):
         main(["--help"])
     out = capsys.readouterr().out
     assert all(command in out for command in ("pick", "demo", "evaluate", "simulate"))
+
+
+def test_a_truth_of_relion_5_is_read_with_the_tilt_series(tmp_path, capsys):
+    """Å from the centre of 400 x 400 x 400 pixels of 1 Å are voxels of 10 Å from a corner."""
+    columns = "".join(
+        f"_rlnCenteredCoordinate{axis}Angst #{i}\n" for i, axis in enumerate("XYZ", 2)
+    )
+    rows = "TS_01 -100 -100 -100\nTS_01 0 0 0\n"
+    truth = tmp_path / "centred.star"
+    truth.write_text(f"data_particles\n\nloop_\n_rlnTomoName #1\n{columns}{rows}")
+    picks = tmp_path / "TS_01_picks.csv"
+    picks.write_text("x,y,z\n10,10,10\n20,20,21\n")
+    typed = ["evaluate", str(picks), str(truth), "--radius", "15", "--voxel-size", "10"]
+    size = ["--unbinned-pixel-size", "1", "--unbinned-size", "400,400,400"]
+    assert main([*typed, *size]) == 0
+    assert "matched             2 within 15 Å" in capsys.readouterr().out
+    assert main(typed) == 2
+    assert "add --tomograms-star FILE" in capsys.readouterr().err

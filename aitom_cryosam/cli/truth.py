@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.io.frame import Unbinned
 from aitom_cryosam.io.points import PointFile, of_tomogram, read_points
 from aitom_cryosam.io.star import relion_name
+from aitom_cryosam.io.tomograms_star import TomogramsStar
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ def read_searched(
     truth_angpix: float | None = None,
     particle_class: str | None = None,
     count_unpicked: bool = False,
+    unbinned: Unbinned | None = None,
+    tomograms: TomogramsStar | None = None,
 ) -> list[Searched]:
     """Read picks and truth, and put them together tomogram by tomogram.
 
@@ -59,6 +63,8 @@ def read_searched(
         truth_angpix: Å, the pixel size that the truth is written in, if not the tomograms'.
         particle_class: the only class of the truth that counts.
         count_unpicked: tomograms of the truth without picks were searched too.
+        unbinned: the tilt series of all tomograms that `tomograms` does not know.
+        tomograms: their tilt series by name, for coordinates in its pixels or from the centre.
 
     Returns:
         At least one, in the order of the picks; others are named in a warning.
@@ -68,16 +74,19 @@ def read_searched(
             in both.
     """
 
+    read = partial(read_points, unbinned=unbinned, tomograms=tomograms)
+
     @cache
     def in_voxels(voxel: float | None) -> tuple[PointFile, dict[str, PointFile]]:
         """The whole truth and that of each tomogram it names."""
-        whole = read_points(truth, voxel_size=voxel, coords_angpix=truth_angpix if voxel else None)
+        angpix = truth_angpix if voxel else None
+        whole = read(truth, voxel_size=voxel, coords_angpix=angpix)
         return whole, _split(whole)
 
     searched: dict[str, Searched] = {}
     refused: dict[str, InputError] = {}
     covered: set[str] = set()
-    everything = list(_by_tomogram(picks, voxel_size))
+    everything = list(_by_tomogram(picks, partial(read, voxel_size=voxel_size), voxel_size))
     for name, points in everything:
         if name in searched:
             raise InputError(
@@ -118,11 +127,11 @@ def read_searched(
 
 
 def _by_tomogram(
-    paths: Iterable[str | Path], voxel_size: float | None
+    paths: Iterable[str | Path], read: Callable[[Path], PointFile], voxel_size: float | None
 ) -> Iterator[tuple[str, PointFile]]:
     """Every tomogram's picks, file by file."""
     for path in _files(paths):
-        points = read_points(path, voxel_size=voxel_size)
+        points = read(path)
         if len(points.picks) and not (voxel_size or points.voxel_size):
             raise InputError(f"{path} states no voxel size; add --voxel-size ANGSTROM.")
         unnamed = relion_name(re.sub(r"_(picks|proposals)$", "", path.stem))
