@@ -231,7 +231,7 @@ def _template(data: np.ndarray, radius: float, factor: float, binning: int) -> n
         data = ndimage.gaussian_filter(data, (factor - 1) / 2)  # against aliasing
     first = np.array(data.shape) // 2 - factor * (n * binning - 1) / 2
     fine = ndimage.affine_transform(
-        data, [factor] * 3, first, output_shape=(n * binning,) * 3, mode="nearest"
+        data, factor * np.eye(3), first, output_shape=(n * binning,) * 3, mode="nearest"
     )
     template = _means(fine, binning)
     z, y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1]

@@ -212,7 +212,7 @@ def _resampled(data: np.ndarray, factor: float) -> np.ndarray:
     after = np.ceil(before * factor).astype(int)
     first = (before - 1) / 2 - (after - 1) / 2 / factor
     return np.asarray(
-        ndimage.affine_transform(data, [1 / factor] * 3, first, output_shape=tuple(after))
+        ndimage.affine_transform(data, np.eye(3) / factor, first, output_shape=tuple(after))
     )
 
 

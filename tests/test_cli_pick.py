@@ -332,7 +332,10 @@ def test_ctrl_c_leaves_nothing(world, tmp_path):
     command += ["--prompt", click, "--out", str(tmp_path)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    lines = [process.stderr.readline()]  # the first line of the log: the work has begun
+    lines = [""]
+    while not lines[-1].startswith("proposal masks"):  # the work is well under way
+        lines.append(process.stderr.readline())
+        assert lines[-1], lines
     process.send_signal(signal.SIGINT)
     lines += process.communicate(timeout=60)[1].splitlines()
     assert process.returncode == 130, lines

@@ -171,6 +171,7 @@ class NetworkEncoder:
             grey = (images.clamp(-SHOWN, SHOWN) + SHOWN) / (2 * SHOWN)
             images = (grey - mean) / deviation
         if self.backbone.fixed:
+            images = images.contiguous()  # red, green and blue may be one and the same
             images[:, :, layout.rows.filled :] = 0
             images[:, :, :, layout.columns.filled :] = 0
         return images
