@@ -196,7 +196,7 @@ def test_labels_take_the_smallest_type_and_the_place_of_the_tomogram(tmp_path, l
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         write_labels(tmp_path / "l.mrc", labels, tomogram)
-        assert mrcfile.validate(tmp_path / "l.mrc")
+    assert mrcfile.validate(tmp_path / "l.mrc")
     volume = read_volume(tmp_path / "l.mrc")
     assert volume.data.dtype == dtype
     assert volume.data[2, 1, 4] == largest
