@@ -22,6 +22,7 @@ from scipy.stats import norm
 
 CHANCE = 3.0
 """Spreads above the bulk of all maxima where chance ends."""
+RESAMPLES = 31
 FEWEST = 12
 """Fewer candidates than this are not clustered: each is a pick."""
 DIMENSIONS = (8, 10, 12, 15)
@@ -274,13 +275,21 @@ def _whitening(background: np.ndarray) -> np.ndarray:
 
 
 def _bulk(values: np.ndarray) -> tuple[float, float]:
-    """Mode (by halving to the densest half, over and over) and spread of what lies below it."""
-    ordered = np.sort(values)
-    densest = ordered
+    """Mode and spread of what lies below it; the mode as the median over resamples of the values.
+
+    A mode hangs on few values: that of a single sample moves by more than the spread now and then.
+    """
+    rng, values = np.random.default_rng(0), np.sort(values)
+    mode = float(np.median([_mode(rng.choice(values, len(values))) for _ in range(RESAMPLES)]))
+    below = mode - values[values < mode]
+    return mode, float(1.4826 * np.median(below)) if len(below) else 0.0
+
+
+def _mode(values: np.ndarray) -> float:
+    """By halving to the densest half, over and over."""
+    densest = np.sort(values)
     while len(densest) > 20:
         half = len(densest) // 2
         start = int((densest[half:] - densest[: len(densest) - half]).argmin())
         densest = densest[start : start + half]
-    mode = float(densest.mean())
-    below = mode - ordered[ordered < mode]
-    return mode, float(1.4826 * np.median(below)) if len(below) else 0.0
+    return float(densest.mean())

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from functools import partial
 
 import mrcfile
 import numpy as np
@@ -330,7 +331,9 @@ def test_ctrl_c_leaves_nothing(world, tmp_path):
     folder, click = world
     command = [sys.executable, "-m", "aitom_cryosam", "pick", str(folder / f"{STEM}.mrc")]
     command += ["--prompt", click, "--out", str(tmp_path)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # A shell that runs the tests in the background would have them ignore Ctrl-C.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     assert process.stderr is not None
     lines = [""]
     while not lines[-1].startswith("proposal masks"):  # the work is well under way
