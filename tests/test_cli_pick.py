@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import mrcfile
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import starfile
 
+from aitom_cryosam import CryoSAM
 from aitom_cryosam.cli import main
 from aitom_cryosam.simulation import write_simulation
 from tests.toys import small_simulation
@@ -345,3 +347,20 @@ def test_ctrl_c_leaves_nothing(world, tmp_path):
     assert lines[-1] == "cryosam pick: interrupted."
     assert "Traceback" not in "".join(lines)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("kept", "warned"), [(1, True), (3, False)])
+def test_few_picks_are_doubted(world, tmp_path, capsys, monkeypatch, kept, warned):
+    """Of about 30 proposals, 1 is few."""
+    folder, click = world
+    pick = CryoSAM.pick
+
+    def picky(self, tomogram, prompts):
+        found = pick(self, tomogram, prompts)
+        some = found.proposals.take(np.arange(30)).reject(np.arange(kept, 30), "chance")
+        return replace(found, proposals=some, masks=[])
+
+    monkeypatch.setattr(CryoSAM, "pick", picky)
+    typed = [str(folder / f"{STEM}.mrc"), "--prompt", click, "--out", str(tmp_path)]
+    assert main(["pick", *typed]) == 0
+    assert ("Only 1 of 30 proposals are picks." in capsys.readouterr().err) == warned

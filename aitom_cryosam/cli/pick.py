@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+FEW = 0.05
+"""Share of the proposals: where less are picks, a click may have been an odd one."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam pick`."""
@@ -90,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
         print(_summary(result, list(paths.values()), time.perf_counter() - start))
     if not len(result.picks):
         logger.warning(_nothing(result))
+    elif settings.cut == "auto" and len(result.picks) < FEW * len(result.proposals):
+        logger.warning(_few(result))
     return 0
 
 
@@ -150,6 +155,15 @@ def _nothing(result: Result) -> str:
         f"No picks. Left out: {_left_out(result)}. Try --contrast {other} if protein is {other}, "
         "--diameter ANGSTROM, a click nearer to a particle's centre, more than one --prompt, "
         f"or a lower --cut{best}; --cut none keeps all."
+    )
+
+
+def _few(result: Result) -> str:
+    """What to try where more was to be expected."""
+    return (
+        f"Only {len(result.picks)} of {len(result.proposals)} proposals are picks. If you see more "
+        "of these particles, click on two or three others too (--prompt): a single click can be "
+        "on an odd copy."
     )
 
 
