@@ -30,6 +30,7 @@ setup(
         "mrcfile>=1.5",
         "numpy>=1.26",
         "pandas",
+        "pillow",
         "platformdirs",
         "pooch>=1.8",
         "psutil",

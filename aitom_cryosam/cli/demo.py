@@ -173,6 +173,6 @@ def _by_hand(args: argparse.Namespace, click: np.ndarray, density: Density) -> s
     x, y, z = click[::-1]
     return f"""
 The same by hand:
-  cryosam pick {name}.mrc --prompt {x:g},{y:g},{z:g} --out picks
+  cryosam pick {name}.mrc --prompt {x:g},{y:g},{z:g} --preset embedded --out picks
   cryosam evaluate picks/{NAME}_picks.star {name}_truth.star \\
       --radius {_radius(density):g} --class {density.name}"""
