@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli.frames import add_unbinned, unbinned_of
+from aitom_cryosam.cli.frames import add_unbinned, unbinned_of_tomogram
 from aitom_cryosam.cli.options import add_matching, add_method, add_prompts, add_resources
 from aitom_cryosam.errors import InputError
 
@@ -143,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
     _check_names(names)
     tomogram = Tomogram.open(args.tomogram, voxel_size=args.voxel_size, contrast=args.contrast)
     paths = _paths(args, tomogram)
-    unbinned = _unbinned(args)
+    unbinned = unbinned_of_tomogram(args)
     truth = _truth(args, tomogram, unbinned)
     same: dict[str, Any] = {"radius": args.radius, "voxel_size": tomogram.voxel_size}
     given = {name: _found_by_others(path, tomogram, unbinned) for name, path in args.picks}
@@ -186,15 +186,6 @@ def _paths(args: argparse.Namespace, tomogram: Tomogram) -> dict[str, Path]:
     paths = {key: folder / f"{tomogram.name}_{end}" for key, end in ends.items()}
     refuse_existing(paths.values(), overwrite=args.overwrite)
     return paths
-
-
-def _unbinned(args: argparse.Namespace) -> Unbinned | None:
-    from aitom_cryosam.io.tomograms_star import read_tomograms_star
-
-    unbinned = unbinned_of(args)
-    if args.tomograms_star:
-        return read_tomograms_star(args.tomograms_star).of(args.tomogram)
-    return unbinned
 
 
 def _truth(args: argparse.Namespace, tomogram: Tomogram, unbinned: Unbinned | None) -> Picks:

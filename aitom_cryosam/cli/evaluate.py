@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli.frames import add_unbinned, unbinned_of
+from aitom_cryosam.cli.frames import add_unbinned, tomograms_of, unbinned_of
 from aitom_cryosam.cli.options import add_matching
 from aitom_cryosam.errors import InputError
 
@@ -96,7 +96,6 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.evaluation import evaluate, summarise
     from aitom_cryosam.evaluation.curves import write_curve, write_histograms
     from aitom_cryosam.io.files import refuse_existing, write_text
-    from aitom_cryosam.io.tomograms_star import read_tomograms_star
 
     files = [path for path in (args.json, args.curve, args.histogram) if path]
     refuse_existing(files, overwrite=args.overwrite)
@@ -108,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         particle_class=args.particle_class,
         count_unpicked=args.count_unpicked,
         unbinned=unbinned_of(args),
-        tomograms=read_tomograms_star(args.tomograms_star) if args.tomograms_star else None,
+        tomograms=tomograms_of(args),
     )
     holds_truth = any(len(one.truth.picks) for one in searched)
     evaluations = {

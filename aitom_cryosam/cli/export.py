@@ -9,7 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli.frames import add_unbinned, size_xyz, unbinned_of, warn_of_extent
+from aitom_cryosam.cli.frames import (
+    add_unbinned,
+    size_xyz,
+    tomograms_of,
+    unbinned_of,
+    warn_of_extent,
+)
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -104,10 +110,9 @@ def read_groups(args: argparse.Namespace) -> Iterator[Group]:
         InputError: a file cannot be used, or a point lies outside its tomogram.
     """
     from aitom_cryosam.io.points import read_points
-    from aitom_cryosam.io.tomograms_star import read_tomograms_star
 
     unbinned = unbinned_of(args)
-    tomograms = read_tomograms_star(args.tomograms_star) if args.tomograms_star else None
+    tomograms = tomograms_of(args)
     for path in _files(args.picks):
         known = _frame(args, path, unbinned)
         file = read_points(

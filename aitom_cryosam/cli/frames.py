@@ -11,6 +11,7 @@ from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
     from aitom_cryosam.io.frame import Frame, Unbinned
+    from aitom_cryosam.io.tomograms_star import TomogramsStar
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,23 @@ def unbinned_of(args: argparse.Namespace) -> Unbinned | None:
     if not 0 < pixel_size < math.inf:
         raise InputError(f"Expected --unbinned-pixel-size above 0 Å, got {pixel_size:g}.")
     return Unbinned(pixel_size, size)
+
+
+def tomograms_of(args: argparse.Namespace) -> TomogramsStar | None:
+    """The tilt series of `--tomograms-star`, if it was typed."""
+    from aitom_cryosam.io.tomograms_star import read_tomograms_star
+
+    return read_tomograms_star(args.tomograms_star) if args.tomograms_star else None
+
+
+def unbinned_of_tomogram(args: argparse.Namespace) -> Unbinned | None:
+    """The tilt series of `args.tomogram`, typed or in `--tomograms-star`.
+
+    Raises:
+        InputError: as `unbinned_of`, or the file does not know the tomogram.
+    """
+    typed, tomograms = unbinned_of(args), tomograms_of(args)
+    return tomograms.of(args.tomogram) if tomograms else typed
 
 
 def warn_of_extent(frame: Frame) -> None:

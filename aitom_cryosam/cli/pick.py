@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
-from aitom_cryosam.cli.frames import add_unbinned, unbinned_of, warn_of_extent
+from aitom_cryosam.cli.frames import add_unbinned, unbinned_of_tomogram, warn_of_extent
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -101,11 +101,8 @@ def run(args: argparse.Namespace) -> int:
 def _unbinned(args: argparse.Namespace, tomogram: Tomogram) -> Unbinned | None:
     """The tilt series as far as it was given, if that is enough for the flavours."""
     from aitom_cryosam.io.frame import Frame
-    from aitom_cryosam.io.tomograms_star import read_tomograms_star
 
-    unbinned = unbinned_of(args)
-    if args.tomograms_star:
-        unbinned = read_tomograms_star(args.tomograms_star).of(args.tomogram)
+    unbinned = unbinned_of_tomogram(args)
     if unbinned is None and "relion4" in args.star:
         raise InputError(
             "--star relion4 needs --tomograms-star FILE or --unbinned-pixel-size ANGSTROM."

@@ -7,7 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli.frames import add_unbinned, size_xyz, unbinned_of
+from aitom_cryosam.cli.frames import add_unbinned, size_xyz, tomograms_of, unbinned_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ def _world(args: argparse.Namespace) -> World:
     from aitom_cryosam.io.formats import known_format
     from aitom_cryosam.io.frame import Frame
     from aitom_cryosam.io.mrc import read_size
-    from aitom_cryosam.io.tomograms_star import read_tomograms_star
     from aitom_cryosam.validation.finding import World
 
     for name in ("voxel_size", "coords_angpix", "distance"):
@@ -79,7 +78,7 @@ def _world(args: argparse.Namespace) -> World:
             raise InputError(f"Expected --{name.replace('_', '-')} above 0 Å, got {value:g}.")
     if args.source:
         known_format(args.source)
-    tomograms = read_tomograms_star(args.tomograms_star) if args.tomograms_star else None
+    tomograms = tomograms_of(args)
     unbinned = tomograms.of(args.tomo) if tomograms and args.tomo else unbinned_of(args)
     shape, voxel_size = None, args.voxel_size
     if args.tomo:

@@ -19,7 +19,6 @@ from aitom_cryosam.io.table import (
     CLASS,
     ID,
     KEPT,
-    NAMES,
     ORIGINS,
     PIXEL_ORIGINS,
     REASON,
@@ -106,7 +105,7 @@ def read_points(
         raise InputError(f"{path} cannot be read as text ({error}).") from None
     stated = table.voxel_size or (tomograms and tomograms.voxel_size) or None
     frame = Frame(str(path), voxel_size or stated, shape_zyx)
-    names = _names(table)
+    names = table.names
     series = None
     if table.unit in (Unit.PIXEL, Unit.CENTRED_ANGSTROM):
         series = _series(names, len(table.rows), unbinned, tomograms)
@@ -119,11 +118,6 @@ def read_points(
         tuple(map(str, table.rows[CLASS])) if CLASS in table.rows else None,
         stated,
     )
-
-
-def _names(table: Table) -> tuple[str, ...] | None:
-    label = next((label for label in NAMES if label in table.rows), None)
-    return tuple(map(str, table.rows[label])) if label else None
 
 
 def _series(

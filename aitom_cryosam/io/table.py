@@ -83,6 +83,12 @@ class Table:
                 rows[SCORE] = column
         return cls(rows, unit, voxel_size=voxel_size, pixel_size=pixel_size)
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The tomogram of every point, or None if the file does not say."""
+        label = next((label for label in NAMES if label in self.rows), None)
+        return tuple(map(str, self.rows[label])) if label else None
+
 
 def numbers(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> np.ndarray:
     """(n, columns) float64.

@@ -40,12 +40,6 @@ def error_of(error: Exception, path: Path) -> Finding:
     return Finding(Severity.ERROR, text)
 
 
-def names_of(table: Table) -> list[str]:
-    """The tomogram of every point; none if the file does not say."""
-    label = next((label for label in NAMES if label in table.rows), None)
-    return list(map(str, table.rows[label])) if label else []
-
-
 def unit_of(table: Table, world: World) -> float | None:
     """Å that one unit of the file counts, or None."""
     if table.unit in (Unit.ANGSTROM, Unit.CENTRED_ANGSTROM):
@@ -91,9 +85,9 @@ def of_blocks(blocks: list[Block], table: Table) -> Iterator[Finding]:
     if moved:
         text = f"{shifts[0]} and so on are not 0 in {moved} rows; they are subtracted"
         yield Finding(Severity.NOTE, text)
-    if names_of(table) and SCORE not in rows and not shifts:
+    if table.names and SCORE not in rows and not shifts:
         yield Finding(Severity.NOTE, f"has no scores ({SCORE}) to choose by")
-    if any(map(is_tomostar, names_of(table))) and not set(ANGLES) <= set(rows):
+    if any(map(is_tomostar, table.names or ())) and not set(ANGLES) <= set(rows):
         yield Finding(Severity.NOTE, f"has no {ANGLES[0]}, Tilt, Psi, which M needs")
 
 
@@ -169,7 +163,7 @@ def of_places(path: Path, table: Table, values: np.ndarray, world: World) -> Ite
     series = tomograms or frame.unbinned
     if not len(values) or (series is None and frame.shape_zyx is None):
         return
-    if tomograms and any(_unknown(name, tomograms, exact=False) for name in set(names_of(table))):
+    if tomograms and any(_unknown(name, tomograms, exact=False) for name in set(table.names or ())):
         return  # told already
     voxel_size = frame.voxel_size or table.voxel_size or (tomograms and tomograms.voxel_size)
     missing = ""

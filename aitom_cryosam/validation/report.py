@@ -20,7 +20,6 @@ from aitom_cryosam.io.tomograms_star import read_tomograms_star
 from aitom_cryosam.validation.finding import Finding, Severity, World
 from aitom_cryosam.validation.point_checks import (
     error_of,
-    names_of,
     of_blocks,
     of_names,
     of_pairs,
@@ -121,7 +120,7 @@ def _points(path: Path, blocks: list[Block], world: World) -> Report:
     except (InputError, UnicodeDecodeError) as error:
         verdicts = of_star(StarPoints(blocks)) if _has_points(blocks) else ()
         return Report(path, "", (error_of(error, path),), verdicts)
-    names = names_of(table)
+    names = list(table.names or ())
     findings = [
         *(of_blocks(blocks, table) if blocks else ()),
         *of_names(table, names, world.tomograms),
