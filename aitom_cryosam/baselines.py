@@ -16,15 +16,16 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from aitom_cryosam.aitom import DoGPicker, TemplateMatchingPicker, aitom_module
-from aitom_cryosam.aitom.own import template_offset, zyz_angles
+from aitom_cryosam.aitom.aitom_pickers import template_offset, zyz_angles
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation.comparison import Found
-from aitom_cryosam.io.mrc import read_volume
-from aitom_cryosam.picker import SPACING, Progress
+from aitom_cryosam.picker import SPACING
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.records import Record
+from aitom_cryosam.points.formats.aitom import Record
+from aitom_cryosam.progress import Progress
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.tomogram import Contrast, Tomogram
+from aitom_cryosam.volumes.mrc import read_volume
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from platformdirs import user_cache_path
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.files import output_folder, writing
+from aitom_cryosam.files import output_folder, writing
 from aitom_cryosam.models import MODELS, Model, Weights
 
 if TYPE_CHECKING:

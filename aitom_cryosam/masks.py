@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -67,3 +67,40 @@ def ball(centre_zyx: np.ndarray, radius: float, shape: Sequence[int]) -> Particl
     mask = axes[0][:, None, None] + axes[1][:, None] + axes[2] <= radius**2
     mask[tuple(nearest - lower)] = True
     return ParticleMask(0, centre, lower, mask, 1.0)
+
+
+def labels(shape: Sequence[int], masks: Sequence[ParticleMask]) -> np.ndarray:
+    """The instances as one volume.
+
+    Args:
+        shape: (D, H, W) of the tomogram.
+        masks: their ids become voxel values. Where masks overlap the better score wins, and of
+            equal scores the earlier mask.
+
+    Returns:
+        (D, H, W) int32, 0 where there is no particle.
+    """
+    volume = np.zeros(tuple(shape), np.int32)
+    for mask in sorted(reversed(masks), key=lambda mask: mask.score):
+        box = tuple(
+            slice(start, start + size)
+            for start, size in zip(mask.offset_zyx, mask.mask.shape, strict=True)
+        )
+        volume[box][mask.mask] = mask.id
+    return volume
+
+
+def cores(masks: list[ParticleMask], diameter: float) -> list[ParticleMask]:
+    """Each mask without its rim: the voxels within half a particle radius of its middle.
+
+    The features of the rim are half those of its surroundings.
+    """
+    cores = []
+    for mask in masks:
+        if mask.volume == 0:
+            continue
+        squares = ((mask.voxels_zyx - mask.centroid_zyx) ** 2).sum(axis=1)
+        core = np.zeros_like(mask.mask)
+        core[mask.mask] = squares <= max((diameter / 4) ** 2, squares.min())
+        cores.append(replace(mask, mask=core))
+    return cores

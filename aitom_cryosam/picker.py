@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from threading import Lock
 
 import numpy as np
 
@@ -15,14 +13,15 @@ from aitom_cryosam.cache import Cache
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
-from aitom_cryosam.masks import ParticleMask, ball
+from aitom_cryosam.masks import ParticleMask, cores
 from aitom_cryosam.matcher import HierarchicalMatcher
-from aitom_cryosam.picks import Picks, suppressed
+from aitom_cryosam.particle_size import MIN_DIAMETER, centred, estimate_diameter
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator import CrossPlanePropagator
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result, Stages
-from aitom_cryosam.scale import MIN_DIAMETER, estimate_diameter, refine_centres
-from aitom_cryosam.scoring import Verdict, chance_level, judge
+from aitom_cryosam.scoring.verdict import decided, judged, ranked
 from aitom_cryosam.settings import PAPER_RATIOS, Settings
 from aitom_cryosam.tomogram import Tomogram
 
@@ -32,16 +31,8 @@ SPACING = 0.65
 """Two particles are at least this many diameters apart; of two closer picks the better stays."""
 EXTENT = 1.6
 """A mask that is wider than this many diameters is not one particle."""
-CLIMBS = 3
-"""The similarity is flat inside a particle: its peak is up to half a radius beside the centre,
-and each refinement moves a point by 0.2 diameters at most."""
-REGIONS = (0.5, 1.0)
-"""Radii, in particle radii, of the balls over which an instance's features are averaged."""
-CHANCE_SAMPLE = 250
-"""Maxima at chance level that stand for the background."""
 MOST_WARNINGS = 5
 """Prompts without a mask that are named one by one."""
-Progress = Callable[[str, int, int], None]
 
 
 class CryoSAM:
@@ -50,8 +41,7 @@ class CryoSAM:
     Args:
         settings: all switches; the embedded preset if None.
         resources: device, memory, cache and checkpoints; what the machine has if None.
-        progress: called with the stage's name, the steps done and their number; from several
-            threads, but one call at a time.
+        progress: shown how far each stage is.
     """
 
     def __init__(
@@ -85,26 +75,30 @@ class CryoSAM:
         with stages.measure("diameter"):
             diameter = self._diameter(tomogram, prompts)
         propagator = self.propagator(tomogram, diameter)
-        propagator.progress = self._reporter("prompt masks")
         with stages.measure("prompt masks"):
-            prompt_masks = propagator.propagate(tomogram, prompts.points_zyx)
+            prompt_masks = propagator.propagate(
+                tomogram, prompts.points_zyx, progress=self.progress, stage="prompt masks"
+            )
             prompts = _without_empty(prompts, prompt_masks)
         with stages.measure("features"):
             features = self.features(tomogram, diameter)
         with stages.measure("matching"):
-            cores = self.settings.pooling == "core"
-            query = features.masked_mean(_cores(prompt_masks, diameter) if cores else prompt_masks)
+            pooled = prompt_masks
+            if self.settings.pooling == "core":
+                pooled = cores(prompt_masks, diameter)
+            query = features.masked_mean(pooled)
             maxima, proposals = self.match(features, query, diameter)
-        propagator.progress = self._reporter("proposal masks")
         with stages.measure("centring"):
-            proposals = _centred(tomogram, proposals, diameter)
+            proposals = centred(tomogram, proposals, diameter)
         with stages.measure("proposal masks"):
-            masks = propagator.propagate(tomogram, proposals.points_zyx)
+            masks = propagator.propagate(
+                tomogram, proposals.points_zyx, progress=self.progress, stage="proposal masks"
+            )
         with stages.measure("picks"):
-            verdict = _judge(features, prompts, proposals, maxima, diameter)
+            verdict = judged(features, prompts, proposals, maxima, diameter)
             proposals = replace(proposals, scores=verdict.scores)
-            proposals = self._decide(proposals, verdict, masks)
-            proposals, masks = _ranked(proposals, masks, SPACING * diameter)
+            proposals = decided(proposals, verdict, masks, self.settings.cut)
+            proposals, masks = ranked(proposals, masks, SPACING * diameter)
         return Result(
             tomogram=tomogram,
             settings=self.settings,
@@ -189,7 +183,7 @@ class CryoSAM:
             slab=max(1, round(self.settings.slab * diameter / 2)),
             shrinkage=self.settings.shrinkage,
             ratios=self._ratios(diameter),
-            progress=self._counter("features", sum(tomogram.shape)),
+            progress=self.progress,
             ram_bytes=self.resources.ram,
             cache=Cache(self.resources.cache) if self.resources.cache else None,
         )
@@ -220,36 +214,6 @@ class CryoSAM:
         similarity = Query(features, query)
         found = matcher.match(similarity)
         return everywhere.match(similarity), found.take(np.arange(len(found)) < self.settings.top_k)
-
-    def _decide(self, proposals: Picks, verdict: Verdict, masks: list[ParticleMask]) -> Picks:
-        """Proposals that are not picks, with the reason."""
-        proposals = proposals.reject(
-            np.array([mask.volume == 0 for mask in masks], bool), "no mask"
-        )
-        if self.settings.cut == "auto":
-            proposals = proposals.reject(~verdict.kept & ~verdict.candidates, "chance")
-            return proposals.reject(~verdict.kept, "another kind")
-        if self.settings.cut == "none":
-            return proposals
-        return proposals.reject(proposals.scores < float(self.settings.cut), "below the cut")
-
-    def _reporter(self, stage: str) -> Callable[[int, int], None] | None:
-        """What tells the steps done of how many."""
-        return None if self.progress is None else partial(self.progress, stage)
-
-    def _counter(self, stage: str, total: int) -> Callable[[int], None] | None:
-        """What tells the steps since its last call, from any thread."""
-        if self.progress is None:
-            return None
-        report, lock, done = self.progress, Lock(), 0
-
-        def add(steps: int) -> None:
-            nonlocal done
-            with lock:
-                done += steps
-                report(stage, done, total)
-
-        return add
 
 
 def _as_picks(prompts: Picks | Sequence[Sequence[float]]) -> Picks:
@@ -290,83 +254,3 @@ def _useful_ratios(diameter: float) -> tuple[int, ...]:
     radius = diameter / 2
     useful = tuple(ratio for ratio in PAPER_RATIOS if ratio <= max(radius, 1))
     return useful or (max(1, int(radius / 1.5)),)
-
-
-def _cores(masks: list[ParticleMask], diameter: float) -> list[ParticleMask]:
-    """Each mask without its rim: the voxels within half a particle radius of its middle.
-
-    The features of the rim are half those of its surroundings.
-    """
-    cores = []
-    for mask in masks:
-        if mask.volume == 0:
-            continue
-        squares = ((mask.voxels_zyx - mask.centroid_zyx) ** 2).sum(axis=1)
-        core = np.zeros_like(mask.mask)
-        core[mask.mask] = squares <= max((diameter / 4) ** 2, squares.min())
-        cores.append(replace(mask, mask=core))
-    return cores
-
-
-def _centred(tomogram: Tomogram, proposals: Picks, diameter: float) -> Picks:
-    """Proposals moved to the middle of what stands out there."""
-    points = proposals.points_zyx
-    for _ in range(CLIMBS):
-        points = refine_centres(tomogram, points, diameter)
-    return replace(proposals, points_zyx=points)
-
-
-def _judge(
-    features: TriplanarFeatures,
-    prompts: Picks,
-    proposals: Picks,
-    maxima: Picks,
-    diameter: float,
-) -> Verdict:
-    """Compare the proposals' features with the prompts' and with the background's."""
-    chance = chance_level(maxima.scores)
-    low = np.flatnonzero(maxima.scores < chance)
-    sample = np.linspace(0, len(low) - 1, min(len(low), CHANCE_SAMPLE))
-    low = low[sample.round().astype(int)]
-
-    def pooled(points_zyx: np.ndarray) -> np.ndarray:
-        """(n, k, 3C), eq. 4 over balls in place of masks: a bad mask must not spoil a score."""
-        return np.array(
-            [
-                [
-                    features.masked_mean([ball(point, region * diameter / 2, features.shape)])
-                    for region in REGIONS
-                ]
-                for point in points_zyx
-            ]
-        ).reshape(len(points_zyx), len(REGIONS), 3 * features.channels)
-
-    return judge(
-        proposals.scores,
-        chance,
-        pooled(proposals.points_zyx),
-        pooled(prompts.points_zyx[prompts.kept]),
-        pooled(maxima.points_zyx[low]),
-    )
-
-
-def _ranked(
-    proposals: Picks, masks: list[ParticleMask], distance: float
-) -> tuple[Picks, list[ParticleMask]]:
-    """Best first, at their final positions, numbered; and the masks of the picks."""
-    proposals = replace(proposals, points_zyx=_positions(proposals, masks))
-    chosen = np.flatnonzero(proposals.kept)
-    alive = suppressed(proposals.points_zyx[chosen], proposals.scores[chosen], distance)
-    proposals = proposals.reject(np.setdiff1d(chosen, chosen[alive]), "duplicate")
-    order = np.argsort(-proposals.scores, kind="stable")
-    ids = np.arange(1, len(order) + 1)
-    proposals = replace(proposals.take(order), ids=ids)
-    ranked = (replace(masks[old], id=int(new)) for new, old in zip(ids, order, strict=True))
-    return proposals, [mask for mask, kept in zip(ranked, proposals.kept, strict=True) if kept]
-
-
-def _positions(proposals: Picks, masks: list[ParticleMask]) -> np.ndarray:
-    """(n, 3) half-way between the proposal and the middle of its mask."""
-    centres = np.array([mask.centroid_zyx for mask in masks]).reshape(-1, 3)
-    found = np.isfinite(centres[:, :1])
-    return np.where(found, (proposals.points_zyx + centres) / 2, proposals.points_zyx)

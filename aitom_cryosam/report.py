@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitom_cryosam.io.files import writing
+from aitom_cryosam.files import writing
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.result import Result
 

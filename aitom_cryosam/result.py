@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from aitom_cryosam.io.files import output_folder, refuse_existing, write_text
-from aitom_cryosam.io.mrc import write_labels
-from aitom_cryosam.io.star import Unbinned, write_flavour, write_picks, write_proposals
-from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.files import output_folder, refuse_existing, write_text
+from aitom_cryosam.masks import ParticleMask, labels
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.propagator import labels
+from aitom_cryosam.points.formats.relion_warp import (
+    Unbinned,
+    write_flavour,
+    write_picks,
+    write_proposals,
+)
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.tomogram import Tomogram
@@ -91,7 +94,7 @@ class Result:
             drafts = {kind: Path(unfinished) / path.name for kind, path in paths.items()}
             write_picks(drafts["picks"], self.proposals, self.tomogram)
             write_proposals(drafts["proposals"], self.proposals, self.tomogram)
-            write_labels(drafts["labels"], self.labels(), self.tomogram)
+            self.tomogram.write_labels(drafts["labels"], self.labels())
             for flavour in star:
                 write_flavour(
                     flavour, drafts[flavour], self.proposals, self.tomogram, unbinned=unbinned

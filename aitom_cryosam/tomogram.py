@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.mrc import Triple, read_volume
+from aitom_cryosam.names import file_stem
+from aitom_cryosam.volumes.mrc import Triple, label_type, read_volume, write_volume
 
 CLIP = 6.0
 """Normalised values lie in -CLIP to CLIP: gold beads and ray artefacts end there."""
@@ -252,21 +253,36 @@ class Tomogram:
             result.update(np.ascontiguousarray(plane, dtype=dtype).tobytes())
         return result.hexdigest()
 
+    def write_labels(
+        self, path: str | Path, labels: np.ndarray, *, overwrite: bool = False
+    ) -> None:
+        """Write instance ids as a volume that lies exactly on this tomogram.
+
+        Args:
+            path: file to write, never compressed.
+            labels: (D, H, W) integers of the tomogram's shape.
+            overwrite: replace an existing file.
+
+        Raises:
+            InputError: another shape, ids beyond 2^24, or the file cannot be written.
+        """
+        if labels.shape != self.shape:
+            raise InputError(f"Expected labels of shape {self.shape}, got {labels.shape}.")
+        write_volume(
+            path,
+            labels.astype(label_type(labels)),
+            voxel_size=self.voxel_size,
+            origin=self.origin,
+            nstart=self.nstart,
+            overwrite=overwrite,
+        )
+
     @property
     def _called(self) -> str:
         return str(self.path or self.name)
 
     def _voxels(self, lattice: list[np.ndarray]) -> np.ndarray:
         return self.data[np.ix_(*lattice)].astype(np.float32)
-
-
-def file_stem(path: str | Path) -> str:
-    """File name without folder and without `.mrc`, `.rec`, `.map` (and `.gz`)."""
-    name = Path(path).name
-    for extension in (".gz", ".bz2", ".mrc", ".rec", ".map"):
-        if name.lower().endswith(extension):
-            name = name[: -len(extension)]
-    return name
 
 
 def _content(sums: np.ndarray, squares: np.ndarray, count: int) -> tuple[int, int]:

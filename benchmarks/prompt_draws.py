@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.evaluation import evaluate
-from aitom_cryosam.io.mrc import read_volume
-from aitom_cryosam.io.points import PointFile, read_points
-from aitom_cryosam.tomogram import file_stem
+from aitom_cryosam.names import file_stem
+from aitom_cryosam.points.reading import PointFile, read_points
+from aitom_cryosam.volumes.mrc import read_volume
 
 CRYOSAM = [sys.executable, "-m", "aitom_cryosam"]
 COLUMNS = ("n_picks", "precision", "recall", "f1", "localisation_error", "seconds", "megabytes")

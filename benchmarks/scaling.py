@@ -88,7 +88,7 @@ def scaling(size: int) -> float:
 
 def make(size: int, path: str) -> None:
     """Write a cube of noise with a ball near every node of a lattice, the first at its node."""
-    from aitom_cryosam.io.mrc import write_volume
+    from aitom_cryosam.volumes.mrc import write_volume
 
     rng = np.random.default_rng(0)
     data = rng.standard_normal((size,) * 3, dtype=np.float32)

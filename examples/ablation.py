@@ -26,9 +26,9 @@ from aitom_cryosam import CryoSAM, Tomogram
 from aitom_cryosam.checkpoints import given
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate
-from aitom_cryosam.io.points import of_tomogram, read_points
 from aitom_cryosam.models import ENCODERS
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.reading import of_tomogram, read_points
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import PRESETS, Settings
 

@@ -35,9 +35,9 @@ import numpy as np
 from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate, masked_mean
-from aitom_cryosam.io.files import write_text
-from aitom_cryosam.io.points import of_tomogram, read_points
-from aitom_cryosam.io.star import relion_name
+from aitom_cryosam.files import write_text
+from aitom_cryosam.points.formats.relion_warp import relion_name
+from aitom_cryosam.points.reading import of_tomogram, read_points
 from aitom_cryosam.settings import PRESETS
 
 PAPER = {

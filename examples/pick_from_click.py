@@ -7,7 +7,9 @@ import sys
 
 from aitom_cryosam import CryoSAM, Picks, Tomogram
 from aitom_cryosam.evaluation import evaluate
-from aitom_cryosam.simulation import SimulationSettings, barrel, ribosome_like, simulate
+from aitom_cryosam.simulation.density import barrel, ribosome_like
+from aitom_cryosam.simulation.settings import SimulationSettings
+from aitom_cryosam.simulation.simulate import simulate
 
 VOXEL_SIZE = 10.0  # Å
 

@@ -20,13 +20,13 @@ from aitom_cryosam.aitom import (
     picking,
     register,
 )
-from aitom_cryosam.aitom.own import zyz_angles
+from aitom_cryosam.aitom.aitom_pickers import zyz_angles
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.mrc import write_volume
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.settings import PRESETS, Settings
-from aitom_cryosam.simulation import Simulation
+from aitom_cryosam.simulation.simulate import Simulation
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.volumes.mrc import write_volume
 from tests.toys import small_simulation
 
 OP = {"diameter": 250.0, "top_k": 8, "cut": "none"}

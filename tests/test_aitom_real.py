@@ -10,11 +10,12 @@ import pytest
 
 from aitom_cryosam.aitom import CryoSAMPicker, aitom_module, get_picker, register
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.mrc import write_volume
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.records import peaks_json, records
-from aitom_cryosam.simulation import Simulation, ribosome_like
+from aitom_cryosam.points.formats.aitom import peaks_json, records
+from aitom_cryosam.simulation.density import ribosome_like
+from aitom_cryosam.simulation.simulate import Simulation
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.volumes.mrc import write_volume
 from tests.toys import small_simulation
 
 pytestmark = [

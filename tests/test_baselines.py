@@ -9,10 +9,10 @@ import pytest
 from aitom_cryosam.baselines import TemplateMatching, binned, dog, read_template
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation.comparison import compare
-from aitom_cryosam.io.mrc import write_volume
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.volumes.mrc import write_volume
 from tests.toys import small_simulation
 
 AITOM = [

@@ -9,7 +9,7 @@ import pytest
 
 from aitom_cryosam.cli import main, pick, progress
 from aitom_cryosam.cli.progress import ShownProgress
-from aitom_cryosam.simulation import write_simulation
+from aitom_cryosam.simulation.files import write_simulation
 from tests.toys import small_simulation
 
 SHELL = f"{sys.executable} -m aitom_cryosam"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.cli import main
-from aitom_cryosam.io.mrc import write_volume
-from aitom_cryosam.io.star import write_proposals
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.simulation import ribosome_like
+from aitom_cryosam.points.formats.relion_warp import write_proposals
+from aitom_cryosam.simulation.density import ribosome_like
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.volumes.mrc import write_volume
 from tests.toys import small_simulation
 
 TRUTH = "x,y,z,particleClass\n0,7,5,a\n10,7,5,a\n20,7,5,a\n30,7,5,a\n40,7,5,b\n"

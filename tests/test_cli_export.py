@@ -7,13 +7,13 @@ import pytest
 import starfile
 
 from aitom_cryosam.cli import main
-from aitom_cryosam.io.formats import FORMATS
-from aitom_cryosam.io.frame import Frame, Unbinned
-from aitom_cryosam.io.mrc import write_volume
-from aitom_cryosam.io.points import read_points
-from aitom_cryosam.io.project import project_files
-from aitom_cryosam.io.star import write_picks, write_proposals
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.formats.registry import FORMATS
+from aitom_cryosam.points.formats.relion_warp import write_picks, write_proposals
+from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.points.tomogram_info import Frame, Unbinned
+from aitom_cryosam.points.writing import project_files
+from aitom_cryosam.volumes.mrc import write_volume
 
 SHAPE = (200, 464, 480)
 PICKS = Picks.from_points([[100, 200, 300], [1, 2, 3], [4, 5, 6]], [0.5, 0.9, 0.7]).reject([2], "x")

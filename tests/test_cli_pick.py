@@ -19,7 +19,7 @@ import starfile
 
 from aitom_cryosam import CryoSAM
 from aitom_cryosam.cli import main
-from aitom_cryosam.simulation import write_simulation
+from aitom_cryosam.simulation.files import write_simulation
 from tests.toys import small_simulation
 
 STEM = "TS_01_20.00Apx"

@@ -8,7 +8,7 @@ import pytest
 
 from aitom_cryosam.cli import picking
 from aitom_cryosam.cli.picking import main
-from aitom_cryosam.simulation import write_simulation
+from aitom_cryosam.simulation.files import write_simulation
 from tests.toys import small_simulation
 
 ROW = [43.0, 30.0, 18.0]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.cli import main
-from aitom_cryosam.io.points import read_points
+from aitom_cryosam.points.reading import read_points
 
 SMALL = ["--shape", "70,80,40", "--membranes", "0", "--tilt-range", "-60", "60", "--count", "2,1"]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.cli import main
-from aitom_cryosam.io.frame import Frame
-from aitom_cryosam.io.mrc import write_volume
-from aitom_cryosam.io.star import write_picks
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.formats.relion_warp import write_picks
+from aitom_cryosam.points.tomogram_info import Frame
+from aitom_cryosam.volumes.mrc import write_volume
 
 
 @pytest.fixture

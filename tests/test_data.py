@@ -6,7 +6,7 @@ import pytest
 from aitom_cryosam import CryoSAM, Tomogram
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate
-from aitom_cryosam.io.points import read_points
+from aitom_cryosam.points.reading import read_points
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 

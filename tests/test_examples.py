@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.simulation import write_simulation
+from aitom_cryosam.simulation.files import write_simulation
 from tests.toys import small_simulation
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -243,14 +243,18 @@ def test_whitening_takes_a_channel_that_says_nothing():
 @pytest.mark.parametrize("slab", [1, 3])
 def test_extraction_is_deterministic_and_counts_every_plane(slab):
     tomogram = Tomogram.from_array(noise((21, 34, 47)), voxel_size=10)
-    counts: list[int] = []
+    told: list[tuple[str, int, int]] = []
     first, second = (
         TriplanarFeatures.extract(
-            tomogram, FilterBankEncoder(9), slab=slab, shrinkage=0.1, progress=counts.append
+            tomogram,
+            FilterBankEncoder(9),
+            slab=slab,
+            shrinkage=0.1,
+            progress=lambda *now: told.append(now),
         )
         for _ in range(2)
     )
-    assert sum(counts) == 2 * (21 + 34 + 47)
+    assert [now for now in told if now[1] == now[2]] == 2 * [("features", 102, 102)]
     for one, other in zip(first.views, second.views, strict=True):
         assert one.tokens.dtype == np.float16
         assert one.tokens.tobytes() == other.tokens.tobytes()
@@ -290,16 +294,20 @@ class OneAtATime(FilterBankEncoder):
 @pytest.mark.parametrize("slab", [1, 4])
 def test_an_encoder_that_is_called_from_one_thread_gives_the_same_tokens(slab, shrinkage):
     tomogram = Tomogram.from_array(noise((7, 34, 47)), voxel_size=10)
-    counts: list[int] = []
+    told: list[tuple[str, int, int]] = []
     alone = OneAtATime(9)
     found, expected = (
         TriplanarFeatures.extract(
-            tomogram, encoder, slab=slab, shrinkage=shrinkage, progress=counts.append
+            tomogram,
+            encoder,
+            slab=slab,
+            shrinkage=shrinkage,
+            progress=lambda *now: told.append(now),
         )
         for encoder in (alone, FilterBankEncoder(9))
     )
     assert alone.threads == {get_ident()}
-    assert sum(counts) == 2 * (7 + 34 + 47)
+    assert [now for now in told if now[1] == now[2]] == 2 * [("features", 88, 88)]
     for one, other in zip(found.views, expected.views, strict=True):
         assert one.tokens.tobytes() == other.tokens.tobytes()
 
@@ -346,7 +354,7 @@ def test_an_early_end_leaves_no_files(tmp_path, monkeypatch, error, encoder):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen = []
 
-    def stop(_: int) -> None:
+    def stop(*_: object) -> None:
         seen.extend(tmp_path.iterdir())
         raise error
 

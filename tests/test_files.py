@@ -6,7 +6,7 @@ import os
 import pytest
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.files import output_folder, refuse_existing, write_text, writing
+from aitom_cryosam.files import output_folder, refuse_existing, write_text, writing
 
 
 def write_half(path, error, **options):

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.formats import FORMATS
-from aitom_cryosam.io.frame import Frame, Unbinned
-from aitom_cryosam.io.particle import Particle
-from aitom_cryosam.io.points import read_points
-from aitom_cryosam.io.project import project_files
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.formats.registry import FORMATS
+from aitom_cryosam.points.particle import Particle
+from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.points.tomogram_info import Frame, Unbinned
+from aitom_cryosam.points.writing import project_files
 
 # A voxel of a tomogram at 10.8 Å, from a tilt series of 3838 × 3710 pixels at 1.35 Å.
 GOLDEN = Picks.from_points([[100, 200, 300]], [0.5])

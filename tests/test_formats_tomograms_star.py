@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.frame import Unbinned
-from aitom_cryosam.io.points import read_points
-from aitom_cryosam.io.tomograms_star import read_tomograms_star
+from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.points.tilt_series import read_tomograms_star
+from aitom_cryosam.points.tomogram_info import Unbinned
 
 LABELS = (
     "rlnTomoName",

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.mrc import read_volume, write_labels, write_volume
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.volumes.mrc import read_volume, write_volume
 
 SHAPE = (3, 4, 5)
 RAMP = np.arange(60).reshape(SHAPE)
@@ -195,7 +195,7 @@ def test_labels_take_the_smallest_type_and_the_place_of_the_tomogram(tmp_path, l
     labels[2, 1, 4] = largest
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        write_labels(tmp_path / "l.mrc", labels, tomogram)
+        tomogram.write_labels(tmp_path / "l.mrc", labels)
     assert mrcfile.validate(tmp_path / "l.mrc")
     volume = read_volume(tmp_path / "l.mrc")
     assert volume.data.dtype == dtype
@@ -205,19 +205,19 @@ def test_labels_take_the_smallest_type_and_the_place_of_the_tomogram(tmp_path, l
 
 def test_negative_labels_and_too_large_ones(tmp_path):
     tomogram = Tomogram.open(save(tmp_path / "t.mrc"))
-    write_labels(tmp_path / "l.mrc", RAMP - 1, tomogram)
+    tomogram.write_labels(tmp_path / "l.mrc", RAMP - 1)
     assert read_volume(tmp_path / "l.mrc").data.dtype == np.int16
-    write_labels(tmp_path / "f.mrc", RAMP * 1000 - 1, tomogram)
+    tomogram.write_labels(tmp_path / "f.mrc", RAMP * 1000 - 1)
     assert read_volume(tmp_path / "f.mrc").data.dtype == np.float32
     with pytest.raises(InputError, match="up to 16777216, got 16777217"):
-        write_labels(tmp_path / "x.mrc", RAMP + 2**24 - 58, tomogram)
+        tomogram.write_labels(tmp_path / "x.mrc", RAMP + 2**24 - 58)
     assert not (tmp_path / "x.mrc").exists()
 
 
 def test_labels_of_another_shape(tmp_path):
     tomogram = Tomogram.open(save(tmp_path / "t.mrc"))
     with pytest.raises(InputError, match=r"\(3, 4, 5\), got \(5, 4, 3\)"):
-        write_labels(tmp_path / "l.mrc", RAMP.T, tomogram)
+        tomogram.write_labels(tmp_path / "l.mrc", RAMP.T)
 
 
 def test_same_data_same_bytes(tmp_path):

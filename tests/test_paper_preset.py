@@ -10,8 +10,8 @@ import starfile
 
 from aitom_cryosam import CryoSAM, Settings, Tomogram
 from aitom_cryosam.cli import main
-from aitom_cryosam.io.mrc import read_volume, write_volume
 from aitom_cryosam.resources import Resources
+from aitom_cryosam.volumes.mrc import read_volume, write_volume
 from tests.tiny_dino import write_tiny_dino
 from tests.tiny_models import write_tiny_sam
 

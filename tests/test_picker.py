@@ -11,7 +11,8 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.settings import Settings
-from aitom_cryosam.simulation import SimulationSettings, simulate
+from aitom_cryosam.simulation.settings import SimulationSettings
+from aitom_cryosam.simulation.simulate import simulate
 from tests.toys import SMALL, small_simulation
 
 VOXEL = SMALL["voxel_size"]

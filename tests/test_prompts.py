@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.frame import Unbinned
-from aitom_cryosam.io.points import of_tomogram, read_points
-from aitom_cryosam.io.prompts import read_prompts
+from aitom_cryosam.points.prompts import read_prompts
+from aitom_cryosam.points.reading import of_tomogram, read_points
+from aitom_cryosam.points.tomogram_info import Unbinned
 from aitom_cryosam.tomogram import Tomogram
 
 SHAPE = (10, 20, 30)

@@ -8,8 +8,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.propagator import CrossPlanePropagator, labels
+from aitom_cryosam.masks import ParticleMask, labels
+from aitom_cryosam.propagator import CrossPlanePropagator
 from aitom_cryosam.segmenters.base import Segmentation, shifted
 from aitom_cryosam.segmenters.contour import ContourSegmenter
 
@@ -397,10 +397,11 @@ def test_embeddings_without_a_signature_are_not_stored(noisy_world):
 
 def test_progress_counts_the_walks(world):
     seen = []
-    propagator = CrossPlanePropagator(Objects(), progress=lambda *now: seen.append(now))
-    propagator.propagate(world, [(11, 15, 20), (-5, 0, 0), (20, 5, 5), (0, 0, 0)])
-    assert seen[-1] == (24, 24)
-    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    propagator = CrossPlanePropagator(Objects())
+    points = [(11, 15, 20), (-5, 0, 0), (20, 5, 5), (0, 0, 0)]
+    propagator.propagate(world, points, progress=lambda *now: seen.append(now), stage="clicks")
+    assert seen[-1] == ("clicks", 24, 24)
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
 
 
 class Crossing(Stub):

@@ -7,7 +7,7 @@ import pytest
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.records import peaks_json, picks_of, records
+from aitom_cryosam.points.formats.aitom import peaks_json, picks_of, records
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aitom_cryosam.scale import estimate_diameter, refine_centres
+from aitom_cryosam.particle_size import estimate_diameter, refine_centres
 from aitom_cryosam.tomogram import Tomogram
 
 SHAPE = (64, 72, 81)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from aitom_cryosam.scoring import chance_level, judge
+from aitom_cryosam.scoring.chance import chance_level
+from aitom_cryosam.scoring.kind import judge
 
 K, D = 2, 20  # regions of an instance, channels
 

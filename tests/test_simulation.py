@@ -11,18 +11,11 @@ import pytest
 from scipy import ndimage
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.points import read_points
-from aitom_cryosam.simulation import (
-    Density,
-    Simulation,
-    SimulationSettings,
-    barrel,
-    load_density,
-    ribosome_like,
-    simulate,
-    simulation_paths,
-    write_simulation,
-)
+from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.simulation.density import Density, barrel, load_density, ribosome_like
+from aitom_cryosam.simulation.files import simulation_paths, write_simulation
+from aitom_cryosam.simulation.settings import SimulationSettings
+from aitom_cryosam.simulation.simulate import Simulation, simulate
 
 # Three unequal axes, odd and even: half a pixel lost in projection or back-projection shows.
 CLEAN = SimulationSettings(

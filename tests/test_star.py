@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.points import read_points
-from aitom_cryosam.io.star import (
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.formats.relion_warp import (
     FLAVOURS,
     Unbinned,
     relion_name,
@@ -17,7 +17,7 @@ from aitom_cryosam.io.star import (
     write_picks,
     write_proposals,
 )
-from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.tomogram import Tomogram
 
 # A voxel of a tomogram at 10.8 Å, from a tilt series of 3838 × 3710 pixels at 1.35 Å.

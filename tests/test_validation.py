@@ -5,16 +5,16 @@ import gzip
 import numpy as np
 import pytest
 
-from aitom_cryosam.io.formats import FORMATS
-from aitom_cryosam.io.frame import Frame, Unbinned
-from aitom_cryosam.io.mrc import write_volume
-from aitom_cryosam.io.project import project_files
-from aitom_cryosam.io.star import write_picks, write_proposals
-from aitom_cryosam.io.star_blocks import scan
-from aitom_cryosam.io.tomograms_star import read_tomograms_star
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.formats.registry import FORMATS
+from aitom_cryosam.points.formats.relion_warp import write_picks, write_proposals
+from aitom_cryosam.points.star_syntax import scan
+from aitom_cryosam.points.tilt_series import read_tomograms_star
+from aitom_cryosam.points.tomogram_info import Frame, Unbinned
+from aitom_cryosam.points.writing import project_files
 from aitom_cryosam.validation import Report, check
 from aitom_cryosam.validation.finding import World
+from aitom_cryosam.volumes.mrc import write_volume
 
 # 24 points all over a tomogram at 10.8 Å, from a tilt series of 3838 × 3710 pixels at 1.35 Å.
 POINTS = [(z, y, x) for z in (5, 190) for y in (9, 200, 455) for x in (7, 100, 300, 470)]

@@ -8,13 +8,9 @@ import numpy as np
 from aitom_cryosam.features import TriplanarFeatures, View
 from aitom_cryosam.geometry import TokenAxis, in_plane_axes
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.simulation import (
-    Simulation,
-    SimulationSettings,
-    barrel,
-    ribosome_like,
-    simulate,
-)
+from aitom_cryosam.simulation.density import barrel, ribosome_like
+from aitom_cryosam.simulation.settings import SimulationSettings
+from aitom_cryosam.simulation.simulate import Simulation, simulate
 
 
 def token_axis(size: int, step: int) -> TokenAxis:

@@ -8,6 +8,7 @@
 Volumes are AITom's arrays: axes x, y, z, the transpose of what an MRC file holds.
 """
 
+from aitom_cryosam.aitom.aitom_pickers import DoGPicker, TemplateMatchingPicker
 from aitom_cryosam.aitom.cryosam import (
     CryoSAMEncoder,
     CryoSAMMatcher,
@@ -16,7 +17,6 @@ from aitom_cryosam.aitom.cryosam import (
     picking,
 )
 from aitom_cryosam.aitom.modules import aitom_module
-from aitom_cryosam.aitom.own import DoGPicker, TemplateMatchingPicker
 from aitom_cryosam.aitom.registry import get_picker, register
 
 __all__ = [

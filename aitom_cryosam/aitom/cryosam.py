@@ -23,10 +23,10 @@ from aitom_cryosam.aitom.op import (
 )
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures
-from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.picker import CryoSAM, Progress
-from aitom_cryosam.propagator import labels
-from aitom_cryosam.records import Record, records
+from aitom_cryosam.masks import ParticleMask, labels
+from aitom_cryosam.picker import CryoSAM
+from aitom_cryosam.points.formats.aitom import Record, records
+from aitom_cryosam.progress import Progress
 from aitom_cryosam.result import Result
 from aitom_cryosam.tomogram import Tomogram
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from aitom_cryosam import presets
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.prompts import read_prompts
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.prompts import read_prompts
 from aitom_cryosam.resources import Resources, parse_memory
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram

@@ -6,8 +6,8 @@ import sys
 from importlib.metadata import entry_points
 from typing import Any
 
+from aitom_cryosam.aitom.aitom_pickers import DoGPicker, TemplateMatchingPicker
 from aitom_cryosam.aitom.modules import aitom_module
-from aitom_cryosam.aitom.own import DoGPicker, TemplateMatchingPicker
 from aitom_cryosam.errors import InputError
 
 GROUP = "aitom.pickers"

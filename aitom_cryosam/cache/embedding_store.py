@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.files import writing
+from aitom_cryosam.files import writing
 
 logger = logging.getLogger(__name__)
 

@@ -13,15 +13,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli.frames import add_unbinned, unbinned_of_tomogram
-from aitom_cryosam.cli.options import add_matching, add_method, add_prompts, add_resources
+from aitom_cryosam.cli.options import (
+    add_matching,
+    add_method,
+    add_prompts,
+    add_resources,
+    add_unbinned,
+    unbinned_of_tomogram,
+)
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
     from aitom_cryosam.evaluation.comparison import Agreement, Compared, Found
-    from aitom_cryosam.io.frame import Unbinned
-    from aitom_cryosam.io.points import PointFile
     from aitom_cryosam.picks import Picks
+    from aitom_cryosam.points.reading import PointFile
+    from aitom_cryosam.points.tomogram_info import Unbinned
+    from aitom_cryosam.progress import Progress
     from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -114,7 +121,7 @@ class _World:
     tomogram: Tomogram
     unbinned: Unbinned | None
     truth: Picks
-    progress: Callable[[str, int, int], None]
+    progress: Progress
 
     @property
     def diameter(self) -> float:
@@ -176,7 +183,7 @@ def _check_names(names: Sequence[str]) -> None:
 
 def _paths(args: argparse.Namespace, tomogram: Tomogram) -> dict[str, Path]:
     """Of JSON, figure and the picks of the methods that run; none exists yet."""
-    from aitom_cryosam.io.files import output_folder, refuse_existing
+    from aitom_cryosam.files import output_folder, refuse_existing
 
     if not args.out:
         return {}
@@ -189,7 +196,7 @@ def _paths(args: argparse.Namespace, tomogram: Tomogram) -> dict[str, Path]:
 
 
 def _truth(args: argparse.Namespace, tomogram: Tomogram, unbinned: Unbinned | None) -> Picks:
-    from aitom_cryosam.cli.truth import of_class
+    from aitom_cryosam.evaluation.pairing import of_class
 
     whole = _points(args.truth, tomogram, unbinned, args.truth_angpix)
     truth = of_class(_of(tomogram, whole), whole, args.particle_class).picks
@@ -208,7 +215,7 @@ def _found_by_others(path: str, tomogram: Tomogram, unbinned: Unbinned | None) -
 def _points(
     path: str, tomogram: Tomogram, unbinned: Unbinned | None, angpix: float | None
 ) -> PointFile:
-    from aitom_cryosam.io.points import read_points
+    from aitom_cryosam.points.reading import read_points
 
     return read_points(
         path,
@@ -220,7 +227,7 @@ def _points(
 
 
 def _of(tomogram: Tomogram, points: PointFile) -> PointFile:
-    from aitom_cryosam.io.points import of_tomogram
+    from aitom_cryosam.points.reading import of_tomogram
 
     return of_tomogram(points, tomogram.name)
 
@@ -265,7 +272,7 @@ def _cryosam(world: _World) -> Callable[[], Found]:
 
 def _prompts(world: _World) -> Picks:
     """The clicks, or points of the truth in their place."""
-    from aitom_cryosam.io.prompts import read_prompts
+    from aitom_cryosam.points.prompts import read_prompts
 
     args, texts = world.args, list(world.args.prompt)
     if args.draw is not None:
@@ -398,8 +405,8 @@ def _write(
 ) -> None:
     from aitom_cryosam.evaluation.comparison import method_report
     from aitom_cryosam.evaluation.curves import write_comparison
-    from aitom_cryosam.io.files import write_text
-    from aitom_cryosam.io.star import write_proposals
+    from aitom_cryosam.files import write_text
+    from aitom_cryosam.points.formats.relion_warp import write_proposals
 
     args, overwrite = world.args, world.args.overwrite
     for name in set(args.methods) & set(compared):

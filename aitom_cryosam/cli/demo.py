@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from aitom_cryosam.evaluation import Evaluation
     from aitom_cryosam.result import Result
-    from aitom_cryosam.simulation import Density, Simulation
+    from aitom_cryosam.simulation.density import Density
+    from aitom_cryosam.simulation.simulate import Simulation
 
 NAME = "demo"
 VOXEL_SIZE = 10.0  # Å
@@ -57,10 +58,12 @@ def run(args: argparse.Namespace) -> int:
         InputError: a map cannot be used, or the folder holds a demo already or is closed.
     """
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.io.files import output_folder
+    from aitom_cryosam.files import output_folder
     from aitom_cryosam.picker import CryoSAM
     from aitom_cryosam.report import picture_path, plural, write_picture
-    from aitom_cryosam.simulation import SimulationSettings, simulate, write_simulation
+    from aitom_cryosam.simulation.files import write_simulation
+    from aitom_cryosam.simulation.settings import SimulationSettings
+    from aitom_cryosam.simulation.simulate import simulate
     from aitom_cryosam.tomogram import Tomogram
 
     start = time.perf_counter()
@@ -96,10 +99,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _refuse_earlier(args: argparse.Namespace) -> None:
     """Say before the work, and with what to type, that the folder holds a demo."""
-    from aitom_cryosam.io.files import refuse_existing
+    from aitom_cryosam.files import refuse_existing
     from aitom_cryosam.report import picture_path
     from aitom_cryosam.result import result_paths
-    from aitom_cryosam.simulation import simulation_paths
+    from aitom_cryosam.simulation.files import simulation_paths
 
     paths = [
         *result_paths(args.out, NAME).values(),

@@ -8,14 +8,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli.frames import add_unbinned, tomograms_of, unbinned_of
-from aitom_cryosam.cli.options import add_matching
+from aitom_cryosam.cli.options import add_matching, add_unbinned, tomograms_of, unbinned_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
-    from aitom_cryosam.cli.truth import Searched
     from aitom_cryosam.evaluation import Evaluation, Summary
     from aitom_cryosam.evaluation.labels import LabelEvaluation
+    from aitom_cryosam.evaluation.pairing import Searched
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,10 +91,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or option cannot be used, or picks and truth do not fit together.
     """
-    from aitom_cryosam.cli.truth import read_searched
     from aitom_cryosam.evaluation import evaluate, summarise
     from aitom_cryosam.evaluation.curves import write_curve, write_histograms
-    from aitom_cryosam.io.files import refuse_existing, write_text
+    from aitom_cryosam.evaluation.pairing import read_searched
+    from aitom_cryosam.files import refuse_existing, write_text
 
     files = [path for path in (args.json, args.curve, args.histogram) if path]
     refuse_existing(files, overwrite=args.overwrite)
@@ -155,7 +154,7 @@ def _class_recalls(total: Evaluation, searched: Sequence[Searched]) -> dict[str,
 def _masks(args: argparse.Namespace, searched: Sequence[Searched]) -> LabelEvaluation | None:
     """The label volumes of the only tomogram against each other, if they are given."""
     from aitom_cryosam.evaluation.labels import evaluate_labels
-    from aitom_cryosam.io.mrc import read_volume
+    from aitom_cryosam.volumes.mrc import read_volume
 
     paths = args.labels, args.truth_labels
     if paths == (None, None):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli.frames import (
+from aitom_cryosam.cli.options import (
     add_unbinned,
     size_xyz,
     tomograms_of,
@@ -19,14 +19,14 @@ from aitom_cryosam.cli.frames import (
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
-    from aitom_cryosam.io.frame import Frame, Group, Unbinned
-    from aitom_cryosam.io.points import PointFile
-    from aitom_cryosam.io.tomograms_star import TomogramsStar
+    from aitom_cryosam.points.reading import PointFile
+    from aitom_cryosam.points.tilt_series import TomogramsStar
+    from aitom_cryosam.points.tomogram_info import Frame, Group, Unbinned
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam export`."""
-    from aitom_cryosam.io.formats import FORMATS
+    from aitom_cryosam.points.formats.registry import FORMATS
 
     parser.epilog = "; ".join(f"{name} is {kind.about}" for name, kind in FORMATS.items()) + "."
     parser.add_argument(
@@ -75,11 +75,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or option cannot be used; nothing is written then.
     """
-    from aitom_cryosam.io.files import write_all
-    from aitom_cryosam.io.formats import known_format
-    from aitom_cryosam.io.frame import relion_name
-    from aitom_cryosam.io.particle import Particle
-    from aitom_cryosam.io.project import chosen, merged, project_files
+    from aitom_cryosam.files import write_all
+    from aitom_cryosam.names import relion_name
+    from aitom_cryosam.points.formats.registry import known_format
+    from aitom_cryosam.points.particle import Particle
+    from aitom_cryosam.points.writing import chosen, merged, project_files
 
     known_format(args.to)
     groups = [
@@ -109,7 +109,7 @@ def read_groups(args: argparse.Namespace) -> Iterator[Group]:
     Raises:
         InputError: a file cannot be used, or a point lies outside its tomogram.
     """
-    from aitom_cryosam.io.points import read_points
+    from aitom_cryosam.points.reading import read_points
 
     unbinned = unbinned_of(args)
     tomograms = tomograms_of(args)
@@ -137,8 +137,8 @@ def _files(paths: Sequence[str]) -> Iterator[Path]:
 
 def _frame(args: argparse.Namespace, path: Path, unbinned: Unbinned | None) -> Frame:
     """Of the options, or of the run that wrote the picks; the name is empty if neither has it."""
-    from aitom_cryosam.io.frame import Frame
-    from aitom_cryosam.io.mrc import read_size
+    from aitom_cryosam.points.tomogram_info import Frame
+    from aitom_cryosam.volumes.mrc import read_size
 
     name, voxel_size, shape = "", args.voxel_size, None
     if args.tomo:
@@ -157,7 +157,7 @@ def _frame(args: argparse.Namespace, path: Path, unbinned: Unbinned | None) -> F
 
 def _run(path: Path) -> dict[str, Any] | None:
     """The tomogram in the record beside a run's files, if they are such."""
-    from aitom_cryosam.io.table import json_of, reading
+    from aitom_cryosam.points.table import json_of, reading
 
     record = path.with_name(f"{_stem(path)}_run.json")
     if not record.is_file():
@@ -177,7 +177,7 @@ def _groups(
     """One group for each name in a file, or of the known tomogram only; all, if it has no names."""
     import numpy as np
 
-    from aitom_cryosam.io.points import of_tomogram
+    from aitom_cryosam.points.reading import of_tomogram
 
     names = (of_tomogram(file, known.name) if only else file).names or ()
     labels: list[str | None] = [*dict.fromkeys(names)] or [None]

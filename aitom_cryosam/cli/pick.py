@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
-from aitom_cryosam.cli.frames import add_unbinned, unbinned_of_tomogram, warn_of_extent
+from aitom_cryosam.cli.options import add_unbinned, unbinned_of_tomogram, warn_of_extent
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
-    from aitom_cryosam.io.frame import Unbinned
+    from aitom_cryosam.points.tomogram_info import Unbinned
     from aitom_cryosam.result import Result
     from aitom_cryosam.tomogram import Tomogram
 
@@ -59,9 +59,9 @@ def run(args: argparse.Namespace) -> int:
         InputError: a file or option cannot be used; nothing is written then.
     """
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.io.files import output_folder, refuse_existing
-    from aitom_cryosam.io.prompts import read_prompts
+    from aitom_cryosam.files import output_folder, refuse_existing
     from aitom_cryosam.picker import CryoSAM
+    from aitom_cryosam.points.prompts import read_prompts
     from aitom_cryosam.report import picture_path, write_picture
     from aitom_cryosam.result import result_paths
     from aitom_cryosam.tomogram import Tomogram
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _unbinned(args: argparse.Namespace, tomogram: Tomogram) -> Unbinned | None:
     """The tilt series as far as it was given, if that is enough for the flavours."""
-    from aitom_cryosam.io.frame import Frame
+    from aitom_cryosam.points.tomogram_info import Frame
 
     unbinned = unbinned_of_tomogram(args)
     if unbinned is None and "relion4" in args.star:

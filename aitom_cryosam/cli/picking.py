@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
 
     from aitom_cryosam.aitom.cryosam import CryoSAMPicker
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.io.files import output_folder, write_text
-    from aitom_cryosam.records import peaks_json
+    from aitom_cryosam.files import output_folder, write_text
+    from aitom_cryosam.points.formats.aitom import peaks_json
 
     output_folder(Path(args.out).parent)
     with ShownProgress(quiet=args.quiet) as shown:
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _prompts(args: argparse.Namespace) -> dict[str, Any]:
     """The op with the prompts: typed, else of the environment, else beside the tomogram."""
-    from aitom_cryosam.tomogram import file_stem
+    from aitom_cryosam.names import file_stem
 
     if args.prompt and args.prompts:
         raise InputError("Expected --prompt or --prompts, got both; leave one out.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
-    from aitom_cryosam.simulation import Density
+    from aitom_cryosam.simulation.density import Density
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,13 +106,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a map or option cannot be used, or a result is there already.
     """
-    from aitom_cryosam.io.files import output_folder, refuse_existing
-    from aitom_cryosam.simulation import (
-        SimulationSettings,
-        simulate,
-        simulation_paths,
-        write_simulation,
-    )
+    from aitom_cryosam.files import output_folder, refuse_existing
+    from aitom_cryosam.simulation.files import simulation_paths, write_simulation
+    from aitom_cryosam.simulation.settings import SimulationSettings
+    from aitom_cryosam.simulation.simulate import simulate
 
     if len(args.shape) != 3:
         raise InputError(f"Expected --shape X,Y,Z, got {len(args.shape)} numbers.")
@@ -152,7 +149,7 @@ def load_densities(
     Raises:
         InputError: a map cannot be used, or two have one name.
     """
-    from aitom_cryosam.simulation import barrel, load_density, ribosome_like
+    from aitom_cryosam.simulation.density import barrel, load_density, ribosome_like
 
     if not maps:
         return [ribosome_like(voxel_size), barrel(voxel_size)]

@@ -7,7 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli.frames import add_unbinned, size_xyz, tomograms_of, unbinned_of
+from aitom_cryosam.cli.options import add_unbinned, size_xyz, tomograms_of, unbinned_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: an option cannot be used.
     """
-    from aitom_cryosam.io.files import write_text
+    from aitom_cryosam.files import write_text
     from aitom_cryosam.validation import check
 
     world = _world(args)
@@ -67,10 +67,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _world(args: argparse.Namespace) -> World:
-    from aitom_cryosam.io.formats import known_format
-    from aitom_cryosam.io.frame import Frame
-    from aitom_cryosam.io.mrc import read_size
+    from aitom_cryosam.points.formats.registry import known_format
+    from aitom_cryosam.points.tomogram_info import Frame
     from aitom_cryosam.validation.finding import World
+    from aitom_cryosam.volumes.mrc import read_size
 
     for name in ("voxel_size", "coords_angpix", "distance"):
         value = getattr(args, name)

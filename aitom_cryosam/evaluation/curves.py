@@ -10,7 +10,7 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation.points import Evaluation
-from aitom_cryosam.io.files import writing
+from aitom_cryosam.files import writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

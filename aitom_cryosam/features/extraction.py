@@ -17,11 +17,11 @@ from aitom_cryosam.features.token_files import create_tokens, open_tokens
 from aitom_cryosam.features.view import View
 from aitom_cryosam.features.whitening import Whitening
 from aitom_cryosam.geometry import TokenAxis, in_plane_axes
+from aitom_cryosam.progress import Steps
 from aitom_cryosam.tomogram import Tomogram
 
 STATISTICS_PLANES = 32
 """Planes of each view that the whitening is measured on."""
-Progress = Callable[[int], None]
 Batch = tuple[int, int]
 
 
@@ -61,18 +61,18 @@ class Extraction:
         """Of all tokens."""
         return sum(2 * math.prod(shape) for shape in self._shapes.values())
 
-    def to_memory(self, progress: Progress | None) -> list[View]:
+    def to_memory(self, steps: Steps) -> list[View]:
         """Encode into arrays in memory."""
         arrays = [np.empty(shape, np.float16) for shape in self._shapes.values()]
-        return self._filled(arrays, progress)
+        return self._filled(arrays, steps)
 
-    def to_files(self, folder: Path, progress: Progress | None) -> list[View]:
+    def to_files(self, folder: Path, steps: Steps) -> list[View]:
         """Encode into memory-mapped files.
 
         Raises:
             InputError: they do not fit on the disk.
         """
-        return self._filled(create_tokens(folder, self._shapes), progress)
+        return self._filled(create_tokens(folder, self._shapes), steps)
 
     def from_files(self, folder: Path) -> list[View]:
         """What `to_files` has left in a folder.
@@ -104,14 +104,14 @@ class Extraction:
         views = zip(arrays, self._axes, strict=True)
         return [View(axis, tokens, *axes) for axis, (tokens, axes) in enumerate(views)]
 
-    def _filled(self, arrays: Sequence[np.ndarray], progress: Progress | None) -> list[View]:
+    def _filled(self, arrays: Sequence[np.ndarray], steps: Steps) -> list[View]:
         views = self._views(arrays)
         for view in views:
-            self._fill(view, progress)
+            self._fill(view, steps)
         self.encoded = True
         return views
 
-    def _fill(self, view: View, progress: Progress | None) -> None:
+    def _fill(self, view: View, steps: Steps) -> None:
         count, size = view.slices.count, view.slices.size
         whitening = None
         if self.shrinkage is not None:
@@ -124,8 +124,7 @@ class Extraction:
 
         def put(batch: Batch, tokens: np.ndarray) -> None:
             view.tokens[slice(*batch)] = tokens if whitening is None else whitening.apply(tokens)
-            if progress is not None:
-                progress(min(batch[1] * self.slab, size) - batch[0] * self.slab)
+            steps.add(min(batch[1] * self.slab, size) - batch[0] * self.slab)
 
         step = self.encoder.planes_at_once((view.rows.size, view.columns.size))
         batches = [(start, min(start + step, count)) for start in range(0, count, step)]

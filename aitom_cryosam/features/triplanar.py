@@ -14,11 +14,12 @@ import numpy as np
 
 from aitom_cryosam.cache import Cache
 from aitom_cryosam.encoders.base import PlaneEncoder
-from aitom_cryosam.features.extraction import Extraction, Progress
+from aitom_cryosam.features.extraction import Extraction
 from aitom_cryosam.features.level import Level
 from aitom_cryosam.features.view import View
 from aitom_cryosam.geometry import CellAxis
 from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.tomogram import Tomogram
 
 
@@ -58,7 +59,7 @@ class TriplanarFeatures:
             shrinkage: whiten every view over the tomogram (see Whitening); None leaves the
                 tokens as the encoder gives them.
             ratios: pyramid levels to prepare.
-            progress: called with the number of planes encoded since the last call.
+            progress: called with "features", the planes encoded and their number.
             ram_bytes: more tokens than that lie in temporary files (in the folder TMPDIR names,
                 if it is set), which are gone when the features are; None for no limit.
             cache: keeps the tokens on disk for later runs, or has them from an earlier one.
@@ -67,22 +68,23 @@ class TriplanarFeatures:
             InputError: the tokens do not fit on the disk, or the cache cannot be written.
         """
         work = Extraction(tomogram, encoder, slab, shrinkage)
+        steps = Steps(progress, "features", sum(tomogram.shape))
         if cache is not None:
             views = cache.load(
                 "features",
                 tomogram,
                 work.signature,
-                make=lambda folder: work.to_files(folder, progress),
+                make=lambda folder: work.to_files(folder, steps),
                 read=work.from_files,
             )
-            if progress is not None and not work.encoded:
-                progress(sum(tomogram.shape))
+            if not work.encoded:
+                steps.add(steps.total)
         elif ram_bytes is not None and work.nbytes > ram_bytes:
             # The files go with the folder, now; their contents with the last array in them.
             with tempfile.TemporaryDirectory(prefix="aitom_cryosam-") as folder:
-                views = work.to_files(Path(folder), progress)
+                views = work.to_files(Path(folder), steps)
         else:
-            views = work.to_memory(progress)
+            views = work.to_memory(steps)
         return cls(views, ratios)
 
     @property

@@ -1,5 +1,5 @@
 """From point prompts to 3D instance masks (paper section 2.1): walks across planes."""
 
-from aitom_cryosam.propagator.crossplane import CrossPlanePropagator, labels
+from aitom_cryosam.propagator.crossplane import CrossPlanePropagator
 
-__all__ = ["CrossPlanePropagator", "labels"]
+__all__ = ["CrossPlanePropagator"]

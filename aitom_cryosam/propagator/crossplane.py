@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.propagator.embeddings import EmbeddingStore, PlaneEmbeddings
 from aitom_cryosam.propagator.growth import Growth, Merge
 from aitom_cryosam.propagator.walks import AxisWalks, Rules
@@ -41,7 +41,6 @@ class CrossPlanePropagator:
         budget_bytes: for the embeddings and masks held at once; two embeddings and the masks of
             one prompt are held in any case.
         store: keeps embeddings for later runs, if the segmenter's are worth it.
-        progress: called with the walks that have ended and their total number.
     """
 
     def __init__(
@@ -53,20 +52,27 @@ class CrossPlanePropagator:
         max_extent: float | None = None,
         budget_bytes: float = 256e6,
         store: EmbeddingStore | None = None,
-        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.segmenter = segmenter
         self.rules = Rules(tau_iou, np.inf if max_extent is None else max_extent, budget_bytes)
         self.merge = merge
         self.store = store
-        self.progress = progress
 
-    def propagate(self, tomogram: Tomogram, points_zyx: np.ndarray) -> list[ParticleMask]:
+    def propagate(
+        self,
+        tomogram: Tomogram,
+        points_zyx: np.ndarray,
+        *,
+        progress: Progress | None = None,
+        stage: str = "masks",
+    ) -> list[ParticleMask]:
         """One mask per prompt.
 
         Args:
             tomogram: the tomogram.
             points_zyx: (n, 3) fractional voxels. The planes are the nearest ones.
+            progress: called with the stage, the walks that have ended and their number.
+            stage: what the masks are made for, as progress shows it.
 
         Returns:
             n masks in the order of the prompts, with ids from 1. A prompt that yields nothing
@@ -77,7 +83,7 @@ class CrossPlanePropagator:
         growths = [Growth() for _ in points]
         nearest = np.floor(points + 0.5).astype(np.int64)
         inside = np.flatnonzero(((nearest >= 0) & (nearest < tomogram.shape)).all(axis=1))
-        ended = _Counter(6 * len(points), self.progress)
+        ended = Steps(progress, stage, 6 * len(points))
         ended.add(6 * (len(points) - len(inside)))
         for axis in range(3):
             embeddings = PlaneEmbeddings(self.segmenter, tomogram, axis, self.store)
@@ -88,38 +94,3 @@ class CrossPlanePropagator:
         ]
         logger.debug("%d of %d prompts gave a mask", sum(m.volume > 0 for m in masks), len(masks))
         return masks
-
-
-def labels(shape: Sequence[int], masks: Sequence[ParticleMask]) -> np.ndarray:
-    """The instances as one volume.
-
-    Args:
-        shape: (D, H, W) of the tomogram.
-        masks: their ids become voxel values. Where masks overlap the better score wins, and of
-            equal scores the earlier mask.
-
-    Returns:
-        (D, H, W) int32, 0 where there is no particle.
-    """
-    volume = np.zeros(tuple(shape), np.int32)
-    for mask in sorted(reversed(masks), key=lambda mask: mask.score):
-        box = tuple(
-            slice(start, start + size)
-            for start, size in zip(mask.offset_zyx, mask.mask.shape, strict=True)
-        )
-        volume[box][mask.mask] = mask.id
-    return volume
-
-
-class _Counter:
-    """Tells the caller how many walks have ended."""
-
-    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
-        self.done = 0
-        self.total = total
-        self.progress = progress
-
-    def add(self, count: int) -> None:
-        self.done += count
-        if self.progress is not None and count:
-            self.progress(self.done, self.total)

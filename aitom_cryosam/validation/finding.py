@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from aitom_cryosam.io.frame import Frame
-from aitom_cryosam.io.tomograms_star import TomogramsStar
+from aitom_cryosam.points.tilt_series import TomogramsStar
+from aitom_cryosam.points.tomogram_info import Frame
 
 _ANYWHERE = Frame("")
 

@@ -11,10 +11,10 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.frame import Frame, relion_name, tomogram_root
-from aitom_cryosam.io.points import of_tomogram, read_points
-from aitom_cryosam.io.star_blocks import Block
-from aitom_cryosam.io.table import (
+from aitom_cryosam.names import relion_name, tomogram_root
+from aitom_cryosam.points.reading import of_tomogram, read_points
+from aitom_cryosam.points.star_syntax import Block
+from aitom_cryosam.points.table import (
     CENTRED,
     NAMES,
     ORIGINS,
@@ -25,7 +25,8 @@ from aitom_cryosam.io.table import (
     Table,
     Unit,
 )
-from aitom_cryosam.io.tomograms_star import TomogramsStar
+from aitom_cryosam.points.tilt_series import TomogramsStar
+from aitom_cryosam.points.tomogram_info import Frame
 from aitom_cryosam.validation.finding import Finding, Severity, World
 from aitom_cryosam.validation.programs import ANGLES, is_tomostar
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from aitom_cryosam.io.star_blocks import Block
-from aitom_cryosam.io.table import CENTRED, NAMES, PIXELS
+from aitom_cryosam.points.star_syntax import Block
+from aitom_cryosam.points.table import CENTRED, NAMES, PIXELS
 
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 LISTED = ("rlnTomoName", "rlnTomoImportParticleFile")

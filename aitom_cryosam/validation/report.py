@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.io.formats import FORMATS, reader
-from aitom_cryosam.io.frame import relion_name
-from aitom_cryosam.io.star_blocks import Block, scan
-from aitom_cryosam.io.table import CENTRED, NAMES, PIXELS, Table, Unit, numbers
-from aitom_cryosam.io.text import is_number
-from aitom_cryosam.io.tomograms_star import read_tomograms_star
+from aitom_cryosam.names import relion_name
+from aitom_cryosam.points.formats.registry import FORMATS, reader
+from aitom_cryosam.points.formats.text import is_number
+from aitom_cryosam.points.star_syntax import Block, scan
+from aitom_cryosam.points.table import CENTRED, NAMES, PIXELS, Table, Unit, numbers
+from aitom_cryosam.points.tilt_series import read_tomograms_star
 from aitom_cryosam.validation.finding import Finding, Severity, World
 from aitom_cryosam.validation.point_checks import (
     error_of,

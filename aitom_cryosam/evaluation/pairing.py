@@ -1,0 +1,199 @@
+"""Which picks belong to which part of the truth: files of several tomograms, put in pairs."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.points.formats.relion_warp import relion_name
+from aitom_cryosam.points.reading import PointFile, of_tomogram, read_points
+from aitom_cryosam.points.tilt_series import TomogramsStar
+from aitom_cryosam.points.tomogram_info import Unbinned
+
+logger = logging.getLogger(__name__)
+
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One tomogram: its picks and its truth, both in its voxels.
+
+    Attributes:
+        name: as RELION would call it.
+        picks: perhaps none.
+        truth: perhaps none, if only one class of it counts; ids as in label volumes, that is
+            the row among the tomogram's own unless the file gives ids.
+        voxel_size: Å.
+    """
+
+    name: str
+    picks: PointFile
+    truth: PointFile
+    voxel_size: float
+
+
+def read_searched(
+    picks: Sequence[str | Path],
+    truth: str | Path,
+    *,
+    voxel_size: float | None = None,
+    truth_angpix: float | None = None,
+    particle_class: str | None = None,
+    count_unpicked: bool = False,
+    unbinned: Unbinned | None = None,
+    tomograms: TomogramsStar | None = None,
+) -> list[Searched]:
+    """Read picks and truth, and put them together tomogram by tomogram.
+
+    A file that names no tomogram is of the one in its own name (`TS_01_picks.csv`); or, if
+    there is only this file, of the only one in the truth.
+
+    Args:
+        picks: files, or folders with `*_picks.star`.
+        truth: a file.
+        voxel_size: Å, of all tomograms; needed where a file of picks does not state it.
+        truth_angpix: Å, the pixel size that the truth is written in, if not the tomograms'.
+        particle_class: the only class of the truth that counts.
+        count_unpicked: tomograms of the truth without picks were searched too.
+        unbinned: the tilt series of all tomograms that `tomograms` does not know.
+        tomograms: their tilt series by name, for coordinates in its pixels or from the centre.
+
+    Returns:
+        At least one, in the order of the picks; others are named in a warning.
+
+    Raises:
+        InputError: a file cannot be used, a tomogram has picks in two files, or no tomogram is
+            in both.
+    """
+
+    read = partial(read_points, unbinned=unbinned, tomograms=tomograms)
+
+    @cache
+    def in_voxels(voxel: float | None) -> tuple[PointFile, dict[str, PointFile]]:
+        """The whole truth and that of each tomogram it names."""
+        angpix = truth_angpix if voxel else None
+        whole = read(truth, voxel_size=voxel, coords_angpix=angpix)
+        return whole, _split(whole)
+
+    searched: dict[str, Searched] = {}
+    refused: dict[str, InputError] = {}
+    covered: set[str] = set()
+    everything = list(_by_tomogram(picks, partial(read, voxel_size=voxel_size), voxel_size))
+    for name, points in everything:
+        if name in searched:
+            raise InputError(
+                f"{points.path} has picks of {name}, as {searched[name].picks.path} has; expected "
+                "each tomogram once."
+            )
+        voxel = voxel_size or points.voxel_size
+        whole, parts = in_voxels(voxel)
+        try:
+            one = parts.get(name) or _of_one(whole, name, points, alone=len(everything) == 1)
+        except InputError as error:
+            refused[name] = error
+            continue
+        covered |= _roots(one)
+        one = of_class(_numbered(one, whole), whole, particle_class)
+        searched[name] = Searched(name, points, one, voxel or 1.0)
+    if not searched:
+        raise next(iter(refused.values()))
+    if whole.names is None and len(searched) > 1:
+        raise InputError(
+            f"{truth} does not say which tomogram its points are of, and there are picks of "
+            f"{len(searched)}; add a column of names, or compare one at a time."
+        )
+    if refused:
+        logger.warning("Left out, as %s has no points there: %s.", truth, _list(refused))
+    unpicked = [name for name in parts if name not in covered]
+    if unpicked and not count_unpicked:
+        logger.warning(
+            "Left out, as there are no picks: %s (--count-unpicked counts their particles as "
+            "missed).",
+            _list(unpicked),
+        )
+    for name in unpicked if count_unpicked else ():
+        nothing = points.take(np.zeros(0, np.int64))
+        one = of_class(parts[name], whole, particle_class)
+        searched[name] = Searched(name, nothing, one, voxel or 1.0)
+    return list(searched.values())
+
+
+def _by_tomogram(
+    paths: Iterable[str | Path], read: Callable[[Path], PointFile], voxel_size: float | None
+) -> Iterator[tuple[str, PointFile]]:
+    """Every tomogram's picks, file by file."""
+    for path in _files(paths):
+        points = read(path)
+        if len(points.picks) and not (voxel_size or points.voxel_size):
+            raise InputError(f"{path} states no voxel size; add --voxel-size ANGSTROM.")
+        unnamed = relion_name(re.sub(r"_(picks|proposals)$", "", path.stem))
+        yield from (_split(points) or {unnamed: points}).items()
+
+
+def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        found = sorted(path.glob("*_picks.star")) if path.is_dir() else [path]
+        if not found:
+            raise InputError(f"The folder {path} holds no *_picks.star; name the files instead.")
+        yield from found
+
+
+def _of_one(truth: PointFile, name: str, picks: PointFile, *, alone: bool) -> PointFile:
+    """The truth of a tomogram; for the only and unnamed picks, of the only one there is."""
+    if alone and not picks.names and len(_roots(truth)) < 2:
+        return truth
+    try:
+        return of_tomogram(truth, name)
+    except InputError:
+        if picks.names:
+            raise
+        raise InputError(
+            f"{picks.path} does not say which tomogram its picks are of, and {truth.path} has "
+            f"{_list(sorted(_roots(truth)))}; name it after one, as NAME_picks{picks.path.suffix}."
+        ) from None
+
+
+def _numbered(points: PointFile, whole: PointFile) -> PointFile:
+    """With the row among the tomogram's own as id, if the file gives none."""
+    rows = np.arange(1, len(whole.picks) + 1)
+    if not np.array_equal(whole.picks.ids, rows):
+        return points
+    return replace(points, picks=replace(points.picks, ids=rows[: len(points.picks)]))
+
+
+def of_class(points: PointFile, whole: PointFile, wanted: str | None) -> PointFile:
+    """Those of one class; perhaps none, if the whole file has some."""
+    if wanted is None:
+        return points
+    if whole.classes is None:
+        raise InputError(f"{whole.path} has no column particleClass; leave --class out.")
+    if wanted not in whole.classes:
+        known = ", ".join(sorted(set(whole.classes)))
+        raise InputError(f"{whole.path} has no class {wanted!r}; expected one of {known}.")
+    return points.take(np.array(points.classes or ()) == wanted)
+
+
+def _split(points: PointFile) -> dict[str, PointFile]:
+    """The points of each tomogram that the file names, in the order of the file."""
+    names = np.array(points.names or ())
+    rows: dict[str, list[np.ndarray]] = {}
+    for name in dict.fromkeys(points.names or ()):
+        rows.setdefault(relion_name(name), []).append(np.flatnonzero(names == name))
+    return {root: points.take(np.sort(np.concatenate(these))) for root, these in rows.items()}
+
+
+def _roots(points: PointFile) -> set[str]:
+    return {relion_name(name) for name in set(points.names or ())}
+
+
+def _list(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")

@@ -1,0 +1,154 @@
+"""How large is the particle under a click, and where is its centre."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+from scipy.fft import irfftn, next_fast_len, rfftn
+
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.tomogram import Tomogram
+
+_SHELL = 1.4  # the background is measured from the ball's surface to this many radii
+_OFF_CENTRE = 0.4  # radii that a click may lie beside the centre
+_STEP = 1.12  # ratio of neighbouring radii
+_FINE = 6  # voxels; a larger radius is measured in a binned box, as precise for its size
+MIN_DIAMETER = 4.0
+"""Voxels: what is smaller cannot be told from noise."""
+
+
+def estimate_diameter(
+    tomogram: Tomogram,
+    points_zyx: np.ndarray,
+    *,
+    max_diameter: float,
+    min_diameter: float = MIN_DIAMETER,
+) -> float:
+    """Diameter of the particle that was clicked, from one or several clicks.
+
+    The diameter is the one at which a ball around the click stands out most from the shell
+    around it, which holds for solid, hollow and lobed particles and with neighbours at touch.
+    Contrast times radius is compared: contrast alone prefers the brightest detail, contrast
+    times sqrt(volume) the crowd.
+
+    Args:
+        tomogram: the tomogram.
+        points_zyx: (n, 3) voxels, n ≥ 1; clicks up to 0.4 radii off the centre.
+        max_diameter: voxels, the largest answer.
+        min_diameter: voxels, the smallest answer.
+
+    Returns:
+        Voxels: the diameter of the ball that a particle fills with its fringes left out.
+
+    Raises:
+        ValueError: no point, or max_diameter below min_diameter.
+    """
+    points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
+    if len(points) == 0 or max_diameter < min_diameter:
+        raise ValueError("Expected a point, and a maximum above the minimum diameter.")
+    count = 2 + int(math.log(max_diameter / min_diameter) / math.log(_STEP))
+    radii = np.geomspace(min_diameter, max_diameter, count) / 2
+    peaks = [[_peak(tomogram, point, radius)[0] * radius for radius in radii] for point in points]
+    mean = np.mean(peaks, axis=0)
+    best = int(mean.argmax())
+    return float(2 * radii[best] * (radii[1] / radii[0]) ** _vertex(mean, best))
+
+
+def refine_centres(tomogram: Tomogram, points_zyx: np.ndarray, diameter: float) -> np.ndarray:
+    """Points moved to where a ball of this diameter stands out most, at most 0.2 diameters.
+
+    It centres large and ball-shaped particles; a small lobed one in noise it moves to its
+    brightest lobe, where the centroid of the instance mask is closer to the centre.
+
+    Args:
+        tomogram: the tomogram.
+        points_zyx: (n, 3) voxels.
+        diameter: voxels.
+
+    Returns:
+        (n, 3) float64 voxels.
+    """
+    points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
+    moved = [_peak(tomogram, point, diameter / 2)[1] for point in points]
+    return np.array(moved, dtype=np.float64).reshape(-1, 3)
+
+
+def _peak(tomogram: Tomogram, point: np.ndarray, radius: float) -> tuple[float, np.ndarray]:
+    """Highest contrast of a ball against its shell near a point; (3,) voxels, where that is."""
+    bin_ = max(1, int(radius // _FINE))
+    reach = math.ceil(_OFF_CENTRE * radius / bin_)
+    half = reach + math.ceil(_SHELL * radius / bin_) + 1
+    first = np.round(point - (bin_ - 1) / 2).astype(int) - bin_ * half
+    box = _binned_box(tomogram, first, 2 * half + 1, bin_)
+    contrast = _contrast(box, radius / bin_)
+    centres = first[:, None] + (bin_ - 1) / 2 + bin_ * np.arange(2 * half + 1)  # (3, side)
+    offsets = (centres - point[:, None]) ** 2
+    squared = offsets[0][:, None, None] + offsets[1][:, None] + offsets[2]
+    contrast[squared > max(_OFF_CENTRE * radius, bin_) ** 2] = -np.inf
+    best = [int(i) for i in np.unravel_index(contrast.argmax(), contrast.shape)]
+    centre = [centres[axis, best[axis]] for axis in range(3)]
+    for axis in range(3):
+        line = contrast[tuple(slice(None) if a == axis else best[a] for a in range(3))]
+        centre[axis] += bin_ * _vertex(line, best[axis])
+    return float(contrast[tuple(best)]), np.array(centre)
+
+
+def _binned_box(tomogram: Tomogram, first: np.ndarray, side: int, bin_: int) -> np.ndarray:
+    """(side, side, side) means of bin_³ voxels from `first` on, with the box's mean taken off.
+
+    What lies outside the tomogram is 0, as the background.
+    """
+    lower = np.clip(first, 0, tomogram.shape)
+    upper = np.clip(first + side * bin_, lower, tomogram.shape)
+    inside = tomogram.box(lower.tolist(), upper.tolist())
+    box = np.zeros((side * bin_,) * 3, np.float32)
+    cut = tuple(slice(a, b) for a, b in zip(lower - first, upper - first, strict=True))
+    box[cut] = inside - (inside.mean() if inside.size else 0)
+    return box.reshape(side, bin_, side, bin_, side, bin_).mean(axis=(1, 3, 5))
+
+
+def _contrast(box: np.ndarray, radius: float) -> np.ndarray:
+    """Mean of the ball around every voxel of a cube less the mean of its shell.
+
+    Right where ball and shell lie in the cube; it wraps around elsewhere.
+    """
+    size = next_fast_len(len(box), real=True)
+    spectrum = rfftn(box, (size,) * 3) * _spectrum(size, radius)
+    return irfftn(spectrum, (size,) * 3)[tuple(slice(n) for n in box.shape)]
+
+
+@lru_cache(maxsize=64)
+def _spectrum(size: int, radius: float) -> np.ndarray:
+    """Fourier transform of ball minus shell, centred on voxel 0 of a cube, each of sum 1."""
+    squares = np.fft.fftfreq(size, 1 / size) ** 2
+    distance = np.sqrt(squares[:, None, None] + squares[:, None] + squares)
+    ball = np.clip(radius + 0.5 - distance, 0, 1)
+    shell = np.clip(_SHELL * radius + 0.5 - distance, 0, 1) - ball
+    return rfftn((ball / ball.sum() - shell / shell.sum()).astype(np.float32))
+
+
+def _vertex(values: np.ndarray, best: int) -> float:
+    """Where the parabola through a maximum and its neighbours peaks, -0.5 to 0.5 steps off it."""
+    if not 0 < best < len(values) - 1:
+        return 0.0
+    left, middle, right = (float(value) for value in values[best - 1 : best + 2])
+    bend = 2 * middle - left - right
+    if not (math.isfinite(bend) and bend > 0):
+        return 0.0
+    return (right - left) / (2 * bend)
+
+
+CLIMBS = 3
+"""The similarity is flat inside a particle: its peak is up to half a radius beside the centre,
+and each refinement moves a point by 0.2 diameters at most."""
+
+
+def centred(tomogram: Tomogram, proposals: Picks, diameter: float) -> Picks:
+    """Proposals moved to the middle of what stands out there."""
+    points = proposals.points_zyx
+    for _ in range(CLIMBS):
+        points = refine_centres(tomogram, points, diameter)
+    return replace(proposals, points_zyx=points)

@@ -1,0 +1,1 @@
+"""The coordinate files of each program; `registry` knows them all."""

@@ -1,0 +1,148 @@
+"""AITom: its pickers' records as a pickle, and the JSON that its display and Scipion read.
+
+Both hold whole voxels x, y, z of AITom's volume, which is the MRC file's transposed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.names import file_stem
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.table import Table, Unit, json_of, reading
+from aitom_cryosam.points.tomogram_info import Group
+
+_HARMLESS = {
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    *(
+        (f"{core}.{module}", name)
+        for core in ("numpy.core", "numpy._core")
+        for module, name in (("multiarray", "scalar"), ("multiarray", "_reconstruct"))
+    ),
+    ("numpy._core.numeric", "_frombuffer"),
+    ("numpy.core.numeric", "_frombuffer"),
+    ("_codecs", "encode"),
+    ("uuid", "UUID"),
+}
+
+
+def pickled(groups: Sequence[Group]) -> bytes:
+    """The records of one tomogram, as AITom's `pickle_load` takes them."""
+    [(picks, frame)] = groups
+    return pickle.dumps(records(picks, file_stem(frame.name)), protocol=4)
+
+
+def text(groups: Sequence[Group]) -> str:
+    """JSON of one tomogram: [{"peak": {"loc": [x, y, z]}, "val": score, "uuid": text}]."""
+    [(picks, frame)] = groups
+    return peaks_json(records(picks, file_stem(frame.name)))
+
+
+def read(path: Path) -> Table:
+    """Records or peaks of a JSON file.
+
+    Raises:
+        InputError: it holds neither.
+    """
+    return _table(json_of(path), path)
+
+
+def read_pickle(path: Path) -> Table:
+    """Records of a pickle; only lists, dicts, text and numpy numbers are unpickled.
+
+    Raises:
+        InputError: it holds anything else.
+    """
+    with reading(path, "a pickle of AITom's records"):
+        return _table(_Careful(io.BytesIO(path.read_bytes()), encoding="latin1").load(), path)
+
+
+class _Careful(pickle.Unpickler):
+    """A pickle may name any function to be called; these do nothing but make numbers."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _HARMLESS:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it would run {module}.{name}")
+
+
+def _table(content: Any, path: Path) -> Table:
+    with reading(path, "a list of AITom's picks"):
+        peaks = [record["peak"]["loc"] if "peak" in record else record["x"] for record in content]
+        scores = [record.get("val") for record in content]
+        return Table.of([np.ravel(peak) for peak in peaks], Unit.VOXEL, scores=scores)
+
+
+Record = dict[str, Any]
+"""'val': float, larger is better; 'x': three NumPy integers, the voxel x, y, z; 'uuid': str."""
+
+
+_PICKERS = UUID("7c1e5f60-0c0b-4f6e-9a35-6a1d4c2b7e10")
+
+
+def records(picks: Picks, name: str = "") -> list[Record]:
+    """The kept picks as a list of AITom, best first.
+
+    'x' is an int64 array (3,): the voxel that the pick lies in, in AITom's axes x, y, z.
+
+    Args:
+        picks: of one tomogram.
+        name: the tomogram's. The same picks of the same tomogram have the same uuids.
+    """
+    best = picks.take(picks.kept).best_first()
+    points_xyz = best.points_zyx[:, ::-1]
+    voxels = np.floor(points_xyz + 0.5).astype(np.int64)
+    return [
+        {
+            "val": float(score),
+            "x": voxel,
+            "uuid": str(uuid5(_PICKERS, f"{name} {number} {point.tolist()}")),
+        }
+        for score, voxel, number, point in zip(
+            best.scores, voxels, best.ids, points_xyz, strict=True
+        )
+    ]
+
+
+def picks_of(peaks: Sequence[Record]) -> Picks:
+    """AITom's records as picks, in their order.
+
+    Raises:
+        InputError: they are no such records.
+    """
+    try:
+        points_xyz = np.array([peak["x"] for peak in peaks], np.float64).reshape(len(peaks), 3)
+        scores = np.array([peak["val"] for peak in peaks], np.float64)
+    except (KeyError, TypeError, ValueError):
+        raise InputError(
+            "Expected AITom's records, a list of {'val': score, 'x': [x, y, z], 'uuid': text}."
+        ) from None
+    return Picks.from_points(points_xyz[:, ::-1], scores)
+
+
+def peaks_json(peaks: Sequence[Record]) -> str:
+    """AITom's records as JSON: [{"peak": {"loc": [x, y, z]}}].
+
+    Its display and Scipion look at "loc" alone; "val" (null if there is none) and "uuid" stand
+    beside the peak.
+    """
+    items = [
+        {
+            "peak": {"loc": [int(value) for value in peak["x"]]},
+            "val": peak["val"] if math.isfinite(peak["val"]) else None,
+            "uuid": peak["uuid"],
+        }
+        for peak in peaks
+    ]
+    return json.dumps(items) + "\n"

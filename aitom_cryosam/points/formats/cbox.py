@@ -1,0 +1,58 @@
+"""crYOLO: three-dimensional boxes (`.cbox`), by their lower left corner in x, y, centre in z."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.points.particle import Particle
+from aitom_cryosam.points.star_syntax import read_blocks, star_text
+from aitom_cryosam.points.table import Table, Unit, numbers, scores, whole
+from aitom_cryosam.points.tomogram_info import Group
+
+_CORNER = ("CoordinateX", "CoordinateY", "CoordinateZ")
+_SIZES = ("Width", "Height", "Depth")
+_UNKNOWN = ("EstWidth", "EstHeight", "NumBoxes", "Angle")
+
+
+def text(groups: Sequence[Group], particle: Particle) -> str:
+    """The boxes of one tomogram, their scores as confidence, and the slices they lie in."""
+    [(picks, _)] = groups
+    points = picks.points_zyx[:, ::-1]
+    boxes = pd.DataFrame(points - np.array([0.5, 0.5, 0]) * particle.box, columns=list(_CORNER))
+    for label in _SIZES:
+        boxes[label] = float(particle.box)
+    for label in (*_UNKNOWN[:2], "Confidence", *_UNKNOWN[2:]):
+        boxes[label] = scores(picks) if label == "Confidence" else "<NA>"
+    slices = pd.DataFrame({"slice_index": np.unique(whole(points[:, 2]))})
+    return star_text(
+        {"global": {"cbox_format_version": 1.0}, "cryolo": boxes, "cryolo_include": slices}
+    )
+
+
+def read(path: Path) -> Table:
+    """Centres of the boxes.
+
+    Raises:
+        InputError: the file has no such boxes.
+    """
+    for rows in read_blocks(path):
+        if set(_CORNER) | set(_SIZES) <= set(rows):
+            half = numbers(rows, _SIZES, path) / 2 * [1, 1, 0]
+            return Table.of(
+                numbers(rows, _CORNER, path) + half, Unit.VOXEL, scores=rows.get("Confidence")
+            )
+    raise InputError(f"{path} has no boxes; expected the columns {', '.join(_CORNER + _SIZES)}.")
+
+
+def refuse(path: Path) -> Table:
+    """Two-dimensional boxes are not points.
+
+    Raises:
+        InputError: always.
+    """
+    raise InputError(f"{path} holds boxes without z; expected a .cbox file of a tomogram.")

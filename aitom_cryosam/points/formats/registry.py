@@ -1,0 +1,241 @@
+"""Formats: every kind of coordinate file, under the name that `--to` and `--from` take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.names import tomogram_root
+from aitom_cryosam.points.formats import (
+    aitom,
+    cbox,
+    copick,
+    dynamo,
+    eman,
+    imod,
+    portal,
+    relion_warp,
+    text,
+)
+from aitom_cryosam.points.particle import Particle
+from aitom_cryosam.points.table import Table, Unit, json_of
+from aitom_cryosam.points.tomogram_info import Frame, Group
+
+Writer = Callable[[Sequence[Group], Particle], str | bytes]
+Reader = Callable[[Path], Table]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """One kind of coordinate file.
+
+    Attributes:
+        about: in a few words.
+        ending: of its files.
+        write: the content of a file of these groups (one group, unless `names`).
+        read: the points of a file.
+        names: whether one file holds several tomograms and says which.
+        scores: whether it holds them.
+        whole: whether it holds whole voxels only.
+        place: the natural file of one tomogram within a folder of results.
+        beside: further files, by their ending.
+    """
+
+    about: str
+    ending: str
+    write: Writer
+    read: Reader
+    names: bool = False
+    scores: bool = True
+    whole: bool = False
+    place: Callable[[Frame, Particle], str] | None = None
+    beside: dict[str, Writer] = field(default_factory=dict)
+
+    def file_name(self, frame: Frame, particle: Particle) -> str:
+        """Where the points of one tomogram go within a folder."""
+        if self.place:
+            return self.place(frame, particle)
+        return f"{tomogram_root(frame.name)}_cryosam{self.ending}"
+
+
+def _plain(write: Callable[[Sequence[Group]], str | bytes]) -> Writer:
+    """A writer that has no use for the particle."""
+    return lambda groups, particle: write(groups)
+
+
+def _flavour(name: str) -> Writer:
+    return _plain(partial(relion_warp.particles, name))
+
+
+def _warp_place(frame: Frame, particle: Particle) -> str:
+    voxel_size = frame.known_voxel_size("A file name for Warp")
+    return f"{tomogram_root(frame.name)}_{voxel_size:.2f}Apx_cryosam.star"
+
+
+def _eman_place(frame: Frame, particle: Particle) -> str:
+    return f"info/{tomogram_root(frame.name)}_info.json"
+
+
+FORMATS: dict[str, Format] = {
+    "relion5": Format(
+        about="RELION 5: Å from the centre of the unbinned tomogram",
+        ending=".star",
+        write=_flavour("relion5"),
+        read=partial(relion_warp.read, unit=Unit.CENTRED_ANGSTROM),
+        names=True,
+    ),
+    "relion4": Format(
+        about="RELION 4: pixels of the tilt series",
+        ending=".star",
+        write=_flavour("relion4"),
+        read=partial(relion_warp.read, unit=Unit.PIXEL),
+        names=True,
+    ),
+    "relion31": Format(
+        about="RELION 3.1: whole voxels",
+        ending=".star",
+        write=_flavour("relion31"),
+        read=partial(relion_warp.read, unit=Unit.VOXEL),
+        scores=False,
+        whole=True,
+    ),
+    "warp": Format(
+        about="Warp, WarpTools, M: voxels",
+        ending=".star",
+        write=_flavour("warp"),
+        read=partial(relion_warp.read, unit=Unit.VOXEL),
+        names=True,
+        place=_warp_place,
+    ),
+    "imod": Format(
+        about="IMOD's point2model: object contour x y z",
+        ending=".txt",
+        write=_plain(imod.text),
+        read=imod.read_text,
+        scores=False,
+    ),
+    "imod-model": Format(
+        about="IMOD: a binary model, through imodmodel",
+        ending=".mod",
+        write=imod.model,
+        read=imod.read_model,
+        scores=False,
+    ),
+    "dynamo": Format(
+        about="Dynamo: a table, and the .doc that names its tomograms",
+        ending=".tbl",
+        write=_plain(dynamo.table),
+        read=dynamo.read,
+        names=True,
+        beside={".doc": _plain(dynamo.index)},
+    ),
+    "copick": Format(
+        about="copick: JSON in its folders, Å",
+        ending=".json",
+        write=copick.text,
+        read=copick.read,
+        place=copick.place,
+    ),
+    "portal": Format(
+        about="CryoET Data Portal: ndjson, voxels",
+        ending=".ndjson",
+        write=_plain(portal.text),
+        read=portal.read,
+        scores=False,
+    ),
+    "cbox": Format(about="crYOLO: boxes", ending=".cbox", write=cbox.text, read=cbox.read),
+    "coords": Format(
+        about="x y z in voxels, one point a line",
+        ending=".coords",
+        write=_plain(text.coords),
+        read=text.read,
+        scores=False,
+    ),
+    "eman2": Format(
+        about="EMAN2: boxes_3d in JSON",
+        ending=".json",
+        write=eman.text,
+        read=eman.read,
+        place=_eman_place,
+    ),
+    "aitom": Format(
+        about="AITom: whole voxels in JSON, and its records as a pickle",
+        ending=".json",
+        write=_plain(aitom.text),
+        read=aitom.read,
+        whole=True,
+        beside={".pickle": _plain(aitom.pickled)},
+    ),
+}
+
+_BY_ENDING: dict[str, Reader] = {
+    ".star": relion_warp.read,
+    ".cbox": cbox.read,
+    ".box": cbox.refuse,
+    ".mod": imod.read_model,
+    ".tbl": dynamo.read,
+    ".ndjson": portal.read,
+    ".jsonl": portal.read,
+    ".pickle": aitom.read_pickle,
+    ".pkl": aitom.read_pickle,
+    ".csv": text.read,
+    ".tsv": text.read,
+    ".coords": text.read,
+}
+
+
+def known_format(name: str) -> Format:
+    """The format of a name.
+
+    Raises:
+        InputError: there is none; the known ones are listed.
+    """
+    if name not in FORMATS:
+        raise InputError(f"Expected a format of {', '.join(FORMATS)}, got {name!r}.")
+    return FORMATS[name]
+
+
+def reader(path: Path, name: str | None = None) -> Reader:
+    """What reads a file: by the format's name, else by ending and content.
+
+    Raises:
+        InputError: no such format, or the content says nothing.
+    """
+    ending = path.suffix.lower()
+    if name is not None:
+        by_name = known_format(name).read
+        return _BY_ENDING[ending] if ending in (".pickle", ".pkl") else by_name
+    head = path.read_bytes()[:65536]
+    if head.startswith(b"IMODV"):
+        return imod.read_model
+    if ending == ".star" and re.search(rb"^data_cryolo\s*$", head, re.M):
+        return cbox.read
+    if ending in _BY_ENDING:
+        return _BY_ENDING[ending]
+    if ending == ".json" or head.lstrip()[:1] in (b"{", b"["):
+        return _json_reader(path)
+    if re.search(rb"^\s*data_", head, re.M):
+        return relion_warp.read
+    return _text_reader(path)
+
+
+def _json_reader(path: Path) -> Reader:
+    content = json_of(path)
+    if isinstance(content, list):
+        return aitom.read
+    for key, found in (("boxes_3d", eman.read), ("pickable_object_name", copick.read)):
+        if isinstance(content, dict) and key in content:
+            return found
+    raise InputError(f"{path} has no points; expected JSON of copick, EMAN2 or AITom.")
+
+
+def _text_reader(path: Path) -> Reader:
+    """IMOD's five columns (the first two of them whole numbers), or columns by their names."""
+    first = next(iter(text.cells(path)), [])
+    if len(first) == 5 and all(cell.isdigit() for cell in first[:2]):
+        return imod.read_text
+    return text.read

@@ -1,0 +1,107 @@
+"""Prompts: the clicks that a user types or keeps in a file, checked against the tomogram."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.reading import of_tomogram, read_points
+from aitom_cryosam.points.tomogram_info import Frame, Unbinned
+from aitom_cryosam.tomogram import Tomogram
+
+logger = logging.getLogger(__name__)
+
+
+def read_prompts(
+    tomogram: Tomogram,
+    texts: Sequence[str] = (),
+    path: str | Path | None = None,
+    *,
+    coords_angpix: float | None = None,
+    unbinned: Unbinned | None = None,
+) -> Picks:
+    """The prompts of a run, numbered from 1: the typed ones, then those of the file.
+
+    Points of the file that lie outside the tomogram or on its blank margin are left out with a
+    warning, unless all do.
+
+    Args:
+        tomogram: which they point into.
+        texts: "X,Y,Z" each, voxels.
+        path: any file that `points.read_points` reads; only this tomogram's rows count.
+        coords_angpix: Å, the pixel size that the file's coordinates are written in.
+        unbinned: the tilt series, for a file in its pixels or in Å from its centre.
+
+    Raises:
+        InputError: there is no prompt, or one is not three numbers, a typed one or all of the
+            file lie outside the tomogram or on its blank margin, or the file cannot be used.
+    """
+    points = [_parse(text) for text in texts]
+    for point in points:
+        if fault := _fault(point, tomogram):
+            raise InputError(f"The prompt {_xyz(point)} {fault}.")
+    if path is not None:
+        points.extend(_from_file(Path(path), tomogram, coords_angpix, unbinned))
+    if not points:
+        raise InputError("There is no prompt; add --prompt X,Y,Z or --prompts FILE.")
+    return Picks.from_points(np.array(points))
+
+
+def _from_file(
+    path: Path, tomogram: Tomogram, coords_angpix: float | None, unbinned: Unbinned | None
+) -> list[np.ndarray]:
+    file = read_points(
+        path,
+        voxel_size=tomogram.voxel_size,
+        coords_angpix=coords_angpix,
+        unbinned=unbinned,
+        shape_zyx=tomogram.shape,
+    )
+    if not len(file.picks):
+        raise InputError(f"{path} holds no points; expected at least one prompt.")
+    points = of_tomogram(file, tomogram.name).picks.points_zyx
+    faults = [_fault(point, tomogram) for point in points]
+    good = [point for point, fault in zip(points, faults, strict=True) if not fault]
+    if len(good) < len(points):
+        first = next(i for i, fault in enumerate(faults) if fault)
+        said = f"{path}: the prompt {_xyz(points[first])} {faults[first]}"
+        if not good:
+            unit = "" if coords_angpix else "; add --coords-angpix ANGSTROM if its pixels differ"
+            raise InputError(f"{said}{unit}.")
+        left_out = f"{len(points) - len(good)} of {len(points)}"
+        logger.warning("%s; left out with all such prompts, %s.", said, left_out)
+    return good
+
+
+def _parse(text: str) -> np.ndarray:
+    """(3,) z y x from "X,Y,Z"."""
+    try:
+        x, y, z = (float(value) for value in text.split(","))
+    except ValueError:
+        raise InputError(f"Expected a prompt X,Y,Z of three numbers, got {text!r}.") from None
+    if not all(map(math.isfinite, (x, y, z))):
+        raise InputError(f"Expected a prompt X,Y,Z of finite numbers, got {text!r}.")
+    return np.array([z, y, x])
+
+
+def _fault(point_zyx: np.ndarray, tomogram: Tomogram) -> str:
+    """What is wrong with a prompt, or nothing."""
+    frame = Frame.of(tomogram)
+    if len(frame.outside(point_zyx[None])):
+        hint = ""
+        if not len(frame.outside(point_zyx[None, ::-1])):
+            hint = "; as z,y,x it would lie inside: type it as x,y,z"
+        return f"lies outside {tomogram.name}, which has {frame.bounds()}{hint}"
+    if tomogram.is_blank(point_zyx):
+        return f"lies on the blank margin of {tomogram.name}; click on a particle"
+    return ""
+
+
+def _xyz(point_zyx: np.ndarray) -> str:
+    return ",".join(f"{value:g}" for value in point_zyx[::-1])

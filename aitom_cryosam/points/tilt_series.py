@@ -1,0 +1,110 @@
+"""tomograms.star: which tilt series a RELION project has, their sizes and names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.names import relion_name
+from aitom_cryosam.points.star_syntax import read_blocks
+from aitom_cryosam.points.table import NAMES, positive
+from aitom_cryosam.points.tomogram_info import Unbinned
+
+_PIXEL_SIZE = "rlnTomoTiltSeriesPixelSize"
+_BINNING = "rlnTomoTomogramBinning"
+_SIZES = ("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
+_RECONSTRUCTED = "rlnTomoReconstructedTomogram"
+_SAME = 0.01
+
+
+@dataclass(frozen=True)
+class TomogramsStar:
+    """The tilt series of a project.
+
+    Attributes:
+        path: the file.
+        series: one a row.
+        tomograms: for each row the paths of its reconstructions, as written.
+    """
+
+    path: Path
+    series: tuple[Unbinned, ...]
+    tomograms: tuple[tuple[str, ...], ...]
+
+    def of(self, tomogram: str | Path) -> Unbinned:
+        """The tilt series of a tomogram: by the path of a reconstruction, else by name.
+
+        A path fits if it ends with the written one, folder by folder. Names count without folder,
+        extension, `.tomostar`, `rec_`, `_half1`, `_half2` and `_<v>Apx`; `rlnTomoName` goes
+        before the names of the reconstructions.
+
+        Raises:
+            InputError: none or several fit.
+        """
+        place = Path(tomogram).absolute().as_posix()
+        wanted = relion_name(str(tomogram))
+        rows = list(zip(self.series, self.tomograms, strict=True))
+        found = (
+            [one for one, paths in rows if any(_ends(place, path) for path in paths)]
+            or [one for one, _ in rows if relion_name(str(one.name)) == wanted]
+            or [one for one, paths in rows if wanted in map(relion_name, paths)]
+        )
+        if len(found) != 1:
+            known = [str(one.name) for one in self.series]
+            listed = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
+            raise InputError(
+                f"{self.path} has {len(found) or 'no'} tilt series for {wanted}; expected one of "
+                f"{listed or 'at least one'}: rename it, or use the project's own file."
+            )
+        return found[0]
+
+    @cached_property
+    def voxel_size(self) -> float | None:
+        """Å, of the reconstructions, or None where that is not one number."""
+        sizes = {one.pixel_size * (one.binning or 0) for one in self.series}
+        if not sizes or max(sizes) - min(sizes) > _SAME * min(sizes):
+            return None
+        return float(f"{max(sizes):.6g}") or None
+
+
+def read_tomograms_star(path: str | Path) -> TomogramsStar:
+    """Read RELION's `tomograms.star` (5 or 4), a tilt series table, or WarpTools' export of one.
+
+    Raises:
+        InputError: no such file, no such table, or a size that is not a number above 0.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"There is no file {path}.")
+    written = [f"{_RECONSTRUCTED}{part}" for part in ("", "Half1", "Half2", "Denoised")]
+    for rows in read_blocks(path, as_text=written):
+        if {NAMES[0], _PIXEL_SIZE} <= set(rows):
+            return TomogramsStar(
+                path,
+                tuple(_series(row, path) for _, row in rows.iterrows()),
+                tuple(
+                    tuple(str(row[label]) for label in rows if label.startswith(_RECONSTRUCTED))
+                    for _, row in rows.iterrows()
+                ),
+            )
+    raise InputError(
+        f"{path} is no tomograms.star: no table has the columns {NAMES[0]} and {_PIXEL_SIZE}."
+    )
+
+
+def _series(row: pd.Series, path: Path) -> Unbinned:
+    size = None
+    if set(_SIZES) <= set(row.index):
+        x, y, z = (positive(row[label], path, label) for label in _SIZES)
+        size = (x, y, z)
+    binning = positive(row[_BINNING], path, _BINNING) if _BINNING in row.index else None
+    pixel_size = positive(row[_PIXEL_SIZE], path, _PIXEL_SIZE)
+    return Unbinned(pixel_size, size, str(row[NAMES[0]]), binning)
+
+
+def _ends(place: str, path: str) -> bool:
+    return place.endswith("/" + Path(path).as_posix().lstrip("/"))

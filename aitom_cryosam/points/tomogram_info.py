@@ -1,0 +1,106 @@
+"""Frame: what is known of the tomogram that points lie in, without its voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.tomogram import Tomogram
+
+Group = tuple[Picks, "Frame"]
+"""The points of one tomogram and where they lie."""
+
+
+@dataclass(frozen=True)
+class Unbinned:
+    """The tilt series behind a tomogram, as RELION's `tomograms.star` has it.
+
+    Attributes:
+        pixel_size: Å (`rlnTomoTiltSeriesPixelSize`).
+        size_xyz: pixels (`rlnTomoSizeX/Y/Z`), or None if unknown.
+        name: `rlnTomoName` to the letter, or None if unknown.
+        binning: of the tomogram (`rlnTomoTomogramBinning`), or None if unknown.
+    """
+
+    pixel_size: float
+    size_xyz: tuple[float, float, float] | None = None
+    name: str | None = None
+    binning: float | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The tomogram that points lie in, as far as it is known.
+
+    Attributes:
+        name: the tomogram's, with or without folder and extension.
+        voxel_size: Å, or None.
+        shape_zyx: (D, H, W) voxels, or None.
+        unbinned: its tilt series, or None.
+    """
+
+    name: str
+    voxel_size: float | None = None
+    shape_zyx: tuple[int, int, int] | None = None
+    unbinned: Unbinned | None = None
+
+    @classmethod
+    def of(cls, tomogram: Tomogram | Frame, unbinned: Unbinned | None = None) -> Frame:
+        """The frame of an open tomogram; a frame stays what it is."""
+        if isinstance(tomogram, Frame):
+            return tomogram
+        return cls(tomogram.name, tomogram.voxel_size, tomogram.shape, unbinned)
+
+    def known_voxel_size(self, asking: str) -> float:
+        """The voxel size, Å.
+
+        Raises:
+            InputError: it is not known; `asking` begins the sentence.
+        """
+        if self.voxel_size is None:
+            raise InputError(f"{asking} needs the voxel size; add --voxel-size ANGSTROM.")
+        return self.voxel_size
+
+    def known_shape(self, asking: str) -> np.ndarray:
+        """(3,) voxels, x y z.
+
+        Raises:
+            InputError: it is not known; `asking` begins the sentence.
+        """
+        if self.shape_zyx is None:
+            raise InputError(
+                f"{asking} needs the tomogram's size; add --tomo FILE, or --shape X,Y,Z in voxels."
+            )
+        return np.array(self.shape_zyx[::-1])
+
+    def known_unbinned(self, asking: str) -> Unbinned:
+        """The tilt series.
+
+        Raises:
+            InputError: it is not known; `asking` begins the sentence.
+        """
+        if self.unbinned is None:
+            raise InputError(
+                f"{asking} needs the pixel size of the tilt series; add --tomograms-star FILE or "
+                "--unbinned-pixel-size ANGSTROM."
+            )
+        return self.unbinned
+
+    def outside(self, points_zyx: np.ndarray) -> np.ndarray:
+        """(m,) indices of the points that no voxel covers; none if the shape is not known.
+
+        Args:
+            points_zyx: (n, 3) voxels.
+        """
+        if self.shape_zyx is None:
+            return np.array([], np.int64)
+        inside = (points_zyx >= -0.5) & (points_zyx < np.array(self.shape_zyx) - 0.5)
+        return np.flatnonzero(~inside.all(axis=1))
+
+    def bounds(self) -> str:
+        """The voxels along each axis in words: "x 0 to 479, y 0 to 463, z 0 to 199"."""
+        sizes = zip("xyz", self.known_shape("A bound"), strict=True)
+        return ", ".join(f"{axis} 0 to {size - 1}" for axis, size in sizes)

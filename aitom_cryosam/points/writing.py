@@ -1,0 +1,165 @@
+"""Project: the picks of many tomograms, gathered and laid out as one program's files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.names import relion_name
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.formats.registry import Format, known_format
+from aitom_cryosam.points.formats.relion_warp import project_name, with_extent
+from aitom_cryosam.points.particle import Particle
+from aitom_cryosam.points.star_syntax import star_text
+from aitom_cryosam.points.tomogram_info import Frame, Group
+
+logger = logging.getLogger(__name__)
+
+_SAME_SIZE = 0.01
+
+
+def merged(groups: Iterable[Group]) -> list[Group]:
+    """One group a tomogram, in the order of their first files.
+
+    Raises:
+        InputError: two files of one tomogram count voxels of different sizes.
+    """
+    result: dict[str, Group] = {}
+    for picks, frame in groups:
+        name = relion_name(frame.name)
+        if name not in result:
+            result[name] = (picks, frame)
+            continue
+        before, known = result[name]
+        sizes = [size for size in (known.voxel_size, frame.voxel_size) if size]
+        if len(sizes) == 2 and abs(sizes[0] - sizes[1]) > _SAME_SIZE * sizes[0]:
+            raise InputError(
+                f"{name} has picks in voxels of {sizes[0]:g} Å and of {sizes[1]:g} Å; expected "
+                "one size: export them one after the other."
+            )
+        result[name] = (_together(before, picks), known)
+    return list(result.values())
+
+
+def _together(first: Picks, second: Picks) -> Picks:
+    return Picks(
+        np.concatenate([first.points_zyx, second.points_zyx]),
+        np.concatenate([first.scores, second.scores]),
+        np.concatenate([first.ids, second.ids]),
+        np.concatenate([first.kept, second.kept]),
+        first.reasons + second.reasons,
+    )
+
+
+def chosen(picks: Picks, *, min_score: float | None = None, top: int | None = None) -> Picks:
+    """The kept picks, best first.
+
+    Args:
+        picks: kept and rejected ones.
+        min_score: only those that have at least this score.
+        top: at most this many.
+
+    Raises:
+        InputError: a smallest score for picks that have none.
+    """
+    picks = picks.take(picks.kept).best_first()
+    if min_score is not None:
+        if np.isnan(picks.scores).any():
+            raise InputError("Some picks have no score; leave --min-score out.")
+        picks = picks.take(picks.scores >= min_score)
+    return picks.take(np.arange(min(len(picks), len(picks) if top is None else top)))
+
+
+def project_files(
+    format: str,
+    out: str | Path,
+    groups: Sequence[Group],
+    *,
+    particle: Particle | None = None,
+    tomograms_star: str | Path | None = None,
+) -> dict[Path, str | bytes]:
+    """What to write, by path; nothing is written.
+
+    An `out` that ends as the format's files do is one file. Any other is a folder, with one file
+    for each tomogram in its natural place (`Format.file_name`); `particles` of all tomograms
+    where the format holds names; and RELION 5's list for Import and its optimisation set.
+
+    Args:
+        format: a name in `formats.FORMATS`.
+        out: file or folder; RELION's files name each other by it, so it is best relative to
+            the project.
+        groups: one a tomogram, as they are to be written.
+        particle: for the formats that name it.
+        tomograms_star: the project's, for the optimisation set.
+
+    Raises:
+        InputError: no such format, what it needs is not known, or `out` does not suit it.
+    """
+    kind = known_format(format)
+    particle = particle or Particle()
+    out = Path(out)
+    if format == "relion5":  # here, so that it warns but once
+        groups = [(picks, with_extent(frame)) for picks, frame in groups]
+    if out.suffix.lower() in (kind.ending, *kind.beside):
+        if len(groups) > 1 and not kind.names:
+            raise InputError(
+                f"A file of the format {format} holds one tomogram, got {len(groups)}; "
+                "give a folder as --out."
+            )
+        return _file(kind, out, groups, particle)
+    files: dict[Path, str | bytes] = {}
+    sizes = [frame.voxel_size or 0.0 for _, frame in groups]
+    if format == "warp" and max(sizes) - min(sizes) > _SAME_SIZE * min(sizes):
+        logger.warning("No particles.star of all tomograms: their voxel sizes differ.")
+    elif kind.names:
+        files |= _file(kind, out / f"particles{kind.ending}", groups, particle)
+    if format not in _COMBINED_ONLY:
+        for group in groups:
+            files |= _file(kind, out / kind.file_name(group[1], particle), [group], particle)
+    if format == "relion5":
+        files |= _relion5(kind, out, [frame for _, frame in groups], particle, tomograms_star)
+    return files
+
+
+_COMBINED_ONLY = ("relion4", "dynamo")  # their readers take one file of all tomograms
+
+
+def _file(
+    kind: Format, path: Path, groups: Sequence[Group], particle: Particle
+) -> dict[Path, str | bytes]:
+    writers = {kind.ending: kind.write, **kind.beside}
+    return {path.with_suffix(ending): write(groups, particle) for ending, write in writers.items()}
+
+
+def _relion5(
+    kind: Format,
+    out: Path,
+    frames: Sequence[Frame],
+    particle: Particle,
+    tomograms_star: str | Path | None,
+) -> dict[Path, str | bytes]:
+    """The list that Import Coordinates wants, and the optimisation set that Extract wants."""
+    parts = [(out / kind.file_name(frame, particle)).as_posix() for frame in frames]
+    table = {"rlnTomoName": list(map(project_name, frames)), "rlnTomoImportParticleFile": parts}
+    tables = {"import.star": ("import", table)}
+    if tomograms_star is not None:
+        places = {
+            "rlnTomoParticlesFile": [(out / "particles.star").as_posix()],
+            "rlnTomoTomogramsFile": [Path(tomograms_star).as_posix()],
+        }
+        tables["optimisation_set.star"] = ("optimisation_set", places)
+    for _, columns in tables.values():
+        for value in (value for values in columns.values() for value in values):
+            if len(value.split()) != 1:
+                raise InputError(f"RELION takes no path with a space: {value!r}; choose another.")
+    if tomograms_star is None:
+        logger.info("No optimisation_set.star without --tomograms-star FILE.")
+    return {
+        out / name: star_text({block: pd.DataFrame(columns)})
+        for name, (block, columns) in tables.items()
+    }

@@ -1,0 +1,1 @@
+"""Which proposals are particles, and how sure that is."""

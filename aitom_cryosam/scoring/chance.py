@@ -1,0 +1,44 @@
+"""Chance: the similarity that background reaches by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+CHANCE = 3.0
+"""Spreads above the bulk of all maxima where chance ends."""
+
+
+RESAMPLES = 31
+
+
+def chance_level(similarities: np.ndarray) -> float:
+    """The similarity above which a maximum is not chance.
+
+    Args:
+        similarities: (n,) of all maxima of the tomogram, most of which are background.
+    """
+    if len(similarities) == 0:
+        return np.inf
+    mode, spread = _bulk(similarities)
+    return mode + CHANCE * spread
+
+
+def _bulk(values: np.ndarray) -> tuple[float, float]:
+    """Mode and spread of what lies below it; the mode as the median over resamples of the values.
+
+    A mode hangs on few values: that of a single sample moves by more than the spread now and then.
+    """
+    rng, values = np.random.default_rng(0), np.sort(values)
+    mode = float(np.median([_mode(rng.choice(values, len(values))) for _ in range(RESAMPLES)]))
+    below = mode - values[values < mode]
+    return mode, float(1.4826 * np.median(below)) if len(below) else 0.0
+
+
+def _mode(values: np.ndarray) -> float:
+    """By halving to the densest half, over and over."""
+    densest = np.sort(values)
+    while len(densest) > 20:
+        half = len(densest) // 2
+        start = int((densest[half:] - densest[: len(densest) - half]).argmin())
+        densest = densest[start : start + half]
+    return float(densest.mean())

@@ -1,0 +1,158 @@
+"""Which proposals are particles: their scores, and the cut between picks and background.
+
+Similarity with the query finds the proposals, but look-alikes of the prompted particle grade
+into it without a gap. The proposals' own features, averaged over each instance as eq. 4 does
+over the prompted ones, tell more: those of one kind form a cluster. Three steps, nothing learned
+beyond the one tomogram:
+
+1. Chance: most maxima of the similarity are background. What does not stand out from their
+   bulk is not a candidate, so that a tomogram without the particle gives few or no picks.
+2. Kind: the candidates are clustered; those of the cluster that holds the prompts, and of
+   clusters that no valley parts from it, are of the prompted kind.
+3. Cut: Fisher's linear discriminant between that kind and all else gives the score, and a
+   mixture of two Gaussians the point between them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from aitom_cryosam.scoring.mixture import best_mixture, joined
+
+FEWEST = 12
+"""Fewer candidates than this are not clustered: each is a pick."""
+DIMENSIONS = (8, 10, 12, 15)
+"""Numbers of principal axes to cluster in. One choice alone now and then splits or joins what
+it should not; the mean over all of them does so less."""
+SMALLEST = 5
+"""A cluster of fewer members around the prompts is an accident of the clustering."""
+BACKGROUND_SHRINKAGE = 0.3
+SHRINKAGE = 0.5
+PROMPT_WEIGHT = 3.0
+"""A prompt counts as much as this many picks: it is certain, but seen through the same noise."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of n proposals.
+
+    Attributes:
+        scores: (n,) 0 is the typical background, 1 the typical pick. Where there are too few
+            candidates for that, the similarities.
+        candidates: (n,) bool, stands out from chance.
+        kept: (n,) bool, of the prompted kind. A proposal at chance level can be: once the kind
+            is known from the candidates, the features tell more than the similarity.
+    """
+
+    scores: np.ndarray
+    candidates: np.ndarray
+    kept: np.ndarray
+
+
+def judge(
+    similarities: np.ndarray,
+    chance: float,
+    proposals: np.ndarray,
+    prompts: np.ndarray,
+    background: np.ndarray,
+) -> Verdict:
+    """Score the proposals and decide which are picks.
+
+    Features come in parts, (..., k, d): pooled over k regions of an instance, the core first.
+
+    Args:
+        similarities: (n,) with the query.
+        chance: from `chance_level`.
+        proposals: (n, k, d) features of the proposals.
+        prompts: (p, k, d) of the prompted instances.
+        background: (m, k, d) of maxima that do not stand out.
+    """
+    candidates = similarities >= chance
+    if candidates.sum() < FEWEST or len(background) < FEWEST:
+        return Verdict(similarities, candidates, candidates)
+    member = np.zeros(len(proposals) + len(background))
+    member[: len(proposals)][candidates] = _membership(prompts, proposals[candidates], background)
+    features = np.concatenate([_unit(proposals), _unit(background)])
+    for _ in range(2):
+        scores = _discriminant(features, member, _unit(prompts))
+        member = _upper_of_two(scores, member)
+    low, high = (np.average(scores, weights=w + 1e-9) for w in (1 - member, member))
+    scores = (scores - low) / max(high - low, 1e-12)
+    n = len(proposals)
+    kept = member[:n] > 0.5
+    # A prompt so unlike the rest that it stays alone has no kind: only chance is left out then.
+    return Verdict(scores[:n], candidates, kept if kept.sum() >= SMALLEST else candidates)
+
+
+def _membership(prompts: np.ndarray, candidates: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """(n,) 0 to 1, how far each candidate is of the prompted kind: the mean of many clusterings."""
+    found = []
+    for parts in range(1, prompts.shape[1] + 1):
+        whiten = _whitening(_unit(background[:, :parts]))
+        clicks, points = (_unit(x[:, :parts]) @ whiten for x in (prompts, candidates))
+        centre = points.mean(axis=0)
+        _, _, axes = np.linalg.svd(points - centre, full_matrices=False)
+        for dimensions in DIMENSIONS:
+            project = axes[:dimensions].T
+            member = _prompted_cluster((clicks - centre) @ project, (points - centre) @ project)
+            if member.sum() >= SMALLEST:
+                found.append(member)
+    return np.mean(found, axis=0) if found else np.ones(len(candidates))
+
+
+def _prompted_cluster(clicks: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(n,) the share of each point that belongs to the prompts' cluster."""
+    mixture = best_mixture(points)
+    home = int(mixture.log_densities(clicks).mean(axis=0).argmax())
+    return np.clip(mixture.shares(points)[:, joined(mixture, points, home)].sum(axis=1), 0, 1)
+
+
+def _discriminant(features: np.ndarray, member: np.ndarray, prompts: np.ndarray) -> np.ndarray:
+    """(n,) projections on Fisher's linear discriminant between members and the rest."""
+    weight = PROMPT_WEIGHT * len(prompts)
+    rest = 1 - member
+    inside = (weight * prompts.mean(axis=0) + member @ features) / (weight + member.sum())
+    outside = rest @ features / max(rest.sum(), 1e-9)
+    spread_in, spread_out = features - inside, features - outside
+    covariance = (spread_in.T * member) @ spread_in + (spread_out.T * rest) @ spread_out
+    shrunk = _shrunk(covariance / len(features), SHRINKAGE)
+    return features @ np.linalg.solve(shrunk, inside - outside)
+
+
+def _upper_of_two(scores: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """(n,) probability of the upper of two Gaussians, fitted from a first guess."""
+    for _ in range(5):
+        upper, lower = max(member.sum(), 1e-9), max((1 - member).sum(), 1e-9)
+        high, low = member @ scores / upper, (1 - member) @ scores / lower
+        variances = np.array(
+            [member @ (scores - high) ** 2 / upper, (1 - member) @ (scores - low) ** 2 / lower]
+        )
+        # Half-way to their mean: neither side may shrink to a spike and lose its neighbours.
+        wide, narrow = np.sqrt((variances + variances.mean()) / 2) + 1e-12
+        above, below = upper * norm.pdf(scores, high, wide), lower * norm.pdf(scores, low, narrow)
+        member = above / np.maximum(above + below, 1e-300)
+        member = np.where(scores > high, 1.0, np.where(scores < low, 0.0, member))
+    return member
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    """(n, k, d) to (n, k d) of length 1."""
+    flat = features.reshape(len(features), -1).astype(np.float64)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+
+
+def _shrunk(covariance: np.ndarray, shrinkage: float) -> np.ndarray:
+    """A covariance mixed with the sphere of the same trace."""
+    sphere = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    return (1 - shrinkage) * covariance + shrinkage * sphere
+
+
+def _whitening(background: np.ndarray) -> np.ndarray:
+    """(d, d) matrix that turns the background into a unit sphere."""
+    centred = background - background.mean(axis=0)
+    covariance = _shrunk(centred.T @ centred / len(centred), BACKGROUND_SHRINKAGE)
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors / np.sqrt(values)) @ vectors.T

@@ -1,0 +1,101 @@
+"""Verdict: which proposals are picks, in which order and where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from aitom_cryosam.features import TriplanarFeatures
+from aitom_cryosam.masks import ParticleMask, ball
+from aitom_cryosam.picks import Picks, suppressed
+from aitom_cryosam.scoring.chance import chance_level
+from aitom_cryosam.scoring.kind import Verdict, judge
+
+REGIONS = (0.5, 1.0)
+"""Radii, in particle radii, of the balls over which an instance's features are averaged."""
+
+
+CHANCE_SAMPLE = 250
+"""Maxima at chance level that stand for the background."""
+
+
+def judged(
+    features: TriplanarFeatures,
+    prompts: Picks,
+    proposals: Picks,
+    maxima: Picks,
+    diameter: float,
+) -> Verdict:
+    """Compare the proposals' features with the prompts' and with the background's."""
+    chance = chance_level(maxima.scores)
+    low = np.flatnonzero(maxima.scores < chance)
+    sample = np.linspace(0, len(low) - 1, min(len(low), CHANCE_SAMPLE))
+    low = low[sample.round().astype(int)]
+
+    def pooled(points_zyx: np.ndarray) -> np.ndarray:
+        """(n, k, 3C), eq. 4 over balls in place of masks: a bad mask must not spoil a score."""
+        return np.array(
+            [
+                [
+                    features.masked_mean([ball(point, region * diameter / 2, features.shape)])
+                    for region in REGIONS
+                ]
+                for point in points_zyx
+            ]
+        ).reshape(len(points_zyx), len(REGIONS), 3 * features.channels)
+
+    return judge(
+        proposals.scores,
+        chance,
+        pooled(proposals.points_zyx),
+        pooled(prompts.points_zyx[prompts.kept]),
+        pooled(maxima.points_zyx[low]),
+    )
+
+
+def decided(
+    proposals: Picks,
+    verdict: Verdict,
+    masks: Sequence[ParticleMask],
+    cut: float | Literal["auto", "none"],
+) -> Picks:
+    """Proposals with the reason of each that is not a pick.
+
+    Args:
+        proposals: n.
+        verdict: on them.
+        masks: n.
+        cut: of `Settings`.
+    """
+    proposals = proposals.reject(np.array([mask.volume == 0 for mask in masks], bool), "no mask")
+    if cut == "none":
+        return proposals
+    if cut == "auto":
+        proposals = proposals.reject(~verdict.kept & ~verdict.candidates, "chance")
+        return proposals.reject(~verdict.kept, "another kind")
+    return proposals.reject(proposals.scores < cut, "below the cut")
+
+
+def ranked(
+    proposals: Picks, masks: list[ParticleMask], distance: float
+) -> tuple[Picks, list[ParticleMask]]:
+    """Best first, at their final positions, numbered; and the masks of the picks."""
+    proposals = replace(proposals, points_zyx=_positions(proposals, masks))
+    chosen = np.flatnonzero(proposals.kept)
+    alive = suppressed(proposals.points_zyx[chosen], proposals.scores[chosen], distance)
+    proposals = proposals.reject(np.setdiff1d(chosen, chosen[alive]), "duplicate")
+    order = np.argsort(-proposals.scores, kind="stable")
+    ids = np.arange(1, len(order) + 1)
+    proposals = replace(proposals.take(order), ids=ids)
+    numbered = (replace(masks[old], id=int(new)) for new, old in zip(ids, order, strict=True))
+    return proposals, [mask for mask, kept in zip(numbered, proposals.kept, strict=True) if kept]
+
+
+def _positions(proposals: Picks, masks: list[ParticleMask]) -> np.ndarray:
+    """(n, 3) half-way between the proposal and the middle of its mask."""
+    centres = np.array([mask.centroid_zyx for mask in masks]).reshape(-1, 3)
+    found = np.isfinite(centres[:, :1])
+    return np.where(found, (proposals.points_zyx + centres) / 2, proposals.points_zyx)

@@ -1,0 +1,68 @@
+"""Files of a simulation: tomogram, truth and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.files import refuse_existing, write_text
+from aitom_cryosam.points.table import CLASS, PIXELS
+from aitom_cryosam.simulation.simulate import Simulation
+from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.volumes.mrc import write_volume
+
+
+def write_simulation(
+    simulation: Simulation, folder: str | Path, name: str, *, overwrite: bool = False
+) -> tuple[Path, Path, Path]:
+    """Write `<name>.mrc`, `<name>_truth.star` and `<name>_truth_labels.mrc`.
+
+    The truth has one row per particle: `rlnCoordinateX/Y/Z` (voxels from 0, an integer is a voxel
+    centre), `rlnMicrographName` and `particleClass`; row n, from 1, is label n.
+
+    Args:
+        simulation: what `simulate` returned.
+        folder: must exist.
+        name: stem of the files and of the tomogram.
+        overwrite: replace existing files.
+
+    Returns:
+        The three paths in this order.
+
+    Raises:
+        InputError: a name that no STAR file or folder takes, or a file that exists or cannot be
+            written.
+    """
+    paths = simulation_paths(folder, name)
+    refuse_existing(paths, overwrite=overwrite)
+    tomogram = Tomogram.from_array(simulation.data, voxel_size=simulation.voxel_size, name=name)
+    write_volume(paths[0], simulation.data, voxel_size=simulation.voxel_size, overwrite=overwrite)
+    write_text(paths[1], _truth_text(simulation, name), overwrite=overwrite)
+    tomogram.write_labels(paths[2], simulation.labels, overwrite=overwrite)
+    return paths
+
+
+def simulation_paths(folder: str | Path, name: str) -> tuple[Path, Path, Path]:
+    """Where `write_simulation` puts tomogram, truth and labels.
+
+    Raises:
+        InputError: the name is empty, or has a space, quote, `#` or slash in it.
+    """
+    if not name or set(name) & set(" \t\n\"'#/\\"):
+        raise InputError(f"Expected a name without spaces, quotes, # and slashes, got {name!r}.")
+    folder = Path(folder)
+    return (
+        folder / f"{name}.mrc",
+        folder / f"{name}_truth.star",
+        folder / f"{name}_truth_labels.mrc",
+    )
+
+
+def _truth_text(simulation: Simulation, name: str) -> str:
+    columns = (*PIXELS, "rlnMicrographName", CLASS)
+    header = [f"_{column} #{i}" for i, column in enumerate(columns, start=1)]
+    rows = [
+        f"{x:.6f} {y:.6f} {z:.6f} {name}.tomostar {kind}"
+        for (z, y, x), kind in zip(simulation.points_zyx, simulation.classes, strict=True)
+    ]
+    return "\n".join(["data_particles", "", "loop_", *header, *rows, ""])
