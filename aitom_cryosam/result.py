@@ -17,7 +17,7 @@ from aitom_cryosam.files import output_folder, refuse_existing, write_text
 from aitom_cryosam.masks import ParticleMask, labels
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import (
-    Unbinned,
+    TiltSeries,
     write_flavour,
     write_picks,
     write_proposals,
@@ -69,7 +69,7 @@ class Result:
         folder: str | Path,
         *,
         star: Sequence[str] = (),
-        unbinned: Unbinned | None = None,
+        tilt_series: TiltSeries | None = None,
         overwrite: bool = False,
     ) -> dict[str, Path]:
         """Write picks, proposals, labels, the run's record and further STAR flavours.
@@ -77,7 +77,7 @@ class Result:
         Args:
             folder: made if it is missing.
             star: names in `io.star.FLAVOURS`.
-            unbinned: pixel size and size of the tilt series, for RELION's flavours.
+            tilt_series: pixel size and size of the tilt series, for RELION's flavours.
             overwrite: replace existing files.
 
         Returns:
@@ -97,7 +97,7 @@ class Result:
             self.tomogram.write_labels(drafts["labels"], self.labels())
             for flavour in star:
                 write_flavour(
-                    flavour, drafts[flavour], self.proposals, self.tomogram, unbinned=unbinned
+                    flavour, drafts[flavour], self.proposals, self.tomogram, tilt_series=tilt_series
                 )
             write_text(
                 drafts["run"], json.dumps(self.record(), indent=1, default=np.generic.item) + "\n"

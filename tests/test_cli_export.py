@@ -11,7 +11,7 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.registry import FORMATS
 from aitom_cryosam.points.formats.relion_warp import write_picks, write_proposals
 from aitom_cryosam.points.reading import read_points
-from aitom_cryosam.points.tomogram_info import Frame, Unbinned
+from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.points.writing import project_files
 from aitom_cryosam.volumes.mrc import write_volume
 
@@ -23,8 +23,8 @@ SERIES = ["--unbinned-pixel-size", "1.35", "--unbinned-size", "3838,3710,1600"]
 def result(folder, name):
     """The files of a run that matter here."""
     folder.mkdir()
-    write_picks(folder / f"{name}_picks.star", PICKS, Frame(name, 10.8))
-    write_proposals(folder / f"{name}_proposals.star", PICKS, Frame(name, 10.8))
+    write_picks(folder / f"{name}_picks.star", PICKS, TomogramInfo(name, 10.8))
+    write_proposals(folder / f"{name}_proposals.star", PICKS, TomogramInfo(name, 10.8))
     record = {"name": name, "path": None, "shape_zyx": SHAPE, "voxel_size_angstrom": 10.8}
     (folder / f"{name}_run.json").write_text(json.dumps({"tomogram": record}))
     return folder
@@ -243,7 +243,7 @@ BAD = {
 def test_bad_input(world, capsys, options, says):
     (world / "out.csv").write_text("x,y,z\n5,5,5\n480,5,5\n")
     (world / "nan.csv").write_text("x,y,z\n5,5,nan\n")
-    write_picks("mixed.star", PICKS, Frame("00255", 5.0))
+    write_picks("mixed.star", PICKS, TomogramInfo("00255", 5.0))
     result(world / "damaged", "a")
     (world / "damaged" / "a_run.json").write_text("{}")
     before = files(world)
@@ -262,14 +262,16 @@ def test_options_that_make_no_sense(world, option):
 
 
 def test_files_of_warp_in_voxels_of_several_sizes(tmp_path, caplog):
-    groups = [(PICKS, Frame("a", 10.0)), (PICKS, Frame("b", 5.0))]
+    groups = [(PICKS, TomogramInfo("a", 10.0)), (PICKS, TomogramInfo("b", 5.0))]
     names = sorted(path.name for path in project_files("warp", tmp_path, groups))
     assert names == ["a_10.00Apx_cryosam.star", "b_5.00Apx_cryosam.star"]
     assert "their voxel sizes differ" in caplog.text
 
 
 def test_a_set_of_one_tomogram_names_the_project(tmp_path):
-    groups = [(PICKS, Frame("rec_TS_1.mrc", 10.0, unbinned=Unbinned(1, (9, 9, 9), "TS_1")))]
+    groups = [
+        (PICKS, TomogramInfo("rec_TS_1.mrc", 10.0, tilt_series=TiltSeries(1, (9, 9, 9), "TS_1")))
+    ]
     made = project_files("relion5", "out", groups, tomograms_star="a/tomograms.star")
     assert [path.name for path in made] == [
         "particles.star",

@@ -8,7 +8,7 @@ import pytest
 from aitom_cryosam.cli import main
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import write_picks
-from aitom_cryosam.points.tomogram_info import Frame
+from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.volumes.mrc import write_volume
 
 
@@ -17,7 +17,7 @@ def world(tmp_path, monkeypatch):
     """A tomogram of 10 × 20 × 30 voxels and a pick in it, in the working folder."""
     monkeypatch.chdir(tmp_path)
     write_volume("T_10.00Apx.mrc", np.zeros((10, 20, 30), np.float32), voxel_size=10)
-    write_picks("T_picks.star", Picks.from_points([[1, 2, 29]], [0.5]), Frame("T", 10.0))
+    write_picks("T_picks.star", Picks.from_points([[1, 2, 29]], [0.5]), TomogramInfo("T", 10.0))
     (tmp_path / "tomograms.star").write_text(
         "data_global\n\nloop_\n_rlnTomoName #1\n_rlnTomoTiltSeriesPixelSize #2\n"
         "_rlnTomoSizeX #3\n_rlnTomoSizeY #4\n_rlnTomoSizeZ #5\nT 5 60 40 20\n"

@@ -18,35 +18,35 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.registry import FORMATS
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.reading import read_points
-from aitom_cryosam.points.tomogram_info import Frame, Unbinned
+from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.points.writing import project_files
 
 # A voxel of a tomogram at 10.8 Å, from a tilt series of 3838 × 3710 pixels at 1.35 Å.
 GOLDEN = Picks.from_points([[100, 200, 300]], [0.5])
-FRAME = Frame("TS_01_10.80Apx", 10.8, (200, 464, 480), Unbinned(1.35, (3838, 3710, 1600)))
+FRAME = TomogramInfo("TS_01_10.80Apx", 10.8, (200, 464, 480), TiltSeries(1.35, (3838, 3710, 1600)))
 UNSCORED = ["relion31", "imod", "imod-model", "portal", "coords"]
 
 
-def written(name, picks=GOLDEN, frame=FRAME, out="a"):
+def written(name, picks=GOLDEN, info=FRAME, out="a"):
     """The main file of one tomogram."""
-    files = project_files(name, out + FORMATS[name].ending, [(picks, frame)])
+    files = project_files(name, out + FORMATS[name].ending, [(picks, info)])
     return next(iter(files.values()))
 
 
-def save(folder, name, picks=GOLDEN, frame=FRAME):
+def save(folder, name, picks=GOLDEN, info=FRAME):
     """All files of one tomogram; the main one's path."""
-    files = project_files(name, folder / f"a{FORMATS[name].ending}", [(picks, frame)])
+    files = project_files(name, folder / f"a{FORMATS[name].ending}", [(picks, info)])
     for path, content in files.items():
         path.write_bytes(content.encode() if isinstance(content, str) else content)
     return next(iter(files))
 
 
-def read(path, name=None, frame=FRAME):
+def read(path, name=None, info=FRAME):
     return read_points(
         path,
-        voxel_size=frame.voxel_size,
-        unbinned=frame.unbinned,
-        shape_zyx=frame.shape_zyx,
+        voxel_size=info.voxel_size,
+        tilt_series=info.tilt_series,
+        shape_zyx=info.shape_zyx,
         format=name,
     )
 
@@ -152,7 +152,7 @@ def test_golden_aitom(tmp_path):
 
 
 def test_the_tables_of_dynamo_name_their_tomograms(tmp_path):
-    groups = [(GOLDEN, FRAME), (GOLDEN, Frame("recon/00255.mrc"))]
+    groups = [(GOLDEN, FRAME), (GOLDEN, TomogramInfo("recon/00255.mrc"))]
     for path, content in project_files("dynamo", tmp_path / "all.tbl", groups).items():
         path.write_text(content)
     assert (tmp_path / "all.doc").read_text() == "1 TS_01_10.80Apx\n2 recon/00255.mrc\n"
@@ -181,19 +181,21 @@ def worlds(draw):
     pixel, binning = draw(scale), draw(st.floats(1, 16))
     extra = draw(st.tuples(*[st.integers(-9, 9)] * 3))
     size = tuple(float(max(1, round(n * binning) + e)) for n, e in zip(shape, extra, strict=True))
-    frame = Frame("00255", pixel * binning, tuple(map(int, shape)), Unbinned(pixel, size[::-1]))
+    info = TomogramInfo(
+        "00255", pixel * binning, tuple(map(int, shape)), TiltSeries(pixel, size[::-1])
+    )
     rows = draw(st.lists(st.tuples(fraction, fraction, fraction, st.floats(-9, 9)), max_size=5))
     table = np.array(rows).reshape(-1, 4)
-    return frame, Picks.from_points(table[:, :3] * shape - 0.5, table[:, 3]).best_first()
+    return info, Picks.from_points(table[:, :3] * shape - 0.5, table[:, 3]).best_first()
 
 
 @pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=25, deadline=None)
 @given(world=worlds())
 def test_round_trips(tmp_path_factory, name, world):
-    frame, picks = world
-    path = save(tmp_path_factory.mktemp("a"), name, picks, frame)
-    back = read(path, name, frame).picks
+    info, picks = world
+    path = save(tmp_path_factory.mktemp("a"), name, picks, info)
+    back = read(path, name, info).picks
     expected = picks.points_zyx
     if FORMATS[name].whole:
         expected = np.floor(expected + 0.5)
@@ -208,10 +210,10 @@ def test_round_trips(tmp_path_factory, name, world):
 @settings(max_examples=15, deadline=None)
 @given(world=worlds())
 def test_a_chain_through_every_format(tmp_path_factory, world):
-    frame, picks = world
+    info, picks = world
     now = picks
     for name in (name for name in FORMATS if not FORMATS[name].whole):
-        now = read(save(tmp_path_factory.mktemp("a"), name, now, frame), name, frame).picks
+        now = read(save(tmp_path_factory.mktemp("a"), name, now, info), name, info).picks
     np.testing.assert_allclose(now.points_zyx, picks.points_zyx, atol=1e-3, rtol=0)
 
 
@@ -254,15 +256,17 @@ def test_points_without_scores_make_no_nan(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["relion5", "relion4", "warp", "dynamo", "copick"])
 def test_leading_zeros_survive(tmp_path, name):
-    frame = Frame("00255", 10.8, (200, 464, 480), FRAME.unbinned)
-    [back] = read(save(tmp_path, name, frame=frame)).names
+    info = TomogramInfo("00255", 10.8, (200, 464, 480), FRAME.tilt_series)
+    [back] = read(save(tmp_path, name, info=info)).names
     assert back.removesuffix(".tomostar") == "00255"
 
 
 @pytest.mark.parametrize("name", ["relion5", "relion4"])
 def test_the_name_of_the_project_is_kept_to_the_letter(tmp_path, name):
-    frame = Frame("rec_TS_01.mrc", 10.8, unbinned=Unbinned(1.35, (8, 8, 8), "TS_01.tomostar"))
-    points = read(save(tmp_path, name, frame=frame), name, frame)
+    info = TomogramInfo(
+        "rec_TS_01.mrc", 10.8, tilt_series=TiltSeries(1.35, (8, 8, 8), "TS_01.tomostar")
+    )
+    points = read(save(tmp_path, name, info=info), name, info)
     assert points.names == ("TS_01.tomostar",)
     np.testing.assert_allclose(points.picks.points_zyx, [[100, 200, 300]])
 
@@ -280,28 +284,44 @@ def test_what_the_user_says_decides_between_two_units(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "frame", "says"),
+    ("name", "info", "says"),
     [
-        ("relion5", Frame("a"), "format relion5 needs the voxel size; add --voxel-size"),
-        ("relion5", Frame("a", 10), "without --tomograms-star FILE, needs the tomogram's size"),
-        ("relion4", Frame("a"), "format relion4 needs the voxel size"),
-        ("relion4", Frame("a", 10), "needs the pixel size of the tilt series; add --tomograms"),
-        ("copick", Frame("a"), "format copick needs the voxel size"),
-        ("eman2", Frame("a", 10), "format eman2 needs the pixel size"),
-        ("eman2", Frame("a", unbinned=Unbinned(1)), "format eman2 needs the voxel size"),
-        ("eman2", Frame("a", 10, unbinned=Unbinned(1)), "format eman2 needs the tomogram's size"),
+        ("relion5", TomogramInfo("a"), "format relion5 needs the voxel size; add --voxel-size"),
+        (
+            "relion5",
+            TomogramInfo("a", 10),
+            "without --tomograms-star FILE, needs the tomogram's size",
+        ),
+        ("relion4", TomogramInfo("a"), "format relion4 needs the voxel size"),
+        (
+            "relion4",
+            TomogramInfo("a", 10),
+            "needs the pixel size of the tilt series; add --tomograms",
+        ),
+        ("copick", TomogramInfo("a"), "format copick needs the voxel size"),
+        ("eman2", TomogramInfo("a", 10), "format eman2 needs the pixel size"),
+        (
+            "eman2",
+            TomogramInfo("a", tilt_series=TiltSeries(1)),
+            "format eman2 needs the voxel size",
+        ),
+        (
+            "eman2",
+            TomogramInfo("a", 10, tilt_series=TiltSeries(1)),
+            "format eman2 needs the tomogram's size",
+        ),
     ],
 )
-def test_what_a_format_needs(name, frame, says):
+def test_what_a_format_needs(name, info, says):
     with pytest.raises(InputError, match=says):
-        written(name, frame=frame)
+        written(name, info=info)
 
 
 @pytest.mark.parametrize(
     "name", ["relion31", "imod", "dynamo", "portal", "cbox", "coords", "aitom"]
 )
 def test_formats_in_voxels_need_no_sizes(name):
-    assert written(name, frame=Frame("a")) == written(name, frame=Frame("a", 10))
+    assert written(name, info=TomogramInfo("a")) == written(name, info=TomogramInfo("a", 10))
 
 
 def test_imodmodel_absent(monkeypatch, tmp_path):
@@ -370,7 +390,7 @@ def test_pixels_of_relion4_are_never_guessed(tmp_path, caplog):
         read_points(path, voxel_size=10.8).picks.points_zyx, [[800, 1600, 2400]]
     )
     assert "taking rlnCoordinateX as voxels; if it counts pixels" in caplog.text
-    for options in ({"coords_angpix": 1.35}, {"unbinned": Unbinned(1.35)}):
+    for options in ({"coords_angpix": 1.35}, {"tilt_series": TiltSeries(1.35)}):
         points = read_points(path, voxel_size=10.8, **options).picks.points_zyx
         np.testing.assert_allclose(points, [[100, 200, 300]])
     with pytest.raises(InputError, match="the format relion4 needs the pixel size"):
@@ -378,7 +398,7 @@ def test_pixels_of_relion4_are_never_guessed(tmp_path, caplog):
 
 
 def test_a_tilt_series_does_not_change_voxels_of_warp(tmp_path):
-    points = read_points(save(tmp_path, "warp"), voxel_size=10.8, unbinned=Unbinned(1.35))
+    points = read_points(save(tmp_path, "warp"), voxel_size=10.8, tilt_series=TiltSeries(1.35))
     np.testing.assert_array_equal(points.picks.points_zyx, [[100, 200, 300]])
 
 

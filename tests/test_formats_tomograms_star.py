@@ -6,7 +6,7 @@ import pytest
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tilt_series import read_tomograms_star
-from aitom_cryosam.points.tomogram_info import Unbinned
+from aitom_cryosam.points.tomogram_info import TiltSeries
 
 LABELS = (
     "rlnTomoName",
@@ -36,7 +36,7 @@ def tomograms(tmp_path):
 
 
 def test_a_row(tomograms):
-    assert tomograms.of("00255") == Unbinned(1.35, (3838, 3710, 1600), "00255", 8)
+    assert tomograms.of("00255") == TiltSeries(1.35, (3838, 3710, 1600), "00255", 8)
     assert tomograms.voxel_size == 10.8
 
 
@@ -74,7 +74,7 @@ def test_an_ambiguous_name(tmp_path):
 def test_sizes_and_binning_may_be_absent(tmp_path):
     path = table(tmp_path / "a.star", "TS_01.tomostar 1.667", labels=LABELS[:2])
     tomograms = read_tomograms_star(path)
-    assert tomograms.of("TS_01_10.00Apx.mrc") == Unbinned(1.667, None, "TS_01.tomostar")
+    assert tomograms.of("TS_01_10.00Apx.mrc") == TiltSeries(1.667, None, "TS_01.tomostar")
     assert tomograms.voxel_size is None
 
 
@@ -126,31 +126,31 @@ def test_points_of_another_project(tmp_path, tomograms):
         (
             "relion5/R5_tutorial_run_tomograms.star",
             "Tomograms/job006/tomograms/rec_TS_43_half2.mrc",
-            Unbinned(1.35, (4000, 4000, 2000), "TS_43", 7.407407),
+            TiltSeries(1.35, (4000, 4000, 2000), "TS_43", 7.407407),
             10,
         ),
         (
             "relion5/cylindra_job_dirs/Tomograms/job_tomo/tomograms.star",
             "14pf_MT.mrc",
-            Unbinned(10.52, (84, 136, 44), "TS_02", 1),
+            TiltSeries(10.52, (84, 136, 44), "TS_02", 1),
             10.52,
         ),
         (
             "pytom_match_pick/relion5_project_example/Tomograms/job009/tomograms.star",
             "tomo200528_107",
-            Unbinned(1.724, (4000, 4000, 2000), "tomo200528_107", 8.12065),
+            TiltSeries(1.724, (4000, 4000, 2000), "tomo200528_107", 8.12065),
             14,
         ),
         (
             "relion4/relion_repo_tests/tilt_series_metadata/tilt_series.star",
             "220728_TS_54",
-            Unbinned(1.35, (4000, 4000, 3000), "220728_TS_54", 8),
+            TiltSeries(1.35, (4000, 4000, 3000), "220728_TS_54", 8),
             10.8,
         ),
         (
             "warp/warp2_matching_tomograms.star",
             "TS_1_4.00Apx.mrc",
-            Unbinned(0.7894, (4400, 6000, 1000), "TS_1.tomostar"),
+            TiltSeries(0.7894, (4400, 6000, 1000), "TS_1.tomostar"),
             None,
         ),
     ],

@@ -6,7 +6,7 @@ import pytest
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.prompts import read_prompts
 from aitom_cryosam.points.reading import of_tomogram, read_points
-from aitom_cryosam.points.tomogram_info import Unbinned
+from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.tomogram import Tomogram
 
 SHAPE = (10, 20, 30)
@@ -105,10 +105,10 @@ def test_a_typed_prompt_beside_good_ones_must_be_good(tomogram):
 
 def test_prompts_in_the_pixels_of_the_tilt_series(tomogram, tmp_path):
     path = star(tmp_path / "a.star", "rlnTomoName", *PIXELS, rows=["TS_01 100 60 20"])
-    prompts = read_prompts(tomogram, path=path, unbinned=Unbinned(2.5))
+    prompts = read_prompts(tomogram, path=path, tilt_series=TiltSeries(2.5))
     np.testing.assert_array_equal(prompts.points_zyx, [[5, 15, 25]])
     path = star(tmp_path / "a.star", "rlnTomoName", *CENTRED, rows=["TS_01 100 50 0"])
-    prompts = read_prompts(tomogram, path=path, unbinned=Unbinned(2.5, (120, 80, 40)))
+    prompts = read_prompts(tomogram, path=path, tilt_series=TiltSeries(2.5, (120, 80, 40)))
     np.testing.assert_array_equal(prompts.points_zyx, [[5, 15, 25]])
 
 

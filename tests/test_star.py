@@ -10,7 +10,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import (
     FLAVOURS,
-    Unbinned,
+    TiltSeries,
     relion_name,
     tomogram_root,
     write_flavour,
@@ -22,7 +22,7 @@ from aitom_cryosam.tomogram import Tomogram
 
 # A voxel of a tomogram at 10.8 Å, from a tilt series of 3838 × 3710 pixels at 1.35 Å.
 GOLDEN = Picks.from_points([[100, 200, 300]], [0.5])
-SERIES = Unbinned(1.35, (3838, 3710, 1600))
+SERIES = TiltSeries(1.35, (3838, 3710, 1600))
 
 
 def tomogram(shape=(200, 464, 480), voxel_size=10.8, name="TS_01_10.80Apx"):
@@ -94,7 +94,7 @@ def test_no_picks_is_a_file_with_a_header(tmp_path):
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_no_picks_in_every_flavour(tmp_path, flavour):
     nothing = picks().take(np.array([], int))
-    write_flavour(flavour, tmp_path / "a.star", nothing, tomogram(), unbinned=SERIES)
+    write_flavour(flavour, tmp_path / "a.star", nothing, tomogram(), tilt_series=SERIES)
     assert len(starfile.read(tmp_path / "a.star")) == 0
 
 
@@ -111,7 +111,7 @@ def test_no_picks_in_every_flavour(tmp_path, flavour):
     ],
 )
 def test_golden_vectors(tmp_path, flavour, row):
-    write_flavour(flavour, tmp_path / "a.star", GOLDEN, tomogram(), unbinned=SERIES)
+    write_flavour(flavour, tmp_path / "a.star", GOLDEN, tomogram(), tilt_series=SERIES)
     assert lines(tmp_path / "a.star")[-4] == row
     assert lines(tmp_path / "a.star")[0] == "data_particles"
 
@@ -143,7 +143,7 @@ def test_golden_vectors(tmp_path, flavour, row):
     ],
 )
 def test_columns(tmp_path, flavour, labels):
-    write_flavour(flavour, tmp_path / "a.star", picks(), tomogram(), unbinned=SERIES)
+    write_flavour(flavour, tmp_path / "a.star", picks(), tomogram(), tilt_series=SERIES)
     table = starfile.read(tmp_path / "a.star")
     assert list(table) == labels
     assert len(table) == 3  # without the rejected one
@@ -174,8 +174,8 @@ def test_flavour_that_does_not_exist(tmp_path):
 
 
 def test_relion5_is_read_back_with_the_tilt_series(tmp_path):
-    write_flavour("relion5", tmp_path / "a.star", GOLDEN, tomogram(), unbinned=SERIES)
-    back = read_points(tmp_path / "a.star", voxel_size=10.8, unbinned=SERIES)
+    write_flavour("relion5", tmp_path / "a.star", GOLDEN, tomogram(), tilt_series=SERIES)
+    back = read_points(tmp_path / "a.star", voxel_size=10.8, tilt_series=SERIES)
     np.testing.assert_allclose(back.picks.points_zyx, [[100, 200, 300]], atol=1e-6)
 
 
@@ -196,7 +196,9 @@ def test_names_that_look_like_something_else_survive(tmp_path, name):
 
 
 def test_leading_zeros_survive_in_relion(tmp_path):
-    write_flavour("relion4", tmp_path / "a.star", GOLDEN, tomogram(name="00255"), unbinned=SERIES)
+    write_flavour(
+        "relion4", tmp_path / "a.star", GOLDEN, tomogram(name="00255"), tilt_series=SERIES
+    )
     assert read_points(tmp_path / "a.star").names == ("00255",)
 
 

@@ -10,17 +10,17 @@ from aitom_cryosam.points.formats.registry import FORMATS
 from aitom_cryosam.points.formats.relion_warp import write_picks, write_proposals
 from aitom_cryosam.points.star_syntax import scan
 from aitom_cryosam.points.tilt_series import read_tomograms_star
-from aitom_cryosam.points.tomogram_info import Frame, Unbinned
+from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.points.writing import project_files
 from aitom_cryosam.validation import Report, check
-from aitom_cryosam.validation.finding import World
+from aitom_cryosam.validation.finding import Expected
 from aitom_cryosam.volumes.mrc import write_volume
 
 # 24 points all over a tomogram at 10.8 Å, from a tilt series of 3838 × 3710 pixels at 1.35 Å.
 POINTS = [(z, y, x) for z in (5, 190) for y in (9, 200, 455) for x in (7, 100, 300, 470)]
 PICKS = Picks.from_points(np.array(POINTS, float), np.linspace(1, 0.1, 24))
 SHAPE = (200, 464, 480)
-FRAME = Frame("TS_01_10.80Apx", 10.8, SHAPE, Unbinned(1.35, (3838, 3710, 1600)))
+FRAME = TomogramInfo("TS_01_10.80Apx", 10.8, SHAPE, TiltSeries(1.35, (3838, 3710, 1600)))
 SERIES = ("Name", "TiltSeriesPixelSize", "TomogramBinning", "SizeX", "SizeY", "SizeZ")
 XYZ = ("rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ")
 CENTRED = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
@@ -62,7 +62,7 @@ def of(report: Report, program: str) -> str:
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_is_written_here_is_valid_without_a_finding(tmp_path, name):
     project = tomograms(tmp_path / "tomograms.star")
-    other = Frame("00255_10.80Apx", 10.8, SHAPE, FRAME.unbinned)
+    other = TomogramInfo("00255_10.80Apx", 10.8, SHAPE, FRAME.tilt_series)
     groups = [(PICKS, FRAME), (PICKS, other)]
     files = save(
         project_files(name, tmp_path / "out", groups, tomograms_star=tmp_path / "tomograms.star")
@@ -72,9 +72,9 @@ def test_what_is_written_here_is_valid_without_a_finding(tmp_path, name):
         if path.suffix == ".doc":
             continue
         for world in (
-            World(),
-            World(Frame("", 10.8, SHAPE, FRAME.unbinned), distance=100),
-            World(Frame("", 10.8, SHAPE if name == "eman2" else None), project),
+            Expected(),
+            Expected(TomogramInfo("", 10.8, SHAPE, FRAME.tilt_series), distance=100),
+            Expected(TomogramInfo("", 10.8, SHAPE if name == "eman2" else None), project),
         ):
             report = check(path, world)
             assert (report.path, said(report)) == (path, [])
@@ -87,7 +87,7 @@ def test_the_files_of_a_run_are_valid_without_a_finding(tmp_path):
     write_picks(tmp_path / "a_picks.star", PICKS, FRAME)
     write_proposals(tmp_path / "a_proposals.star", PICKS, FRAME)
     for file in ("a_picks.star", "a_proposals.star"):
-        report = check(tmp_path / file, World(FRAME))
+        report = check(tmp_path / file, Expected(FRAME))
         assert said(report) == []
         assert report.content == "24 points of TS_01 in voxels of 10.8 Å"
         assert (
@@ -97,7 +97,7 @@ def test_the_files_of_a_run_are_valid_without_a_finding(tmp_path):
 
 def verdicts(tmp_path, name):
     [path, *_] = save(project_files(name, tmp_path / f"a{FORMATS[name].ending}", [(PICKS, FRAME)]))
-    return {one.program: one.text for one in check(path, World(FRAME)).verdicts}
+    return {one.program: one.text for one in check(path, Expected(FRAME)).verdicts}
 
 
 def test_what_each_program_does_with_relion5(tmp_path):
@@ -138,7 +138,7 @@ def test_voxels_that_relion_takes_for_pixels_are_told(tmp_path):
     rows = [f"TS_01.tomostar {x} {y} {z}" for z, y, x in POINTS]
     path = star(tmp_path / "a.star", ("rlnTomoName", *XYZ), rows)
     project = tomograms(tmp_path / "tomograms.star", "TS_01.tomostar 1.35 8 3838 3710 1600")
-    report = check(path, World(Frame("", 10.8), project))
+    report = check(path, Expected(TomogramInfo("", 10.8), project))
     assert of(report, "RELION 5 Extract") == (
         "reads 24 particles of 1 tomogram in pixels of the tilt series, 8 times too near to the "
         "corner: they count 10.8 Å"
@@ -171,7 +171,7 @@ def test_verdicts(tmp_path, labels, row, program, says):
 
 def test_the_project_knows_the_voxel_size(tmp_path):
     path = star(tmp_path / "a.star", (*XYZ, "rlnMicrographName"), ["1 2 3 TS_01.tomostar"])
-    world = World(tomograms=tomograms(tmp_path / "tomograms.star"))
+    world = Expected(tomograms=tomograms(tmp_path / "tomograms.star"))
     assert of(check(path, world), "WarpTools").endswith("with --coords_angpix 10.8")
 
 
@@ -289,13 +289,13 @@ def test_line_ends_of_windows(tmp_path):
 def test_names_of_the_project(tmp_path, name, says):
     project = tomograms(tmp_path / "tomograms.star")
     path = star(tmp_path / "a.star", NAMED, [f"{name} 1 2 3 1"])
-    assert said(check(path, World(tomograms=project)), "error") == ([says] if says else [])
+    assert said(check(path, Expected(tomograms=project)), "error") == ([says] if says else [])
 
 
 def test_many_unknown_names_are_counted(tmp_path):
     rows = [f"T{i} 1 2 3 1" for i in range(5)]
     path = star(tmp_path / "a.star", NAMED, rows)
-    errors = said(check(path, World(tomograms=tomograms(tmp_path / "tomograms.star"))), "error")
+    errors = said(check(path, Expected(tomograms=tomograms(tmp_path / "tomograms.star"))), "error")
     assert len(errors) == 4
     assert errors[3] == "and 2 more names like these"
 
@@ -305,7 +305,7 @@ def test_many_unknown_names_are_counted(tmp_path):
 )
 def test_bounds_of_the_tomogram(tmp_path, x, outside):
     (tmp_path / "a.coords").write_text(f"1 2 3\n{x} 5 6\n")
-    errors = said(check(tmp_path / "a.coords", World(FRAME)), "error")
+    errors = said(check(tmp_path / "a.coords", Expected(FRAME)), "error")
     assert len(errors) == int(outside)
     if outside:
         assert errors[0].startswith("1 of 2 points of TS_01 lie outside, the first at voxel ")
@@ -317,7 +317,7 @@ def test_bounds_of_the_project(tmp_path, x, outside):
     # 3838 · 1.35 / 2 = 2590.65
     project = tomograms(tmp_path / "tomograms.star")
     path = star(tmp_path / "a.star", ("rlnTomoName", *CENTRED), [f"TS_01 {x} 5 6"])
-    assert len(said(check(path, World(tomograms=project)), "error")) == int(outside)
+    assert len(said(check(path, Expected(tomograms=project)), "error")) == int(outside)
 
 
 def test_bounds_in_pixels_of_the_tilt_series_without_a_binning(tmp_path):
@@ -325,7 +325,7 @@ def test_bounds_in_pixels_of_the_tilt_series_without_a_binning(tmp_path):
     star(tmp_path / "tomograms.star", labels, ["TS_01 1.35 3838 3710 1600"], "global")
     project = read_tomograms_star(tmp_path / "tomograms.star")
     path = star(tmp_path / "a.star", NAMED, ["TS_01 3837 5 6 1", "TS_01 5 3712 6 1"])
-    [error] = said(check(path, World(tomograms=project)), "error")
+    [error] = said(check(path, Expected(tomograms=project)), "error")
     assert error == (
         "1 of 2 points of TS_01 lie outside, the first at voxel 5,3712,6 of x 0 to 3838, "
         "y 0 to 3710, z 0 to 1600; is the pixel size another?"
@@ -336,7 +336,7 @@ def test_points_that_fill_a_corner_only(tmp_path):
     # Voxels written as if they were pixels of the tilt series (relion#1059).
     rows = [f"TS_01 {x} {y} {z} 1" for z, y, x in POINTS]
     path = star(tmp_path / "a.star", NAMED, rows)
-    [warning] = said(check(path, World(tomograms=tomograms(tmp_path / "tomograms.star"))))
+    [warning] = said(check(path, Expected(tomograms=tomograms(tmp_path / "tomograms.star"))))
     assert warning == (
         "all 24 points of TS_01 lie in the first 12% of every axis; is the pixel size another?"
     )
@@ -344,7 +344,7 @@ def test_points_that_fill_a_corner_only(tmp_path):
 
 def test_points_of_another_tomogram(tmp_path):
     path = star(tmp_path / "a.star", WARP, ["1 2 3 TS_02.tomostar 0 0 0 1"])
-    assert said(check(path, World(FRAME))) == ["has points of TS_02; expected some of TS_01"]
+    assert said(check(path, Expected(FRAME))) == ["has points of TS_02; expected some of TS_01"]
 
 
 def test_no_program_takes_csv(tmp_path):
@@ -356,12 +356,12 @@ def test_no_program_takes_csv(tmp_path):
 
 def test_what_cannot_be_checked_is_told(tmp_path):
     path = star(tmp_path / "a.star", CENTRED, ["1 2 3"])
-    world = World(Frame("", 10.8, SHAPE))
+    world = Expected(TomogramInfo("", 10.8, SHAPE))
     assert said(check(path, world)) == [
         "bounds are not checked: Å from the centre need --tomograms-star FILE"
     ]
     (tmp_path / "a.coords").write_text("1 2 3\n")
-    assert said(check(tmp_path / "a.coords", World(distance=5))) == [
+    assert said(check(tmp_path / "a.coords", Expected(distance=5))) == [
         "distances are not checked: add --voxel-size ANGSTROM"
     ]
 
@@ -371,14 +371,14 @@ def test_what_cannot_be_checked_is_told(tmp_path):
 )
 def test_points_that_are_too_close(tmp_path, distance, close):
     (tmp_path / "a.coords").write_text("1 2 3\n90 9 9\n1 2 6\n")
-    found = said(check(tmp_path / "a.coords", World(Frame("", 10), distance=distance)))
+    found = said(check(tmp_path / "a.coords", Expected(TomogramInfo("", 10), distance=distance)))
     assert [text.split("Å ")[1] for text in found] == close
 
 
 def test_pixels_of_another_size(tmp_path):
     (tmp_path / "a.coords").write_text("900 2 3\n")
-    assert len(said(check(tmp_path / "a.coords", World(FRAME)), "error")) == 1
-    assert said(check(tmp_path / "a.coords", World(FRAME, coords_angpix=5.4))) == []
+    assert len(said(check(tmp_path / "a.coords", Expected(FRAME)), "error")) == 1
+    assert said(check(tmp_path / "a.coords", Expected(FRAME, coords_angpix=5.4))) == []
 
 
 @pytest.mark.parametrize(
@@ -573,7 +573,7 @@ def test_files_of_other_programs(data_dir, file, content, severities, readers):
 def test_exports_of_warptools_fit_their_project(data_dir, particles, project):
     name = "tomodrgn_warptools_test_4-tomos_10-ptcls_box-32_angpix-12"
     folder = data_dir / "coordinate_files" / "warp"
-    world = World(tomograms=read_tomograms_star(folder / project.format(name)))
+    world = Expected(tomograms=read_tomograms_star(folder / project.format(name)))
     report = check(folder / particles.format(name), world)
     assert said(report) == []
     assert "times too near to the corner" in of(report, "RELION 5 Extract")

@@ -24,7 +24,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from aitom_cryosam.cache.embedding_store import EmbeddingStore
+from aitom_cryosam.cache.embedding_files import EmbeddingFiles
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.tomogram import Tomogram
 
@@ -172,7 +172,7 @@ class Cache:
             make(folder)
         return read(path)
 
-    def embeddings(self, tomogram: Tomogram, signature: Mapping[str, Any]) -> EmbeddingStore:
+    def embeddings(self, tomogram: Tomogram, signature: Mapping[str, Any]) -> EmbeddingFiles:
         """The store for the planes of a tomogram.
 
         Args:
@@ -184,7 +184,7 @@ class Cache:
         """
         settings = {"segmenter": signature}
         return self.load(
-            "embeddings", tomogram, settings, make=lambda folder: None, read=EmbeddingStore
+            "embeddings", tomogram, settings, make=lambda folder: None, read=EmbeddingFiles
         )
 
     def _why_missing(self, kind: Kind, tomogram: Tomogram, signature: dict[str, Any]) -> str:

@@ -18,8 +18,8 @@ from aitom_cryosam.cli.options import (
     add_method,
     add_prompts,
     add_resources,
-    add_unbinned,
-    unbinned_of_tomogram,
+    add_tilt_series,
+    tilt_series_of_tomogram,
 )
 from aitom_cryosam.errors import InputError
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aitom_cryosam.evaluation.comparison import Agreement, Compared, Found
     from aitom_cryosam.picks import Picks
     from aitom_cryosam.points.reading import PointFile
-    from aitom_cryosam.points.tomogram_info import Unbinned
+    from aitom_cryosam.points.tomogram_info import TiltSeries
     from aitom_cryosam.progress import Progress
     from aitom_cryosam.tomogram import Tomogram
 
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", help="also write JSON, a figure, and the picks")
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
-    add_unbinned(parser)
+    add_tilt_series(parser)
     _add_prompts(parser)
     _add_template(parser)
     add_method(parser)
@@ -114,12 +114,12 @@ def _add_template(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _World:
+class _Bench:
     """What all methods share."""
 
     args: argparse.Namespace
     tomogram: Tomogram
-    unbinned: Unbinned | None
+    tilt_series: TiltSeries | None
     truth: Picks
     progress: Progress
 
@@ -150,26 +150,26 @@ def run(args: argparse.Namespace) -> int:
     _check_names(names)
     tomogram = Tomogram.open(args.tomogram, voxel_size=args.voxel_size, contrast=args.contrast)
     paths = _paths(args, tomogram)
-    unbinned = unbinned_of_tomogram(args)
-    truth = _truth(args, tomogram, unbinned)
+    tilt_series = tilt_series_of_tomogram(args)
+    truth = _truth(args, tomogram, tilt_series)
     same: dict[str, Any] = {"radius": args.radius, "voxel_size": tomogram.voxel_size}
-    given = {name: _found_by_others(path, tomogram, unbinned) for name, path in args.picks}
+    given = {name: _found_by_others(path, tomogram, tilt_series) for name, path in args.picks}
     with ShownProgress(quiet=args.quiet) as progress:
-        world = _World(args, tomogram, unbinned, truth, progress)
+        bench = _Bench(args, tomogram, tilt_series, truth, progress)
         # What can be refused is refused before the first method runs.
         evaluate(truth, truth, **same)
-        plans = {name: METHODS[name](world) for name in args.methods}
+        plans = {name: METHODS[name](bench) for name in args.methods}
         ended = {name: _timed(name, plan) for name, plan in plans.items()}
     found = {name: one for name, one in ended.items() if one is not None} | given
     if not found:
         return 2
     compared = {name: compare(one, truth, **same) for name, one in found.items()}
     agreement = agreements(found, **same)
-    print(f"{_table(compared)}\n{_notes(world)}")
+    print(f"{_table(compared)}\n{_notes(bench)}")
     if len(found) > 1:
         print(f"\n{_matrix(found, agreement)}")
     if args.out:
-        _write(world, paths, compared, agreement)
+        _write(bench, paths, compared, agreement)
     return 2 if None in ended.values() else 0
 
 
@@ -195,25 +195,25 @@ def _paths(args: argparse.Namespace, tomogram: Tomogram) -> dict[str, Path]:
     return paths
 
 
-def _truth(args: argparse.Namespace, tomogram: Tomogram, unbinned: Unbinned | None) -> Picks:
+def _truth(args: argparse.Namespace, tomogram: Tomogram, tilt_series: TiltSeries | None) -> Picks:
     from aitom_cryosam.evaluation.pairing import of_class
 
-    whole = _points(args.truth, tomogram, unbinned, args.truth_angpix)
+    whole = _points(args.truth, tomogram, tilt_series, args.truth_angpix)
     truth = of_class(_of(tomogram, whole), whole, args.particle_class).picks
     if not len(truth):
         raise InputError(f"{args.truth} holds no particles of {tomogram.name}.")
     return truth
 
 
-def _found_by_others(path: str, tomogram: Tomogram, unbinned: Unbinned | None) -> Found:
+def _found_by_others(path: str, tomogram: Tomogram, tilt_series: TiltSeries | None) -> Found:
     from aitom_cryosam.evaluation.comparison import Found
 
-    picks = _of(tomogram, _points(path, tomogram, unbinned, None)).picks
+    picks = _of(tomogram, _points(path, tomogram, tilt_series, None)).picks
     return Found.of(picks, "file", settings={"file": path})
 
 
 def _points(
-    path: str, tomogram: Tomogram, unbinned: Unbinned | None, angpix: float | None
+    path: str, tomogram: Tomogram, tilt_series: TiltSeries | None, angpix: float | None
 ) -> PointFile:
     from aitom_cryosam.points.reading import read_points
 
@@ -221,7 +221,7 @@ def _points(
         path,
         voxel_size=tomogram.voxel_size,
         coords_angpix=angpix,
-        unbinned=unbinned,
+        tilt_series=tilt_series,
         shape_zyx=tomogram.shape,
     )
 
@@ -243,20 +243,20 @@ def _timed(name: str, plan: Callable[[], Found]) -> Found | None:
         return None
 
 
-def _cryosam(world: _World) -> Callable[[], Found]:
+def _cryosam(bench: _Bench) -> Callable[[], Found]:
     from aitom_cryosam.cli import options
     from aitom_cryosam.evaluation.comparison import Found
     from aitom_cryosam.picker import CryoSAM
 
-    resources = options.resources(world.args)
-    settings = options.settings(world.args, resources)
-    prompts = _prompts(world)
+    resources = options.resources(bench.args)
+    settings = options.settings(bench.args, resources)
+    prompts = _prompts(bench)
 
     def pick() -> Found:
-        picker = CryoSAM(settings, resources=resources, progress=world.progress)
-        result = picker.pick(world.tomogram, prompts)
+        picker = CryoSAM(settings, resources=resources, progress=bench.progress)
+        result = picker.pick(bench.tomogram, prompts)
         clicks = f"{len(prompts)} click{'' if len(prompts) == 1 else 's'}"
-        origin = " of the truth" if world.args.draw else ""
+        origin = " of the truth" if bench.args.draw else ""
         return Found.of(
             result.proposals,
             clicks + origin,
@@ -270,15 +270,15 @@ def _cryosam(world: _World) -> Callable[[], Found]:
     return pick
 
 
-def _prompts(world: _World) -> Picks:
+def _prompts(bench: _Bench) -> Picks:
     """The clicks, or points of the truth in their place."""
     from aitom_cryosam.points.prompts import read_prompts
 
-    args, texts = world.args, list(world.args.prompt)
+    args, texts = bench.args, list(bench.args.prompt)
     if args.draw is not None:
         if args.prompt or args.prompts:
             raise InputError("Expected prompts or --draw, got both; leave one out.")
-        texts = _drawn(world.truth, args.draw, args.seed)
+        texts = _drawn(bench.truth, args.draw, args.seed)
         logger.info("Prompts taken from the truth, seed %d: %s.", args.seed, " ".join(texts))
     elif not (args.prompt or args.prompts):
         raise InputError(
@@ -286,11 +286,11 @@ def _prompts(world: _World) -> Picks:
             "points of the truth."
         )
     return read_prompts(
-        world.tomogram,
+        bench.tomogram,
         texts,
         args.prompts,
         coords_angpix=args.coords_angpix,
-        unbinned=world.unbinned,
+        tilt_series=bench.tilt_series,
     )
 
 
@@ -306,37 +306,37 @@ def _drawn(truth: Picks, number: int, seed: int) -> list[str]:
     return [",".join(map("{:g}".format, row)) for row in truth.points_zyx[chosen, ::-1]]
 
 
-def _dog(world: _World) -> Callable[[], Found]:
+def _dog(bench: _Bench) -> Callable[[], Found]:
     from aitom_cryosam import baselines
 
     baselines.need_aitom()
-    return partial(baselines.dog, world.tomogram, diameter=world.diameter)
+    return partial(baselines.dog, bench.tomogram, diameter=bench.diameter)
 
 
-def _template_matching(world: _World) -> Callable[[], Found]:
+def _template_matching(bench: _Bench) -> Callable[[], Found]:
     from aitom_cryosam import baselines
     from aitom_cryosam.cli import options
 
-    args = world.args
+    args = bench.args
     baselines.need_aitom()
     if args.template is None:
         raise InputError(f"{TEMPLATE} needs a density map of the particle; add --template MAP.")
     template = baselines.read_template(
         args.template,
-        world.tomogram.voxel_size,
+        bench.tomogram.voxel_size,
         contrast=args.template_contrast,
         map_voxel_size=args.template_voxel_size,
         binning=args.binning,
     )
     return baselines.TemplateMatching(
-        world.tomogram,
+        bench.tomogram,
         template,
-        diameter=world.diameter,
+        diameter=bench.diameter,
         angular_step=args.angular_step,
         binning=args.binning,
         processes=args.threads,
         resources=options.resources(args),
-        progress=world.progress,
+        progress=bench.progress,
     ).run
 
 
@@ -371,11 +371,11 @@ def _text(value: float, template: str) -> str:
     return template.format(value) if math.isfinite(value) else "-"
 
 
-def _notes(world: _World) -> str:
-    args = world.args
+def _notes(bench: _Bench) -> str:
+    args = bench.args
     of_class = f" of class {args.particle_class}" if args.particle_class else ""
     return (
-        f"\n{len(world.truth)} particles{of_class}, matched one to one within {args.radius:g} Å. "
+        f"\n{len(bench.truth)} particles{of_class}, matched one to one within {args.radius:g} Å. "
         "AP: along all candidates,\nalso those below a method's threshold.\n"
         "* threshold chosen with the truth: no user could; the other columns are at each method's "
         "own."
@@ -398,7 +398,7 @@ def _matrix(found: Mapping[str, Found], agreement: Mapping[tuple[str, str], Agre
 
 
 def _write(
-    world: _World,
+    bench: _Bench,
     paths: Mapping[str, Path],
     compared: Mapping[str, Compared],
     agreement: Mapping[tuple[str, str], Agreement],
@@ -408,16 +408,16 @@ def _write(
     from aitom_cryosam.files import write_text
     from aitom_cryosam.points.formats.relion_warp import write_proposals
 
-    args, overwrite = world.args, world.args.overwrite
+    args, overwrite = bench.args, bench.args.overwrite
     for name in set(args.methods) & set(compared):
         candidates = compared[name].found.candidates
-        write_proposals(paths[name], candidates, world.tomogram, overwrite=overwrite)
+        write_proposals(paths[name], candidates, bench.tomogram, overwrite=overwrite)
     report = {
         "tomogram": args.tomogram,
-        "voxel_size_angstrom": world.tomogram.voxel_size,
+        "voxel_size_angstrom": bench.tomogram.voxel_size,
         "truth": args.truth,
         "class": args.particle_class,
-        "n_truth": len(world.truth),
+        "n_truth": len(bench.truth),
         "radius_angstrom": args.radius,
         "methods": {name: method_report(one) for name, one in compared.items()},
         "agreement": [

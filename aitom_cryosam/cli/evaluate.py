@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli.options import add_matching, add_unbinned, tomograms_of, unbinned_of
+from aitom_cryosam.cli.options import add_matching, add_tilt_series, tilt_series_of, tomograms_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("truth", metavar="TRUTH", help="file with the known positions")
     add_matching(parser)
-    add_unbinned(parser)
+    add_tilt_series(parser)
     parser.add_argument(
         "--voxel-size",
         type=float,
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         truth_angpix=args.truth_angpix,
         particle_class=args.particle_class,
         count_unpicked=args.count_unpicked,
-        unbinned=unbinned_of(args),
+        tilt_series=tilt_series_of(args),
         tomograms=tomograms_of(args),
     )
     holds_truth = any(len(one.truth.picks) for one in searched)

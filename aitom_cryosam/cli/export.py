@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli.options import (
-    add_unbinned,
+    add_tilt_series,
     size_xyz,
+    tilt_series_of,
     tomograms_of,
-    unbinned_of,
     warn_of_extent,
 )
 from aitom_cryosam.errors import InputError
@@ -21,7 +21,7 @@ from aitom_cryosam.errors import InputError
 if TYPE_CHECKING:
     from aitom_cryosam.points.reading import PointFile
     from aitom_cryosam.points.tilt_series import TomogramsStar
-    from aitom_cryosam.points.tomogram_info import Frame, Group, Unbinned
+    from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, TomogramPicks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,11 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="VOXELS",
         help="for cbox, eman2, imod-model (default: 32)",
     )
-    frame = parser.add_argument_group("tomogram", "what PICKS do not say of it")
-    frame.add_argument("--tomo", metavar="FILE", help="MRC; only its header is read")
-    frame.add_argument("--voxel-size", type=float, metavar="ANGSTROM", help="of the tomogram")
-    frame.add_argument("--shape", type=size_xyz, metavar="X,Y,Z", help="of the tomogram, voxels")
-    add_unbinned(frame)
+    info = parser.add_argument_group("tomogram", "what PICKS do not say of it")
+    info.add_argument("--tomo", metavar="FILE", help="MRC; only its header is read")
+    info.add_argument("--voxel-size", type=float, metavar="ANGSTROM", help="of the tomogram")
+    info.add_argument("--shape", type=size_xyz, metavar="X,Y,Z", help="of the tomogram, voxels")
+    add_tilt_series(info)
 
 
 def _count(text: str) -> int:
@@ -83,11 +83,11 @@ def run(args: argparse.Namespace) -> int:
 
     known_format(args.to)
     groups = [
-        (chosen(picks, min_score=args.min_score, top=args.top), frame)
-        for picks, frame in merged(read_groups(args))
+        (chosen(picks, min_score=args.min_score, top=args.top), info)
+        for picks, info in merged(read_groups(args))
     ]
-    for _, frame in groups:
-        warn_of_extent(frame)
+    for _, info in groups:
+        warn_of_extent(info)
     files = project_files(
         args.to,
         args.out,
@@ -97,13 +97,13 @@ def run(args: argparse.Namespace) -> int:
     )
     write_all(files, overwrite=args.overwrite)
     if not args.quiet:
-        rows = [("picks", f"{len(picks)} of {relion_name(frame.name)}") for picks, frame in groups]
+        rows = [("picks", f"{len(picks)} of {relion_name(info.name)}") for picks, info in groups]
         rows += [("" if i else "files", str(path)) for i, path in enumerate(files)]
         print("\n".join(f"{label:10}{value}" for label, value in rows))
     return 0
 
 
-def read_groups(args: argparse.Namespace) -> Iterator[Group]:
+def read_groups(args: argparse.Namespace) -> Iterator[TomogramPicks]:
     """The points of every tomogram in every file, each with what is known of it.
 
     Raises:
@@ -111,15 +111,15 @@ def read_groups(args: argparse.Namespace) -> Iterator[Group]:
     """
     from aitom_cryosam.points.reading import read_points
 
-    unbinned = unbinned_of(args)
+    tilt_series = tilt_series_of(args)
     tomograms = tomograms_of(args)
     for path in _files(args.picks):
-        known = _frame(args, path, unbinned)
+        known = _frame(args, path, tilt_series)
         file = read_points(
             path,
             voxel_size=known.voxel_size,
             coords_angpix=args.coords_angpix,
-            unbinned=tomograms.of(known.name) if tomograms and known.name else unbinned,
+            tilt_series=tomograms.of(known.name) if tomograms and known.name else tilt_series,
             tomograms=tomograms,
             shape_zyx=known.shape_zyx,
             format=args.source,
@@ -135,9 +135,9 @@ def _files(paths: Sequence[str]) -> Iterator[Path]:
         yield from found
 
 
-def _frame(args: argparse.Namespace, path: Path, unbinned: Unbinned | None) -> Frame:
+def _frame(args: argparse.Namespace, path: Path, tilt_series: TiltSeries | None) -> TomogramInfo:
     """Of the options, or of the run that wrote the picks; the name is empty if neither has it."""
-    from aitom_cryosam.points.tomogram_info import Frame
+    from aitom_cryosam.points.tomogram_info import TomogramInfo
     from aitom_cryosam.volumes.mrc import read_size
 
     name, voxel_size, shape = "", args.voxel_size, None
@@ -152,7 +152,7 @@ def _frame(args: argparse.Namespace, path: Path, unbinned: Unbinned | None) -> F
     if args.shape:
         x, y, z = (round(size) for size in args.shape)
         shape = (z, y, x)
-    return Frame(name, voxel_size, shape, unbinned)
+    return TomogramInfo(name, voxel_size, shape, tilt_series)
 
 
 def _run(path: Path) -> dict[str, Any] | None:
@@ -172,8 +172,8 @@ def _stem(path: Path) -> str:
 
 
 def _groups(
-    file: PointFile, known: Frame, tomograms: TomogramsStar | None, *, only: bool
-) -> Iterator[Group]:
+    file: PointFile, known: TomogramInfo, tomograms: TomogramsStar | None, *, only: bool
+) -> Iterator[TomogramPicks]:
     """One group for each name in a file, or of the known tomogram only; all, if it has no names."""
     import numpy as np
 
@@ -185,19 +185,19 @@ def _groups(
         every = np.arange(len(file.picks))
         rows = every if label is None else every[np.array(file.names) == label]
         own = known.name if only or len(labels) == 1 else ""
-        frame = replace(
+        info = replace(
             known,
             name=own or label or _stem(file.path),
             voxel_size=known.voxel_size or file.voxel_size,
         )
         if tomograms:
-            frame = replace(frame, unbinned=tomograms.of(frame.name))
+            info = replace(info, tilt_series=tomograms.of(info.name))
         picks = file.picks.take(rows)
-        for row in frame.outside(picks.points_zyx)[:1]:
+        for row in info.outside(picks.points_zyx)[:1]:
             x, y, z = picks.points_zyx[row, ::-1]
             raise InputError(
                 f"{file.path}, row {rows[row] + 1}: the voxel {x:g},{y:g},{z:g} lies outside "
-                f"{Path(frame.name).name}, which has {frame.bounds()}; is its pixel size another "
+                f"{Path(info.name).name}, which has {info.bounds()}; is its pixel size another "
                 "(--coords-angpix ANGSTROM)?"
             )
-        yield picks, frame
+        yield picks, info

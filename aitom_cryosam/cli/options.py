@@ -15,7 +15,7 @@ from aitom_cryosam.models import ENCODERS, SEGMENTERS
 
 if TYPE_CHECKING:
     from aitom_cryosam.points.tilt_series import TomogramsStar
-    from aitom_cryosam.points.tomogram_info import Frame, Unbinned
+    from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
     from aitom_cryosam.resources import Resources
     from aitom_cryosam.settings import Settings
 
@@ -213,7 +213,7 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
     return tuple(int(value) for value in text.split(","))
 
 
-def add_unbinned(parser: argparse._ActionsContainer) -> None:
+def add_tilt_series(parser: argparse._ActionsContainer) -> None:
     """`--tomograms-star`, or the pixel size and size that it would give."""
     parser.add_argument(
         "--tomograms-star",
@@ -234,13 +234,13 @@ def add_unbinned(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def unbinned_of(args: argparse.Namespace) -> Unbinned | None:
+def tilt_series_of(args: argparse.Namespace) -> TiltSeries | None:
     """What was typed of the tilt series.
 
     Raises:
         InputError: a size without its pixel size, or both and a file.
     """
-    from aitom_cryosam.points.tomogram_info import Unbinned
+    from aitom_cryosam.points.tomogram_info import TiltSeries
 
     pixel_size, size = args.unbinned_pixel_size, args.unbinned_size
     if args.tomograms_star is not None and (pixel_size, size) != (None, None):
@@ -251,7 +251,7 @@ def unbinned_of(args: argparse.Namespace) -> Unbinned | None:
         return None
     if not 0 < pixel_size < math.inf:
         raise InputError(f"Expected --unbinned-pixel-size above 0 Å, got {pixel_size:g}.")
-    return Unbinned(pixel_size, size)
+    return TiltSeries(pixel_size, size)
 
 
 def tomograms_of(args: argparse.Namespace) -> TomogramsStar | None:
@@ -261,23 +261,23 @@ def tomograms_of(args: argparse.Namespace) -> TomogramsStar | None:
     return read_tomograms_star(args.tomograms_star) if args.tomograms_star else None
 
 
-def unbinned_of_tomogram(args: argparse.Namespace) -> Unbinned | None:
+def tilt_series_of_tomogram(args: argparse.Namespace) -> TiltSeries | None:
     """The tilt series of `args.tomogram`, typed or in `--tomograms-star`.
 
     Raises:
         InputError: as `unbinned_of`, or the file does not know the tomogram.
     """
-    typed, tomograms = unbinned_of(args), tomograms_of(args)
+    typed, tomograms = tilt_series_of(args), tomograms_of(args)
     return tomograms.of(args.tomogram) if tomograms else typed
 
 
-def warn_of_extent(frame: Frame) -> None:
+def warn_of_extent(info: TomogramInfo) -> None:
     """Say if the unbinned size can hardly be that of this tomogram."""
-    unbinned = frame.unbinned
-    if not (unbinned and unbinned.size_xyz and frame.voxel_size and frame.shape_zyx):
+    tilt_series = info.tilt_series
+    if not (tilt_series and tilt_series.size_xyz and info.voxel_size and info.shape_zyx):
         return
-    for axis, size, voxels in zip("xyz", unbinned.size_xyz, frame.shape_zyx[::-1], strict=True):
-        ratio = size * unbinned.pixel_size / (voxels * frame.voxel_size)
+    for axis, size, voxels in zip("xyz", tilt_series.size_xyz, info.shape_zyx[::-1], strict=True):
+        ratio = size * tilt_series.pixel_size / (voxels * info.voxel_size)
         if not 0.8 < ratio < 1.25:
             logger.warning(
                 "Along %s the unbinned size makes %.2f of the tomogram's extent; is it in "

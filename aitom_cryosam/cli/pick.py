@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
-from aitom_cryosam.cli.options import add_unbinned, unbinned_of_tomogram, warn_of_extent
+from aitom_cryosam.cli.options import add_tilt_series, tilt_series_of_tomogram, warn_of_extent
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
-    from aitom_cryosam.points.tomogram_info import Unbinned
+    from aitom_cryosam.points.tomogram_info import TiltSeries
     from aitom_cryosam.result import Result
     from aitom_cryosam.tomogram import Tomogram
 
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FLAVOUR[,FLAVOUR...]",
         help="also write relion5, relion4, relion31, warp",
     )
-    add_unbinned(parser)
+    add_tilt_series(parser)
     parser.add_argument(
         "--picture", action="store_true", help="also draw two slices with the picks, as a PNG"
     )
@@ -70,13 +70,13 @@ def run(args: argparse.Namespace) -> int:
     resources = options.resources(args)
     settings, preset = options.explained_settings(args, resources)
     tomogram = Tomogram.open(args.tomogram, voxel_size=args.voxel_size, contrast=args.contrast)
-    unbinned = _unbinned(args, tomogram)
+    tilt_series = _tilt_series(args, tomogram)
     prompts = read_prompts(
         tomogram,
         args.prompt,
         args.prompts,
         coords_angpix=args.coords_angpix,
-        unbinned=unbinned,
+        tilt_series=tilt_series,
     )
     paths = result_paths(args.out, tomogram.name, args.star)
     if args.picture:
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     logger.info(preset)
     with ShownProgress(quiet=args.quiet) as progress:
         result = CryoSAM(settings, resources=resources, progress=progress).pick(tomogram, prompts)
-    result.write(args.out, star=args.star, unbinned=unbinned, overwrite=args.overwrite)
+    result.write(args.out, star=args.star, tilt_series=tilt_series, overwrite=args.overwrite)
     if args.picture:
         write_picture(paths["picture"], result, overwrite=args.overwrite)
     if not args.quiet:
@@ -98,17 +98,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _unbinned(args: argparse.Namespace, tomogram: Tomogram) -> Unbinned | None:
+def _tilt_series(args: argparse.Namespace, tomogram: Tomogram) -> TiltSeries | None:
     """The tilt series as far as it was given, if that is enough for the flavours."""
-    from aitom_cryosam.points.tomogram_info import Frame
+    from aitom_cryosam.points.tomogram_info import TomogramInfo
 
-    unbinned = unbinned_of_tomogram(args)
-    if unbinned is None and "relion4" in args.star:
+    tilt_series = tilt_series_of_tomogram(args)
+    if tilt_series is None and "relion4" in args.star:
         raise InputError(
             "--star relion4 needs --tomograms-star FILE or --unbinned-pixel-size ANGSTROM."
         )
-    warn_of_extent(Frame.of(tomogram, unbinned))
-    return unbinned
+    warn_of_extent(TomogramInfo.of(tomogram, tilt_series))
+    return tilt_series
 
 
 def _summary(result: Result, paths: Sequence[Path], seconds: float) -> str:

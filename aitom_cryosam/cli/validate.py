@@ -7,12 +7,12 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli.options import add_unbinned, size_xyz, tomograms_of, unbinned_of
+from aitom_cryosam.cli.options import add_tilt_series, size_xyz, tilt_series_of, tomograms_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
     from aitom_cryosam.validation import Report
-    from aitom_cryosam.validation.finding import World
+    from aitom_cryosam.validation.finding import Expected
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,11 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", metavar="FILE", help="the reports for machines; - is stdout")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing --json FILE")
-    frame = parser.add_argument_group("tomogram", "what FILE is checked against")
-    frame.add_argument("--tomo", metavar="FILE", help="MRC; only its header is read")
-    frame.add_argument("--voxel-size", type=float, metavar="ANGSTROM", help="of the tomogram")
-    frame.add_argument("--shape", type=size_xyz, metavar="X,Y,Z", help="of the tomogram, voxels")
-    add_unbinned(frame)
+    info = parser.add_argument_group("tomogram", "what FILE is checked against")
+    info.add_argument("--tomo", metavar="FILE", help="MRC; only its header is read")
+    info.add_argument("--voxel-size", type=float, metavar="ANGSTROM", help="of the tomogram")
+    info.add_argument("--shape", type=size_xyz, metavar="X,Y,Z", help="of the tomogram, voxels")
+    add_tilt_series(info)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.files import write_text
     from aitom_cryosam.validation import check
 
-    world = _world(args)
-    reports = [check(path, world) for path in args.files]
+    expected = _world(args)
+    reports = [check(path, expected) for path in args.files]
     machine = json.dumps([_plain(report) for report in reports], indent=1, ensure_ascii=False)
     if args.json == "-":
         print(machine)
@@ -66,10 +66,10 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(report.valid for report in reports) else 2
 
 
-def _world(args: argparse.Namespace) -> World:
+def _world(args: argparse.Namespace) -> Expected:
     from aitom_cryosam.points.formats.registry import known_format
-    from aitom_cryosam.points.tomogram_info import Frame
-    from aitom_cryosam.validation.finding import World
+    from aitom_cryosam.points.tomogram_info import TomogramInfo
+    from aitom_cryosam.validation.finding import Expected
     from aitom_cryosam.volumes.mrc import read_size
 
     for name in ("voxel_size", "coords_angpix", "distance"):
@@ -79,15 +79,15 @@ def _world(args: argparse.Namespace) -> World:
     if args.source:
         known_format(args.source)
     tomograms = tomograms_of(args)
-    unbinned = tomograms.of(args.tomo) if tomograms and args.tomo else unbinned_of(args)
+    tilt_series = tomograms.of(args.tomo) if tomograms and args.tomo else tilt_series_of(args)
     shape, voxel_size = None, args.voxel_size
     if args.tomo:
         shape, voxel_size = read_size(args.tomo, voxel_size=args.voxel_size)
     if args.shape:
         x, y, z = (round(size) for size in args.shape)
         shape = (z, y, x)
-    return World(
-        Frame(args.tomo or "", voxel_size, shape, unbinned),
+    return Expected(
+        TomogramInfo(args.tomo or "", voxel_size, shape, tilt_series),
         tomograms,
         args.coords_angpix,
         args.distance,

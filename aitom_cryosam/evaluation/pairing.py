@@ -15,7 +15,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.formats.relion_warp import relion_name
 from aitom_cryosam.points.reading import PointFile, of_tomogram, read_points
 from aitom_cryosam.points.tilt_series import TomogramsStar
-from aitom_cryosam.points.tomogram_info import Unbinned
+from aitom_cryosam.points.tomogram_info import TiltSeries
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def read_searched(
     truth_angpix: float | None = None,
     particle_class: str | None = None,
     count_unpicked: bool = False,
-    unbinned: Unbinned | None = None,
+    tilt_series: TiltSeries | None = None,
     tomograms: TomogramsStar | None = None,
 ) -> list[Searched]:
     """Read picks and truth, and put them together tomogram by tomogram.
@@ -63,7 +63,7 @@ def read_searched(
         truth_angpix: Å, the pixel size that the truth is written in, if not the tomograms'.
         particle_class: the only class of the truth that counts.
         count_unpicked: tomograms of the truth without picks were searched too.
-        unbinned: the tilt series of all tomograms that `tomograms` does not know.
+        tilt_series: the tilt series of all tomograms that `tomograms` does not know.
         tomograms: their tilt series by name, for coordinates in its pixels or from the centre.
 
     Returns:
@@ -74,7 +74,7 @@ def read_searched(
             in both.
     """
 
-    read = partial(read_points, unbinned=unbinned, tomograms=tomograms)
+    read = partial(read_points, tilt_series=tilt_series, tomograms=tomograms)
 
     @cache
     def in_voxels(voxel: float | None) -> tuple[PointFile, dict[str, PointFile]]:

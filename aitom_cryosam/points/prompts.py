@@ -12,7 +12,7 @@ import numpy as np
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.reading import of_tomogram, read_points
-from aitom_cryosam.points.tomogram_info import Frame, Unbinned
+from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def read_prompts(
     path: str | Path | None = None,
     *,
     coords_angpix: float | None = None,
-    unbinned: Unbinned | None = None,
+    tilt_series: TiltSeries | None = None,
 ) -> Picks:
     """The prompts of a run, numbered from 1: the typed ones, then those of the file.
 
@@ -36,7 +36,7 @@ def read_prompts(
         texts: "X,Y,Z" each, voxels.
         path: any file that `points.read_points` reads; only this tomogram's rows count.
         coords_angpix: Å, the pixel size that the file's coordinates are written in.
-        unbinned: the tilt series, for a file in its pixels or in Å from its centre.
+        tilt_series: the tilt series, for a file in its pixels or in Å from its centre.
 
     Raises:
         InputError: there is no prompt, or one is not three numbers, a typed one or all of the
@@ -47,20 +47,20 @@ def read_prompts(
         if fault := _fault(point, tomogram):
             raise InputError(f"The prompt {_xyz(point)} {fault}.")
     if path is not None:
-        points.extend(_from_file(Path(path), tomogram, coords_angpix, unbinned))
+        points.extend(_from_file(Path(path), tomogram, coords_angpix, tilt_series))
     if not points:
         raise InputError("There is no prompt; add --prompt X,Y,Z or --prompts FILE.")
     return Picks.from_points(np.array(points))
 
 
 def _from_file(
-    path: Path, tomogram: Tomogram, coords_angpix: float | None, unbinned: Unbinned | None
+    path: Path, tomogram: Tomogram, coords_angpix: float | None, tilt_series: TiltSeries | None
 ) -> list[np.ndarray]:
     file = read_points(
         path,
         voxel_size=tomogram.voxel_size,
         coords_angpix=coords_angpix,
-        unbinned=unbinned,
+        tilt_series=tilt_series,
         shape_zyx=tomogram.shape,
     )
     if not len(file.picks):
@@ -92,12 +92,12 @@ def _parse(text: str) -> np.ndarray:
 
 def _fault(point_zyx: np.ndarray, tomogram: Tomogram) -> str:
     """What is wrong with a prompt, or nothing."""
-    frame = Frame.of(tomogram)
-    if len(frame.outside(point_zyx[None])):
+    info = TomogramInfo.of(tomogram)
+    if len(info.outside(point_zyx[None])):
         hint = ""
-        if not len(frame.outside(point_zyx[None, ::-1])):
+        if not len(info.outside(point_zyx[None, ::-1])):
             hint = "; as z,y,x it would lie inside: type it as x,y,z"
-        return f"lies outside {tomogram.name}, which has {frame.bounds()}{hint}"
+        return f"lies outside {tomogram.name}, which has {info.bounds()}{hint}"
     if tomogram.is_blank(point_zyx):
         return f"lies on the blank margin of {tomogram.name}; click on a particle"
     return ""

@@ -29,7 +29,7 @@ from aitom_cryosam.points.table import (
     numbers,
 )
 from aitom_cryosam.points.tilt_series import TomogramsStar
-from aitom_cryosam.points.tomogram_info import Frame, Unbinned
+from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def read_points(
     *,
     voxel_size: float | None = None,
     coords_angpix: float | None = None,
-    unbinned: Unbinned | None = None,
+    tilt_series: TiltSeries | None = None,
     tomograms: TomogramsStar | None = None,
     shape_zyx: tuple[int, int, int] | None = None,
     format: str | None = None,
@@ -85,7 +85,7 @@ def read_points(
         path: the file.
         voxel_size: Å, of the tomogram.
         coords_angpix: Å, the pixel size that the file's pixel columns are written in.
-        unbinned: the tilt series of every point that `tomograms` does not know by name.
+        tilt_series: the tilt series of every point that `tomograms` does not know by name.
         tomograms: the tilt series by name.
         shape_zyx: (D, H, W) of the tomogram, for coordinates from its centre.
         format: a name in `formats.FORMATS`, where the file itself leaves it open.
@@ -105,16 +105,16 @@ def read_points(
     except (UnicodeDecodeError, PermissionError) as error:
         raise InputError(f"{path} cannot be read as text ({error}).") from None
     stated = table.voxel_size or (tomograms and tomograms.voxel_size) or None
-    frame = Frame(str(path), voxel_size or stated, shape_zyx)
+    info = TomogramInfo(str(path), voxel_size or stated, shape_zyx)
     names = table.names
     series = None
     if table.unit in (Unit.PIXEL, Unit.CENTRED_ANGSTROM):
-        series = _series(names, len(table.rows), unbinned, tomograms)
+        series = _series(names, len(table.rows), tilt_series, tomograms)
     if format == "relion4" and series is None and coords_angpix is None:
-        frame.known_unbinned(f"{path}: the format relion4")
+        info.known_tilt_series(f"{path}: the format relion4")
     return PointFile(
         path,
-        _picks(table.rows, _voxels(table, path, frame, series, coords_angpix), path),
+        _picks(table.rows, _voxels(table, path, info, series, coords_angpix), path),
         names,
         tuple(map(str, table.rows[CLASS])) if CLASS in table.rows else None,
         stated,
@@ -124,43 +124,43 @@ def read_points(
 def _series(
     names: tuple[str, ...] | None,
     n: int,
-    unbinned: Unbinned | None,
+    tilt_series: TiltSeries | None,
     tomograms: TomogramsStar | None,
-) -> list[Unbinned] | None:
+) -> list[TiltSeries] | None:
     """The tilt series of each of n points, or None."""
     if tomograms is not None and names is not None:
         known = {name: tomograms.of(name) for name in set(names)}
         return [known[name] for name in names]
-    return [unbinned] * n if unbinned else None
+    return [tilt_series] * n if tilt_series else None
 
 
 def _voxels(
     table: Table,
     path: Path,
-    frame: Frame,
-    series: list[Unbinned] | None,
+    info: TomogramInfo,
+    series: list[TiltSeries] | None,
     coords_angpix: float | None,
 ) -> np.ndarray:
     """(n, 3) voxels, x y z."""
     points = numbers(table.rows, table.columns, path)
     if table.unit is Unit.CENTRED_ANGSTROM:
         points = points + _extents(path, series) / 2
-        points = points / frame.known_voxel_size(f"{path}: {table.columns[0]}")
+        points = points / info.known_voxel_size(f"{path}: {table.columns[0]}")
     elif table.unit is Unit.ANGSTROM:
-        points = points / frame.known_voxel_size(f"{path}: a coordinate in Å")
+        points = points / info.known_voxel_size(f"{path}: a coordinate in Å")
     elif table.unit is Unit.CENTRED_PIXEL:
         asking = f"{path}: a coordinate from the centre"
         pixel_size = coords_angpix or table.pixel_size or 1
-        points = points * (pixel_size / frame.known_voxel_size(asking))
-        points = points + frame.known_shape(asking) // 2
+        points = points * (pixel_size / info.known_voxel_size(asking))
+        points = points + info.known_shape(asking) // 2
     elif coords_angpix is not None:
-        points = points * (coords_angpix / frame.known_voxel_size(f"{path}: --coords-angpix"))
+        points = points * (coords_angpix / info.known_voxel_size(f"{path}: --coords-angpix"))
     elif series is not None:
         pixel_sizes = np.array([[one.pixel_size] for one in series]).reshape(-1, 1)
-        points = points * pixel_sizes / frame.known_voxel_size(f"{path}: {table.columns[0]}")
+        points = points * pixel_sizes / info.known_voxel_size(f"{path}: {table.columns[0]}")
     else:
-        _agree(table, path, frame.voxel_size)
-    return points - _origins(table, path, frame, coords_angpix)
+        _agree(table, path, info.voxel_size)
+    return points - _origins(table, path, info, coords_angpix)
 
 
 def _agree(table: Table, path: Path, voxel_size: float | None) -> None:
@@ -185,7 +185,7 @@ def _agree(table: Table, path: Path, voxel_size: float | None) -> None:
         )
 
 
-def _extents(path: Path, series: list[Unbinned] | None) -> np.ndarray:
+def _extents(path: Path, series: list[TiltSeries] | None) -> np.ndarray:
     """(n, 3) Å, of the unbinned tomograms."""
     if series is None or not all(one.size_xyz for one in series):
         raise InputError(
@@ -198,7 +198,7 @@ def _extents(path: Path, series: list[Unbinned] | None) -> np.ndarray:
 
 
 def _origins(
-    table: Table, path: Path, frame: Frame, coords_angpix: float | None
+    table: Table, path: Path, info: TomogramInfo, coords_angpix: float | None
 ) -> np.ndarray | float:
     """(n, 3) voxels, x y z, to subtract: RELION's refined shifts.
 
@@ -210,14 +210,14 @@ def _origins(
         shifts = numbers(rows, ORIGINS, path)
         if not shifts.any():
             return 0.0
-        return shifts / frame.known_voxel_size(f"{path}: {ORIGINS[0]}")
+        return shifts / info.known_voxel_size(f"{path}: {ORIGINS[0]}")
     if set(PIXEL_ORIGINS) <= set(rows):
         shifts = numbers(rows, PIXEL_ORIGINS, path)
         if shifts.any() and _PIXEL_SIZE in rows:
             shifts = shifts * numbers(rows, (_PIXEL_SIZE,), path)
-            return shifts / frame.known_voxel_size(f"{path}: {PIXEL_ORIGINS[0]}")
+            return shifts / info.known_voxel_size(f"{path}: {PIXEL_ORIGINS[0]}")
         return shifts * (
-            coords_angpix / frame.voxel_size if coords_angpix and frame.voxel_size else 1
+            coords_angpix / info.voxel_size if coords_angpix and info.voxel_size else 1
         )
     return 0.0
 

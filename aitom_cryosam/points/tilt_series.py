@@ -12,7 +12,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import relion_name
 from aitom_cryosam.points.star_syntax import read_blocks
 from aitom_cryosam.points.table import NAMES, positive
-from aitom_cryosam.points.tomogram_info import Unbinned
+from aitom_cryosam.points.tomogram_info import TiltSeries
 
 _PIXEL_SIZE = "rlnTomoTiltSeriesPixelSize"
 _BINNING = "rlnTomoTomogramBinning"
@@ -32,10 +32,10 @@ class TomogramsStar:
     """
 
     path: Path
-    series: tuple[Unbinned, ...]
+    series: tuple[TiltSeries, ...]
     tomograms: tuple[tuple[str, ...], ...]
 
-    def of(self, tomogram: str | Path) -> Unbinned:
+    def of(self, tomogram: str | Path) -> TiltSeries:
         """The tilt series of a tomogram: by the path of a reconstruction, else by name.
 
         A path fits if it ends with the written one, folder by folder. Names count without folder,
@@ -96,14 +96,14 @@ def read_tomograms_star(path: str | Path) -> TomogramsStar:
     )
 
 
-def _series(row: pd.Series, path: Path) -> Unbinned:
+def _series(row: pd.Series, path: Path) -> TiltSeries:
     size = None
     if set(_SIZES) <= set(row.index):
         x, y, z = (positive(row[label], path, label) for label in _SIZES)
         size = (x, y, z)
     binning = positive(row[_BINNING], path, _BINNING) if _BINNING in row.index else None
     pixel_size = positive(row[_PIXEL_SIZE], path, _PIXEL_SIZE)
-    return Unbinned(pixel_size, size, str(row[NAMES[0]]), binning)
+    return TiltSeries(pixel_size, size, str(row[NAMES[0]]), binning)
 
 
 def _ends(place: str, path: str) -> bool:

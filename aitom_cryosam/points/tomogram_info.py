@@ -1,4 +1,4 @@
-"""Frame: what is known of the tomogram that points lie in, without its voxels."""
+"""TomogramInfo: what is known of the tomogram that points lie in, without its voxels."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.tomogram import Tomogram
 
-Group = tuple[Picks, "Frame"]
+TomogramPicks = tuple[Picks, "TomogramInfo"]
 """The points of one tomogram and where they lie."""
 
 
 @dataclass(frozen=True)
-class Unbinned:
+class TiltSeries:
     """The tilt series behind a tomogram, as RELION's `tomograms.star` has it.
 
     Attributes:
@@ -32,27 +32,29 @@ class Unbinned:
 
 
 @dataclass(frozen=True)
-class Frame:
+class TomogramInfo:
     """The tomogram that points lie in, as far as it is known.
 
     Attributes:
         name: the tomogram's, with or without folder and extension.
         voxel_size: Å, or None.
         shape_zyx: (D, H, W) voxels, or None.
-        unbinned: its tilt series, or None.
+        tilt_series: its tilt series, or None.
     """
 
     name: str
     voxel_size: float | None = None
     shape_zyx: tuple[int, int, int] | None = None
-    unbinned: Unbinned | None = None
+    tilt_series: TiltSeries | None = None
 
     @classmethod
-    def of(cls, tomogram: Tomogram | Frame, unbinned: Unbinned | None = None) -> Frame:
-        """The frame of an open tomogram; a frame stays what it is."""
-        if isinstance(tomogram, Frame):
+    def of(
+        cls, tomogram: Tomogram | TomogramInfo, tilt_series: TiltSeries | None = None
+    ) -> TomogramInfo:
+        """What an open tomogram says of itself; an info stays what it is."""
+        if isinstance(tomogram, TomogramInfo):
             return tomogram
-        return cls(tomogram.name, tomogram.voxel_size, tomogram.shape, unbinned)
+        return cls(tomogram.name, tomogram.voxel_size, tomogram.shape, tilt_series)
 
     def known_voxel_size(self, asking: str) -> float:
         """The voxel size, Å.
@@ -76,18 +78,18 @@ class Frame:
             )
         return np.array(self.shape_zyx[::-1])
 
-    def known_unbinned(self, asking: str) -> Unbinned:
+    def known_tilt_series(self, asking: str) -> TiltSeries:
         """The tilt series.
 
         Raises:
             InputError: it is not known; `asking` begins the sentence.
         """
-        if self.unbinned is None:
+        if self.tilt_series is None:
             raise InputError(
                 f"{asking} needs the pixel size of the tilt series; add --tomograms-star FILE or "
                 "--unbinned-pixel-size ANGSTROM."
             )
-        return self.unbinned
+        return self.tilt_series
 
     def outside(self, points_zyx: np.ndarray) -> np.ndarray:
         """(m,) indices of the points that no voxel covers; none if the shape is not known.

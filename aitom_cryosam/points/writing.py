@@ -16,27 +16,27 @@ from aitom_cryosam.points.formats.registry import Format, known_format
 from aitom_cryosam.points.formats.relion_warp import project_name, with_extent
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.star_syntax import star_text
-from aitom_cryosam.points.tomogram_info import Frame, Group
+from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 
 logger = logging.getLogger(__name__)
 
 _SAME_SIZE = 0.01
 
 
-def merged(groups: Iterable[Group]) -> list[Group]:
+def merged(groups: Iterable[TomogramPicks]) -> list[TomogramPicks]:
     """One group a tomogram, in the order of their first files.
 
     Raises:
         InputError: two files of one tomogram count voxels of different sizes.
     """
-    result: dict[str, Group] = {}
-    for picks, frame in groups:
-        name = relion_name(frame.name)
+    result: dict[str, TomogramPicks] = {}
+    for picks, info in groups:
+        name = relion_name(info.name)
         if name not in result:
-            result[name] = (picks, frame)
+            result[name] = (picks, info)
             continue
         before, known = result[name]
-        sizes = [size for size in (known.voxel_size, frame.voxel_size) if size]
+        sizes = [size for size in (known.voxel_size, info.voxel_size) if size]
         if len(sizes) == 2 and abs(sizes[0] - sizes[1]) > _SAME_SIZE * sizes[0]:
             raise InputError(
                 f"{name} has picks in voxels of {sizes[0]:g} Å and of {sizes[1]:g} Å; expected "
@@ -78,7 +78,7 @@ def chosen(picks: Picks, *, min_score: float | None = None, top: int | None = No
 def project_files(
     format: str,
     out: str | Path,
-    groups: Sequence[Group],
+    groups: Sequence[TomogramPicks],
     *,
     particle: Particle | None = None,
     tomograms_star: str | Path | None = None,
@@ -104,7 +104,7 @@ def project_files(
     particle = particle or Particle()
     out = Path(out)
     if format == "relion5":  # here, so that it warns but once
-        groups = [(picks, with_extent(frame)) for picks, frame in groups]
+        groups = [(picks, with_extent(info)) for picks, info in groups]
     if out.suffix.lower() in (kind.ending, *kind.beside):
         if len(groups) > 1 and not kind.names:
             raise InputError(
@@ -113,7 +113,7 @@ def project_files(
             )
         return _file(kind, out, groups, particle)
     files: dict[Path, str | bytes] = {}
-    sizes = [frame.voxel_size or 0.0 for _, frame in groups]
+    sizes = [info.voxel_size or 0.0 for _, info in groups]
     if format == "warp" and max(sizes) - min(sizes) > _SAME_SIZE * min(sizes):
         logger.warning("No particles.star of all tomograms: their voxel sizes differ.")
     elif kind.names:
@@ -122,7 +122,7 @@ def project_files(
         for group in groups:
             files |= _file(kind, out / kind.file_name(group[1], particle), [group], particle)
     if format == "relion5":
-        files |= _relion5(kind, out, [frame for _, frame in groups], particle, tomograms_star)
+        files |= _relion5(kind, out, [info for _, info in groups], particle, tomograms_star)
     return files
 
 
@@ -130,7 +130,7 @@ _COMBINED_ONLY = ("relion4", "dynamo")  # their readers take one file of all tom
 
 
 def _file(
-    kind: Format, path: Path, groups: Sequence[Group], particle: Particle
+    kind: Format, path: Path, groups: Sequence[TomogramPicks], particle: Particle
 ) -> dict[Path, str | bytes]:
     writers = {kind.ending: kind.write, **kind.beside}
     return {path.with_suffix(ending): write(groups, particle) for ending, write in writers.items()}
@@ -139,13 +139,13 @@ def _file(
 def _relion5(
     kind: Format,
     out: Path,
-    frames: Sequence[Frame],
+    infos: Sequence[TomogramInfo],
     particle: Particle,
     tomograms_star: str | Path | None,
 ) -> dict[Path, str | bytes]:
     """The list that Import Coordinates wants, and the optimisation set that Extract wants."""
-    parts = [(out / kind.file_name(frame, particle)).as_posix() for frame in frames]
-    table = {"rlnTomoName": list(map(project_name, frames)), "rlnTomoImportParticleFile": parts}
+    parts = [(out / kind.file_name(info, particle)).as_posix() for info in infos]
+    table = {"rlnTomoName": list(map(project_name, infos)), "rlnTomoImportParticleFile": parts}
     tables = {"import.star": ("import", table)}
     if tomograms_star is not None:
         places = {

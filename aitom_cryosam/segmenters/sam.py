@@ -161,9 +161,9 @@ class SamSegmenter:
 
     def _view(
         self, embeddings: list[Any], points: np.ndarray, previous: Segmentation | None
-    ) -> _View:
+    ) -> _Shown:
         """What the network sees of the planes (b): all of each."""
-        return _View(
+        return _Shown(
             tokens=torch.stack([embedding.tokens for embedding in embeddings]),
             shape=embeddings[0].shape,
             corners_yx=np.zeros((len(points), 2), np.int64),
@@ -196,7 +196,7 @@ class SamSegmenter:
             np.asarray(peaks_yx, np.float64),
         )
 
-    def _upsampled(self, logits: Tensor, view: _View) -> Tensor:
+    def _upsampled(self, logits: Tensor, view: _Shown) -> Tensor:
         """(b, k, side, side) logits of the windows.
 
         SAM upsamples to its input size, drops the padding and resamples to the image's size.
@@ -330,13 +330,13 @@ class WindowSamSegmenter(SamSegmenter):
 
     def _view(
         self, embeddings: list[Any], points: np.ndarray, previous: Segmentation | None
-    ) -> _View:
+    ) -> _Shown:
         """What the network sees of the planes (b): a window of each."""
         corners = _pixel(points) - self.side // 2 if previous is None else previous.offsets_yx
         shape = embeddings[0].shape
         lines = (corners[:, :, None] + np.arange(self.side)).clip(0, np.array(shape)[:, None] - 1)
         windows = [image[np.ix_(*line)] for image, line in zip(embeddings, lines, strict=True)]
-        return _View(
+        return _Shown(
             tokens=self._encode(np.stack(windows)),
             shape=(self.side, self.side),
             corners_yx=corners,
@@ -346,7 +346,7 @@ class WindowSamSegmenter(SamSegmenter):
 
 
 @dataclass(frozen=True)
-class _View:
+class _Shown:
     """Images as the network sees them, and where the masks are wanted.
 
     Attributes:

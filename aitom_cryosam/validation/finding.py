@@ -1,4 +1,4 @@
-"""Finding: one thing to say of a file of points, and the world that it was checked against."""
+"""Finding: one thing to say of a file of points, and what it was checked against."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from aitom_cryosam.points.tilt_series import TomogramsStar
-from aitom_cryosam.points.tomogram_info import Frame
+from aitom_cryosam.points.tomogram_info import TomogramInfo
 
-_ANYWHERE = Frame("")
+_ANYWHERE = TomogramInfo("")
 
 
 class Severity(Enum):
@@ -28,18 +28,18 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class World:
+class Expected:
     """What points are checked against, as far as it is known.
 
     Attributes:
-        frame: the tomogram; its name is empty if the points may be of several.
+        info: the tomogram; its name is empty if the points may be of several.
         tomograms: the tilt series of the project.
         coords_angpix: Å, what the file's pixels count, if not voxels.
         distance: Å, closer points are told.
         format: a name in `formats.FORMATS`, where the file leaves it open.
     """
 
-    frame: Frame = _ANYWHERE
+    info: TomogramInfo = _ANYWHERE
     tomograms: TomogramsStar | None = None
     coords_angpix: float | None = None
     distance: float | None = None

@@ -26,8 +26,8 @@ from aitom_cryosam.points.table import (
     Unit,
 )
 from aitom_cryosam.points.tilt_series import TomogramsStar
-from aitom_cryosam.points.tomogram_info import Frame
-from aitom_cryosam.validation.finding import Finding, Severity, World
+from aitom_cryosam.points.tomogram_info import TomogramInfo
+from aitom_cryosam.validation.finding import Expected, Finding, Severity
 from aitom_cryosam.validation.programs import ANGLES, is_tomostar
 
 _SAME_PLACE = 1e-3  # of a unit of the file
@@ -41,21 +41,21 @@ def error_of(error: Exception, path: Path) -> Finding:
     return Finding(Severity.ERROR, text)
 
 
-def unit_of(table: Table, world: World) -> float | None:
+def unit_of(table: Table, expected: Expected) -> float | None:
     """Å that one unit of the file counts, or None."""
     if table.unit in (Unit.ANGSTROM, Unit.CENTRED_ANGSTROM):
         return 1.0
     if table.unit is Unit.VOXEL:
-        project = world.tomograms.voxel_size if world.tomograms else None
-        return world.coords_angpix or table.voxel_size or world.frame.voxel_size or project
-    return world.coords_angpix or table.pixel_size or pixel_size_of(table, world)
+        project = expected.tomograms.voxel_size if expected.tomograms else None
+        return expected.coords_angpix or table.voxel_size or expected.info.voxel_size or project
+    return expected.coords_angpix or table.pixel_size or pixel_size_of(table, expected)
 
 
-def pixel_size_of(table: Table, world: World) -> float | None:
+def pixel_size_of(table: Table, expected: Expected) -> float | None:
     """Å, of the tilt series, where that is one number."""
-    if world.frame.unbinned:
-        return world.frame.unbinned.pixel_size
-    sizes = {one.pixel_size for one in world.tomograms.series} if world.tomograms else set()
+    if expected.info.tilt_series:
+        return expected.info.tilt_series.pixel_size
+    sizes = {one.pixel_size for one in expected.tomograms.series} if expected.tomograms else set()
     return sizes.pop() if len(sizes) == 1 else table.pixel_size
 
 
@@ -158,56 +158,58 @@ def of_unit(table: Table, values: np.ndarray) -> Iterator[Finding]:
         )
 
 
-def of_places(path: Path, table: Table, values: np.ndarray, world: World) -> Iterator[Finding]:
+def of_places(
+    path: Path, table: Table, values: np.ndarray, expected: Expected
+) -> Iterator[Finding]:
     """Points outside of their tomogram, or all in a corner of it."""
-    frame, tomograms = world.frame, world.tomograms
-    series = tomograms or frame.unbinned
-    if not len(values) or (series is None and frame.shape_zyx is None):
+    info, tomograms = expected.info, expected.tomograms
+    series = tomograms or info.tilt_series
+    if not len(values) or (series is None and info.shape_zyx is None):
         return
     if tomograms and any(_unknown(name, tomograms, exact=False) for name in set(table.names or ())):
         return  # told already
-    voxel_size = frame.voxel_size or table.voxel_size or (tomograms and tomograms.voxel_size)
+    voxel_size = info.voxel_size or table.voxel_size or (tomograms and tomograms.voxel_size)
     missing = ""
     if table.unit is Unit.CENTRED_ANGSTROM and series is None:
         missing = "Å from the centre need --tomograms-star FILE"
-    elif table.unit is Unit.CENTRED_PIXEL and frame.shape_zyx is None:
+    elif table.unit is Unit.CENTRED_PIXEL and info.shape_zyx is None:
         missing = "pixels from the centre need --tomo FILE"
-    elif table.unit is Unit.VOXEL and not (voxel_size or frame.shape_zyx):
+    elif table.unit is Unit.VOXEL and not (voxel_size or info.shape_zyx):
         missing = "add --voxel-size ANGSTROM"
     if missing:
         yield Finding(Severity.NOTE, f"bounds are not checked: {missing}")
         return
     # Without the tomogram's voxel size, pixels of the tilt series do as well.
-    voxel_size = voxel_size or pixel_size_of(table, world) or 1.0
+    voxel_size = voxel_size or pixel_size_of(table, expected) or 1.0
     try:
         points = read_points(
             path,
             voxel_size=voxel_size,
-            coords_angpix=world.coords_angpix,
-            unbinned=frame.unbinned,
+            coords_angpix=expected.coords_angpix,
+            tilt_series=info.tilt_series,
             tomograms=tomograms,
-            shape_zyx=frame.shape_zyx,
-            format=world.format,
+            shape_zyx=info.shape_zyx,
+            format=expected.format,
         )
-        points = of_tomogram(points, frame.name) if frame.name else points
+        points = of_tomogram(points, info.name) if info.name else points
     except InputError as error:
         yield error_of(error, path)
         return
-    rows = np.array(points.names or [frame.name] * len(points.picks))
+    rows = np.array(points.names or [info.name] * len(points.picks))
     for name in dict.fromkeys(rows.tolist()):
-        within = _shaped(name, frame, tomograms, voxel_size)
+        within = _shaped(name, info, tomograms, voxel_size)
         if within is not None:
             yield from _against(points.picks.points_zyx[rows == name], name, within)
 
 
 def _shaped(
-    name: str, frame: Frame, tomograms: TomogramsStar | None, voxel_size: float
-) -> Frame | None:
+    name: str, info: TomogramInfo, tomograms: TomogramsStar | None, voxel_size: float
+) -> TomogramInfo | None:
     """The tomogram of a name, with its shape; None if that is not known."""
-    if frame.shape_zyx is not None:
-        return frame
+    if info.shape_zyx is not None:
+        return info
     try:
-        series = tomograms.of(name) if tomograms else frame.unbinned
+        series = tomograms.of(name) if tomograms else info.tilt_series
     except InputError:
         return None
     if series is None or series.size_xyz is None:
@@ -216,20 +218,20 @@ def _shaped(
     z, y, x = (
         int(np.ceil(size * series.pixel_size / voxel_size)) + 1 for size in series.size_xyz[::-1]
     )
-    return Frame(name, voxel_size, (z, y, x))
+    return TomogramInfo(name, voxel_size, (z, y, x))
 
 
-def _against(points_zyx: np.ndarray, name: str, frame: Frame) -> Iterator[Finding]:
-    outside = frame.outside(points_zyx)
+def _against(points_zyx: np.ndarray, name: str, info: TomogramInfo) -> Iterator[Finding]:
+    outside = info.outside(points_zyx)
     of = f" of {relion_name(name)}" if name else ""
     if len(outside):
         x, y, z = points_zyx[outside[0], ::-1]
         yield Finding(
             Severity.ERROR,
             f"{len(outside)} of {len(points_zyx)} points{of} lie outside, the first at voxel "
-            f"{x:.6g},{y:.6g},{z:.6g} of {frame.bounds()}; is the pixel size another?",
+            f"{x:.6g},{y:.6g},{z:.6g} of {info.bounds()}; is the pixel size another?",
         )
-    reach = points_zyx.max(axis=0) / frame.known_shape("A bound")[::-1]
+    reach = points_zyx.max(axis=0) / info.known_shape("A bound")[::-1]
     if len(points_zyx) >= _MANY and reach.max() < 0.5:
         yield Finding(
             Severity.WARNING,
@@ -238,10 +240,12 @@ def _against(points_zyx: np.ndarray, name: str, frame: Frame) -> Iterator[Findin
         )
 
 
-def of_pairs(table: Table, values: np.ndarray, names: list[str], world: World) -> Iterator[Finding]:
+def of_pairs(
+    table: Table, values: np.ndarray, names: list[str], expected: Expected
+) -> Iterator[Finding]:
     """Points in one place, and such as are closer than a distance."""
     groups = np.array(names or [""] * len(values))
-    for radius, text in _radii(table, world):
+    for radius, text in _radii(table, expected):
         if radius is None:
             yield Finding(Severity.NOTE, text)
             continue
@@ -252,15 +256,15 @@ def of_pairs(table: Table, values: np.ndarray, names: list[str], world: World) -
             yield Finding(Severity.WARNING, found)
 
 
-def _radii(table: Table, world: World) -> Iterator[tuple[float | None, str]]:
+def _radii(table: Table, expected: Expected) -> Iterator[tuple[float | None, str]]:
     """How near, in the file's unit, is too near, and what to say of it."""
     yield _SAME_PLACE, "are in one place with"
-    if world.distance is not None:
-        unit = unit_of(table, world)
+    if expected.distance is not None:
+        unit = unit_of(table, expected)
         if unit is None:
             yield None, "distances are not checked: add --voxel-size ANGSTROM"
         else:
-            yield world.distance / unit, f"are closer than {world.distance:g} Å to"
+            yield expected.distance / unit, f"are closer than {expected.distance:g} Å to"
 
 
 def _closer(values: np.ndarray, groups: np.ndarray, radius: float) -> np.ndarray:

@@ -15,7 +15,7 @@ _SAME = 0.01
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Outcome:
     """What a program does with a file.
 
     Attributes:
@@ -48,15 +48,15 @@ class _Refused(Exception):
     """Why a program takes nothing."""
 
 
-def of_star(points: StarPoints) -> tuple[Verdict, ...]:
+def of_star(points: StarPoints) -> tuple[Outcome, ...]:
     """What the programs that read STAR files do with one."""
     return tuple(_verdict(name, takes, points) for name, takes in _STAR_PROGRAMS.items())
 
 
-def of_format(name: str, n: int) -> tuple[Verdict, ...]:
+def of_format(name: str, n: int) -> tuple[Outcome, ...]:
     """What is done with n points in a format of `formats.FORMATS` that is no STAR file."""
     return tuple(
-        Verdict(program, reads, text.format(n=_count(n, "point")))
+        Outcome(program, reads, text.format(n=_count(n, "point")))
         for program, reads, text in _OTHERS.get(name, ())
     )
 
@@ -66,11 +66,11 @@ def is_tomostar(name: str) -> bool:
     return re.fullmatch(r"[^\\/]+\.tomostar", name) is not None
 
 
-def _verdict(name: str, takes: Callable[[StarPoints], str], points: StarPoints) -> Verdict:
+def _verdict(name: str, takes: Callable[[StarPoints], str], points: StarPoints) -> Outcome:
     try:
-        return Verdict(name, True, takes(points))
+        return Outcome(name, True, takes(points))
     except _Refused as reason:
-        return Verdict(name, False, f"refuses: {reason}")
+        return Outcome(name, False, f"refuses: {reason}")
 
 
 def _extract(points: StarPoints) -> str:

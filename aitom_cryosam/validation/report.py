@@ -17,7 +17,7 @@ from aitom_cryosam.points.formats.text import is_number
 from aitom_cryosam.points.star_syntax import Block, scan
 from aitom_cryosam.points.table import CENTRED, NAMES, PIXELS, Table, Unit, numbers
 from aitom_cryosam.points.tilt_series import read_tomograms_star
-from aitom_cryosam.validation.finding import Finding, Severity, World
+from aitom_cryosam.validation.finding import Expected, Finding, Severity
 from aitom_cryosam.validation.point_checks import (
     error_of,
     of_blocks,
@@ -28,7 +28,7 @@ from aitom_cryosam.validation.point_checks import (
     pixel_size_of,
     unit_of,
 )
-from aitom_cryosam.validation.programs import LISTED, StarPoints, Verdict, of_format, of_star
+from aitom_cryosam.validation.programs import LISTED, Outcome, StarPoints, of_format, of_star
 
 _SET = ("rlnTomoParticlesFile", "rlnTomoTomogramsFile")
 _PROJECT = ("rlnTomoName", "rlnTomoTiltSeriesPixelSize")
@@ -48,7 +48,7 @@ class Report:
     path: Path
     content: str = ""
     findings: tuple[Finding, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[Outcome, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -56,21 +56,21 @@ class Report:
         return all(finding.severity is not Severity.ERROR for finding in self.findings)
 
 
-def check(path: str | Path, world: World | None = None) -> Report:
+def check(path: str | Path, expected: Expected | None = None) -> Report:
     """Read a file as every program would.
 
     Args:
         path: any format of `formats.FORMATS`, a list for RELION's Import Coordinates, an
             optimisation set or `tomograms.star`.
-        world: what it is checked against.
+        expected: what it is checked against.
 
     Returns:
         A report, also of a file that cannot be read at all.
     """
-    return _check(Path(path), world or World(), follow=True)
+    return _check(Path(path), expected or Expected(), follow=True)
 
 
-def _check(path: Path, world: World, *, follow: bool) -> Report:
+def _check(path: Path, expected: Expected, *, follow: bool) -> Report:
     """A report; of files that name others only to `follow` them, which ends any circle."""
     trouble = _no_points(path)
     if trouble:
@@ -84,7 +84,7 @@ def _check(path: Path, world: World, *, follow: bool) -> Report:
         findings += [Finding(Severity.ERROR, problem) for problem in problems]
         if "\r\n" in text:
             findings.append(Finding(Severity.WARNING, "has CRLF line ends; programs expect LF"))
-    report = _project(path, blocks, world, follow=follow) or _points(path, blocks, world)
+    report = _project(path, blocks, expected, follow=follow) or _points(path, blocks, expected)
     order = list(Severity)
     findings = sorted([*findings, *report.findings], key=lambda one: order.index(one.severity))
     return Report(path, report.content, tuple(findings), report.verdicts)
@@ -113,9 +113,9 @@ def _no_points(path: Path) -> str:
 # Files of points
 
 
-def _points(path: Path, blocks: list[Block], world: World) -> Report:
+def _points(path: Path, blocks: list[Block], expected: Expected) -> Report:
     try:
-        table = reader(path, world.format)(path)
+        table = reader(path, expected.format)(path)
         values = numbers(table.rows, table.columns, path)
     except (InputError, UnicodeDecodeError) as error:
         verdicts = of_star(StarPoints(blocks)) if _has_points(blocks) else ()
@@ -123,24 +123,24 @@ def _points(path: Path, blocks: list[Block], world: World) -> Report:
     names = list(table.names or ())
     findings = [
         *(of_blocks(blocks, table) if blocks else ()),
-        *of_names(table, names, world.tomograms),
+        *of_names(table, names, expected.tomograms),
         *of_unit(table, values),
-        *of_places(path, table, values, world),
-        *of_pairs(table, values, names, world),
+        *of_places(path, table, values, expected),
+        *of_pairs(table, values, names, expected),
     ]
     if not len(values):
         findings.append(Finding(Severity.WARNING, "holds no points"))
     if _has_points(blocks):
-        pixel_size = pixel_size_of(table, world) or _series_pixel(blocks)
-        unit = unit_of(table, world) if table.unit in (Unit.VOXEL, Unit.PIXEL) else None
+        pixel_size = pixel_size_of(table, expected) or _series_pixel(blocks)
+        unit = unit_of(table, expected) if table.unit in (Unit.VOXEL, Unit.PIXEL) else None
         verdicts = of_star(StarPoints(blocks, unit, pixel_size))
     else:
-        verdicts = of_format(world.format or _format(path), len(values))
+        verdicts = of_format(expected.format or _format(path), len(values))
     tomograms = sorted(set(map(relion_name, names)))
     of = f" of {tomograms[0]}" if len(tomograms) == 1 else ""
     of = f" of {len(tomograms)} tomograms" if len(tomograms) > 1 else of
     plural = "" if len(values) == 1 else "s"
-    content = f"{len(values)} point{plural}{of} in {_meaning(table, world)}"
+    content = f"{len(values)} point{plural}{of} in {_meaning(table, expected)}"
     return Report(path, content, tuple(findings), verdicts)
 
 
@@ -161,11 +161,11 @@ def _format(path: Path) -> str:
     return name
 
 
-def _meaning(table: Table, world: World) -> str:
+def _meaning(table: Table, expected: Expected) -> str:
     if table.unit not in (Unit.VOXEL, Unit.PIXEL):
         return table.unit.value
-    if world.coords_angpix:
-        return f"pixels of {world.coords_angpix:g} Å"
+    if expected.coords_angpix:
+        return f"pixels of {expected.coords_angpix:g} Å"
     if table.unit is Unit.VOXEL:
         return f"voxels of {table.voxel_size:g} Å" if table.voxel_size else "voxels"
     return "pixels of the tilt series"
@@ -183,22 +183,22 @@ def _series_pixel(blocks: list[Block]) -> float | None:
 # Files that name others
 
 
-def _project(path: Path, blocks: list[Block], world: World, *, follow: bool) -> Report | None:
+def _project(path: Path, blocks: list[Block], expected: Expected, *, follow: bool) -> Report | None:
     """A report of a list, an optimisation set or a tomograms.star; None if it is none."""
     for block in blocks:
         if follow and block.has(LISTED):
-            return _of_list(path, blocks, block, world)
+            return _of_list(path, blocks, block, expected)
         if follow and block.has(_SET):
-            return _of_set(path, block, world)
+            return _of_set(path, block, expected)
         if block.has(_PROJECT) and not _has_points(blocks) and block.rows:
             return _of_tomograms(path)
     return None
 
 
-def _of_list(path: Path, blocks: list[Block], block: Block, world: World) -> Report:
+def _of_list(path: Path, blocks: list[Block], block: Block, expected: Expected) -> Report:
     findings: list[Finding] = []
     for name, written in zip(*(block.column(label) for label in LISTED), strict=False):
-        part, report = _named(path, written, world)
+        part, report = _named(path, written, expected)
         findings += [Finding(one.severity, f"{written}: {one.text}") for one in report.findings]
         if not report.valid or part.suffix.lower() != ".star":
             continue
@@ -217,25 +217,25 @@ def _of_list(path: Path, blocks: list[Block], block: Block, world: World) -> Rep
     return Report(path, content, tuple(findings), of_star(StarPoints(blocks))[1:2])
 
 
-def _of_set(path: Path, block: Block, world: World) -> Report:
+def _of_set(path: Path, block: Block, expected: Expected) -> Report:
     findings: list[Finding] = []
     particles, tomograms = ((block.column(label) or [""])[0] for label in _SET)
-    project, report = _named(path, tomograms, world)
+    project, report = _named(path, tomograms, expected)
     findings += [Finding(one.severity, f"{tomograms}: {one.text}") for one in report.findings]
     if report.valid:
-        world = replace(world, tomograms=read_tomograms_star(project))
-    _, report = _named(path, particles, world)
+        expected = replace(expected, tomograms=read_tomograms_star(project))
+    _, report = _named(path, particles, expected)
     findings += [Finding(one.severity, f"{particles}: {one.text}") for one in report.findings]
     return Report(path, "an optimisation set of RELION", tuple(findings), report.verdicts[:1])
 
 
-def _named(path: Path, written: str, world: World) -> tuple[Path, Report]:
+def _named(path: Path, written: str, expected: Expected) -> tuple[Path, Report]:
     """A file that another one names, relative to the project: any folder above it, or this one."""
     if not written.strip("\"'"):
         return path, Report(path, findings=(Finding(Severity.ERROR, "a file has no name"),))
     places = [Path(written), *(folder / written for folder in path.absolute().parents)]
     found = next((place for place in places if place.is_file()), places[0])
-    return found, _check(found, world, follow=False)
+    return found, _check(found, expected, follow=False)
 
 
 def _of_tomograms(path: Path) -> Report:

@@ -20,7 +20,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.table import Table, Unit, json_of, reading
-from aitom_cryosam.points.tomogram_info import Group
+from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 _HARMLESS = {
     ("numpy", "dtype"),
@@ -37,16 +37,16 @@ _HARMLESS = {
 }
 
 
-def pickled(groups: Sequence[Group]) -> bytes:
+def pickled(groups: Sequence[TomogramPicks]) -> bytes:
     """The records of one tomogram, as AITom's `pickle_load` takes them."""
-    [(picks, frame)] = groups
-    return pickle.dumps(records(picks, file_stem(frame.name)), protocol=4)
+    [(picks, info)] = groups
+    return pickle.dumps(records(picks, file_stem(info.name)), protocol=4)
 
 
-def text(groups: Sequence[Group]) -> str:
+def text(groups: Sequence[TomogramPicks]) -> str:
     """JSON of one tomogram: [{"peak": {"loc": [x, y, z]}, "val": score, "uuid": text}]."""
-    [(picks, frame)] = groups
-    return peaks_json(records(picks, file_stem(frame.name)))
+    [(picks, info)] = groups
+    return peaks_json(records(picks, file_stem(info.name)))
 
 
 def read(path: Path) -> Table:

@@ -12,14 +12,14 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.star_syntax import read_blocks, star_text
 from aitom_cryosam.points.table import Table, Unit, numbers, scores, whole
-from aitom_cryosam.points.tomogram_info import Group
+from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 _CORNER = ("CoordinateX", "CoordinateY", "CoordinateZ")
 _SIZES = ("Width", "Height", "Depth")
 _UNKNOWN = ("EstWidth", "EstHeight", "NumBoxes", "Angle")
 
 
-def text(groups: Sequence[Group], particle: Particle) -> str:
+def text(groups: Sequence[TomogramPicks], particle: Particle) -> str:
     """The boxes of one tomogram, their scores as confidence, and the slices they lie in."""
     [(picks, _)] = groups
     points = picks.points_zyx[:, ::-1]

@@ -11,25 +11,25 @@ import numpy as np
 from aitom_cryosam.names import relion_name
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.table import Table, Unit, json_of, location, positive, reading, scores
-from aitom_cryosam.points.tomogram_info import Frame, Group
+from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 
 _USER, _SESSION = "cryosam", "1"
 
 
-def text(groups: Sequence[Group], particle: Particle) -> str:
+def text(groups: Sequence[TomogramPicks], particle: Particle) -> str:
     """The picks of one run as copick's JSON.
 
     Raises:
         InputError: the voxel size is not known.
     """
-    [(picks, frame)] = groups
-    voxel_size = frame.known_voxel_size("The format copick")
+    [(picks, info)] = groups
+    voxel_size = info.known_voxel_size("The format copick")
     columns = zip(picks.points_zyx, picks.ids, scores(picks), strict=True)
     content = {
         "pickable_object_name": _object(particle),
         "user_id": _USER,
         "session_id": _SESSION,
-        "run_name": relion_name(frame.name),
+        "run_name": relion_name(info.name),
         "voxel_spacing": voxel_size,
         "unit": "angstrom",
         "points": [
@@ -46,10 +46,10 @@ def text(groups: Sequence[Group], particle: Particle) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-def place(frame: Frame, particle: Particle) -> str:
+def place(info: TomogramInfo, particle: Particle) -> str:
     """Where copick looks for them below its static or overlay root."""
     name = f"{_USER}_{_SESSION}_{_object(particle)}.json"
-    return f"ExperimentRuns/{relion_name(frame.name)}/Picks/{name}"
+    return f"ExperimentRuns/{relion_name(info.name)}/Picks/{name}"
 
 
 def read(path: Path) -> Table:

@@ -10,7 +10,7 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.table import Table, Unit, reading, scores
-from aitom_cryosam.points.tomogram_info import Group
+from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 # Columns, counted from 0.
 _TAG, _ALIGNED, _AVERAGED, _SCORE, _TOMOGRAM, _CLASS = 0, 1, 2, 9, 19, 21
@@ -18,7 +18,7 @@ _SHIFTS, _POINTS = slice(3, 6), slice(23, 26)
 _WIDTH = 26
 
 
-def table(groups: Sequence[Group]) -> str:
+def table(groups: Sequence[TomogramPicks]) -> str:
     """26 columns a point: tag, score, number of the tomogram, x y z in voxels; 0 elsewhere."""
     lines = []
     tags = count(1)
@@ -32,9 +32,9 @@ def table(groups: Sequence[Group]) -> str:
     return "".join(lines)
 
 
-def index(groups: Sequence[Group]) -> str:
+def index(groups: Sequence[TomogramPicks]) -> str:
     """The `.doc` beside a table: number and name of each tomogram."""
-    return "".join(f"{number} {frame.name}\n" for number, (_, frame) in enumerate(groups, 1))
+    return "".join(f"{number} {info.name}\n" for number, (_, info) in enumerate(groups, 1))
 
 
 def read(path: Path) -> Table:

@@ -8,20 +8,20 @@ from pathlib import Path
 
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.table import Table, Unit, json_of, positive, reading, scores
-from aitom_cryosam.points.tomogram_info import Group
+from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 
-def text(groups: Sequence[Group], particle: Particle) -> str:
+def text(groups: Sequence[TomogramPicks], particle: Particle) -> str:
     """The boxes of one tomogram: (k − n // 2) · voxel size / `apix_unbin`, with scores.
 
     Raises:
         InputError: voxel size, shape or the pixel size of the tilt series is not known.
     """
-    [(picks, frame)] = groups
+    [(picks, info)] = groups
     asking = "The format eman2"
-    pixel_size = frame.known_unbinned(asking).pixel_size
-    binning = frame.known_voxel_size(asking) / pixel_size
-    boxes = (picks.points_zyx[:, ::-1] - frame.known_shape(asking) // 2) * binning
+    pixel_size = info.known_tilt_series(asking).pixel_size
+    binning = info.known_voxel_size(asking) / pixel_size
+    boxes = (picks.points_zyx[:, ::-1] - info.known_shape(asking) // 2) * binning
     content = {
         "apix_unbin": pixel_size,
         "boxes_3d": [

@@ -17,12 +17,12 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.formats.text import cells
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.table import Table, Unit, numbers, reading
-from aitom_cryosam.points.tomogram_info import Group
+from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 _TO_MODEL = np.array([0.5, 0.5, 0.0])  # x, y, z
 
 
-def text(groups: Sequence[Group]) -> str:
+def text(groups: Sequence[TomogramPicks]) -> str:
     """One line a point: object, contour, x, y, z."""
     return "".join(
         f"1 1 {x:.6f} {y:.6f} {z:.6f}\n"
@@ -46,20 +46,20 @@ def read_text(path: Path) -> Table:
     return Table.of(points, Unit.VOXEL, classes=table.get("object"))
 
 
-def model(groups: Sequence[Group], particle: Particle) -> bytes:
+def model(groups: Sequence[TomogramPicks], particle: Particle) -> bytes:
     """A binary model: one object of scattered points, drawn as spheres of the box's size.
 
     Raises:
         InputError: imodmodel is not installed.
     """
     imodmodel = _imodmodel()
-    [(picks, frame)] = groups
+    [(picks, info)] = groups
     points = pd.DataFrame(picks.points_zyx[:, ::-1] + _TO_MODEL, columns=["x", "y", "z"])
     result = imodmodel.models.ImodModel.from_dataframe(points)
     for thing in result.objects:
         thing.header.pdrawsize = particle.box // 2
-    if frame.shape_zyx is not None:
-        result.header.zmax, result.header.ymax, result.header.xmax = frame.shape_zyx
+    if info.shape_zyx is not None:
+        result.header.zmax, result.header.ymax, result.header.xmax = info.shape_zyx
     with TemporaryDirectory() as folder:
         path = Path(folder) / "points.mod"
         result.to_file(path)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aitom_cryosam.points.table import Table, Unit, location, reading
-from aitom_cryosam.points.tomogram_info import Group
+from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 
-def text(groups: Sequence[Group]) -> str:
+def text(groups: Sequence[TomogramPicks]) -> str:
     """One point a line."""
     return "".join(
         json.dumps({"type": "point", "location": location(point)}) + "\n"

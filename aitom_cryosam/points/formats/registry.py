@@ -23,9 +23,9 @@ from aitom_cryosam.points.formats import (
 )
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.table import Table, Unit, json_of
-from aitom_cryosam.points.tomogram_info import Frame, Group
+from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 
-Writer = Callable[[Sequence[Group], Particle], str | bytes]
+Writer = Callable[[Sequence[TomogramPicks], Particle], str | bytes]
 Reader = Callable[[Path], Table]
 
 
@@ -52,17 +52,17 @@ class Format:
     names: bool = False
     scores: bool = True
     whole: bool = False
-    place: Callable[[Frame, Particle], str] | None = None
+    place: Callable[[TomogramInfo, Particle], str] | None = None
     beside: dict[str, Writer] = field(default_factory=dict)
 
-    def file_name(self, frame: Frame, particle: Particle) -> str:
+    def file_name(self, info: TomogramInfo, particle: Particle) -> str:
         """Where the points of one tomogram go within a folder."""
         if self.place:
-            return self.place(frame, particle)
-        return f"{tomogram_root(frame.name)}_cryosam{self.ending}"
+            return self.place(info, particle)
+        return f"{tomogram_root(info.name)}_cryosam{self.ending}"
 
 
-def _plain(write: Callable[[Sequence[Group]], str | bytes]) -> Writer:
+def _plain(write: Callable[[Sequence[TomogramPicks]], str | bytes]) -> Writer:
     """A writer that has no use for the particle."""
     return lambda groups, particle: write(groups)
 
@@ -71,13 +71,13 @@ def _flavour(name: str) -> Writer:
     return _plain(partial(relion_warp.particles, name))
 
 
-def _warp_place(frame: Frame, particle: Particle) -> str:
-    voxel_size = frame.known_voxel_size("A file name for Warp")
-    return f"{tomogram_root(frame.name)}_{voxel_size:.2f}Apx_cryosam.star"
+def _warp_place(info: TomogramInfo, particle: Particle) -> str:
+    voxel_size = info.known_voxel_size("A file name for Warp")
+    return f"{tomogram_root(info.name)}_{voxel_size:.2f}Apx_cryosam.star"
 
 
-def _eman_place(frame: Frame, particle: Particle) -> str:
-    return f"info/{tomogram_root(frame.name)}_info.json"
+def _eman_place(info: TomogramInfo, particle: Particle) -> str:
+    return f"info/{tomogram_root(info.name)}_info.json"
 
 
 FORMATS: dict[str, Format] = {

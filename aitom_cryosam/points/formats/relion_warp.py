@@ -35,7 +35,7 @@ from aitom_cryosam.points.table import (
     scores,
     whole,
 )
-from aitom_cryosam.points.tomogram_info import Frame, Group, Unbinned
+from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, TomogramPicks
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ _UNITS = {PIXELS: (Unit.VOXEL, Unit.PIXEL), CENTRED: (Unit.CENTRED_ANGSTROM,)}
 
 
 def write_picks(
-    path: str | Path, picks: Picks, tomogram: Tomogram | Frame, *, overwrite: bool = False
+    path: str | Path, picks: Picks, tomogram: Tomogram | TomogramInfo, *, overwrite: bool = False
 ) -> None:
     """Write the kept picks, best first, as WarpTools reads them.
 
@@ -57,12 +57,12 @@ def write_picks(
     Raises:
         InputError: the file exists or cannot be written.
     """
-    table = _ours(picks.take(picks.kept).best_first(), Frame.of(tomogram))
+    table = _ours(picks.take(picks.kept).best_first(), TomogramInfo.of(tomogram))
     write_text(path, star_text({"particles": table}), overwrite=overwrite)
 
 
 def write_proposals(
-    path: str | Path, picks: Picks, tomogram: Tomogram | Frame, *, overwrite: bool = False
+    path: str | Path, picks: Picks, tomogram: Tomogram | TomogramInfo, *, overwrite: bool = False
 ) -> None:
     """Write all picks, best first: the columns of `write_picks`, then verdict and reason.
 
@@ -72,7 +72,7 @@ def write_proposals(
         InputError: the file exists or cannot be written.
     """
     ranked = picks.best_first()
-    table = _ours(ranked, Frame.of(tomogram))
+    table = _ours(ranked, TomogramInfo.of(tomogram))
     table[KEPT] = ranked.kept.astype(int)
     table[REASON] = [star_word(reason) or NO_REASON for reason in ranked.reasons]
     write_text(path, star_text({"particles": table}), overwrite=overwrite)
@@ -82,9 +82,9 @@ def write_flavour(
     flavour: str,
     path: str | Path,
     picks: Picks,
-    tomogram: Tomogram | Frame,
+    tomogram: Tomogram | TomogramInfo,
     *,
-    unbinned: Unbinned | None = None,
+    tilt_series: TiltSeries | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write the kept picks, best first, for one program.
@@ -94,7 +94,7 @@ def write_flavour(
         path: file to write.
         picks: kept and rejected ones.
         tomogram: which they lie in.
-        unbinned: the tilt series; `relion4` needs its pixel size, `relion5` its size too, or
+        tilt_series: the tilt series; `relion4` needs its pixel size, `relion5` its size too, or
             takes the tomogram's own extent in its place and warns.
         overwrite: replace an existing file.
 
@@ -103,17 +103,17 @@ def write_flavour(
     """
     if flavour not in FLAVOURS:
         raise InputError(f"Expected a STAR flavour of {', '.join(FLAVOURS)}, got {flavour!r}.")
-    group = (picks.take(picks.kept).best_first(), Frame.of(tomogram, unbinned))
+    group = (picks.take(picks.kept).best_first(), TomogramInfo.of(tomogram, tilt_series))
     write_text(path, particles(flavour, [group]), overwrite=overwrite)
 
 
-def particles(flavour: str, groups: Sequence[Group]) -> str:
+def particles(flavour: str, groups: Sequence[TomogramPicks]) -> str:
     """One file of all groups in their order.
 
     Raises:
-        InputError: what the flavour needs of a frame is not known.
+        InputError: what the flavour needs of a tomogram is not known.
     """
-    tables = [FLAVOURS[flavour](picks, frame) for picks, frame in groups]
+    tables = [FLAVOURS[flavour](picks, info) for picks, info in groups]
     tables = [table for table in tables if len(table)] or tables[:1]
     return star_text({"particles": pd.concat(tables, ignore_index=True)})
 
@@ -194,66 +194,66 @@ def _warp_export(unit: Unit, rows: pd.DataFrame, blocks: list[pd.DataFrame]) -> 
     return _stated(blocks, "rlnImagePixelSize")
 
 
-def _ours(picks: Picks, frame: Frame) -> pd.DataFrame:
-    table = _warp(picks, frame)
+def _ours(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
+    table = _warp(picks, info)
     table[ID] = picks.ids
-    table[VOXEL_SIZE] = float(frame.known_voxel_size("A file of picks"))
+    table[VOXEL_SIZE] = float(info.known_voxel_size("A file of picks"))
     return table
 
 
-def _warp(picks: Picks, frame: Frame) -> pd.DataFrame:
+def _warp(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
     """Warp, WarpTools, M: voxels, to be read with `--coords_angpix` of the voxel size."""
     table = _coordinates(PIXELS, picks.points_zyx[:, ::-1])
-    table["rlnMicrographName"] = f"{tomogram_root(frame.name)}.tomostar"
+    table["rlnMicrographName"] = f"{tomogram_root(info.name)}.tomostar"
     for label in ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"):
         table[label] = 0.0
     table[SCORE] = scores(picks)
     return table
 
 
-def _relion31(picks: Picks, frame: Frame) -> pd.DataFrame:
+def _relion31(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
     """RELION 3.1, beside the tomogram: whole voxels, since its reader truncates."""
     return _coordinates(PIXELS, whole(picks.points_zyx[:, ::-1]))
 
 
-def _relion4(picks: Picks, frame: Frame) -> pd.DataFrame:
+def _relion4(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
     """RELION 4, `relion_tomo_import_particles`: pixels of the tilt series."""
-    voxel_size = frame.known_voxel_size("The format relion4")
-    pixel_size = frame.known_unbinned("The format relion4").pixel_size
+    voxel_size = info.known_voxel_size("The format relion4")
+    pixel_size = info.known_tilt_series("The format relion4").pixel_size
     pixels = picks.points_zyx[:, ::-1] * voxel_size / pixel_size
-    return _relion(PIXELS, pixels, picks, frame)
+    return _relion(PIXELS, pixels, picks, info)
 
 
-def _relion5(picks: Picks, frame: Frame) -> pd.DataFrame:
+def _relion5(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
     """RELION 5, Extract: Å from the centre, which is half the unbinned size (not less one)."""
-    voxel_size = frame.known_voxel_size("The format relion5")
-    series = with_extent(frame).known_unbinned("The format relion5")
+    voxel_size = info.known_voxel_size("The format relion5")
+    series = with_extent(info).known_tilt_series("The format relion5")
     extent = np.array(series.size_xyz) * series.pixel_size
     centred = picks.points_zyx[:, ::-1] * voxel_size - extent / 2
-    return _relion(CENTRED, centred, picks, frame)
+    return _relion(CENTRED, centred, picks, info)
 
 
-def with_extent(frame: Frame) -> Frame:
-    """The frame with an unbinned size: with a warning the tomogram's own, if it is not known.
+def with_extent(info: TomogramInfo) -> TomogramInfo:
+    """The info with an unbinned size: with a warning the tomogram's own, if it is not known.
 
     Raises:
         InputError: neither is known.
     """
-    if frame.unbinned is not None and frame.unbinned.size_xyz is not None:
-        return frame
-    voxel_size = frame.known_voxel_size("The format relion5")
+    if info.tilt_series is not None and info.tilt_series.size_xyz is not None:
+        return info
+    voxel_size = info.known_voxel_size("The format relion5")
     asking = "The format relion5, without --tomograms-star FILE,"
-    series = frame.unbinned or Unbinned(voxel_size)
-    x, y, z = (frame.known_shape(asking) * voxel_size / series.pixel_size).tolist()
+    series = info.tilt_series or TiltSeries(voxel_size)
+    x, y, z = (info.known_shape(asking) * voxel_size / series.pixel_size).tolist()
     logger.warning(
         "relion5: the unbinned size is not known; taking the tomogram's own extent puts "
         "the particles off by at most half a voxel (%g Å).",
         voxel_size / 2,
     )
-    return replace(frame, unbinned=replace(series, size_xyz=(x, y, z)))
+    return replace(info, tilt_series=replace(series, size_xyz=(x, y, z)))
 
 
-FLAVOURS: dict[str, Callable[[Picks, Frame], pd.DataFrame]] = {
+FLAVOURS: dict[str, Callable[[Picks, TomogramInfo], pd.DataFrame]] = {
     "relion5": _relion5,
     "relion4": _relion4,
     "relion31": _relion31,
@@ -262,17 +262,17 @@ FLAVOURS: dict[str, Callable[[Picks, Frame], pd.DataFrame]] = {
 
 
 def _relion(
-    columns: tuple[str, ...], points_xyz: np.ndarray, picks: Picks, frame: Frame
+    columns: tuple[str, ...], points_xyz: np.ndarray, picks: Picks, info: TomogramInfo
 ) -> pd.DataFrame:
     table = _coordinates(columns, points_xyz)
-    table.insert(0, "rlnTomoName", project_name(frame))
+    table.insert(0, "rlnTomoName", project_name(info))
     table[SCORE] = scores(picks)
     return table
 
 
-def project_name(frame: Frame) -> str:
+def project_name(info: TomogramInfo) -> str:
     """The tomogram's name in a RELION project: of `tomograms.star` to the letter, if known."""
-    return (frame.unbinned and frame.unbinned.name) or relion_name(frame.name)
+    return (info.tilt_series and info.tilt_series.name) or relion_name(info.name)
 
 
 def _coordinates(columns: tuple[str, ...], points_xyz: np.ndarray) -> pd.DataFrame:

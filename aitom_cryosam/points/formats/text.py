@@ -10,7 +10,7 @@ import pandas as pd
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.table import CLASS, NAMES, PIXELS, SCORE, Table, Unit
-from aitom_cryosam.points.tomogram_info import Group
+from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 _LABELS = {
     "x": PIXELS[0],
@@ -25,7 +25,7 @@ _LABELS = {
 }
 
 
-def coords(groups: Sequence[Group]) -> str:
+def coords(groups: Sequence[TomogramPicks]) -> str:
     """`.coords`: one point a line, x y z in voxels, nothing else."""
     return "".join(
         f"{x:.6f} {y:.6f} {z:.6f}\n" for picks, _ in groups for z, y, x in picks.points_zyx

@@ -1,4 +1,4 @@
-"""EmbeddingStore: a segmenter's embeddings of planes, kept on disk."""
+"""EmbeddingFiles: a segmenter's embeddings of planes, kept on disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aitom_cryosam.files import writing
 logger = logging.getLogger(__name__)
 
 
-class EmbeddingStore:
+class EmbeddingFiles:
     """One file for every plane, complete or absent.
 
     A store that cannot be written to (any more) says so once and goes on without keeping.
