@@ -1,3 +1,5 @@
+"""How the package is built and what it needs."""
+
 from pathlib import Path
 
 from setuptools import find_packages, setup

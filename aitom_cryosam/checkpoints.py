@@ -264,7 +264,7 @@ def _offline(folder: Path) -> str:
 
 
 @lru_cache(maxsize=64)
-def _digest(path: Path, size: int, mtime_ns: int) -> str:
+def _digest(path: Path, _size: int, _mtime_ns: int) -> str:
     from pooch import file_hash
 
     return str(file_hash(str(path), alg="sha256"))

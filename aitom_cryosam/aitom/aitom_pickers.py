@@ -85,8 +85,12 @@ class _OwnPicker:
         raise NotImplementedError
 
     def _peaks(self, bright: np.ndarray, voxel_size: float) -> tuple[list[Record], float, float]:
-        """Of a volume (x, y, z), protein bright: the peaks, and what "t" and "peak_dist_min" are
-        if op does not say."""
+        """The peaks of a volume, and the values of "t" and "peak_dist_min" where op has none.
+
+        Args:
+            bright: (x, y, z), protein bright.
+            voxel_size: Å.
+        """
         raise NotImplementedError
 
     def _ranked(self, volume: Volume) -> tuple[list[Record], float, float]:

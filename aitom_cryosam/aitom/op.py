@@ -35,7 +35,7 @@ def count(value: Any) -> bool:
     return isinstance(value, Integral) and positive(value)
 
 
-def anything(value: Any) -> bool:
+def anything(_value: Any) -> bool:
     """For values that are checked where they are used."""
     return True
 

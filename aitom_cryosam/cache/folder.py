@@ -70,7 +70,7 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """features or embeddings."""
+        """What it holds: features or embeddings."""
         return self.name.lstrip(".").partition("-")[0]
 
     @cached_property
@@ -183,9 +183,7 @@ class Cache:
             InputError: the folder cannot be written to, and the store is not there.
         """
         settings = {"segmenter": signature}
-        return self.load(
-            "embeddings", tomogram, settings, make=lambda folder: None, read=EmbeddingFiles
-        )
+        return self.load("embeddings", tomogram, settings, make=lambda _: None, read=EmbeddingFiles)
 
     def _why_missing(self, kind: Kind, tomogram: Tomogram, signature: dict[str, Any]) -> str:
         """Compared with the entry of the same tomogram that differs least."""

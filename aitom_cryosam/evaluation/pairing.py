@@ -73,7 +73,6 @@ def read_searched(
         InputError: a file cannot be used, a tomogram has picks in two files, or no tomogram is
             in both.
     """
-
     read = partial(read_points, tilt_series=tilt_series, tomograms=tomograms)
 
     @cache

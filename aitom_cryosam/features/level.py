@@ -42,8 +42,10 @@ class Level:
 
     @staticmethod
     def prepare(view: View, ratios: Sequence[int]) -> list[Level]:
-        """The levels of some ratios, from as few passes over the tokens as they allow: one if
-        all divide the largest."""
+        """The levels of some ratios, from as few passes over the tokens as they allow.
+
+        One pass is enough if all ratios divide the largest.
+        """
         levels = {ratio: Level(view, ratio) for ratio in ratios}
         left = sorted(levels, reverse=True)
         while left:

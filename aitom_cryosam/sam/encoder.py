@@ -159,8 +159,10 @@ def _width(d: int, h: int, w: int) -> int:
 
 
 def _biased(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The same, for CPUs: they are slow on wide heads, so that a few queries at a time are told
-    what to add for all keys."""
+    """The same, for CPUs: a few queries at a time, with what is added for all keys.
+
+    CPUs are slow on wide heads.
+    """
     h, w = q.shape[1:3]
     k, v = (part.flatten(1, 2).transpose(1, 2) for part in (k, v))
     found = torch.empty_like(q)

@@ -35,8 +35,15 @@ _CANDIDATES, _ROUNDS = 64, 100  # random places tried for each particle
 
 @dataclass(frozen=True)
 class Vesicle:
+    """A hollow sphere of membrane.
+
+    Attributes:
+        centre_zyx: (3,) float64, voxels.
+        radius: voxels, to the middle of the membrane.
+    """
+
     centre_zyx: np.ndarray
-    radius: float  # voxels, to the middle of the membrane
+    radius: float
 
 
 def place_vesicles(settings: SimulationSettings, rng: np.random.Generator) -> list[Vesicle]:
@@ -72,9 +79,15 @@ def place_particles(
 
     Args:
         radii: n, voxels; the largest are placed first.
+        vesicles: what the spheres keep clear of.
+        settings: its shape and voxel size.
+        rng: where the random places come from.
 
     Returns:
-        (n, 3) float64, z y x.
+        (n, 3) float64, z y x, voxels.
+
+    Raises:
+        InputError: they do not fit.
     """
     last = np.array(settings.shape_zyx) - 1
     if radii and 2 * max(radii) > last.min():
