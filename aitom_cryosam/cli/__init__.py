@@ -16,6 +16,7 @@ from aitom_cryosam.errors import InputError
 # Each module has add_arguments(parser) and run(args) -> exit status.
 COMMANDS = {
     "pick": ("aitom_cryosam.cli.pick", "pick every copy of a particle from one or more clicks"),
+    "doctor": ("aitom_cryosam.cli.doctor", "check a tomogram and clicks before a run"),
     "demo": ("aitom_cryosam.cli.demo", "simulate a tomogram, pick from one click, evaluate"),
     "export": ("aitom_cryosam.cli.export", "write picks as the files of another program"),
     "validate": ("aitom_cryosam.cli.validate", "check files of points for each program"),

@@ -53,9 +53,28 @@ def read_prompts(
     return Picks.from_points(np.array(points))
 
 
-def _from_file(
+def unchecked_prompts(
+    tomogram: Tomogram,
+    texts: Sequence[str] = (),
+    path: str | Path | None = None,
+    *,
+    coords_angpix: float | None = None,
+    tilt_series: TiltSeries | None = None,
+) -> np.ndarray:
+    """(n, 3) every prompt in voxels z y x, wherever it lies; arguments as for `read_prompts`.
+
+    Raises:
+        InputError: one is not three numbers, or the file cannot be used.
+    """
+    points = [_parse(text) for text in texts]
+    if path is not None:
+        points.extend(_in_file(Path(path), tomogram, coords_angpix, tilt_series))
+    return np.array(points, dtype=np.float64).reshape(-1, 3)
+
+
+def _in_file(
     path: Path, tomogram: Tomogram, coords_angpix: float | None, tilt_series: TiltSeries | None
-) -> list[np.ndarray]:
+) -> np.ndarray:
     file = read_points(
         path,
         voxel_size=tomogram.voxel_size,
@@ -65,7 +84,13 @@ def _from_file(
     )
     if not len(file.picks):
         raise InputError(f"{path} holds no points; expected at least one prompt.")
-    points = of_tomogram(file, tomogram.name).picks.points_zyx
+    return of_tomogram(file, tomogram.name).picks.points_zyx
+
+
+def _from_file(
+    path: Path, tomogram: Tomogram, coords_angpix: float | None, tilt_series: TiltSeries | None
+) -> list[np.ndarray]:
+    points = _in_file(path, tomogram, coords_angpix, tilt_series)
     faults = [_fault(point, tomogram) for point in points]
     good = [point for point, fault in zip(points, faults, strict=True) if not fault]
     if len(good) < len(points):

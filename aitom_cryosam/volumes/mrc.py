@@ -100,6 +100,15 @@ def read_size(
     return (sizes[z], sizes[y], sizes[x]), _voxel_size(path, header, voxel_size)
 
 
+def read_header(path: str | Path) -> Any:
+    """The header of an MRC file as mrcfile has it: its fields by name, unchecked.
+
+    Raises:
+        InputError: no such file, or not MRC.
+    """
+    return _header(Path(path))[0]
+
+
 def write_volume(
     path: str | Path,
     data: np.ndarray,

@@ -1,0 +1,99 @@
+"""`cryosam doctor`: what can be said of a tomogram and clicks before a run, and what to type."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from aitom_cryosam.cli import options
+
+if TYPE_CHECKING:
+    from aitom_cryosam.doctor.observation import Observation
+
+_MARKS = {"error": "✗", "warning": "!", "note": "·"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cryosam doctor`."""
+    parser.add_argument("tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz)")
+    options.add_prompts(parser)
+    options.add_tilt_series(parser)
+    parser.add_argument(
+        "--voxel-size", type=float, metavar="ANGSTROM", help="instead of the header's"
+    )
+    parser.add_argument(
+        "--contrast", choices=("dark", "bright"), default="dark", help="of protein (default: dark)"
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON, for other programs")
+    options.add_method(parser)
+    options.add_resources(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look, and print what was seen with what to type.
+
+    Returns:
+        0, or 1 if a run cannot work as it is.
+
+    Raises:
+        InputError: the tomogram or the clicks cannot be read at all.
+    """
+    from pathlib import Path
+
+    from aitom_cryosam.doctor.header import header_observations
+    from aitom_cryosam.validation.finding import Severity
+
+    path = Path(args.tomogram)
+    seen = header_observations(path, voxel_size=args.voxel_size)
+    known = args.voxel_size
+    if known is None and any(one.severity is Severity.ERROR for one in seen):
+        known = 1.0  # what does not need it can still be looked at
+    seen += _looked_at(args, known)
+    if args.json:
+        print(json.dumps({"tomogram": str(path), "observations": [_plain(one) for one in seen]}))
+    else:
+        print("\n".join(line for one in seen for line in _lines(one)))
+    return int(any(one.severity is Severity.ERROR for one in seen))
+
+
+def _looked_at(args: argparse.Namespace, voxel_size: float | None) -> list[Observation]:
+    from aitom_cryosam.doctor import examine
+    from aitom_cryosam.points.prompts import unchecked_prompts
+    from aitom_cryosam.tomogram import Tomogram
+
+    tomogram = Tomogram.open(args.tomogram, voxel_size=voxel_size, contrast=args.contrast)
+    points = unchecked_prompts(
+        tomogram,
+        args.prompt,
+        args.prompts,
+        coords_angpix=args.coords_angpix,
+        tilt_series=options.tilt_series_of_tomogram(args),
+    )
+    diameter = args.diameter / tomogram.voxel_size if args.diameter else None
+    return list(examine(tomogram, points, diameter=diameter).observations)
+
+
+def _plain(one: Observation) -> dict[str, object]:
+    """An observation as JSON values."""
+    return {
+        "severity": one.severity.value,
+        "about": one.about,
+        "text": one.text,
+        "type": _typed(one),
+        "remedy": one.remedy,
+    }
+
+
+def _lines(one: Observation) -> list[str]:
+    """An observation, and below it what to do."""
+    lines = [f"{_MARKS[one.severity.value]} {one.about:9} {one.text}"]
+    if one.remedy:
+        lines.append(f"{'':12}→ {one.remedy}")
+    if one.options:
+        lines.append(f"{'':12}→ type {_typed(one)}")
+    return lines
+
+
+def _typed(one: Observation) -> str:
+    return " ".join(f"--{name} {value}" for name, value in one.options.items())

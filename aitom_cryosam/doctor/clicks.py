@@ -1,0 +1,113 @@
+"""What can be said of clicks: inside or not, in which order, on something or on nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations
+
+import numpy as np
+
+from aitom_cryosam.doctor.observation import Observation
+from aitom_cryosam.doctor.signal import Signal
+from aitom_cryosam.points.tomogram_info import TomogramInfo
+from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.validation.finding import Severity
+
+NAMED = 3
+"""Clicks that are named one by one."""
+FAINT = 0.5
+"""A click that stands out less than this share of random places is on nothing."""
+
+
+def fitting(tomogram: Tomogram, points_zyx: np.ndarray) -> np.ndarray:
+    """(n,) bool, which points lie inside and on something that varies.
+
+    Args:
+        tomogram: to lie in.
+        points_zyx: (n, 3) voxels.
+    """
+    inside = np.ones(len(points_zyx), bool)
+    inside[TomogramInfo.of(tomogram).outside(points_zyx)] = False
+    inside[inside] = [not tomogram.is_blank(point) for point in points_zyx[inside]]
+    return inside
+
+
+def place_observations(tomogram: Tomogram, points_zyx: np.ndarray) -> Iterator[Observation]:
+    """Whether the clicks lie in the tomogram, and in which order or unit they would.
+
+    Args:
+        tomogram: to lie in.
+        points_zyx: (n, 3) voxels, n ≥ 1.
+    """
+    fits = fitting(tomogram, points_zyx)
+    n = len(points_zyx)
+    if fits.all():
+        yield _note(f"{_all(n)} inside the tomogram.")
+        return
+    listed = "; ".join(map(_xyz, points_zyx[~fits][:NAMED]))
+    more = f" and {n - fits.sum() - NAMED} more" if n - fits.sum() > NAMED else ""
+    bounds = TomogramInfo.of(tomogram).bounds()
+    text = (
+        f"{n - fits.sum()} of {n} clicks lie outside or on a blank margin ({listed}{more}); the "
+        f"tomogram has {bounds}."
+    )
+    severity = Severity.WARNING if fits.any() else Severity.ERROR
+    remedy, options = _instead(tomogram, points_zyx)
+    yield Observation(severity, "clicks", text, options, remedy)
+
+
+def signal_observations(signal: Signal, points_zyx: np.ndarray) -> Iterator[Observation]:
+    """Whether there is something at each click.
+
+    Args:
+        signal: of the tomogram.
+        points_zyx: (n, 3) voxels inside the tomogram, n ≥ 1.
+    """
+    single = np.array([signal.deviations(point[None])[0] for point in points_zyx])
+    ranks = signal.rank(single)
+    faint = np.flatnonzero(ranks < FAINT)
+    if not len(faint):
+        least = min(int(100 * ranks.min()), 99)
+        yield _note(
+            f"{_all(len(points_zyx), 'stand out from the surroundings')}: more than "
+            f"{least} % of random places do."
+        )
+    for index in faint[:NAMED]:
+        yield Observation(
+            Severity.WARNING,
+            "clicks",
+            f"The click {_xyz(points_zyx[index])} stands out less than "
+            f"{100 - 100 * ranks[index]:.0f} % of random places: it may be on nothing.",
+            remedy="click on the centre of a particle that you can see",
+        )
+    if len(faint) > NAMED:
+        text = f"So do {len(faint) - NAMED} other clicks."
+        yield Observation(Severity.WARNING, "clicks", text)
+
+
+def _instead(tomogram: Tomogram, points_zyx: np.ndarray) -> tuple[str, dict[str, str]]:
+    """An order or a unit in which every click would fit: what to do, what to type."""
+    for order in list(permutations(range(3)))[:0:-1]:  # x and z swapped is the likeliest
+        if fitting(tomogram, points_zyx[:, order]).all():
+            names = ", ".join("zyx"[order.index(axis)] for axis in (2, 1, 0))
+            return f"they fit if they were given as {names}: give them as x, y, z", {}
+    for pixel, unit in ((1.0, "Å"), (tomogram.voxel_size / 2, ""), (tomogram.voxel_size / 4, "")):
+        if fitting(tomogram, points_zyx * pixel / tomogram.voxel_size).all():
+            what = unit or f"pixels of {pixel:g} Å"
+            return f"they fit if they were given in {what}", {"coords-angpix": f"{pixel:g}"}
+    return "click inside the tomogram", {}
+
+
+def _all(count: int, verb: str = "lie") -> str:
+    if count == 1:
+        first, _, rest = verb.partition(" ")
+        return f"The click {first}s {rest}".rstrip()
+    return f"All {count} clicks {verb}"
+
+
+def _xyz(point_zyx: np.ndarray) -> str:
+    return ",".join(f"{value:g}" for value in point_zyx[::-1])
+
+
+def _note(text: str) -> Observation:
+    return Observation(Severity.NOTE, "clicks", text)

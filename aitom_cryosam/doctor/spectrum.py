@@ -1,0 +1,106 @@
+"""Spectrum: the power of a tomogram by spatial frequency and direction.
+
+A tilt series leaves a wedge of Fourier space empty, around the direction of the beam and along
+the tilt axis. Where it lies tells which axis is the beam's, whatever the header says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import permutations
+
+import numpy as np
+from scipy import ndimage
+
+BAND = (4.0, 0.25)
+"""From 4 periods a cube to a quarter of a period a voxel: there is signal, and direction."""
+STEP = 5.0
+"""Degrees of a bin of directions."""
+_EMPTY, _FULL = 20.0, 45.0  # degrees from the beam: surely inside, surely outside a wedge
+_SEEN = 0.35  # of the power outside; what is inside a wedge has less
+_LOW, _HIGH = (0.04, 0.12), (0.4, 0.5)  # periods a voxel
+
+
+@dataclass(frozen=True)
+class Wedge:
+    """The missing wedge.
+
+    Attributes:
+        beam: the axis (0, 1, 2 for z, y, x) that it lies around.
+        tilt: the tilt axis.
+        angle: degrees, the largest tilt as far as the power tells.
+        power: inside, as a share of that outside.
+    """
+
+    beam: int
+    tilt: int
+    angle: float
+    power: float
+
+
+class Spectrum:
+    """The mean power of cubes.
+
+    Args:
+        cubes: at least one, all of one side n.
+    """
+
+    def __init__(self, cubes: Sequence[np.ndarray]) -> None:
+        side = len(cubes[0])
+        window = np.hanning(side + 2)[1:-1].astype(np.float32)
+        taper = window[:, None, None] * window[:, None] * window
+        self.power = np.zeros((side,) * 3)
+        for cube in cubes:
+            self.power += np.abs(np.fft.fftn(cube * taper)) ** 2
+        lines = np.meshgrid(*(np.fft.fftfreq(side),) * 3, indexing="ij")
+        self.frequencies = np.stack(lines)  # (3, n, n, n) periods a voxel, z y x
+        self.radius = np.sqrt((self.frequencies**2).sum(axis=0))
+
+    @cached_property
+    def _relative(self) -> np.ndarray:
+        """The power, as a share of the mean at its distance from the origin."""
+        shell = np.floor(self.radius * len(self.power) + 0.5).astype(int)
+        means = ndimage.mean(self.power, shell, np.arange(shell.max() + 1))
+        return np.asarray(self.power / np.maximum(means, 1e-30)[shell])
+
+    def profile(self, beam: int, tilt: int) -> np.ndarray:
+        """(18,) median relative power by the angle from the beam in the plane across the tilt axis.
+
+        Args:
+            beam: axis.
+            tilt: axis, another one.
+        """
+        band = (self.radius > BAND[0] / len(self.power)) & (self.radius < BAND[1])
+        along, aside = self.frequencies[beam][band], self.frequencies[3 - beam - tilt][band]
+        bins = np.degrees(np.arctan2(np.abs(aside), np.abs(along))) // STEP
+        count = int(90 / STEP)
+        return np.asarray(
+            ndimage.median(self._relative[band], np.minimum(bins, count - 1), np.arange(count))
+        )
+
+    def wedge(self) -> Wedge | None:
+        """The missing wedge, or None where no direction is that much weaker than the others."""
+        angles = (np.arange(90 / STEP) + 0.5) * STEP
+        found = []
+        for beam, tilt in permutations(range(3), 2):
+            profile = self.profile(beam, tilt)
+            outside = profile[angles > _FULL].mean()
+            inside = profile[angles < _EMPTY].mean()
+            filled = np.flatnonzero(profile > outside / 2)
+            edge = angles[filled[0]] - STEP / 2 if len(filled) else 90.0
+            found.append(Wedge(beam, tilt, float(90 - edge), float(inside / max(outside, 1e-30))))
+        best = min(found, key=lambda wedge: wedge.power)
+        return best if best.power < _SEEN else None
+
+    def smoothness(self) -> float:
+        """log10 of the power of large structures over that of single voxels.
+
+        About 0 to 0.6 where noise dominates, 2 to 6 after denoising or a low-pass filter.
+        """
+        low, high = (
+            self.power[(self.radius >= start) & (self.radius < end)].mean()
+            for start, end in (_LOW, _HIGH)
+        )
+        return float(np.log10(low / max(high, 1e-30)))

@@ -1,0 +1,193 @@
+"""The doctor: what it sees in planted tomograms, and what it tells to type."""
+
+import json
+from dataclasses import replace
+
+import mrcfile
+import numpy as np
+import pytest
+
+from aitom_cryosam import Tomogram
+from aitom_cryosam.cli import main
+from aitom_cryosam.doctor import Observation, examine
+from aitom_cryosam.doctor.header import header_observations
+from aitom_cryosam.doctor.sample import sample_cubes
+from aitom_cryosam.doctor.spectrum import Spectrum
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.validation.finding import Severity
+from tests.toys import small_simulation
+
+NOTHING = np.zeros((0, 3))
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    """Dark protein, tilts to 60 degrees about y, 40 x 76 x 90 voxels."""
+    return small_simulation()
+
+
+@pytest.fixture(scope="module")
+def tomogram(simulation):
+    return Tomogram.from_array(simulation.data, voxel_size=20)
+
+
+def about(observations, word) -> list[Observation]:
+    return [one for one in observations if one.about == word]
+
+
+def seen(tomogram, points=NOTHING, **how) -> dict[str, Observation]:
+    """The last observation about each thing."""
+    return {one.about: one for one in examine(tomogram, points, **how).observations}
+
+
+@pytest.mark.parametrize(
+    ("order", "beam", "tilt"),
+    [((0, 1, 2), 0, 1), ((2, 1, 0), 2, 1), ((1, 0, 2), 1, 0), ((0, 2, 1), 0, 2)],
+)
+def test_the_missing_wedge_tells_the_beam_and_the_tilt_axis(tomogram, order, beam, tilt):
+    turned = Tomogram.from_array(tomogram.data.transpose(order), voxel_size=20)
+    wedge = Spectrum(sample_cubes(turned)).wedge()
+    assert wedge is not None
+    assert (wedge.beam, wedge.tilt) == (beam, tilt)
+    assert wedge.angle == pytest.approx(60, abs=5)
+    assert wedge.power < 0.1
+
+
+def test_noise_has_no_wedge_and_is_not_smooth():
+    noise = np.random.default_rng(0).standard_normal((48, 60, 70)).astype(np.float32)
+    found = seen(Tomogram.from_array(noise, voxel_size=10))
+    assert "No missing wedge" in found["wedge"].text
+    assert "Neither denoised" in found["noise"].text
+    assert "cannot be told" in found["contrast"].text
+
+
+def test_a_beam_along_another_axis_is_a_warning_with_the_turn(tomogram):
+    turned = Tomogram.from_array(tomogram.data.transpose(1, 0, 2), voxel_size=20)
+    found = seen(turned)["axes"]
+    assert found.severity is Severity.WARNING
+    assert "along y, not z" in found.text
+    assert "clip rotx" in found.remedy
+    assert seen(tomogram)["axes"].severity is Severity.NOTE
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("clicked", [True, False])
+def test_the_contrast_follows_the_values(simulation, tomogram, sign, clicked):
+    points = simulation.points_zyx[:3] if clicked else NOTHING
+    flipped = Tomogram.from_array(sign * tomogram.data.astype(np.float32), voxel_size=20)
+    right, wrong = ("dark", "bright") if sign == 1 else ("bright", "dark")
+    taken_right = seen(replace(flipped, contrast=right), points)["contrast"]
+    taken_wrong = seen(replace(flipped, contrast=wrong), points)["contrast"]
+    assert (taken_right.severity, taken_right.options) == (Severity.NOTE, {})
+    assert (taken_wrong.severity, taken_wrong.options) == (Severity.WARNING, {"contrast": right})
+
+
+def test_margins_are_told_by_axis(tomogram):
+    data = np.full((40, 96, 90), tomogram.data.mean(), np.float32)
+    data[:, 12:88] = tomogram.data
+    found = seen(Tomogram.from_array(data, voxel_size=20))["margins"]
+    assert "12 at the start and 8 at the end of y" in found.text
+    assert "margins" not in seen(tomogram)
+
+
+def test_clicks_on_particles_stand_out_and_one_on_nothing_does_not(simulation, tomogram):
+    diameter = 250 / 20
+    good = about(
+        examine(tomogram, simulation.points_zyx[:8], diameter=diameter).observations, "clicks"
+    )
+    assert [one.severity for one in good] == [Severity.NOTE, Severity.NOTE]
+    grid = np.stack(np.meshgrid(*(np.arange(8, n - 8, 4) for n in tomogram.shape)), -1)
+    places = grid.reshape(-1, 3).astype(float)
+    distances = np.linalg.norm(places[:, None] - simulation.points_zyx, axis=2).min(axis=1)
+    nothing = places[[distances.argmax()]]
+    bad = about(examine(tomogram, nothing, diameter=diameter).observations, "clicks")[-1]
+    assert bad.severity is Severity.WARNING
+    assert "on nothing" in bad.text
+
+
+def test_clicks_in_another_order_or_unit_are_told_how_to_be_given(simulation, tomogram):
+    high = simulation.points_zyx[simulation.points_zyx[:, 2] > 45]
+    swapped = about(examine(tomogram, high[:, ::-1]).observations, "clicks")[0]
+    assert swapped.severity is Severity.ERROR
+    assert "given as z, y, x" in swapped.remedy
+    angstrom = about(examine(tomogram, simulation.points_zyx * 20).observations, "clicks")[0]
+    assert angstrom.options == {"coords-angpix": "1"}
+    one_out = np.concatenate([simulation.points_zyx[:2], [[39, 75, 5000]]])
+    partly = about(examine(tomogram, one_out).observations, "clicks")[0]
+    assert partly.severity is Severity.WARNING
+    assert "1 of 3" in partly.text
+    assert "5000,75,39" in partly.text
+
+
+@pytest.fixture
+def file(tmp_path, tomogram):
+    path = tmp_path / "TS_01.mrc"
+    with mrcfile.new(path) as mrc:
+        mrc.set_data(tomogram.data.astype(np.float32))
+        mrc.voxel_size = 20
+    return path
+
+
+@pytest.mark.parametrize(
+    ("size", "text", "typed"),
+    [
+        (0, "no voxel size", "ANGSTROM"),
+        (1, "stands for unknown", "ANGSTROM"),
+        ((20, 20, 25), "unequal voxel sizes, 20 × 20 × 25 Å in x, y, z", "ANGSTROM"),
+        (1.35, "nanometres", "13.5"),
+        (20, "Voxels of 20 Å.", None),
+    ],
+)
+def test_the_header_s_voxel_size(file, size, text, typed):
+    with mrcfile.open(file, "r+") as mrc:
+        mrc.voxel_size = size
+    found = header_observations(file)[1]
+    assert text in found.text
+    assert found.options.get("voxel-size") == typed
+    assert not any("oxel" in one.text for one in header_observations(file, voxel_size=20)[1:])
+
+
+def test_the_header_s_place_axes_and_labels(file):
+    with mrcfile.open(file, "r+") as mrc:
+        mrc.header.origin = (100, 0, -50)
+        mrc.header.nzstart = 7
+        mrc.header.mapc, mrc.header.maps = 3, 1
+        mrc.header.label[0] = b"made by \x07 someone"
+    texts = " ".join(one.text for one in header_observations(file))
+    assert "100, 0, -50 Å, first voxel 0, 0, 7" in texts
+    assert "axes 3, 2, 1" in texts
+    assert "“made by ? someone”" in texts
+
+
+def test_the_command_prints_what_to_type(file, capsys, simulation):
+    click = ",".join(f"{value:.1f}" for value in simulation.points_zyx[0, ::-1])
+    arguments = ["doctor", str(file), "--prompt", click, "--contrast", "bright"]
+    assert main(arguments) == 0
+    assert "→ type --contrast dark" in capsys.readouterr().out
+    assert main([*arguments, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    contrast = next(one for one in answer["observations"] if one["about"] == "contrast")
+    assert (contrast["severity"], contrast["type"]) == ("warning", "--contrast dark")
+
+
+def test_the_command_looks_on_where_the_voxel_size_is_missing(file, capsys):
+    with mrcfile.open(file, "r+") as mrc:
+        mrc.voxel_size = 0
+    assert main(["doctor", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert "→ type --voxel-size ANGSTROM" in out
+    assert "wedge lies around z" in out
+    assert main(["doctor", str(file), "--voxel-size", "20"]) == 0
+
+
+def test_what_cannot_be_read_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "text.mrc").write_text("not a volume")
+    assert main(["doctor", str(tmp_path / "text.mrc")]) == 2
+    assert "is not an MRC file" in capsys.readouterr().err
+    with pytest.raises(InputError, match="There is no file"):
+        header_observations(tmp_path / "nothing.mrc")
+
+
+def test_the_same_tomogram_gets_the_same_words(simulation, tomogram):
+    points = simulation.points_zyx[:4]
+    assert examine(tomogram, points) == examine(tomogram, points)
