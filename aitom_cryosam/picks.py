@@ -20,6 +20,8 @@ class Picks:
         ids: (n,) int64, the instance's number in the label volume, from 1.
         kept: (n,) bool, whether the point is believed to be a particle.
         reasons: n strings, why a point was left out; empty for a kept one.
+        probabilities: (n,) 0 to 1, that the point is a particle of the kind; None where nothing
+            has judged the points.
 
     Raises:
         InputError: the lengths differ, or a coordinate is not finite.
@@ -30,12 +32,14 @@ class Picks:
     ids: np.ndarray
     kept: np.ndarray
     reasons: tuple[str, ...]
+    probabilities: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.points_zyx)
         if self.points_zyx.shape != (n, 3):
             raise InputError(f"Expected points of shape (n, 3), got {self.points_zyx.shape}.")
         lengths = {n, len(self.scores), len(self.ids), len(self.kept), len(self.reasons)}
+        lengths |= {len(self.probabilities)} if self.probabilities is not None else set()
         if lengths != {n}:
             raise InputError(f"Expected {n} of every column of Picks, got {sorted(lengths)}.")
         if not np.isfinite(self.points_zyx).all():
@@ -66,6 +70,7 @@ class Picks:
             self.ids[index],
             self.kept[index],
             tuple(self.reasons[i] for i in index),
+            probabilities=None if self.probabilities is None else self.probabilities[index],
         )
 
     def best_first(self) -> Picks:

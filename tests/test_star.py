@@ -1,5 +1,7 @@
 """STAR files: the golden vectors of each program, and what is written is read back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import starfile
@@ -79,6 +81,18 @@ def test_proposals_file(tmp_path):
     assert back.kept.tolist() == [False, True, True, True]
     assert back.reasons == ("too_small_a_mask", "", "", "")
     assert back.ids.tolist() == [4, 2, 3, 1]
+
+
+def test_probabilities_are_written_and_read_back_where_there_are_any(tmp_path):
+    judged = replace(picks(), probabilities=np.array([0.5, 0.875, 0.75, 0.125]))
+    write_proposals(tmp_path / "a.star", judged, tomogram())
+    back = read_points(tmp_path / "a.star").picks
+    assert back.probabilities.tolist() == [0.125, 0.875, 0.75, 0.5]  # best score first
+    assert back.take(back.kept).probabilities.tolist() == [0.875, 0.75, 0.5]
+    write_picks(tmp_path / "b.star", picks(), tomogram())
+    assert read_points(tmp_path / "b.star").picks.probabilities is None
+    with pytest.raises(InputError, match="every column"):
+        replace(picks(), probabilities=np.array([0.5]))
 
 
 def test_no_picks_is_a_file_with_a_header(tmp_path):

@@ -22,6 +22,7 @@ from aitom_cryosam.points.table import (
     KEPT,
     ORIGINS,
     PIXEL_ORIGINS,
+    PROBABILITY,
     REASON,
     SCORE,
     Table,
@@ -237,6 +238,7 @@ def _picks(table: pd.DataFrame, points_xyz: np.ndarray, path: Path) -> Picks:
         numbers(table, (ID,), path)[:, 0].astype(np.int64) if ID in table else picks.ids,
         kept,
         reasons,
+        probabilities=numbers(table, (PROBABILITY,), path)[:, 0] if PROBABILITY in table else None,
     )
 
 

@@ -25,9 +25,10 @@ NAMES = ("rlnTomoName", "rlnMicrographName")
 SCORE = "rlnAutopickFigureOfMerit"
 CLASS = "particleClass"
 # Labels of our own, which RELION and Warp carry along unread.
-ID, KEPT, REASON, VOXEL_SIZE = (
+ID, KEPT, PROBABILITY, REASON, VOXEL_SIZE = (
     "cryosamInstanceId",
     "cryosamKept",
+    "cryosamProbability",
     "cryosamReason",
     "cryosamVoxelSize",
 )

@@ -26,6 +26,7 @@ from aitom_cryosam.points.table import (
     KEPT,
     NAMES,
     PIXELS,
+    PROBABILITY,
     REASON,
     SCORE,
     VOXEL_SIZE,
@@ -52,7 +53,8 @@ def write_picks(
     """Write the kept picks, best first, as WarpTools reads them.
 
     Columns: those of the flavour `warp`, then `cryosamInstanceId` (the label volume's number)
-    and `cryosamVoxelSize` (Å, the unit of the coordinates).
+    and `cryosamVoxelSize` (Å, the unit of the coordinates), and `cryosamProbability` if there
+    are probabilities.
 
     Raises:
         InputError: the file exists or cannot be written.
@@ -198,6 +200,8 @@ def _ours(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
     table = _warp(picks, info)
     table[ID] = picks.ids
     table[VOXEL_SIZE] = float(info.known_voxel_size("A file of picks"))
+    if picks.probabilities is not None:
+        table[PROBABILITY] = picks.probabilities
     return table
 
 
