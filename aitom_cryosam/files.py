@@ -1,11 +1,13 @@
-"""Result files: complete under their name, or absent."""
+"""Files: results are complete under their name or absent; sources stay as they are read."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
@@ -72,6 +74,61 @@ def write_all(contents: Mapping[Path, str | bytes], *, overwrite: bool = False) 
             temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
+def existing_file(path: Path) -> Path:
+    """A path, if it is that of a file: reading from a pipe or a device might never end.
+
+    Raises:
+        InputError: there is nothing, or no file.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise InputError(f"There is no file {path}.") from None
+    except PermissionError:
+        raise InputError(f"{path} may not be read: check its permissions.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened ({error.strerror}); correct it.") from None
+    if stat.S_ISDIR(mode):
+        raise InputError(f"{path} is a folder; expected a file.")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path} is a pipe or a device; expected a file: save it first.")
+    return path
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that is read for a long time, and must not change meanwhile.
+
+    Attributes:
+        path: the file.
+        state: device, inode, bytes and time of its last change, when reading began.
+    """
+
+    path: Path
+    state: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, path: Path) -> SourceFile:
+        """The file as it is now."""
+        return cls(path, _state(path))
+
+    def check(self) -> None:
+        """Ask before every read: voxels that a file has lost would end the process.
+
+        Raises:
+            InputError: the file is another one than when reading began.
+        """
+        try:
+            same = _state(self.path) == self.state
+        except OSError:
+            same = False
+        if not same:
+            raise InputError(
+                f"{self.path} was changed or removed while it was read; start again when nothing "
+                "writes to it any more."
+            )
+
+
 def refuse_existing(paths: Iterable[str | Path], *, overwrite: bool = False) -> None:
     """Say which result is already there, before hours of work rather than after.
 
@@ -104,6 +161,11 @@ def output_folder(path: str | Path) -> Path:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
     return folder
+
+
+def _state(path: Path) -> tuple[int, int, int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _sentence(target: Path, error: OSError) -> str:

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.files import SourceFile
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.volumes.mrc import Triple, label_type, read_volume, write_volume
 
@@ -22,6 +23,8 @@ CLIP = 6.0
 _QUIET = 0.15  # a margin's planes vary less than this share of what a typical plane does
 _SAMPLE = 2_000_000  # voxels that normalisation is measured on
 _REACH = 2  # voxels; what does not change over them is filling, not data
+_FAR = 10.0  # from the median, in units of the middle 98 % of the values: there outliers end
+_SAFE = (1e-30, 1e30)  # centres and scales that leave room in single precision
 Contrast = Literal["dark", "bright"]
 
 
@@ -53,6 +56,7 @@ class Tomogram:
         path: the file, or None.
         origin: x, y, z of the file's header, Å.
         nstart: x, y, z of the file's header, voxels.
+        source: the file as it was opened, or None; every read asks whether it still is so.
     """
 
     data: np.ndarray
@@ -62,6 +66,7 @@ class Tomogram:
     path: Path | None = None
     origin: Triple = (0.0, 0.0, 0.0)
     nstart: tuple[int, int, int] = (0, 0, 0)
+    source: SourceFile | None = None
 
     def __post_init__(self) -> None:
         if self.data.ndim != 3 or self.data.size == 0:
@@ -106,6 +111,7 @@ class Tomogram:
             path=Path(path),
             origin=volume.origin,
             nstart=volume.nstart,
+            source=volume.source,
         )
 
     @classmethod
@@ -176,10 +182,24 @@ class Tomogram:
         if not all(0 <= low <= high <= size for low, high, size in corners):
             raise IndexError(f"Box {lower_zyx} to {upper_zyx} leaves the shape {self.shape}.")
         cut = tuple(slice(a, b) for a, b in zip(lower_zyx, upper_zyx, strict=True))
-        values = self.data[cut].astype(np.float32)
-        values -= np.float32(self.normalisation.centre)
-        values *= np.float32((-1 if self.contrast == "dark" else 1) / self.normalisation.scale)
-        return np.clip(values, -CLIP, CLIP, out=values)
+        centre, scale = self.normalisation.centre, self.normalisation.scale
+        low, high = _SAFE
+        kind = np.float32 if low < scale < high and abs(centre) < high else np.float64
+        self.check_source()
+        with np.errstate(over="ignore"):  # outliers; they are cut
+            values: np.ndarray = self.data[cut].astype(kind)
+            values -= kind(centre)
+            values *= kind((-1 if self.contrast == "dark" else 1) / scale)
+        return np.clip(values, -CLIP, CLIP, out=values).astype(np.float32, copy=False)
+
+    def check_source(self) -> None:
+        """Refuse to go on with a file that is no longer what was opened.
+
+        Raises:
+            InputError: it was changed or removed.
+        """
+        if self.source is not None:
+            self.source.check()
 
     @cached_property
     def normalisation(self) -> Normalisation:
@@ -203,9 +223,9 @@ class Tomogram:
         kinds, kind, counts = np.unique(values, return_inverse=True, return_counts=True)
         data = np.bincount(kind.ravel(), filling.ravel()) < counts / 2
         values = np.repeat(kinds[data], counts[data]) if data.any() else kinds
-        low, centre, high = np.percentile(values, (1, 50, 99))
-        scale = np.clip(values, low, high).std(dtype=np.float64)
-        return Normalisation(float(centre), float(scale or values.std(dtype=np.float64) or 1))
+        low, centre, high = _ranks(values)
+        scale = np.clip(values.astype(np.float64), low, high).std()
+        return Normalisation(centre, float(scale) or 1.0)
 
     @cached_property
     def content_box(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
@@ -214,16 +234,20 @@ class Tomogram:
         End planes along each axis fall whose standard deviation is below 0.15 of the median
         of all planes that vary.
         """
-        # Every plane of an axis, each on all its voxels, in one pass over the z planes.
+        step = math.ceil((self.data.size / _SAMPLE) ** (1 / 3))
+        low, centre, high = _ranks(self._voxels([np.arange(0, n, step) for n in self.shape]))
+        # Every plane of an axis, each on all its voxels, in one pass over the z planes. In units
+        # of the values' own spread, and cut: one bad voxel must not make all else look blank.
         sums = [np.zeros((2, size)) for size in self.shape]
-        centre = float(self.data[self.shape[0] // 2].mean(dtype=np.float64))
         for z, plane in enumerate(self.data):
-            values = plane.astype(np.float32) - np.float32(centre)
+            self.check_source()
+            values = (plane.astype(np.float64) - centre) / ((high - low) or 1.0)
+            np.clip(values, -_FAR, _FAR, out=values)
             for moment, powers in enumerate((values, values * values)):
-                rows = powers.sum(axis=1, dtype=np.float64)
+                rows = powers.sum(axis=1)
                 sums[0][moment, z] = rows.sum()
                 sums[1][moment] += rows
-                sums[2][moment] += powers.sum(axis=0, dtype=np.float64)
+                sums[2][moment] += powers.sum(axis=0)
         ends = [_content(first, second, self.data.size // len(first)) for first, second in sums]
         (z0, z1), (y0, y1), (x0, x1) = ends
         return (z0, y0, x0), (z1, y1, x1)
@@ -238,6 +262,7 @@ class Tomogram:
         inside = zip(voxel, *self.content_box, strict=True)
         if not all(low <= value < high for value, low, high in inside):
             return True
+        self.check_source()
         around = self.data[tuple(slice(max(v - _REACH, 0), v + _REACH + 1) for v in voxel)]
         return bool(around.min() == around.max())
 
@@ -250,6 +275,7 @@ class Tomogram:
         dtype = self.data.dtype.newbyteorder("<")
         result = hashlib.sha256(f"{self.shape} {dtype.str}".encode())
         for plane in self.data:
+            self.check_source()
             result.update(np.ascontiguousarray(plane, dtype=dtype).tobytes())
         return result.hexdigest()
 
@@ -282,12 +308,24 @@ class Tomogram:
         return str(self.path or self.name)
 
     def _voxels(self, lattice: list[np.ndarray]) -> np.ndarray:
+        self.check_source()
         return self.data[np.ix_(*lattice)].astype(np.float32)
+
+
+def _ranks(values: np.ndarray) -> tuple[float, float, float]:
+    """The 1st, 50th and 99th percentile; where they are one, those of the values beside it."""
+    low, centre, high = np.percentile(values.astype(np.float64), (1, 50, 99))
+    others = values[values != centre]
+    if low == high and len(others):
+        low, high = np.percentile(others.astype(np.float64), (1, 99))
+    return float(min(low, centre)), float(centre), float(max(high, centre))
 
 
 def _content(sums: np.ndarray, squares: np.ndarray, count: int) -> tuple[int, int]:
     """First and one past the last plane that varies as planes do here."""
     deviation = np.sqrt(np.maximum(squares / count - (sums / count) ** 2, 0))
-    varied = deviation[deviation > 1e-6 * deviation.max()]
+    varied = deviation[deviation > 1e-6 * max(deviation.max(), 1)]
+    if not len(varied):  # the values change along this axis only
+        return 0, len(deviation)
     kept = np.flatnonzero(deviation >= _QUIET * np.median(varied))
     return int(kept[0]), int(kept[-1]) + 1

@@ -13,7 +13,7 @@ from aitom_cryosam.encoders.filterbank import FilterBankEncoder
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
-from aitom_cryosam.features.whitening import Whitening
+from aitom_cryosam.features.whitening import Moments, Whitening
 from aitom_cryosam.geometry import TokenAxis, TokenGrid
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.tomogram import Tomogram
@@ -221,7 +221,7 @@ def mixed_samples(channels=6):
 
 def test_whitening_without_shrinkage_gives_unit_covariance():
     samples = mixed_samples()
-    white = Whitening.fit(samples, 0).apply(samples)
+    white = Whitening.fit(Moments.of(samples), 0).apply(samples)
     np.testing.assert_allclose(white.mean(axis=0), 0, atol=1e-3)
     np.testing.assert_allclose(white.T @ white / len(white), np.eye(6), atol=2e-3)
 
@@ -229,15 +229,25 @@ def test_whitening_without_shrinkage_gives_unit_covariance():
 def test_whitening_with_full_shrinkage_standardises():
     samples = mixed_samples()
     expected = (samples - samples.mean(axis=0)) / samples.std(axis=0)
-    np.testing.assert_allclose(Whitening.fit(samples, 1).apply(samples), expected, atol=1e-3)
+    np.testing.assert_allclose(
+        Whitening.fit(Moments.of(samples), 1).apply(samples), expected, atol=1e-3
+    )
 
 
 def test_whitening_takes_a_channel_that_says_nothing():
     samples = mixed_samples()
     samples[:, 2] = 7
-    white = Whitening.fit(samples, 0.1).apply(samples)
+    white = Whitening.fit(Moments.of(samples), 0.1).apply(samples)
     assert np.isfinite(white).all()
     np.testing.assert_allclose(white[:, 2], 0, atol=1e-3)
+
+
+def test_moments_of_parts_are_those_of_the_whole():
+    samples = mixed_samples()
+    parts = Moments.of(samples[:1]) + Moments.of(samples[1:900]) + Moments.of(samples[900:])
+    assert parts.count == 4000
+    np.testing.assert_allclose(parts.mean, samples.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(parts.scatter / 4000, np.cov(samples.T, bias=True), rtol=1e-9)
 
 
 @pytest.mark.parametrize("slab", [1, 3])

@@ -1,6 +1,8 @@
 """MRC files, good and bad."""
 
 import gzip
+import os
+import tracemalloc
 import warnings
 
 import mrcfile
@@ -180,8 +182,127 @@ def test_image(tmp_path):
 
 
 def test_volume_stack(tmp_path):
-    with pytest.raises(InputError, match="stack of volumes"):
-        read_volume(save(tmp_path / "a.mrc", data=RAMP.reshape(1, *SHAPE)))
+    two = np.stack([RAMP, RAMP])
+    with pytest.raises(InputError, match="stack of volumes of 3 sections each with 6 sections"):
+        read_volume(save(tmp_path / "a.mrc", data=two))
+    with pytest.raises(InputError, match="stack of volumes with 3 sections"):
+        read_volume(save(tmp_path / "b.mrc", ispg=401, mz=0))
+
+
+def test_a_stack_of_one_volume_is_a_volume(tmp_path):
+    # mrcfile writes an array (1, D, H, W), as networks put out, with the space group 401.
+    path = save(tmp_path / "a.mrc", data=RAMP.reshape(1, *SHAPE))
+    np.testing.assert_array_equal(read_volume(path).data, RAMP)
+
+
+def raw(path, values, dtype, low, high, *, order="<"):
+    """Bytes of mode 0 under a header that gives their range, without IMOD's stamp."""
+    save(path, data=values, dtype=np.dtype(np.int8), dmin=low, dmax=high)
+    content = bytearray(path.read_bytes())
+    if order == ">":
+        content[:224] = np.frombuffer(content[:224], "<u4").astype(">u4").tobytes()
+        content[208:216] = b"MAP \x11\x11\0\0"
+    content[1024:] = values.astype(dtype).tobytes()
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_bytes_without_a_stamp_go_by_the_range_of_the_header(tmp_path, caplog, order):
+    unsigned = raw(tmp_path / "u.mrc", RAMP + 180, np.uint8, 180, 239, order=order)
+    np.testing.assert_array_equal(read_volume(unsigned).data, RAMP + 180)
+    unsigned = raw(tmp_path / "v.mrc", RAMP + 100, np.uint8, 100, 159, order=order)
+    np.testing.assert_array_equal(read_volume(unsigned).data, RAMP + 100)
+    assert "read as unsigned, as its header gives values of 100 to 159" in caplog.text
+    caplog.clear()
+    signed = raw(tmp_path / "s.mrc", RAMP - 40, np.int8, -40, 19, order=order)
+    np.testing.assert_array_equal(read_volume(signed).data, RAMP - 40)
+    small = raw(tmp_path / "p.mrc", RAMP, np.int8, 0, 59, order=order)
+    np.testing.assert_array_equal(read_volume(small).data, RAMP)
+    assert not caplog.text  # either way the values are the same
+
+
+@pytest.mark.parametrize("limits", [(0, 0), (0, -1), (-5, 200), (np.nan, np.nan), (0, 3e5)])
+def test_bytes_whose_sign_nobody_states_are_told(tmp_path, caplog, limits):
+    volume = read_volume(raw(tmp_path / "a.mrc", RAMP - 40, np.int8, *limits))
+    np.testing.assert_array_equal(volume.data, RAMP - 40)
+    assert "read as signed; its header does not tell" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["a.mrc", "a.mrc.gz"])
+def test_an_extended_header_that_is_counted_but_not_there(tmp_path, caplog, name):
+    content = save(tmp_path / "plain.mrc", nsymbt=57600).read_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    np.testing.assert_array_equal(read_volume(tmp_path / name).data, RAMP)
+    assert "counts 57600 bytes of an extended header (nsymbt) that is not there" in caplog.text
+
+
+def test_an_extended_header_of_less_than_nothing(tmp_path):
+    np.testing.assert_array_equal(read_volume(save(tmp_path / "a.mrc", nsymbt=-1)).data, RAMP)
+
+
+def test_bytes_behind_the_voxels_are_told(tmp_path, caplog):
+    path = save(tmp_path / "a.mrc")
+    path.write_bytes(path.read_bytes() + bytes(12))
+    np.testing.assert_array_equal(read_volume(path).data, RAMP)
+    assert "12 bytes more than its header counts" in caplog.text
+
+
+@pytest.mark.parametrize("steps", [(0, 0, 0), (5, 4, 0), (-5, 4, 3)])
+def test_a_cell_without_steps_gives_no_voxel_size(tmp_path, steps):
+    path = save(tmp_path / "a.mrc", **dict(zip(("mx", "my", "mz"), steps, strict=True)))
+    with pytest.raises(InputError, match=r"no voxel size.*\(mx, my, mz\); add --voxel-size"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e6])
+def test_a_voxel_size_that_cannot_be(tmp_path, size):
+    with pytest.raises(InputError, match="which cannot be; add --voxel-size"):
+        read_volume(save(tmp_path / "a.mrc", voxel_size=size))
+
+
+@pytest.mark.parametrize("stamp", [b"\x44\x44", b"\0\0"])
+def test_a_machine_stamp_of_the_other_byte_order(tmp_path, stamp):
+    path = save(tmp_path / "a.mrc", data=RAMP - 30, dtype=np.dtype(">i2"))
+    content = bytearray(path.read_bytes())
+    content[212:214] = stamp
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read_volume(path).data, RAMP - 30)
+
+
+@pytest.mark.parametrize("name", ["a.mrc", "a.mrc.gz"])
+def test_sizes_in_a_header_are_claims(tmp_path, name):
+    content = save(tmp_path / "plain.mrc", nx=60000, ny=60000, nz=60000).read_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    tracemalloc.start()
+    with pytest.raises(InputError, match="cut off"):
+        read_volume(tmp_path / name)
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.mrc")
+    with pytest.raises(InputError, match="pipe or a device"):
+        read_volume(tmp_path / "a.mrc")
+
+
+@pytest.mark.parametrize("change", ["cut", "write", "replace", "remove"])
+def test_a_file_that_changes_after_it_was_opened(tmp_path, change):
+    path = save(tmp_path / "a.mrc", data=np.random.default_rng(0).normal(size=SHAPE))
+    tomogram = Tomogram.open(path)
+    tomogram.plane(0, 1)
+    if change == "cut":
+        os.truncate(path, 1024)
+    elif change == "write":
+        os.utime(path, ns=(0, 0))
+    elif change == "replace":
+        (tmp_path / "b.mrc").write_bytes(path.read_bytes())
+        (tmp_path / "b.mrc").replace(path)
+    else:
+        path.unlink()
+    with pytest.raises(InputError, match=r"a\.mrc was changed or removed while it was read"):
+        tomogram.plane(0, 1)
 
 
 @pytest.mark.parametrize(

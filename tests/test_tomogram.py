@@ -104,6 +104,49 @@ def test_gold_is_cut_and_does_not_change_the_scale():
     assert tomogram.plane(0, 4)[4, 4] == CLIP
 
 
+@pytest.mark.parametrize("value", [1e9, -1e20, 1e30, 3e38])
+def test_one_bad_voxel_changes_nothing_else(value):
+    data = noise()
+    plain = Tomogram.from_array(data, voxel_size=10)
+    bad = data.copy()
+    bad[4, 5, 6] = value
+    tomogram = Tomogram.from_array(bad, voxel_size=10)
+    assert tomogram.content_box == ((0, 0, 0), SHAPE)
+    assert not tomogram.is_blank((10, 12, 15))
+    assert tomogram.normalisation.scale == pytest.approx(plain.normalisation.scale, rel=1e-3)
+    plane = tomogram.plane(0, 4)
+    assert plane[5, 6] == (CLIP if value < 0 else -CLIP)
+    others = np.arange(24) != 5
+    np.testing.assert_allclose(plane[others], plain.plane(0, 4)[others], atol=5e-3)
+
+
+@pytest.mark.parametrize("unit", [1e-38, 1e-30, 1e-12, 1e12, 1e30, 1e37])
+def test_the_unit_of_the_values_does_not_matter(unit):
+    data = noise()
+    plain = Tomogram.from_array(data, voxel_size=10)
+    scaled = Tomogram.from_array((data * np.float64(unit)).astype(np.float32), voxel_size=10)
+    assert scaled.content_box == ((0, 0, 0), SHAPE)
+    np.testing.assert_allclose(scaled.plane(1, 7), plain.plane(1, 7), atol=1e-3)
+
+
+def test_saturated_bytes():
+    data = np.clip(noise() * 400, -128, 127).astype(np.int8)  # three of four at the limits
+    tomogram = Tomogram.from_array(data, voxel_size=10)
+    assert tomogram.content_box == ((0, 0, 0), SHAPE)
+    assert abs(tomogram.plane(0, 3)).max() < 2
+
+
+def test_values_that_change_along_one_axis_only():
+    data = np.broadcast_to(np.arange(30, dtype=np.float32), SHAPE)
+    assert Tomogram.from_array(data, voxel_size=10).content_box == ((0, 0, 0), SHAPE)
+
+
+def test_planes_without_variation_between_others():
+    data = noise()
+    data[5:15] = 2
+    assert Tomogram.from_array(data, voxel_size=10).content_box == ((0, 0, 0), SHAPE)
+
+
 def test_sparse_values_still_get_a_scale():
     data = np.zeros(SHAPE, np.int8)
     data[10, 10, 10:12] = 3

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from aitom_cryosam.encoders.base import PlaneEncoder
 from aitom_cryosam.features.threads import side_by_side
 from aitom_cryosam.features.token_files import create_tokens, open_tokens
 from aitom_cryosam.features.view import View
-from aitom_cryosam.features.whitening import Whitening
+from aitom_cryosam.features.whitening import Moments, Whitening
 from aitom_cryosam.geometry import TokenAxis, in_plane_axes
 from aitom_cryosam.progress import Steps
 from aitom_cryosam.tomogram import Tomogram
 
 STATISTICS_PLANES = 32
 """Planes of each view that the whitening is measured on."""
+_BATCH_VOXELS = 1 << 22
+"""Of a batch, one for every thread: more gains nothing, and large planes would fill the memory."""
 Batch = tuple[int, int]
 
 
@@ -117,16 +120,24 @@ class Extraction:
         if self.shrinkage is not None:
             chosen = np.linspace(0, count - 1, STATISTICS_PLANES).round().astype(int)
             planes = [(int(plane), int(plane) + 1) for plane in np.unique(chosen)]
-            sample: dict[Batch, np.ndarray] = {}
-            self._encode(view.axis, planes, sample.__setitem__)
-            tokens = np.concatenate([sample[plane] for plane in planes])
-            whitening = Whitening.fit(tokens.reshape(-1, tokens.shape[-1]), self.shrinkage)
+            moments: dict[Batch, Moments] = {}
+
+            def measure(plane: Batch, tokens: np.ndarray) -> None:
+                moments[plane] = Moments.of(tokens.reshape(-1, tokens.shape[-1]))
+
+            self._encode(view.axis, planes, measure)
+            # In the order of the planes, whichever thread was first: the same bytes every time.
+            total = reduce(add, (moments[plane] for plane in planes))
+            whitening = Whitening.fit(total, self.shrinkage)
 
         def put(batch: Batch, tokens: np.ndarray) -> None:
             view.tokens[slice(*batch)] = tokens if whitening is None else whitening.apply(tokens)
             steps.add(min(batch[1] * self.slab, size) - batch[0] * self.slab)
 
         step = self.encoder.planes_at_once((view.rows.size, view.columns.size))
+        if self.encoder.concurrent:
+            voxels = view.rows.size * view.columns.size * self.slab
+            step = min(step, max(1, _BATCH_VOXELS // voxels))
         batches = [(start, min(start + step, count)) for start in range(0, count, step)]
         self._encode(view.axis, batches, put)
 

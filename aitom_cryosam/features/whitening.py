@@ -10,6 +10,42 @@ _AT_ONCE = 1 << 15  # tokens held in double precision
 
 
 @dataclass(frozen=True)
+class Moments:
+    """Count, mean and scatter of tokens; those of two sets make those of both.
+
+    Attributes:
+        count: n tokens.
+        mean: (C,) float64.
+        scatter: (C, C) float64, the sum of the products of deviations from the mean.
+    """
+
+    count: int
+    mean: np.ndarray
+    scatter: np.ndarray
+
+    @classmethod
+    def of(cls, tokens: np.ndarray) -> Moments:
+        """Of tokens (n, C), n at least 1."""
+        mean = tokens.mean(axis=0, dtype=np.float64)
+        scatter = np.zeros((len(mean), len(mean)))
+        for start in range(0, len(tokens), _AT_ONCE):
+            centred = tokens[start : start + _AT_ONCE] - mean
+            scatter += centred.T @ centred
+        return cls(len(tokens), mean, scatter)
+
+    def __add__(self, other: Moments) -> Moments:
+        count = self.count + other.count
+        step = other.mean - self.mean
+        return Moments(
+            count,
+            self.mean + step * (other.count / count),
+            self.scatter
+            + other.scatter
+            + np.outer(step, step) * (self.count * other.count / count),
+        )
+
+
+@dataclass(frozen=True)
 class Whitening:
     """A linear map of one view's channels: standardise, then decorrelate.
 
@@ -22,25 +58,21 @@ class Whitening:
     matrix: np.ndarray
 
     @classmethod
-    def fit(cls, tokens: np.ndarray, shrinkage: float) -> Whitening:
-        """From sample tokens (n, C).
+    def fit(cls, moments: Moments, shrinkage: float) -> Whitening:
+        """From the moments of sample tokens.
 
         Args:
-            tokens: (n, C).
+            moments: of the sample.
             shrinkage: 0..1, the share of the mean eigenvalue mixed into each eigenvalue of the
                 correlation matrix; 1 standardises only.
         """
-        mean = tokens.mean(axis=0, dtype=np.float64)
-        covariance = np.zeros((len(mean), len(mean)))
-        for start in range(0, len(tokens), _AT_ONCE):
-            centred = tokens[start : start + _AT_ONCE] - mean
-            covariance += centred.T @ centred / len(tokens)
+        covariance = moments.scatter / moments.count
         deviation = np.sqrt(np.diagonal(covariance))
         deviation = np.where(deviation == 0, 1, deviation)
         values, vectors = np.linalg.eigh(covariance / np.outer(deviation, deviation))
         values = (1 - shrinkage) * np.maximum(values, 0) + shrinkage * values.mean()
         matrix = (vectors / np.sqrt(values)) @ vectors.T / deviation[:, None]
-        return cls(mean.astype(np.float32), matrix.astype(np.float32))
+        return cls(moments.mean.astype(np.float32), matrix.astype(np.float32))
 
     def apply(self, tokens: np.ndarray) -> np.ndarray:
         """(..., C) tokens, mapped; float32."""

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import logging
-import math
-import warnings
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,17 +12,12 @@ import mrcfile
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import writing
+from aitom_cryosam.files import SourceFile, writing
+from aitom_cryosam.volumes.mrc_header import HEADER_BYTES, MrcHeader
 
 logger = logging.getLogger(__name__)
 
-_COMPLEX_MODES = {3, 4}
-_FOUR_BITS = 101
-_KNOWN_MODES = {0, 1, 2, 6, 12, _FOUR_BITS, *_COMPLEX_MODES}
-_OPENERS: dict[str, Callable[..., Any]] = {"GzipMrcFile": gzip.open, "Bzip2MrcFile": bz2.open}
-_VOLUME_STACKS = range(401, 631)  # space groups
-_IMOD_STAMP = 1146047817
-_ANISOTROPY = 0.01
+_PIECE = 1 << 24  # bytes of a compressed file that are asked for at once
 Triple = tuple[float, float, float]
 
 
@@ -40,19 +30,21 @@ class MrcVolume:
         voxel_size: Å.
         origin: x, y, z of the header, Å.
         nstart: x, y, z of the header, voxels.
+        source: the file, which must stay as it is while the data are read.
     """
 
     data: np.ndarray
     voxel_size: float
     origin: Triple
     nstart: tuple[int, int, int]
+    source: SourceFile
 
 
 def read_volume(path: str | Path, *, voxel_size: float | None = None) -> MrcVolume:
     """Open an MRC volume (modes 0, 1, 2, 6, 12, either byte order, plain or gzip).
 
     Another axis order than columns x, rows y, sections z is turned into (z, y, x) by a view.
-    Bytes that IMOD marks as unsigned are read as such.
+    Bytes are read as unsigned where IMOD's stamp or the header's own range says so.
 
     Args:
         path: `.mrc`, `.rec`, `.map`, or one of them with `.gz`.
@@ -62,25 +54,19 @@ def read_volume(path: str | Path, *, voxel_size: float | None = None) -> MrcVolu
         InputError: no such file, not an MRC volume of real numbers, cut off, or without a
             usable voxel size.
     """
-    path = Path(path)
-    header, opener = _header(path)
-    shape = (int(header.nz), int(header.ny), int(header.nx))
-    dtype = _dtype(path, header, shape)
-    offset = 1024 + int(header.nsymbt)
-    data = _compressed(path, opener, offset, shape, dtype) if opener else None
-    if data is None:
-        missing = offset + math.prod(shape) * dtype.itemsize - path.stat().st_size
-        if missing > 0:
-            raise InputError(f"{path} is cut off: {missing} bytes are missing; copy it again.")
-        data = np.memmap(path, dtype, "r", offset, shape)
-    order = _axis_order(path, header)
-    columns_first = (int(header.nxstart), int(header.nystart), int(header.nzstart))
+    header = MrcHeader.read(Path(path))
+    source = SourceFile.of(header.path)
+    data = _unpacked(header) if header.opener else _mapped(header)
+    order = header.axis_order
+    fields = header.fields
+    columns_first = (int(fields.nxstart), int(fields.nystart), int(fields.nzstart))
     nstart = tuple(columns_first[2 - axis] for axis in reversed(order))
     return MrcVolume(
         data=data.transpose(order),
-        voxel_size=_voxel_size(path, header, voxel_size),
-        origin=(float(header.origin.x), float(header.origin.y), float(header.origin.z)),
+        voxel_size=header.voxel_size(voxel_size),
+        origin=(float(fields.origin.x), float(fields.origin.y), float(fields.origin.z)),
         nstart=(nstart[0], nstart[1], nstart[2]),
+        source=source,
     )
 
 
@@ -92,21 +78,19 @@ def read_size(
     Raises:
         InputError: as for `read_volume`, but for what the header cannot tell.
     """
-    path = Path(path)
-    header, _ = _header(path)
-    sizes = (int(header.nz), int(header.ny), int(header.nx))
-    _dtype(path, header, sizes)
-    z, y, x = _axis_order(path, header)
-    return (sizes[z], sizes[y], sizes[x]), _voxel_size(path, header, voxel_size)
+    header = MrcHeader.read(Path(path))
+    z, y, x = header.axis_order
+    sizes = header.shape
+    return (sizes[z], sizes[y], sizes[x]), header.voxel_size(voxel_size)
 
 
 def read_header(path: str | Path) -> Any:
-    """The header of an MRC file as mrcfile has it: its fields by name, unchecked.
+    """The header of an MRC file as mrcfile has it: its fields by name.
 
     Raises:
-        InputError: no such file, or not MRC.
+        InputError: no such file, or not an MRC volume of real numbers.
     """
-    return _header(Path(path))[0]
+    return MrcHeader.read(Path(path)).fields
 
 
 def write_volume(
@@ -161,90 +145,65 @@ def label_type(labels: np.ndarray) -> type[np.generic]:
     return np.float32
 
 
-def _header(path: Path) -> tuple[Any, Callable[..., Any] | None]:
-    """The header in the file's byte order, and the opener of a compressed file."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # each is checked here instead
-            with mrcfile.open(path, permissive=True, header_only=True) as f:
-                return f.header, _OPENERS.get(type(f).__name__)
-    except FileNotFoundError:
-        raise InputError(f"There is no file {path}.") from None
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder; expected an MRC file.") from None
-    except PermissionError:
-        raise InputError(f"{path} may not be read: check its permissions.") from None
-    except (ValueError, OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is not an MRC file ({error}).") from None
+def _mapped(header: MrcHeader) -> np.ndarray:
+    """The voxels of a plain file, on disk."""
+    path, length = header.path, header.path.stat().st_size
+    missing = header.offset + header.data_bytes - length
+    offset = header.offset
+    if missing > 0:
+        if length != HEADER_BYTES + header.data_bytes:
+            raise InputError(f"{path} is cut off: {missing} bytes are missing; copy it again.")
+        _say_no_extended_header(header)
+        offset = HEADER_BYTES
+    elif missing < 0:
+        logger.warning(
+            "%s has %d bytes more than its header counts; they are taken for something behind "
+            "the voxels. If there is an extended header that is not counted, correct nsymbt.",
+            path,
+            -missing,
+        )
+    return np.memmap(path, header.dtype, "r", offset, header.shape)
 
 
-def _dtype(path: Path, header: Any, shape: tuple[int, int, int]) -> np.dtype:
-    mode = int(header.mode)
-    if min(shape) < 1 or int(header.nsymbt) < 0 or mode not in _KNOWN_MODES:
-        raise InputError(f"{path} is not an MRC file: its header gives mode {mode}, size {shape}.")
-    if mode in _COMPLEX_MODES:
-        raise InputError(f"{path} holds complex numbers (mode {mode}); expected a real volume.")
-    if mode == _FOUR_BITS:
-        raise InputError(f"{path} holds 4-bit numbers (mode 101); convert it to mode 0 or 2.")
-    if int(header.ispg) in _VOLUME_STACKS:
-        raise InputError(f"{path} is a stack of volumes; expected one volume: split it.")
-    if min(shape) < 2:
-        raise InputError(f"{path} is a two-dimensional image {shape}; expected a volume.")
-    imod_stamp, imod_flags = np.frombuffer(header.extra2, header.mode.dtype, 2, 40)
-    if mode == 0 and imod_stamp == _IMOD_STAMP and not imod_flags & 1:
-        return np.dtype(np.uint8)
-    return mrcfile.utils.data_dtype_from_header(header)
-
-
-def _compressed(
-    path: Path, opener: Callable[..., Any], offset: int, shape: tuple[int, ...], dtype: np.dtype
-) -> np.ndarray:
-    buffer = bytearray(math.prod(shape) * dtype.itemsize)
-    try:
-        with opener(path) as file:
-            file.seek(offset)
-            complete = file.readinto(buffer) == len(buffer)
-            file.read(1)  # reaches the checksum
-    except (OSError, EOFError, zlib.error):
-        complete = False
-    if not complete:
-        raise InputError(f"{path} is cut off or damaged inside its compression; copy it again.")
-    data = np.frombuffer(buffer, dtype).reshape(shape)
+def _unpacked(header: MrcHeader) -> np.ndarray:
+    """The voxels of a compressed file, in memory."""
+    content, length = _pieces(header, header.offset)
+    if len(content) < header.data_bytes and length == HEADER_BYTES + header.data_bytes:
+        _say_no_extended_header(header)
+        content, length = _pieces(header, HEADER_BYTES)
+    if len(content) < header.data_bytes:
+        raise InputError(
+            f"{header.path} is cut off or damaged inside its compression; copy it again."
+        )
+    data = np.frombuffer(content, header.dtype).reshape(header.shape)
     data.flags.writeable = False
     return data
 
 
-def _axis_order(path: Path, header: Any) -> tuple[int, int, int]:
-    """Which file axis (0 section, 1 row, 2 column) is z, y and x."""
-    axes = [int(header.maps), int(header.mapr), int(header.mapc)]
-    if axes == [0, 0, 0]:  # never filled in
-        return (0, 1, 2)
-    if sorted(axes) != [1, 2, 3]:
-        raise InputError(
-            f"{path}: columns, rows and sections are said to be the axes {axes[::-1]}; "
-            "expected 1, 2, 3 in some order: correct the header."
-        )
-    return (axes.index(3), axes.index(2), axes.index(1))
+def _pieces(header: MrcHeader, offset: int) -> tuple[bytearray, int]:
+    """The bytes of the voxels, as many as there are, and where the unpacked file was left.
+
+    What the header states is never allocated at once: it is a claim.
+    """
+    assert header.opener is not None
+    content = bytearray()
+    try:
+        with header.opener(header.path) as file:
+            file.seek(offset)
+            while piece := file.read(min(_PIECE, header.data_bytes - len(content)) or 1):
+                if len(content) == header.data_bytes:  # at its end, reading reaches the checksum
+                    break
+                content += piece
+            return content, file.tell()
+    except (OSError, EOFError, zlib.error):
+        return bytearray(), 0
 
 
-def _voxel_size(path: Path, header: Any, wanted: float | None) -> float:
-    cell = [float(header.cella[name]) for name in "xyz"]
-    steps = [max(int(header[name]), 1) for name in ("mx", "my", "mz")]
-    sizes = [length / n for length, n in zip(cell, steps, strict=True)]
-    problem = None
-    if not all(math.isfinite(size) and size > 0 for size in sizes):
-        problem = "its header gives no voxel size"
-    elif all(abs(size - 1) < 1e-3 for size in sizes):
-        problem = "its header gives a voxel size of 1 Å, which stands for unknown"
-    elif max(sizes) - min(sizes) > _ANISOTROPY * max(sizes):
-        given = " × ".join(f"{size:.4g}" for size in sizes)
-        problem = f"its header gives unequal voxel sizes, {given} Å in x, y, z"
-    if wanted is None:
-        if problem:
-            raise InputError(f"{path}: {problem}; add --voxel-size ANGSTROM.")
-        return float(f"{sum(sizes) / 3:.6g}")  # what the header's single precision is good for
-    if not (math.isfinite(wanted) and wanted > 0):
-        raise InputError(f"Expected a voxel size above 0 Å, got {wanted:g}.")
-    if not problem and abs(wanted - sizes[0]) > _ANISOTROPY * wanted:
-        logger.warning("%s: using %g Å voxels; its header says %.4g Å.", path, wanted, sizes[0])
-    return float(wanted)
+def _say_no_extended_header(header: MrcHeader) -> None:
+    logger.warning(
+        "%s: its header counts %d bytes of an extended header (nsymbt) that is not there; the "
+        "voxels are read from behind the %d bytes of the header.",
+        header.path,
+        header.offset - HEADER_BYTES,
+        HEADER_BYTES,
+    )

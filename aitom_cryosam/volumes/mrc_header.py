@@ -1,0 +1,224 @@
+"""MrcHeader: what the first 1024 bytes of an MRC file say, and how far they can be believed."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import logging
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import mrcfile
+import numpy as np
+from mrcfile.dtypes import HEADER_DTYPE
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.files import existing_file
+
+logger = logging.getLogger(__name__)
+
+Shape = tuple[int, int, int]
+HEADER_BYTES = 1024
+
+_COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
+_COMPLEX_MODES = {3, 4}
+_FOUR_BITS = 101
+_KNOWN_MODES = {0, 1, 2, 6, 12, _FOUR_BITS, *_COMPLEX_MODES}
+_LARGEST = 1 << 16  # voxels along an axis; what is read in the wrong byte order exceeds it
+_VOLUME_STACKS = range(401, 631)  # space groups
+_IMOD_STAMP = 1146047817
+_ANISOTROPY = 0.01
+_VOXEL_SIZES = (0.1, 1000.0)  # Å; others are a mistake, in nm or m, or filled with noise
+
+
+@dataclass(frozen=True, eq=False)
+class MrcHeader:
+    """The header of a real volume.
+
+    Attributes:
+        path: the file.
+        fields: as mrcfile names them, in the file's byte order.
+        opener: of a compressed file, else None.
+    """
+
+    path: Path
+    fields: Any
+    opener: Callable[..., Any] | None
+
+    @classmethod
+    def read(cls, path: Path) -> MrcHeader:
+        """Read nothing but the header: the sizes in it are claims.
+
+        Raises:
+            InputError: no such file, or it is not an MRC volume of real numbers.
+        """
+        existing_file(path)
+        try:
+            with path.open("rb") as file:
+                start = file.read(HEADER_BYTES)
+            opener = next((o for magic, o in _COMPRESSED.items() if start.startswith(magic)), None)
+            if opener is not None:
+                with opener(path) as file:
+                    start = file.read(HEADER_BYTES)
+        except PermissionError:
+            raise InputError(f"{path} may not be read: check its permissions.") from None
+        except (OSError, EOFError, zlib.error):
+            raise InputError(
+                f"{path} is not an MRC file: its compression is damaged; copy it again."
+            ) from None
+        if len(start) < HEADER_BYTES:
+            raise InputError(
+                f"{path} is not an MRC file: it has {len(start)} bytes, less than a header's "
+                f"{HEADER_BYTES}."
+            )
+        header = cls(path, _in_byte_order(start), opener)
+        header._refuse_other_than_volume()
+        return header
+
+    @property
+    def shape(self) -> Shape:
+        """Sections, rows, columns, as they lie in the file."""
+        return int(self.fields.nz), int(self.fields.ny), int(self.fields.nx)
+
+    @property
+    def data_bytes(self) -> int:
+        """Of all voxels."""
+        itemsize: int = mrcfile.utils.data_dtype_from_header(self.fields).itemsize
+        return math.prod(self.shape) * itemsize
+
+    @property
+    def offset(self) -> int:
+        """Where the header says that the voxels begin."""
+        return HEADER_BYTES + max(int(self.fields.nsymbt), 0)
+
+    @property
+    def axis_order(self) -> tuple[int, int, int]:
+        """Which file axis (0 section, 1 row, 2 column) is z, y and x.
+
+        Raises:
+            InputError: the header names an axis twice.
+        """
+        axes = [int(self.fields.maps), int(self.fields.mapr), int(self.fields.mapc)]
+        if axes == [0, 0, 0]:  # never filled in
+            return (0, 1, 2)
+        if sorted(axes) != [1, 2, 3]:
+            raise InputError(
+                f"{self.path}: columns, rows and sections are said to be the axes {axes[::-1]}; "
+                "expected 1, 2, 3 in some order: correct the header."
+            )
+        return (axes.index(3), axes.index(2), axes.index(1))
+
+    @cached_property
+    def dtype(self) -> np.dtype:
+        """Of the voxels; bytes are unsigned where IMOD's stamp or the header's range say so."""
+        if int(self.fields.mode) == 0 and self._bytes_are_unsigned():
+            return np.dtype(np.uint8)
+        return mrcfile.utils.data_dtype_from_header(self.fields)
+
+    def voxel_size(self, wanted: float | None) -> float:
+        """Å: as wanted, else as the header says.
+
+        Raises:
+            InputError: neither is usable.
+        """
+        if wanted is not None and not (math.isfinite(wanted) and wanted > 0):
+            raise InputError(f"Expected a voxel size above 0 Å, got {wanted:g}.")
+        sizes, problem = self._voxel_sizes()
+        if wanted is None:
+            if problem:
+                raise InputError(f"{self.path}: {problem}; add --voxel-size ANGSTROM.")
+            return float(f"{sum(sizes) / 3:.6g}")  # what single precision is good for
+        if not problem and abs(wanted - sizes[0]) > _ANISOTROPY * wanted:
+            logger.warning(
+                "%s: using %g Å voxels; its header says %.4g Å.", self.path, wanted, sizes[0]
+            )
+        return float(wanted)
+
+    def _voxel_sizes(self) -> tuple[list[float], str | None]:
+        """Å along x, y and z, and what is wrong with them."""
+        steps = [int(self.fields[name]) for name in ("mx", "my", "mz")]
+        if min(steps) < 1:
+            given = ", ".join(map(str, steps))
+            return [], f"its header gives no voxel size, as its cell has {given} steps (mx, my, mz)"
+        sizes = [float(self.fields.cella[axis]) / n for axis, n in zip("xyz", steps, strict=True)]
+        given = " × ".join(f"{size:.4g}" for size in sizes)
+        low, high = _VOXEL_SIZES
+        if not all(math.isfinite(size) and size > 0 for size in sizes):
+            return sizes, "its header gives no voxel size"
+        if all(abs(size - 1) < 1e-3 for size in sizes):
+            return sizes, "its header gives a voxel size of 1 Å, which stands for unknown"
+        if max(sizes) - min(sizes) > _ANISOTROPY * max(sizes):
+            return sizes, f"its header gives unequal voxel sizes, {given} Å in x, y, z"
+        if not low <= sizes[0] <= high:
+            return sizes, f"its header gives a voxel size of {sizes[0]:.4g} Å, which cannot be"
+        return sizes, None
+
+    def _bytes_are_unsigned(self) -> bool:
+        """Mode 0 is signed by today's standard, but many programs have written 0 to 255.
+
+        IMOD's stamp decides; without it the header's own smallest and largest value.
+        """
+        stamp, flags = np.frombuffer(self.fields.extra2, self.fields.mode.dtype, 2, 40)
+        if stamp == _IMOD_STAMP:
+            return not flags & 1
+        low, high = float(self.fields.dmin), float(self.fields.dmax)
+        if 0 <= low <= high <= 255 and high > 127:
+            logger.warning(
+                "%s: its bytes are read as unsigned, as its header gives values of %g to %g.",
+                self.path,
+                low,
+                high,
+            )
+            return True
+        within = -128 <= low <= high <= 127 and low < high
+        if not within:
+            logger.warning(
+                "%s: its bytes are read as signed; its header does not tell, with values of %g to "
+                "%g. If they are 0 to 255, convert the file to mode 1 or 2.",
+                self.path,
+                low,
+                high,
+            )
+        return False
+
+    def _refuse_other_than_volume(self) -> None:
+        path, shape, mode = self.path, self.shape, int(self.fields.mode)
+        if min(shape) < 1 or mode not in _KNOWN_MODES:
+            raise InputError(
+                f"{path} is not an MRC file: its header gives mode {mode}, size {shape}."
+            )
+        if mode in _COMPLEX_MODES:
+            raise InputError(f"{path} holds complex numbers (mode {mode}); expected a real volume.")
+        if mode == _FOUR_BITS:
+            raise InputError(f"{path} holds 4-bit numbers (mode 101); convert it to mode 0 or 2.")
+        if min(shape) < 2:
+            raise InputError(f"{path} is a two-dimensional image {shape}; expected a volume.")
+        sections = int(self.fields.mz)
+        if int(self.fields.ispg) in _VOLUME_STACKS and sections != shape[0]:
+            each = f" of {sections} sections each" if sections > 0 else ""
+            raise InputError(
+                f"{path} is a stack of volumes{each} with {shape[0]} sections in all; "
+                "expected one volume: split it."
+            )
+
+
+def _in_byte_order(start: bytes) -> Any:
+    """The fields in the byte order of the machine stamp, or the other one if only that can be."""
+    stamp = start[212:214]
+    orders = ">" if stamp == b"\x11\x11" else "<"
+    orders += "<" if orders == ">" else ">"
+    both = [
+        np.frombuffer(start, HEADER_DTYPE.newbyteorder(order)).reshape(()).view(np.recarray)
+        for order in orders
+    ]
+    return next((fields for fields in both if _can_be(fields)), both[0])
+
+
+def _can_be(fields: Any) -> bool:
+    sizes = (int(fields.nx), int(fields.ny), int(fields.nz))
+    return int(fields.mode) in _KNOWN_MODES and all(0 < size < _LARGEST for size in sizes)
