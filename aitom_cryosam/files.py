@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from aitom_cryosam.errors import InputError
 
@@ -47,6 +48,32 @@ def writing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def publishing(
+    folder: str | Path, paths: Mapping[str, Path], *, overwrite: bool = False
+) -> Iterator[dict[str, Path]]:
+    """Write the files of one result; none takes its place before all are complete.
+
+    Args:
+        folder: of all of them; made if it is missing.
+        paths: by kind.
+        overwrite: replace existing files.
+
+    Yields:
+        By kind, where the block is to write each of them.
+
+    Raises:
+        InputError: a file exists, or the folder cannot be written.
+    """
+    output_folder(folder)
+    refuse_existing(paths.values(), overwrite=overwrite)
+    with TemporaryDirectory(prefix=".cryosam-", dir=folder) as unfinished:
+        drafts = {kind: Path(unfinished) / path.name for kind, path in paths.items()}
+        yield drafts
+        for kind, path in paths.items():
+            drafts[kind].replace(path)
 
 
 def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:

@@ -93,11 +93,12 @@ def labels(shape: Sequence[int], masks: Sequence[ParticleMask]) -> np.ndarray:
 def cores(masks: list[ParticleMask], diameter: float) -> list[ParticleMask]:
     """Each mask without its rim: the voxels within half a particle radius of its middle.
 
-    The features of the rim are half those of its surroundings.
+    The features of the rim are half those of its surroundings. An empty mask stays as it is.
     """
     cores = []
     for mask in masks:
         if mask.volume == 0:
+            cores.append(mask)
             continue
         squares = ((mask.voxels_zyx - mask.centroid_zyx) ** 2).sum(axis=1)
         core = np.zeros_like(mask.mask)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aitom_cryosam import checkpoints, encoders, presets, segmenters
+from aitom_cryosam import checkpoints, encoders, segmenters
 from aitom_cryosam.cache import Cache
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures
@@ -17,12 +17,14 @@ from aitom_cryosam.masks import ParticleMask, cores
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.particle_size import MIN_DIAMETER, centred, estimate_diameter
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.presets import PAPER_RATIOS
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator import CrossPlanePropagator
 from aitom_cryosam.resources import Resources
-from aitom_cryosam.result import Result, Stages
+from aitom_cryosam.result import Result
 from aitom_cryosam.scoring.verdict import decided, judged, ranked
-from aitom_cryosam.settings import PAPER_RATIOS, Settings
+from aitom_cryosam.settings import Settings
+from aitom_cryosam.stages import Stages
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ class CryoSAM:
     """Picks every copy of a particle that a few prompts point at.
 
     Args:
-        settings: all switches; the embedded preset if None.
+        settings: all switches; `Settings.of()`, the best that the machine can run, if None.
         resources: device, memory, cache and checkpoints; what the machine has if None.
         progress: shown how far each stage is.
     """
@@ -51,8 +53,8 @@ class CryoSAM:
         resources: Resources | None = None,
         progress: Progress | None = None,
     ) -> None:
-        self.settings = settings or Settings()
         self.resources = resources or Resources()
+        self.settings = settings or Settings.of(resources=self.resources)
         self.progress = progress
 
     def pick(self, tomogram: Tomogram, prompts: Picks | Sequence[Sequence[float]]) -> Result:
@@ -86,7 +88,7 @@ class CryoSAM:
             pooled = prompt_masks
             if self.settings.pooling == "core":
                 pooled = cores(prompt_masks, diameter)
-            query = features.masked_mean(pooled)
+            query, prompt_features = features.pool(pooled)
             maxima, proposals = self.match(features, query, diameter)
         with stages.measure("centring"):
             proposals = centred(tomogram, proposals, diameter)
@@ -102,10 +104,12 @@ class CryoSAM:
         return Result(
             tomogram=tomogram,
             settings=self.settings,
-            diameter=diameter * tomogram.voxel_size,
+            diameter_angstrom=diameter * tomogram.voxel_size,
             prompts=prompts,
             prompt_masks=prompt_masks,
             query=query,
+            prompt_features=prompt_features,
+            signature=features.signature,
             proposals=proposals,
             masks=masks,
             stages=stages,
@@ -116,7 +120,7 @@ class CryoSAM:
         """File and checksum of the weights in use, by model; all of them are there."""
         files = {
             model.name: checkpoints.require(model, self.resources.checkpoints)
-            for model in presets.networks(self.settings)
+            for model in self.settings.networks
         }
         return {
             name: {"file": str(path), "sha256": checkpoints.digest(path)}

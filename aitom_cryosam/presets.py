@@ -1,64 +1,83 @@
-"""Which preset a run takes: the one asked for, or the best that this machine can run."""
+"""Presets: the values of the settings under one name, and which name this machine can run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aitom_cryosam.checkpoints import find, require
+from aitom_cryosam.checkpoints import find
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS, Model
 from aitom_cryosam.resources import Resources
-from aitom_cryosam.settings import PRESETS, Settings
 
-CHOICES = ("auto", *PRESETS)
-"""What a user may give to `--preset`."""
-_NOTHING: Mapping[str, Any] = {}
+PAPER_RATIOS = (16, 8, 4)
+_SHARED: dict[str, Any] = {
+    "max_diameter": 500.0,
+    "tau_iou": 0.5,
+    "top_k": 512,
+    "normalisation": "tomogram",
+    "token_size": None,
+    "window": None,
+    "cut": "auto",
+}
+VALUES: Mapping[str, Mapping[str, Any]] = {
+    "embedded": {
+        **_SHARED,
+        "encoder": "filterbank",
+        "segmenter": "contour",
+        "merge": "consensus",
+        "tau_sim": 0.0,
+        "ratios": "auto",
+        "pooling": "core",
+        "slab": 0.25,
+        "shrinkage": 0.1,
+    },
+    "paper": {
+        **_SHARED,
+        "encoder": "dinov2_vitl14_reg",
+        "segmenter": "sam_vit_h",
+        "merge": "union",
+        "tau_sim": 0.5,
+        "ratios": PAPER_RATIOS,
+        "pooling": "mask",
+        "slab": 0,
+        "shrinkage": None,
+    },
+}
+"""What `Settings` takes where it is given nothing else, by the preset's name."""
+CHOICES = ("auto", *VALUES)
+"""What a user may give as a preset."""
 
 
-def choose(
-    name: str, resources: Resources, typed: Mapping[str, Any] = _NOTHING
-) -> tuple[Settings, str]:
-    """The settings of a preset, and why it is this one.
+def resolve(name: str, resources: Resources, needed: Sequence[Model]) -> tuple[str, str]:
+    """The preset's own name, and why it is this one.
 
     Args:
         name: one of `CHOICES`; "auto" takes "paper" if all of its weights are found and there
             is a CUDA device, and "embedded" otherwise.
         resources: device and checkpoints.
-        typed: settings by name that take the place of the preset's; only the weights of the
-            networks that remain are needed.
-
-    Returns:
-        The settings, and the reason as part of a sentence ("no weights of sam_vit_h").
+        needed: the networks of "paper", with what the user changes of it.
 
     Raises:
-        InputError: the name is not known, a setting is out of its range, weights that are
-            needed are not on this machine, or the device does not exist.
+        InputError: the name is not known, or the device does not exist.
     """
     if name not in CHOICES:
         raise InputError(f"Expected a preset of {', '.join(CHOICES)}, got {name!r}.")
-    reason = "asked for"
-    if name == "auto":
-        lack = _lack(replace(PRESETS["paper"], **typed), resources)
-        name, reason = ("embedded", lack) if lack else ("paper", "weights and a GPU are there")
-    settings = replace(PRESETS[name], **typed)
-    for model in networks(settings):
-        require(model, resources.checkpoints)
-    return settings, reason
+    if name != "auto":
+        return name, "asked for"
+    lack = _lack(needed, resources)
+    return ("embedded", lack) if lack else ("paper", "weights and a GPU are there")
 
 
-def networks(settings: Settings) -> list[Model]:
-    """The models that need weights, encoder first, each once."""
-    names = dict.fromkeys((settings.encoder, settings.segmenter))
-    return [MODELS[name] for name in names if MODELS[name].weights is not None]
+def networks(encoder: str, segmenter: str) -> list[Model]:
+    """The models among two that need weights, encoder first, each once."""
+    models = (MODELS[name] for name in dict.fromkeys((encoder, segmenter)))
+    return [model for model in models if model.weights is not None]
 
 
-def _lack(settings: Settings, resources: Resources) -> str:
+def _lack(needed: Sequence[Model], resources: Resources) -> str:
     """What the machine does not have; torch is asked only if all weights are there."""
-    missing = [
-        model.name for model in networks(settings) if find(model, resources.checkpoints) is None
-    ]
+    missing = [model.name for model in needed if find(model, resources.checkpoints) is None]
     if missing:
         return f"no weights of {' and '.join(missing)}"
     from aitom_cryosam.device import Device

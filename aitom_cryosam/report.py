@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from aitom_cryosam.files import writing
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.result import Result
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.tomogram import Tomogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,13 +24,42 @@ _WIDTH, _TOP, _BOTTOM = 13.0, 1.02, 0.85  # inches: the picture, its title and i
 _Z, _Y = 0, 1  # the axes that the slices lie across
 
 
-def picture_path(folder: str | Path, name: str) -> Path:
-    """Where the picture of a tomogram of this name belongs, beside the files of `Result.write`."""
-    return Path(folder) / f"{name}_picks.png"
+class Drawn(Protocol):
+    """What the picture shows: a `Result`, or any other that has these."""
+
+    @property
+    def tomogram(self) -> Tomogram:
+        """That was searched."""
+        ...
+
+    @property
+    def diameter_angstrom(self) -> float:
+        """Of the particle."""
+        ...
+
+    @property
+    def prompts(self) -> Picks:
+        """The clicks; those without a mask are not kept."""
+        ...
+
+    @property
+    def prompt_masks(self) -> Sequence[ParticleMask]:
+        """One a prompt."""
+        ...
+
+    @property
+    def picks(self) -> Picks:
+        """The picks."""
+        ...
+
+    @property
+    def masks(self) -> Sequence[ParticleMask]:
+        """Of the picks."""
+        ...
 
 
 def write_picture(
-    path: str | Path, result: Result, *, note: str = "", overwrite: bool = False
+    path: str | Path, result: Drawn, *, note: str = "", overwrite: bool = False
 ) -> None:
     """Write a PNG: slices across z and y through a clicked particle, bare and with the picks.
 
@@ -49,7 +79,7 @@ def write_picture(
         figure.savefig(temporary, format="png", dpi=100, pil_kwargs={"optimize": True})
 
 
-def _draw(result: Result, note: str) -> Figure:
+def _draw(result: Drawn, note: str) -> Figure:
     from matplotlib.figure import Figure
 
     depth, height, width = result.tomogram.shape
@@ -83,20 +113,20 @@ def _draw(result: Result, note: str) -> Figure:
     return figure
 
 
-def _shown_prompt(result: Result) -> np.ndarray:
+def _shown_prompt(result: Drawn) -> np.ndarray:
     """(3,) the used prompt whose slices meet the most picks."""
     used = result.prompts.points_zyx[result.prompts.kept]
     picks = result.picks.points_zyx
-    reach = result.diameter / result.tomogram.voxel_size / 2
+    reach = result.diameter_angstrom / result.tomogram.voxel_size / 2
     met = [(np.abs(picks - point)[:, [_Z, _Y]] < reach).sum() for point in used]
     return np.asarray(used[int(np.argmax(met))])
 
 
-def _show_slice(axes: Axes, result: Result, axis: int, point: np.ndarray) -> None:
+def _show_slice(axes: Axes, result: Drawn, axis: int, point: np.ndarray) -> None:
     """The tomogram in its own contrast: x to the right; y, or z, upwards."""
     tomogram = result.tomogram
     middle = _voxel(point, axis)
-    half = int(THICKNESS * result.diameter / tomogram.voxel_size / 2)
+    half = int(THICKNESS * result.diameter_angstrom / tomogram.voxel_size / 2)
     first, last = max(middle - half, 0), min(middle + half + 1, tomogram.shape[axis])
     image = tomogram.planes(axis, first, last).mean(axis=0)
     if tomogram.contrast == "dark":
@@ -114,7 +144,7 @@ def _show_slice(axes: Axes, result: Result, axis: int, point: np.ndarray) -> Non
     axes.set_title(f"{'zyx'[axis]} = {middle}{slab}", fontsize=9, color="0.35", pad=4, loc="left")
 
 
-def _show_prompts(axes: Axes, result: Result, axis: int, point: np.ndarray) -> None:
+def _show_prompts(axes: Axes, result: Drawn, axis: int, point: np.ndarray) -> None:
     """A cross on every click near the slice, and where the other slice cuts this one."""
     from matplotlib import patheffects
 
@@ -127,7 +157,7 @@ def _show_prompts(axes: Axes, result: Result, axis: int, point: np.ndarray) -> N
         axes.plot(x, y, "+", ms=12, mew=1.8, color=CLICK, path_effects=edge, clip_on=False)
 
 
-def _show_picks(axes: Axes, result: Result, axis: int, point: np.ndarray) -> None:
+def _show_picks(axes: Axes, result: Drawn, axis: int, point: np.ndarray) -> None:
     """Circles and outlines of the picks near the slice, and the clicked particles' outlines."""
     from matplotlib.patches import Circle
 
@@ -136,7 +166,7 @@ def _show_picks(axes: Axes, result: Result, axis: int, point: np.ndarray) -> Non
         _outline(axes, mask, axis, index, MASK)
     picks = result.picks.points_zyx
     nearness = _near(result, picks, axis, point)
-    radius = result.diameter / result.tomogram.voxel_size / 2
+    radius = result.diameter_angstrom / result.tomogram.voxel_size / 2
     for pick, near in zip(picks, nearness, strict=True):
         if near > 0:
             y, x = _in_plane(pick, axis)
@@ -160,7 +190,7 @@ def _outline(axes: Axes, mask: ParticleMask, axis: int, index: int, colour: str)
         axes.plot(x, y, color=colour, lw=1.3)
 
 
-def _show_scale(axes: Axes, result: Result) -> None:
+def _show_scale(axes: Axes, result: Drawn) -> None:
     """A bar of a round number of nanometres, about a fifth of the width."""
     from matplotlib import patheffects
 
@@ -182,7 +212,7 @@ def _round_length(largest: float) -> float:
     return float(power * max(step for step in (1, 2, 5) if step * power <= largest * 1.001))
 
 
-def _write_titles(figure: Figure, result: Result, note: str) -> None:
+def _write_titles(figure: Figure, result: Drawn, note: str) -> None:
     picks, clicks = len(result.picks), int(result.prompts.kept.sum())
     title = f"{result.tomogram.name}: {plural(picks, 'pick')} from {plural(clicks, 'click')}"
     inch = 1 / figure.get_figheight()
@@ -195,18 +225,19 @@ def _write_titles(figure: Figure, result: Result, note: str) -> None:
     )
 
 
-def _legend(result: Result) -> Iterable[Any]:
+def _legend(result: Drawn) -> Iterable[Any]:
     from matplotlib.lines import Line2D
 
+    width = result.diameter_angstrom / 10  # nm
     ring: dict[str, Any] = {"marker": "o", "ls": "", "mfc": "none", "mew": 1.6, "ms": 11}
     yield Line2D([], [], color=CLICK, marker="+", ls="-", ms=11, mew=2.2, label="click, its mask")
-    yield Line2D([], [], color=PICK, label=f"picks, {result.diameter / 10:.0f} nm wide", **ring)
+    yield Line2D([], [], color=PICK, label=f"picks, {width:.0f} nm wide", **ring)
     yield Line2D([], [], color=MASK, label="masks of the picks")
 
 
-def _near(result: Result, points_zyx: np.ndarray, axis: int, point: np.ndarray) -> np.ndarray:
+def _near(result: Drawn, points_zyx: np.ndarray, axis: int, point: np.ndarray) -> np.ndarray:
     """(n,) from 1 in the slice through `point` to 0 at a radius from it and beyond."""
-    radius = result.diameter / result.tomogram.voxel_size / 2
+    radius = result.diameter_angstrom / result.tomogram.voxel_size / 2
     return np.clip(1 - np.abs(points_zyx[:, axis] - point[axis]) / radius, 0, 1)
 
 

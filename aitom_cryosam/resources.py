@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import psutil
 
@@ -34,6 +35,25 @@ class Resources:
     gpu_bytes: int | None = None
     cache: Path | None = None
     checkpoints: Mapping[str, Path] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for `from_json`."""
+        return {
+            "device": self.device,
+            "ram_bytes": self.ram_bytes,
+            "gpu_bytes": self.gpu_bytes,
+            "cache": None if self.cache is None else str(self.cache),
+            "checkpoints": {name: str(path) for name, path in self.checkpoints.items()},
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Resources:
+        """What `to_json` gave."""
+        paths = {
+            "cache": None if values["cache"] is None else Path(values["cache"]),
+            "checkpoints": {name: Path(path) for name, path in values["checkpoints"].items()},
+        }
+        return cls(**{**values, **paths})
 
     @property
     def ram(self) -> int:

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from aitom_cryosam.files import output_folder, refuse_existing, write_text
+from aitom_cryosam.files import publishing, write_text, writing
 from aitom_cryosam.masks import ParticleMask, labels
+from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.points.formats.relion_warp import (
-    TiltSeries,
-    write_flavour,
-    write_picks,
-    write_proposals,
-)
+from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks, write_proposals
+from aitom_cryosam.points.tomogram_info import TiltSeries
+from aitom_cryosam.record import SCHEMA, result_paths
+from aitom_cryosam.report import write_picture
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.tomogram import Tomogram
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,26 +34,32 @@ class Result:
     Attributes:
         tomogram: that was searched.
         settings: that were asked for.
-        diameter: Å, given or estimated.
+        diameter_angstrom: of the particle, given or estimated.
         prompts: the user's points; one without a mask is not kept, and says why.
         prompt_masks: one a prompt, in their order.
         query: (3C,) float32, F_Q of eq. 4.
+        prompt_features: (n, 3C) float32, the mean of F over each prompt's mask; NaN without one.
+        signature: what the features depend on beside the tomogram.
         proposals: every proposal, best first, with its verdict.
         masks: the instances of the kept proposals; ids as in `proposals`.
         stages: seconds and memory.
         networks: file and checksum of the weights in use, by model.
+        warnings: that were given on the way.
     """
 
     tomogram: Tomogram
     settings: Settings
-    diameter: float
+    diameter_angstrom: float
     prompts: Picks
     prompt_masks: list[ParticleMask]
     query: np.ndarray
+    prompt_features: np.ndarray
+    signature: Mapping[str, Any]
     proposals: Picks
     masks: list[ParticleMask]
     stages: Stages
     networks: dict[str, dict[str, str]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def picks(self) -> Picks:
@@ -64,34 +70,49 @@ class Result:
         """(D, H, W) int32, the id of the pick in every voxel of its mask, 0 elsewhere."""
         return labels(self.tomogram.shape, self.masks)
 
+    def particle_query(self) -> ParticleQuery:
+        """The query with all that it takes to use it on another tomogram."""
+        return ParticleQuery(
+            vector=self.query,
+            prompt_features=self.prompt_features,
+            prompts_zyx=self.prompts.points_zyx,
+            diameter_angstrom=self.diameter_angstrom,
+            voxel_size=self.tomogram.voxel_size,
+            contrast=self.tomogram.contrast,
+            pooling=self.settings.pooling,
+            signature=self.signature,
+        )
+
     def write(
         self,
         folder: str | Path,
         *,
         star: Sequence[str] = (),
         tilt_series: TiltSeries | None = None,
+        picture: bool = False,
+        note: str = "",
+        job: Mapping[str, Any] = _NOTHING,
         overwrite: bool = False,
     ) -> dict[str, Path]:
-        """Write picks, proposals, labels, the run's record and further STAR flavours.
+        """Write picks, proposals, labels, query, the run's record and what else is asked for.
 
         Args:
             folder: made if it is missing.
-            star: names in `io.star.FLAVOURS`.
+            star: names in `points.formats.relion_warp.FLAVOURS`.
             tilt_series: pixel size and size of the tilt series, for RELION's flavours.
+            picture: also draw two slices with the picks.
+            note: a line below the picture's title.
+            job: what was asked for, as JSON values, for the record.
             overwrite: replace existing files.
 
         Returns:
-            The files by kind: "picks", "proposals", "labels", the flavours, "run".
+            The files by kind, as `record.result_paths`.
 
         Raises:
             InputError: a file exists, or the folder cannot be written.
         """
-        paths = result_paths(folder, self.tomogram.name, star)
-        output_folder(folder)
-        refuse_existing(paths.values(), overwrite=overwrite)
-        # All of them are complete before the first takes its place: a full disk leaves none.
-        with TemporaryDirectory(prefix=".cryosam-", dir=folder) as unfinished:
-            drafts = {kind: Path(unfinished) / path.name for kind, path in paths.items()}
+        paths = result_paths(folder, self.tomogram.name, star, picture=picture)
+        with publishing(folder, paths, overwrite=overwrite) as drafts:
             write_picks(drafts["picks"], self.proposals, self.tomogram)
             write_proposals(drafts["proposals"], self.proposals, self.tomogram)
             self.tomogram.write_labels(drafts["labels"], self.labels())
@@ -99,11 +120,17 @@ class Result:
                 write_flavour(
                     flavour, drafts[flavour], self.proposals, self.tomogram, tilt_series=tilt_series
                 )
-            write_text(
-                drafts["run"], json.dumps(self.record(), indent=1, default=np.generic.item) + "\n"
-            )
-            for kind, path in paths.items():
-                drafts[kind].replace(path)
+            with writing(drafts["query"]) as draft:
+                self.particle_query().write(draft)
+            if picture:
+                write_picture(drafts["picture"], self, note=note)
+            content = {
+                "schema": SCHEMA,
+                **self.record(),
+                "files": {kind: path.name for kind, path in paths.items()},
+                "job": dict(job),
+            }
+            write_text(drafts["run"], json.dumps(content, indent=1, default=np.generic.item) + "\n")
         return paths
 
     def record(self) -> dict[str, Any]:
@@ -143,23 +170,17 @@ class Result:
                     strict=True,
                 )
             ],
-            "diameter_angstrom": round(self.diameter, 1),
+            "diameter_angstrom": round(self.diameter_angstrom, 1),
             "diameter_estimated": self.settings.diameter is None,
             "counts": {
                 "proposals": len(self.proposals),
                 "picks": len(self.picks),
                 "left_out": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
             },
+            "warnings": list(self.warnings),
             "seconds": {k: round(v, 2) for k, v in self.stages.seconds.items()},
             "peak_megabytes": {k: round(v) for k, v in self.stages.peak_megabytes.items()},
         }
-
-
-def result_paths(folder: str | Path, name: str, star: Sequence[str] = ()) -> dict[str, Path]:
-    """The files that `Result.write` makes for a tomogram of this name, by kind."""
-    kinds = {"picks": "picks.star", "proposals": "proposals.star", "labels": "labels.mrc"}
-    kinds |= {flavour: f"{flavour}.star" for flavour in star} | {"run": "run.json"}
-    return {kind: Path(folder) / f"{name}_{ending}" for kind, ending in kinds.items()}
 
 
 def _version(package: str) -> str:

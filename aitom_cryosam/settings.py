@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, Literal
 
+from aitom_cryosam.checkpoints import require
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.models import ENCODERS, SEGMENTERS
+from aitom_cryosam.models import ENCODERS, SEGMENTERS, Model
+from aitom_cryosam.presets import VALUES, networks, resolve
+from aitom_cryosam.resources import Resources
 
-PAPER_RATIOS = (16, 8, 4)
+_OF_PRESET: Any = object()  # where nothing is given, the preset's value is taken
 MIN_WINDOW = 2.0
 """Diameters: a smaller window would not show a particle's surroundings."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All switches of the method.
+    """All switches of the method; what is not given is as the preset has it.
 
     Attributes:
-        preset: the name these settings came from.
+        preset: the name these settings start from, one of `presets.VALUES`.
         encoder: plane encoder, one of `models.ENCODERS`.
         segmenter: plane segmenter, one of `models.SEGMENTERS`.
         diameter: of the particle, Å; None to estimate it from the prompts.
@@ -46,28 +50,70 @@ class Settings:
             or a score.
 
     Raises:
-        InputError: a value is out of its range.
+        InputError: there is no such preset, or a value is out of its range.
     """
 
     preset: str = "embedded"
-    encoder: str = "filterbank"
-    segmenter: str = "contour"
+    encoder: str = _OF_PRESET
+    segmenter: str = _OF_PRESET
     diameter: float | None = None
-    max_diameter: float = 500.0
-    tau_iou: float = 0.5
-    merge: Literal["union", "consensus"] = "consensus"
-    tau_sim: float = 0.0
-    ratios: tuple[int, ...] | Literal["auto"] = "auto"
-    top_k: int = 512
-    pooling: Literal["mask", "core"] = "core"
-    slab: float = 0.25
-    shrinkage: float | None = 0.1
-    normalisation: Literal["tomogram", "imagenet"] = "tomogram"
-    token_size: float | None = None
-    window: float | None = None
-    cut: float | Literal["auto", "none"] = "auto"
+    max_diameter: float = _OF_PRESET
+    tau_iou: float = _OF_PRESET
+    merge: Literal["union", "consensus"] = _OF_PRESET
+    tau_sim: float = _OF_PRESET
+    ratios: tuple[int, ...] | Literal["auto"] = _OF_PRESET
+    top_k: int = _OF_PRESET
+    pooling: Literal["mask", "core"] = _OF_PRESET
+    slab: float = _OF_PRESET
+    shrinkage: float | None = _OF_PRESET
+    normalisation: Literal["tomogram", "imagenet"] = _OF_PRESET
+    token_size: float | None = _OF_PRESET
+    window: float | None = _OF_PRESET
+    cut: float | Literal["auto", "none"] = _OF_PRESET
+
+    @classmethod
+    def of(
+        cls, preset: str = "auto", *, resources: Resources | None = None, **changes: Any
+    ) -> Settings:
+        """The settings of a preset, the same for the command line, Python and AITom.
+
+        Args:
+            preset: "embedded", "paper", or "auto" for the better one that this machine can run.
+            resources: device and checkpoints; what the machine has if None.
+            changes: settings that take the place of the preset's.
+
+        Raises:
+            InputError: as for `choose`.
+        """
+        return choose(preset, resources or Resources(), changes)[0]
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Settings:
+        """What `dataclasses.asdict` gave, after a way through JSON, which has no tuples.
+
+        Raises:
+            InputError: a name is not known, or a value is out of its range.
+        """
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})
+        if unknown:
+            raise InputError(f"There is no setting {unknown[0]!r}; is it of a newer version?")
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**given)
+
+    @property
+    def networks(self) -> list[Model]:
+        """The models that need weights, encoder first, each once."""
+        return networks(self.encoder, self.segmenter)
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.preset, str) and self.preset in VALUES):
+            raise InputError(f"Expected a preset of {', '.join(VALUES)}, got {self.preset!r}.")
+        for name, value in VALUES[self.preset].items():
+            if getattr(self, name) is _OF_PRESET:
+                object.__setattr__(self, name, value)
         checks = {
             "encoder": (self.encoder in ENCODERS, f"one of {', '.join(ENCODERS)}"),
             "segmenter": (self.segmenter in SEGMENTERS, f"one of {', '.join(SEGMENTERS)}"),
@@ -132,18 +178,32 @@ def _falling(values: Any) -> bool:
     )
 
 
-PRESETS = {
-    "embedded": Settings(),
-    "paper": Settings(
-        preset="paper",
-        encoder="dinov2_vitl14_reg",
-        segmenter="sam_vit_h",
-        merge="union",
-        tau_sim=0.5,
-        ratios=PAPER_RATIOS,
-        pooling="mask",
-        slab=0,
-        shrinkage=None,
-    ),
-}
-"""The settings by the names that a user gives to `--preset`."""
+PRESETS = {name: Settings(preset=name) for name in VALUES}
+"""The settings of each preset, by its name."""
+_NOTHING: Mapping[str, Any] = {}
+
+
+def choose(
+    name: str, resources: Resources, changes: Mapping[str, Any] = _NOTHING
+) -> tuple[Settings, str]:
+    """The settings of a preset, and why it is this one.
+
+    Args:
+        name: as for `presets.resolve`.
+        resources: device and checkpoints.
+        changes: settings by name that take the place of the preset's; only the weights of the
+            networks that remain are needed.
+
+    Returns:
+        The settings, and the reason as part of a sentence ("no weights of sam_vit_h").
+
+    Raises:
+        InputError: the name is not known, a setting is out of its range, weights that are
+            needed are not on this machine, or the device does not exist.
+    """
+    paper = replace(PRESETS["paper"], **changes)
+    name, reason = resolve(name, resources, paper.networks)
+    settings = replace(PRESETS[name], **changes)
+    for model in settings.networks:
+        require(model, resources.checkpoints)
+    return settings, reason

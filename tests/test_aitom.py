@@ -138,7 +138,7 @@ def test_an_op_that_cannot_be_used_is_one_sentence(picker: type, op: object, say
         ("tomogram", {"voxel_size": 10}, "has its own voxel_size; leave it out of op"),
         ("tomogram", {"contrast": "dark"}, "has its own contrast; leave it out of op"),
         ("tomogram", {}, "There is no prompt; give prompts as rows"),
-        ("tomogram", {"prompts": [[1, 2]]}, "X,Y,Z of three numbers, got '1.0,2.0'"),
+        ("tomogram", {"prompts": [[1, 2]]}, r"rows of x, y, z in voxels, got \(\[1.0, 2.0\],\)"),
         ("tomogram", {"prompts": [[1, 2, 3], [1]]}, "Expected prompts as rows"),
         ("tomogram", {"prompts": [["a", "b", "c"]]}, "Expected prompts as rows"),
         ("tomogram", {"prompts": [[80, 10, 39]]}, None),

@@ -34,6 +34,7 @@ def test_every_file_is_there(out: Path) -> None:
         "demo_picks.png",
         "demo_picks.star",
         "demo_proposals.star",
+        "demo_query.npz",
         "demo_run.json",
         "simulated/demo.mrc",
         "simulated/demo_truth.star",

@@ -73,7 +73,14 @@ def table(path):
 
 
 def test_every_file_is_there(golden):
-    kinds = ["labels.mrc", "picks.star", "proposals.star", "relion31.star", "relion4.star"]
+    kinds = [
+        "labels.mrc",
+        "picks.star",
+        "proposals.star",
+        "query.npz",
+        "relion31.star",
+        "relion4.star",
+    ]
     kinds += ["relion5.star", "run.json", "warp.star"]
     assert sorted(os.listdir(golden)) == [f"{STEM}_{kind}" for kind in kinds]
 

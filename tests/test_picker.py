@@ -70,7 +70,7 @@ def test_one_click_finds_the_others_of_its_kind(result, truth):
     assert f1(result.picks, truth) >= 0.7
     error = evaluate(result.picks, Picks.from_points(truth), radius=125, voxel_size=VOXEL)
     assert error.localisation_error <= 60
-    assert 180 <= result.diameter <= 280
+    assert 180 <= result.diameter_angstrom <= 280
 
 
 def test_the_other_kind_from_its_own_click(data, simulation):
@@ -78,7 +78,7 @@ def test_the_other_kind_from_its_own_click(data, simulation):
     found = pick(data, barrels[:1], ALL)
     ranked = evaluate(found.picks, Picks.from_points(barrels), radius=75, voxel_size=VOXEL)
     assert ranked.average_precision >= 0.6
-    assert 110 <= found.diameter <= 210
+    assert 110 <= found.diameter_angstrom <= 210
 
 
 def test_the_click_itself_is_found_and_the_best_come_first(everything, truth):
@@ -98,7 +98,9 @@ def test_ids_are_the_same_in_labels_picks_and_masks(everything):
     for mask, point in zip(everything.masks, everything.picks.points_zyx, strict=True):
         inside = labels[tuple(mask.voxels_zyx.T)]
         assert (inside == mask.id).mean() > 0.5  # the rest went to a better neighbour
-        assert np.linalg.norm(mask.centroid_zyx - point) < 0.5 * everything.diameter / VOXEL
+        assert (
+            np.linalg.norm(mask.centroid_zyx - point) < 0.5 * everything.diameter_angstrom / VOXEL
+        )
 
 
 def test_masks_lie_on_their_particles(everything, simulation):
@@ -118,7 +120,7 @@ def test_masks_lie_on_their_particles(everything, simulation):
 def test_turning_the_tomogram_turns_picks_and_masks(everything, data, truth, order):
     order = list(order)
     turned = pick(data.transpose(order), truth[1:2, order], ALL)
-    assert turned.diameter == pytest.approx(everything.diameter, rel=1e-3)
+    assert turned.diameter_angstrom == pytest.approx(everything.diameter_angstrom, rel=1e-3)
     back = replace(turned.proposals, points_zyx=turned.proposals.points_zyx[:, np.argsort(order)])
     assert_same(replace(turned, proposals=back), everything)
     inside = turned.labels().transpose(np.argsort(order)) > 0
@@ -198,7 +200,7 @@ def test_top_k_limits_the_proposals(everything, data, truth):
 
 def test_the_size_can_be_told(data, truth):
     told = pick(data, truth[1:2], Settings(cut="none", top_k=FEW, diameter=250.0))
-    assert told.diameter == 250
+    assert told.diameter_angstrom == 250
     assert f1(told.picks.take(np.arange(8)), truth) >= 0.7
 
 

@@ -9,9 +9,9 @@ import torch
 
 from aitom_cryosam import checkpoints
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.presets import CHOICES, choose, networks
+from aitom_cryosam.presets import CHOICES
 from aitom_cryosam.resources import Resources
-from aitom_cryosam.settings import PRESETS
+from aitom_cryosam.settings import PRESETS, Settings, choose
 
 FILES = ("dinov2_vitl14_reg4_pretrain.pth", "sam_vit_h_4b8939.pth")
 
@@ -34,8 +34,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch, *, there: bool) -> None:
 
 def test_the_networks_of_the_presets() -> None:
     assert CHOICES == ("auto", "embedded", "paper")
-    assert networks(PRESETS["embedded"]) == []
-    names = [model.name for model in networks(PRESETS["paper"])]
+    assert PRESETS["embedded"].networks == []
+    names = [model.name for model in PRESETS["paper"].networks]
     assert names == ["dinov2_vitl14_reg", "sam_vit_h"]
 
 
@@ -76,6 +76,8 @@ def test_what_is_asked_for_is_taken_or_refused(folder: Path) -> None:
         choose("paper", Resources())
     (folder / FILES[1]).touch()
     assert choose("paper", Resources()) == (PRESETS["paper"], "asked for")
+    assert Settings.of("paper") == PRESETS["paper"]
+    assert Settings.of("embedded", top_k=3) == Settings(preset="embedded", top_k=3)
     with pytest.raises(InputError, match="Expected a preset of auto, embedded, paper, got 'best'"):
         choose("best", Resources())
 
@@ -99,7 +101,7 @@ def test_without_weights_torch_is_not_asked(folder: Path, monkeypatch: pytest.Mo
     for variable in ("HOME", "XDG_CACHE_HOME"):  # of the user's cache in another process
         monkeypatch.setenv(variable, str(folder))
     code = (
-        "import sys; from aitom_cryosam.presets import choose; "
+        "import sys; from aitom_cryosam.settings import choose; "
         "from aitom_cryosam.resources import Resources; "
         "print(choose('auto', Resources())[0].preset, 'torch' in sys.modules)"
     )

@@ -31,10 +31,12 @@ def result() -> Result:
     return Result(
         tomogram=Tomogram.from_array(data, voxel_size=10, name="TS_01"),
         settings=Settings(diameter=np.float32(80)),
-        diameter=80.0,
+        diameter_angstrom=80.0,
         prompts=Picks.from_points(np.array([(10, 15, 20), (5, 5, 5)])).reject([1], "no mask"),
         prompt_masks=[cube(1, PICKS[0]), empty],
         query=np.ones(3, np.float32),
+        prompt_features=np.ones((2, 3), np.float32),
+        signature={},
         proposals=proposals.reject([3], "below the cut"),
         masks=[cube(number, centre) for number, centre in enumerate(PICKS, 1)],
         stages=Stages(),
@@ -73,7 +75,7 @@ def test_outlines_enclose_the_masks(result: Result) -> None:
 def test_title_and_file(result: Result, tmp_path: Path) -> None:
     figure = report._draw(result, "a note")
     assert [text.get_text() for text in figure.texts] == ["TS_01: 3 picks from 1 click", "a note"]
-    path = report.picture_path(tmp_path, "TS_01")
+    path = tmp_path / "TS_01_picks.png"
     assert path == tmp_path / "TS_01_picks.png"
     report.write_picture(path, result)
     assert imread(path).shape[1] == 1300

@@ -8,6 +8,14 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.settings import PRESETS
 
 
+def test_the_preset_gives_what_is_not_given() -> None:
+    assert Settings(preset="paper") == PRESETS["paper"]
+    assert Settings(preset="paper", slab=0.5).encoder == PRESETS["paper"].encoder
+    for bad in ("nonsense", "auto", None, []):
+        with pytest.raises(InputError, match="a preset of embedded, paper, got"):
+            Settings(preset=bad)  # type: ignore[arg-type]
+
+
 def test_the_embedded_preset_is_the_default() -> None:
     settings = Settings()
     assert (settings.preset, settings.encoder, settings.segmenter) == (

@@ -23,9 +23,11 @@ from aitom_cryosam.aitom.op import (
 )
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures
+from aitom_cryosam.job import Job, pick
 from aitom_cryosam.masks import ParticleMask, labels
 from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.points.formats.aitom import Record, records
+from aitom_cryosam.points.prompts import read_prompts
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.result import Result
 from aitom_cryosam.tomogram import Tomogram
@@ -72,9 +74,10 @@ class _Configured:
         self, op: Mapping[str, Any] | None = None, *, progress: Progress | None = None
     ) -> None:
         self.op = checked(op, self.keys, type(self).__name__)
-        resources = resources_of(self.op)
-        self.settings = settings_of(self.op, resources)
-        self._cryosam = CryoSAM(self.settings, resources=resources, progress=progress)
+        self.resources = resources_of(self.op)
+        self.settings = settings_of(self.op, self.resources)
+        self._progress = progress
+        self._cryosam = CryoSAM(self.settings, resources=self.resources, progress=progress)
 
     def _diameter(self, voxel_size: float) -> float:
         """Voxels."""
@@ -106,9 +109,14 @@ class CryoSAMPicker(_Configured):
 
     def run(self, volume: Volume, prompts: Any = None) -> Result:
         """As `pick`, but with the masks, the proposals that were left out, and the files."""
-        tomogram = tomogram_of(volume, self.op)
         wanted = self.op.get("prompts") if prompts is None else prompts
-        return self._cryosam.pick(tomogram, prompts_of(tomogram, wanted))
+        job = Job(
+            tomogram=tomogram_of(volume, self.op),
+            settings=self.settings,
+            resources=self.resources,
+            **prompts_of(wanted),
+        )
+        return pick(job, progress=self._progress)
 
 
 class CryoSAMEncoder(_Configured):
@@ -134,7 +142,9 @@ class CryoSAMSegmenter(_Configured):
 
     def _masks(self, tomogram: Tomogram, prompts: Any) -> list[ParticleMask]:
         propagator = self._cryosam.propagator(tomogram, self._diameter(tomogram.voxel_size))
-        return propagator.propagate(tomogram, prompts_of(tomogram, prompts).points_zyx)
+        given = prompts_of(prompts)
+        points = read_prompts(tomogram, given["prompts"], given["prompts_file"]).points_zyx
+        return propagator.propagate(tomogram, points)
 
 
 class CryoSAMMatcher(_Configured):

@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from aitom_cryosam import presets
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.points.prompts import read_prompts
 from aitom_cryosam.resources import Resources, parse_memory
-from aitom_cryosam.settings import Settings
+from aitom_cryosam.settings import Settings, choose
 from aitom_cryosam.tomogram import Tomogram
 
 Volume = str | Path | np.ndarray | Tomogram
@@ -108,7 +106,7 @@ def settings_of(op: Mapping[str, Any], resources: Resources) -> Settings:
         for name, value in op.items()
         if name in SETTINGS_KEYS and name != "preset"
     }
-    return presets.choose(op.get("preset", "auto"), resources, given)[0]
+    return choose(op.get("preset", "auto"), resources, given)[0]
 
 
 def tomogram_of(
@@ -141,23 +139,22 @@ def tomogram_of(
     return Tomogram.from_array(volume.T, **given)
 
 
-def prompts_of(tomogram: Tomogram, prompts: Any) -> Picks:
-    """Prompts checked against the tomogram.
+def prompts_of(prompts: Any) -> dict[str, Any]:
+    """Prompts as a `Job` has them: "prompts" and "prompts_file".
 
     Args:
-        tomogram: which they point into.
         prompts: rows of x, y, z in voxels, `Picks`, or a STAR or CSV file.
 
     Raises:
-        InputError: there is none, or one cannot be used.
+        InputError: there is none, or they are none of these.
     """
     if prompts is None:
         raise InputError("There is no prompt; give prompts as rows of x, y, z in voxels.")
     if isinstance(prompts, (str, Path)):
-        return read_prompts(tomogram, path=prompts)
+        return {"prompts": (), "prompts_file": Path(prompts)}
     rows = prompts.points_zyx[:, ::-1] if isinstance(prompts, Picks) else prompts
     try:
-        rows = np.atleast_2d(np.asarray(rows, dtype=np.float64)).tolist()
+        points_xyz = np.atleast_2d(np.asarray(rows, dtype=np.float64)).tolist()
     except (TypeError, ValueError):
         raise InputError(f"Expected prompts as rows of x, y, z in voxels, got {rows!r}.") from None
-    return read_prompts(tomogram, [",".join(map(repr, row)) for row in rows])
+    return {"prompts": tuple(points_xyz), "prompts_file": None}

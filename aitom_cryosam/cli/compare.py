@@ -25,6 +25,7 @@ from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
     from aitom_cryosam.evaluation.comparison import Agreement, Compared, Found
+    from aitom_cryosam.job import Job
     from aitom_cryosam.picks import Picks
     from aitom_cryosam.points.reading import PointFile
     from aitom_cryosam.points.tomogram_info import TiltSeries
@@ -244,34 +245,43 @@ def _timed(name: str, plan: Callable[[], Found]) -> Found | None:
 
 
 def _cryosam(bench: _Bench) -> Callable[[], Found]:
-    from aitom_cryosam.cli import options
+    from aitom_cryosam import job
     from aitom_cryosam.evaluation.comparison import Found
-    from aitom_cryosam.picker import CryoSAM
 
-    resources = options.resources(bench.args)
-    settings = options.settings(bench.args, resources)
-    prompts = _prompts(bench)
+    wanted = _job(bench)
 
     def pick() -> Found:
-        picker = CryoSAM(settings, resources=resources, progress=bench.progress)
-        result = picker.pick(bench.tomogram, prompts)
-        clicks = f"{len(prompts)} click{'' if len(prompts) == 1 else 's'}"
+        result = job.pick(wanted, progress=bench.progress)
+        clicks = f"{len(result.prompts)} click{'' if len(result.prompts) == 1 else 's'}"
         origin = " of the truth" if bench.args.draw else ""
         return Found.of(
             result.proposals,
             clicks + origin,
             settings={
-                **asdict(settings),
-                "diameter": result.diameter,
-                "prompts_xyz": prompts.points_zyx[:, ::-1].tolist(),
+                **asdict(wanted.settings),
+                "diameter": result.diameter_angstrom,
+                "prompts_xyz": result.prompts.points_zyx[:, ::-1].tolist(),
             },
         )
 
     return pick
 
 
+def _job(bench: _Bench) -> Job:
+    """With the clicks, or points of the truth in their place."""
+    from aitom_cryosam.cli import options
+    from aitom_cryosam.job import Job
+
+    resources = options.resources(bench.args)
+    return Job(
+        tomogram=bench.tomogram,
+        settings=options.settings(bench.args, resources),
+        resources=resources,
+        prompts=tuple(_prompts(bench).points_zyx[:, ::-1].tolist()),
+    )
+
+
 def _prompts(bench: _Bench) -> Picks:
-    """The clicks, or points of the truth in their place."""
     from aitom_cryosam.points.prompts import read_prompts
 
     args, texts = bench.args, list(bench.args.prompt)

@@ -57,14 +57,14 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a map cannot be used, or the folder holds a demo already or is closed.
     """
+    from aitom_cryosam import job
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.files import output_folder
-    from aitom_cryosam.picker import CryoSAM
-    from aitom_cryosam.report import picture_path, plural, write_picture
+    from aitom_cryosam.report import plural
+    from aitom_cryosam.settings import Settings
     from aitom_cryosam.simulation.files import write_simulation
     from aitom_cryosam.simulation.settings import SimulationSettings
     from aitom_cryosam.simulation.simulate import simulate
-    from aitom_cryosam.tomogram import Tomogram
 
     start = time.perf_counter()
     settings = SimulationSettings(
@@ -77,37 +77,40 @@ def run(args: argparse.Namespace) -> int:
     truth_folder = output_folder(folder / "simulated")
     written = write_simulation(simulation, truth_folder, NAME, overwrite=args.overwrite)
 
-    tomogram = Tomogram.open(written[0])
     click = _click(simulation, densities[0].name, args.seed)
+    wanted = job.Job(
+        tomogram=written[0],
+        prompts=(tuple(click[::-1].tolist()),),
+        out=folder,
+        settings=Settings(preset="embedded"),
+        picture=True,
+        overwrite=args.overwrite,
+    )
     with ShownProgress(quiet=args.quiet) as progress:
-        result = CryoSAM(progress=progress).pick(tomogram, [click[::-1].tolist()])
+        result = job.pick(wanted, progress=progress)
     evaluation = _evaluate(result, simulation, densities[0])
-    result.write(folder, overwrite=args.overwrite)
     note = (
         f"simulated: {plural(len(densities), 'kind')} of particles and "
         f"{plural(MEMBRANES, 'vesicle')}   ·   "
         f"precision {evaluation.precision:.2f}, recall {evaluation.recall:.2f}"
     )
-    picture = picture_path(folder, NAME)
-    write_picture(picture, result, note=note, overwrite=args.overwrite)
+    record = job.write(wanted, result, note=note)
     if not args.quiet:
         print(_table(evaluation, densities, time.perf_counter() - start))
         print(_by_hand(args, click, densities[0]))
-        print(f"\nLook at {picture}")
+        print(f"\nLook at {record.files['picture']}")
     return 0
 
 
 def _refuse_earlier(args: argparse.Namespace) -> None:
     """Say before the work, and with what to type, that the folder holds a demo."""
     from aitom_cryosam.files import refuse_existing
-    from aitom_cryosam.report import picture_path
-    from aitom_cryosam.result import result_paths
+    from aitom_cryosam.record import result_paths
     from aitom_cryosam.simulation.files import simulation_paths
 
     paths = [
-        *result_paths(args.out, NAME).values(),
+        *result_paths(args.out, NAME, picture=True).values(),
         *simulation_paths(Path(args.out) / "simulated", NAME),
-        picture_path(args.out, NAME),
     ]
     if not args.overwrite and any(path.exists() for path in paths):
         raise InputError(

@@ -7,14 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli.options import (
     add_tilt_series,
     size_xyz,
     tilt_series_of,
     tomograms_of,
-    warn_of_extent,
 )
 from aitom_cryosam.errors import InputError
 
@@ -79,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.names import relion_name
     from aitom_cryosam.points.formats.registry import known_format
     from aitom_cryosam.points.particle import Particle
+    from aitom_cryosam.points.tomogram_info import warn_of_extent
     from aitom_cryosam.points.writing import chosen, merged, project_files
 
     known_format(args.to)
@@ -138,32 +138,21 @@ def _files(paths: Sequence[str]) -> Iterator[Path]:
 def _frame(args: argparse.Namespace, path: Path, tilt_series: TiltSeries | None) -> TomogramInfo:
     """Of the options, or of the run that wrote the picks; the name is empty if neither has it."""
     from aitom_cryosam.points.tomogram_info import TomogramInfo
+    from aitom_cryosam.record import record_beside
     from aitom_cryosam.volumes.mrc import read_size
 
     name, voxel_size, shape = "", args.voxel_size, None
     if args.tomo:
         name = args.tomo
         shape, voxel_size = read_size(args.tomo, voxel_size=args.voxel_size)
-    elif run := _run(path):
-        name = run.get("path") or run["name"]
-        voxel_size = voxel_size or run["voxel_size_angstrom"]
-        depth, height, width = run["shape_zyx"]
-        shape = (depth, height, width)
+    elif record := record_beside(path, _stem(path)):
+        name = str(record.tomogram_path or record.info.name)
+        voxel_size = voxel_size or record.info.voxel_size
+        shape = record.info.shape_zyx
     if args.shape:
         x, y, z = (round(size) for size in args.shape)
         shape = (z, y, x)
     return TomogramInfo(name, voxel_size, shape, tilt_series)
-
-
-def _run(path: Path) -> dict[str, Any] | None:
-    """The tomogram in the record beside a run's files, if they are such."""
-    from aitom_cryosam.points.table import json_of, reading
-
-    record = path.with_name(f"{_stem(path)}_run.json")
-    if not record.is_file():
-        return None
-    with reading(record, "the record of a run"):
-        return dict(json_of(record)["tomogram"])
 
 
 def _stem(path: Path) -> str:

@@ -15,7 +15,7 @@ from aitom_cryosam.models import ENCODERS, SEGMENTERS
 
 if TYPE_CHECKING:
     from aitom_cryosam.points.tilt_series import TomogramsStar
-    from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
+    from aitom_cryosam.points.tomogram_info import TiltSeries
     from aitom_cryosam.resources import Resources
     from aitom_cryosam.settings import Settings
 
@@ -184,15 +184,14 @@ def explained_settings(args: argparse.Namespace, available: Resources) -> tuple[
     Raises:
         InputError: a value is out of its range, or the preset's weights are missing.
     """
-    from aitom_cryosam import presets
-    from aitom_cryosam.settings import Settings
+    from aitom_cryosam.settings import Settings, choose
 
     typed: dict[str, Any] = {}
     for field in fields(Settings):
         value = getattr(args, field.name, None)
         if value is not None and field.name != "preset":
             typed[field.name] = None if field.name == "shrinkage" and value == "none" else value
-    chosen, reason = presets.choose(args.preset, available, typed)
+    chosen, reason = choose(args.preset, available, typed)
     return chosen, f"Preset {chosen.preset}: {reason}."
 
 
@@ -269,22 +268,6 @@ def tilt_series_of_tomogram(args: argparse.Namespace) -> TiltSeries | None:
     """
     typed, tomograms = tilt_series_of(args), tomograms_of(args)
     return tomograms.of(args.tomogram) if tomograms else typed
-
-
-def warn_of_extent(info: TomogramInfo) -> None:
-    """Say if the unbinned size can hardly be that of this tomogram."""
-    tilt_series = info.tilt_series
-    if not (tilt_series and tilt_series.size_xyz and info.voxel_size and info.shape_zyx):
-        return
-    for axis, size, voxels in zip("xyz", tilt_series.size_xyz, info.shape_zyx[::-1], strict=True):
-        ratio = size * tilt_series.pixel_size / (voxels * info.voxel_size)
-        if not 0.8 < ratio < 1.25:
-            logger.warning(
-                "Along %s the unbinned size makes %.2f of the tomogram's extent; is it in "
-                "unbinned pixels, as x,y,z?",
-                axis,
-                ratio,
-            )
 
 
 def size_xyz(text: str) -> tuple[float, float, float]:

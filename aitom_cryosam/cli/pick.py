@@ -6,18 +6,15 @@ import argparse
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
-from aitom_cryosam.cli.options import add_tilt_series, tilt_series_of_tomogram, warn_of_extent
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.cli.options import add_tilt_series, tilt_series_of_tomogram
 
 if TYPE_CHECKING:
-    from aitom_cryosam.points.tomogram_info import TiltSeries
-    from aitom_cryosam.result import Result
-    from aitom_cryosam.tomogram import Tomogram
+    from aitom_cryosam.job import Job
+    from aitom_cryosam.record import Record
 
 logger = logging.getLogger(__name__)
 
@@ -58,107 +55,94 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or option cannot be used; nothing is written then.
     """
+    from aitom_cryosam import job
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.files import output_folder, refuse_existing
-    from aitom_cryosam.picker import CryoSAM
-    from aitom_cryosam.points.prompts import read_prompts
-    from aitom_cryosam.report import picture_path, write_picture
-    from aitom_cryosam.result import result_paths
-    from aitom_cryosam.tomogram import Tomogram
 
     start = time.perf_counter()
-    resources = options.resources(args)
-    settings, preset = options.explained_settings(args, resources)
-    tomogram = Tomogram.open(args.tomogram, voxel_size=args.voxel_size, contrast=args.contrast)
-    tilt_series = _tilt_series(args, tomogram)
-    prompts = read_prompts(
-        tomogram,
-        args.prompt,
-        args.prompts,
-        coords_angpix=args.coords_angpix,
-        tilt_series=tilt_series,
-    )
-    paths = result_paths(args.out, tomogram.name, args.star)
-    if args.picture:
-        paths["picture"] = picture_path(args.out, tomogram.name)
-    output_folder(args.out)
-    refuse_existing(paths.values(), overwrite=args.overwrite)
-    logger.info(preset)
     with ShownProgress(quiet=args.quiet) as progress:
-        result = CryoSAM(settings, resources=resources, progress=progress).pick(tomogram, prompts)
-    result.write(args.out, star=args.star, tilt_series=tilt_series, overwrite=args.overwrite)
-    if args.picture:
-        write_picture(paths["picture"], result, overwrite=args.overwrite)
+        record = job.run(_job(args), progress=progress)
     if not args.quiet:
-        print(_summary(result, list(paths.values()), time.perf_counter() - start))
-    if not len(result.picks):
-        logger.warning(_nothing(result))
-    elif settings.cut == "auto" and len(result.picks) < FEW * len(result.proposals):
-        logger.warning(_few(result))
+        print(_summary(record, time.perf_counter() - start))
+    if not len(record.picks):
+        logger.warning(_nothing(record))
+    elif record.settings.cut == "auto" and len(record.picks) < FEW * len(record.proposals):
+        logger.warning(_few(record))
     return 0
 
 
-def _tilt_series(args: argparse.Namespace, tomogram: Tomogram) -> TiltSeries | None:
-    """The tilt series as far as it was given, if that is enough for the flavours."""
-    from aitom_cryosam.points.tomogram_info import TomogramInfo
+def _job(args: argparse.Namespace) -> Job:
+    """What was typed."""
+    from aitom_cryosam.job import Job
+    from aitom_cryosam.points.prompts import parse_prompt
 
-    tilt_series = tilt_series_of_tomogram(args)
-    if tilt_series is None and "relion4" in args.star:
-        raise InputError(
-            "--star relion4 needs --tomograms-star FILE or --unbinned-pixel-size ANGSTROM."
-        )
-    warn_of_extent(TomogramInfo.of(tomogram, tilt_series))
-    return tilt_series
+    resources = options.resources(args)
+    settings, note = options.explained_settings(args, resources)
+    return Job(
+        tomogram=Path(args.tomogram),
+        prompts=tuple(map(parse_prompt, args.prompt)),
+        prompts_file=Path(args.prompts) if args.prompts else None,
+        coords_angpix=args.coords_angpix,
+        out=Path(args.out),
+        voxel_size=args.voxel_size,
+        contrast=args.contrast,
+        settings=settings,
+        settings_note=note,
+        resources=resources,
+        star=args.star,
+        tilt_series=tilt_series_of_tomogram(args),
+        picture=args.picture,
+        overwrite=args.overwrite,
+    )
 
 
-def _summary(result: Result, paths: Sequence[Path], seconds: float) -> str:
+def _summary(record: Record, seconds: float) -> str:
     """A few lines for the end of a run."""
-    by = "given" if result.settings.diameter is not None else "estimated from the prompts"
-    used = int(result.prompts.kept.sum())
+    by = "given" if record.settings.diameter is not None else "estimated from the prompts"
+    used = int(record.prompts.kept.sum())
     rows = [
-        ("diameter", f"{result.diameter:.0f} Å, {by}"),
-        ("prompts", f"{used} of {len(result.prompts)} used"),
-        ("picks", f"{len(result.picks)} of {len(result.proposals)} proposals"),
-        ("left out", _left_out(result)),
-        ("cut", _cut_line(result)),
-        ("seconds", f"{seconds:.0f}: {_seconds(result)}"),
-        *(("" if i else "files", str(path)) for i, path in enumerate(paths)),
+        ("diameter", f"{record.diameter_angstrom:.0f} Å, {by}"),
+        ("prompts", f"{used} of {len(record.prompts)} used"),
+        ("picks", f"{len(record.picks)} of {len(record.proposals)} proposals"),
+        ("left out", _left_out(record)),
+        ("cut", _cut_line(record)),
+        ("seconds", f"{seconds:.0f}: {_seconds(record)}"),
+        *(("" if i else "files", str(path)) for i, path in enumerate(record.files.values())),
     ]
     return "\n".join(f"{label:10}{value}" for label, value in rows)
 
 
-def _left_out(result: Result) -> str:
-    counts = Counter(reason for reason in result.proposals.reasons if reason)
+def _left_out(record: Record) -> str:
+    counts = Counter(reason for reason in record.proposals.reasons if reason)
     return ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "none"
 
 
-def _cut_line(result: Result) -> str:
-    scores = result.picks.scores
+def _cut_line(record: Record) -> str:
+    scores = record.picks.scores
     lowest = f"; the lowest pick has {scores.min():.3f}" if len(scores) else ""
-    return f"{result.settings.cut}{lowest}"
+    return f"{record.settings.cut}{lowest}"
 
 
-def _seconds(result: Result) -> str:
+def _seconds(record: Record) -> str:
     """The stages that took a while."""
-    return ", ".join(f"{k} {v:.0f}" for k, v in result.stages.seconds.items() if v >= 0.5)
+    return ", ".join(f"{k} {v:.0f}" for k, v in record.seconds.items() if v >= 0.5)
 
 
-def _nothing(result: Result) -> str:
+def _nothing(record: Record) -> str:
     """What to try after a run without picks."""
-    other = "bright" if result.tomogram.contrast == "dark" else "dark"
-    scores = result.proposals.scores
+    other = "bright" if record.contrast == "dark" else "dark"
+    scores = record.proposals.scores
     best = f" (the best proposal has {scores.max():.3f})" if len(scores) else ""
     return (
-        f"No picks. Left out: {_left_out(result)}. Try --contrast {other} if protein is {other}, "
+        f"No picks. Left out: {_left_out(record)}. Try --contrast {other} if protein is {other}, "
         "--diameter ANGSTROM, a click nearer to a particle's centre, more than one --prompt, "
         f"or a lower --cut{best}; --cut none keeps all."
     )
 
 
-def _few(result: Result) -> str:
+def _few(record: Record) -> str:
     """What to try where more was to be expected."""
     return (
-        f"Only {len(result.picks)} of {len(result.proposals)} proposals are picks. If you see more "
+        f"Only {len(record.picks)} of {len(record.proposals)} proposals are picks. If you see more "
         "of these particles, click on two or three others too (--prompt): a single click can be "
         "on an odd copy."
     )

@@ -176,10 +176,9 @@ def _path(args: argparse.Namespace) -> int:
 
 def _groups() -> dict[str, list[Model]]:
     """The presets that need weights, with the models they need."""
-    from aitom_cryosam.presets import networks
     from aitom_cryosam.settings import PRESETS
 
-    return {name: networks(preset) for name, preset in PRESETS.items() if networks(preset)}
+    return {name: preset.networks for name, preset in PRESETS.items() if preset.networks}
 
 
 def _models(text: str) -> list[Model]:

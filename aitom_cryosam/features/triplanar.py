@@ -7,8 +7,9 @@ planes of each view are kept, in memory or on disk.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.tomogram import Tomogram
 
+_UNKNOWN: Mapping[str, Any] = {}
+
 
 class TriplanarFeatures:
     """F of eq. 3 for one tomogram, kept as tokens.
@@ -29,10 +32,17 @@ class TriplanarFeatures:
     Args:
         views: one View for each of the axes z, y, x.
         ratios: the pyramid levels to prepare; others are prepared when first asked for.
+        signature: what the tokens depend on beside the tomogram, as JSON values.
     """
 
-    def __init__(self, views: Sequence[View], ratios: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        views: Sequence[View],
+        ratios: Sequence[int] = (),
+        signature: Mapping[str, Any] = _UNKNOWN,
+    ) -> None:
         self.views = tuple(views)
+        self.signature = dict(signature)
         self.shape = tuple(view.slices.size for view in self.views)
         levels = zip(*(Level.prepare(view, ratios) for view in self.views), strict=True)
         self._levels = dict(zip(ratios, levels, strict=True))
@@ -85,7 +95,7 @@ class TriplanarFeatures:
                 views = work.to_files(Path(folder), steps)
         else:
             views = work.to_memory(steps)
-        return cls(views, ratios)
+        return cls(views, ratios, work.signature)
 
     @property
     def channels(self) -> int:
@@ -113,11 +123,26 @@ class TriplanarFeatures:
         Raises:
             ValueError: no mask has a voxel.
         """
-        filled = [mask for mask in masks if mask.volume]
-        if not filled:
+        return self.pool(masks)[0]
+
+    def pool(self, masks: Sequence[ParticleMask]) -> tuple[np.ndarray, np.ndarray]:
+        """F_Q of eq. 4, (3C,) float32, and the mean of F over each mask alone.
+
+        The latter is (n, 3C) float32, NaN for an empty mask.
+
+        Raises:
+            ValueError: no mask has a voxel.
+        """
+        volumes = np.array([mask.volume for mask in masks])
+        filled = np.flatnonzero(volumes)
+        if not len(filled):
             raise ValueError("Expected at least one mask with voxels.")
-        total = np.sum(
-            [np.concatenate([view.masked_sum(mask) for view in self.views]) for mask in filled],
-            axis=0,
-        )
-        return (total / sum(mask.volume for mask in filled)).astype(np.float32)
+        sums = np.array(
+            [
+                np.concatenate([view.masked_sum(masks[i]) for view in self.views])
+                for i in filled.tolist()
+            ]
+        )  # (filled, 3C)
+        means = np.full((len(masks), sums.shape[1]), np.nan, np.float32)
+        means[filled] = sums / volumes[filled, None]
+        return (np.sum(sums, axis=0) / volumes.sum()).astype(np.float32), means

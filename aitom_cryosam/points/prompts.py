@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 def read_prompts(
     tomogram: Tomogram,
-    texts: Sequence[str] = (),
+    given: Sequence[str | Sequence[float]] = (),
     path: str | Path | None = None,
     *,
     coords_angpix: float | None = None,
@@ -33,7 +33,7 @@ def read_prompts(
 
     Args:
         tomogram: which they point into.
-        texts: "X,Y,Z" each, voxels.
+        given: x, y, z each, voxels, or the same as text "X,Y,Z".
         path: any file that `points.read_points` reads; only this tomogram's rows count.
         coords_angpix: Å, the pixel size that the file's coordinates are written in.
         tilt_series: the tilt series, for a file in its pixels or in Å from its centre.
@@ -42,7 +42,10 @@ def read_prompts(
         InputError: there is no prompt, or one is not three numbers, a typed one or all of the
             file lie outside the tomogram or on its blank margin, or the file cannot be used.
     """
-    points = [_parse(text) for text in texts]
+    points = [
+        np.array((parse_prompt(one) if isinstance(one, str) else one)[::-1], np.float64)
+        for one in given
+    ]
     for point in points:
         if fault := _fault(point, tomogram):
             raise InputError(f"The prompt {_xyz(point)} {fault}.")
@@ -104,15 +107,19 @@ def _from_file(
     return good
 
 
-def _parse(text: str) -> np.ndarray:
-    """(3,) z y x from "X,Y,Z"."""
+def parse_prompt(text: str) -> tuple[float, float, float]:
+    """x, y, z from "X,Y,Z".
+
+    Raises:
+        InputError: it is not three finite numbers.
+    """
     try:
         x, y, z = (float(value) for value in text.split(","))
     except ValueError:
         raise InputError(f"Expected a prompt X,Y,Z of three numbers, got {text!r}.") from None
     if not all(map(math.isfinite, (x, y, z))):
         raise InputError(f"Expected a prompt X,Y,Z of finite numbers, got {text!r}.")
-    return np.array([z, y, x])
+    return x, y, z
 
 
 def _fault(point_zyx: np.ndarray, tomogram: Tomogram) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.tomogram import Tomogram
+
+logger = logging.getLogger(__name__)
 
 TomogramPicks = tuple[Picks, "TomogramInfo"]
 """The points of one tomogram and where they lie."""
@@ -106,3 +109,19 @@ class TomogramInfo:
         """The voxels along each axis in words: "x 0 to 479, y 0 to 463, z 0 to 199"."""
         sizes = zip("xyz", self.known_shape("A bound"), strict=True)
         return ", ".join(f"{axis} 0 to {size - 1}" for axis, size in sizes)
+
+
+def warn_of_extent(info: TomogramInfo) -> None:
+    """Say if the unbinned size can hardly be that of this tomogram."""
+    tilt_series = info.tilt_series
+    if not (tilt_series and tilt_series.size_xyz and info.voxel_size and info.shape_zyx):
+        return
+    for axis, size, voxels in zip("xyz", tilt_series.size_xyz, info.shape_zyx[::-1], strict=True):
+        ratio = size * tilt_series.pixel_size / (voxels * info.voxel_size)
+        if not 0.8 < ratio < 1.25:
+            logger.warning(
+                "Along %s the unbinned size makes %.2f of the tomogram's extent; is it in "
+                "unbinned pixels, as x,y,z?",
+                axis,
+                ratio,
+            )

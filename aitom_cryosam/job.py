@@ -1,0 +1,310 @@
+"""Job: all that one run is told, as one value; and running it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.files import output_folder, refuse_existing, write_text
+from aitom_cryosam.names import file_stem
+from aitom_cryosam.picker import CryoSAM
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.formats.relion_warp import FLAVOURS
+from aitom_cryosam.points.prompts import read_prompts
+from aitom_cryosam.points.table import json_of, reading
+from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_extent
+from aitom_cryosam.progress import Progress
+from aitom_cryosam.record import Record, result_paths
+from aitom_cryosam.resources import Resources
+from aitom_cryosam.result import Result
+from aitom_cryosam.settings import Settings
+from aitom_cryosam.tomogram import Contrast, Tomogram
+
+logger = logging.getLogger(__name__)
+
+_SCHEMA = 1
+_PACKAGE = __name__.partition(".")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run on one tomogram: `run(job)` does it, and its files say that it is done.
+
+    Attributes:
+        tomogram: an MRC file; or an open tomogram, which stays in this process.
+        prompts: clicks, rows of x, y, z in voxels.
+        prompts_file: further clicks, in any format that `points.reading` knows.
+        coords_angpix: Å, the pixel size that `prompts_file` is written in, if not the tomogram's.
+        out: folder of the results; None for `pick`, which writes nothing.
+        voxel_size: Å, instead of the header's.
+        contrast: whether protein is "dark" or "bright".
+        settings: the method's switches; `Settings.of()` on these resources if None is given.
+        settings_note: how they were chosen; logged when the work begins, and recorded.
+        resources: device, memory, cache and checkpoints.
+        star: further STAR flavours to write, of `points.formats.relion_warp.FLAVOURS`.
+        tilt_series: pixel size and size of the tilt series, for RELION's flavours and prompts.
+        picture: also draw two slices with the picks.
+        overwrite: replace existing results.
+
+    Raises:
+        InputError: a value makes no sense, or two contradict each other.
+    """
+
+    tomogram: Path | Tomogram
+    prompts: tuple[Sequence[float], ...] = ()
+    prompts_file: Path | None = None
+    coords_angpix: float | None = None
+    out: Path | None = None
+    voxel_size: float | None = None
+    contrast: Contrast = "dark"
+    settings: Settings = None  # type: ignore[assignment]  # __post_init__ sees to it
+    settings_note: str = ""
+    resources: Resources = field(default_factory=Resources)
+    star: tuple[str, ...] = ()
+    tilt_series: TiltSeries | None = None
+    picture: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        plain: dict[str, Any] = {
+            "prompts": _rows(self.prompts),
+            "star": tuple(self.star),
+            "settings": self.settings or Settings.of(resources=self.resources),
+            **{
+                name: Path(path)
+                for name in ("tomogram", "prompts_file", "out")
+                if isinstance(path := getattr(self, name), str)
+            },
+        }
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+        if isinstance(self.tomogram, Tomogram) and self.voxel_size is not None:
+            raise InputError("An open tomogram has its own voxel size; leave voxel_size out.")
+        for flavour in self.star:
+            if flavour not in FLAVOURS:
+                raise InputError(
+                    f"Expected a STAR flavour of {', '.join(FLAVOURS)}, got {flavour!r}."
+                )
+        if "relion4" in self.star and self.tilt_series is None:
+            raise InputError(
+                "--star relion4 needs --tomograms-star FILE or --unbinned-pixel-size ANGSTROM."
+            )
+
+    @property
+    def name(self) -> str:
+        """Of the tomogram; the stem of all files."""
+        given = self.tomogram
+        return given.name if isinstance(given, Tomogram) else file_stem(given)
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """That `run` writes, by kind.
+
+        Raises:
+            InputError: the job has no folder for results.
+        """
+        if self.out is None:
+            raise InputError("Expected a folder for the results of the job, got none; give out.")
+        return result_paths(self.out, self.name, self.star, picture=self.picture)
+
+    @property
+    def done(self) -> bool:
+        """Whether all of its files are there."""
+        return all(path.is_file() for path in self.files.values())
+
+    def open_tomogram(self) -> Tomogram:
+        """The tomogram to search.
+
+        Raises:
+            InputError: the file cannot be used.
+        """
+        if isinstance(self.tomogram, Tomogram):
+            return self.tomogram
+        return Tomogram.open(self.tomogram, voxel_size=self.voxel_size, contrast=self.contrast)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for `from_json`.
+
+        Raises:
+            InputError: the tomogram is an array, which no file has.
+        """
+        tomogram, voxel_size, contrast = self.tomogram, self.voxel_size, self.contrast
+        if isinstance(tomogram, Tomogram):
+            if tomogram.path is None:
+                raise InputError(f"{tomogram.name} is an array; a job on paper needs its file.")
+            voxel_size, contrast = tomogram.voxel_size, tomogram.contrast
+            tomogram = tomogram.path
+        return {
+            "schema": _SCHEMA,
+            "tomogram": str(tomogram),
+            "prompts": [list(row) for row in self.prompts],
+            "prompts_file": None if self.prompts_file is None else str(self.prompts_file),
+            "coords_angpix": self.coords_angpix,
+            "out": None if self.out is None else str(self.out),
+            "voxel_size": voxel_size,
+            "contrast": contrast,
+            "settings": asdict(self.settings),
+            "settings_note": self.settings_note,
+            "resources": self.resources.to_json(),
+            "star": list(self.star),
+            "tilt_series": self.tilt_series and asdict(self.tilt_series),
+            "picture": self.picture,
+            "overwrite": self.overwrite,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Job:
+        """What `to_json` gave, also after a way through JSON; what is missing is as usual.
+
+        Raises:
+            InputError: a key is not known, or a value cannot be used.
+        """
+        given = dict(values)
+        known = {one.name for one in fields(cls)}
+        if given.pop("schema", _SCHEMA) != _SCHEMA or not set(given) <= known:
+            unknown = ", ".join(sorted(set(given) - known)) or "another schema"
+            raise InputError(f"Expected a job of this version, got one with {unknown}.")
+        if "tomogram" not in given:
+            raise InputError("Expected a job with a tomogram, got one without.")
+        makers: dict[str, Any] = {
+            "settings": Settings.from_json,
+            "resources": Resources.from_json,
+            "tilt_series": _tilt_series,
+        }
+        for name, make in makers.items():
+            if given.get(name) is not None:
+                given[name] = make(given[name])
+        return cls(**given)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Job:
+        """The job in a JSON file.
+
+        Raises:
+            InputError: it cannot be read, or holds no job.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"There is no file {path}.")
+        with reading(path, "a job"):
+            return cls.from_json(json_of(path))
+
+    def write(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the job as JSON.
+
+        Raises:
+            InputError: the tomogram is an array, the file exists or cannot be written.
+        """
+        write_text(path, json.dumps(self.to_json(), indent=1) + "\n", overwrite=overwrite)
+
+
+def run(job: Job, *, progress: Progress | None = None) -> Record:
+    """Pick, and write all files.
+
+    Args:
+        job: with a folder `out`.
+        progress: shown how far each stage is.
+
+    Returns:
+        The record of the files.
+
+    Raises:
+        InputError: an input cannot be used, or a file exists or cannot be written; then nothing
+            is written.
+        Cancelled: by `progress`; nothing is written.
+    """
+    _ = job.files  # before hours of work
+    return write(job, pick(job, progress=progress))
+
+
+def pick(job: Job, *, progress: Progress | None = None) -> Result:
+    """What `run` does before it writes; of `out` it only looks whether it can be written.
+
+    Raises:
+        InputError, Cancelled: as for `run`.
+    """
+    with _collected() as warnings:
+        tomogram = job.open_tomogram()
+        warn_of_extent(TomogramInfo.of(tomogram, job.tilt_series))
+        prompts = _prompts(job, tomogram)
+        if job.out is not None:
+            output_folder(job.out)
+            refuse_existing(job.files.values(), overwrite=job.overwrite)
+        if job.settings_note:
+            logger.info(job.settings_note)
+        picker = CryoSAM(job.settings, resources=job.resources, progress=progress)
+        result = picker.pick(tomogram, prompts)
+    return replace(result, warnings=tuple(warnings))
+
+
+def write(job: Job, result: Result, *, note: str = "") -> Record:
+    """Write all files of a job that `pick` has done.
+
+    Args:
+        job: with a folder `out`.
+        result: of `pick`.
+        note: a line below the picture's title.
+
+    Raises:
+        InputError: a file exists or cannot be written; none of them is written then.
+    """
+    array = isinstance(job.tomogram, Tomogram) and job.tomogram.path is None
+    paths = result.write(
+        job.files["run"].parent,
+        star=job.star,
+        tilt_series=job.tilt_series,
+        picture=job.picture,
+        note=note,
+        job={} if array else job.to_json(),
+        overwrite=job.overwrite,
+    )
+    return Record.open(paths["run"])
+
+
+def _prompts(job: Job, tomogram: Tomogram) -> Picks:
+    return read_prompts(
+        tomogram,
+        job.prompts,
+        job.prompts_file,
+        coords_angpix=job.coords_angpix,
+        tilt_series=job.tilt_series,
+    )
+
+
+def _rows(prompts: Any) -> tuple[tuple[float, float, float], ...]:
+    try:
+        rows = tuple((float(x), float(y), float(z)) for x, y, z in prompts)
+    except (TypeError, ValueError):
+        rows = ((math.nan,) * 3,)
+    if not all(math.isfinite(value) for row in rows for value in row):
+        raise InputError(f"Expected prompts as rows of x, y, z in voxels, got {prompts!r}.")
+    return rows
+
+
+def _tilt_series(values: Mapping[str, Any]) -> TiltSeries:
+    size = values.get("size_xyz")
+    return TiltSeries(**{**values, "size_xyz": None if size is None else tuple(size)})
+
+
+@contextmanager
+def _collected() -> Iterator[Sequence[str]]:
+    """The package's warnings of the block, as text, while it runs."""
+    found: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record.getMessage())
+
+    handler = Collector(logging.WARNING)
+    logging.getLogger(_PACKAGE).addHandler(handler)
+    try:
+        yield found
+    finally:
+        logging.getLogger(_PACKAGE).removeHandler(handler)

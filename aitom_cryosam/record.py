@@ -1,0 +1,261 @@
+"""Record: what a run left in its folder, read back without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.particle_query import ParticleQuery
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.points.table import json_of, reading
+from aitom_cryosam.points.tomogram_info import TomogramInfo
+from aitom_cryosam.settings import Settings
+from aitom_cryosam.tomogram import Contrast, Tomogram
+from aitom_cryosam.volumes.mrc import read_volume
+
+SCHEMA = 2
+"""Of `<stem>_run.json`; version 0.1 wrote none, nor the names of its files."""
+_RUN = "_run.json"
+_KINDS = {"picks": "picks.star", "proposals": "proposals.star", "labels": "labels.mrc"}
+
+
+def result_paths(
+    folder: str | Path, name: str, star: Sequence[str] = (), *, picture: bool = False
+) -> dict[str, Path]:
+    """The files of a result for a tomogram of this name, by kind.
+
+    The kinds are "picks", "proposals", "labels", each of the flavours `star`, "query", "run" and
+    "picture".
+    """
+    kinds = {**_KINDS, **{flavour: f"{flavour}.star" for flavour in star}}
+    kinds |= {"query": "query.npz", "run": _RUN[1:]}
+    if picture:
+        kinds["picture"] = "picks.png"
+    return {kind: Path(folder) / f"{name}_{ending}" for kind, ending in kinds.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """The files of one run on one tomogram. Each is read when it is first asked for.
+
+    Attributes:
+        path: the file `<stem>_run.json`.
+        content: of that file.
+        info: name, voxel size (Å) and shape of the tomogram.
+        contrast: of protein in the tomogram.
+        tomogram_path: the tomogram's file, or None if it was an array.
+        files: the result's files by kind, as in `result_paths`.
+    """
+
+    path: Path
+    content: Mapping[str, Any]
+    info: TomogramInfo
+    contrast: Contrast = "dark"
+    tomogram_path: Path | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Record:
+        """Read the record of a run.
+
+        Args:
+            path: a folder with one run's files, or its `<stem>_run.json`.
+
+        Raises:
+            InputError: there is none or more than one, it is damaged or of a newer version.
+        """
+        path = Path(path)
+        if path.is_dir():
+            found = sorted(path.glob(f"*{_RUN}"))
+            if len(found) != 1:
+                listed = ", ".join(file.name for file in found[:5]) or "none"
+                raise InputError(
+                    f"Expected a folder with the record of one run, *{_RUN}; {path} has {listed}."
+                )
+            path = found[0]
+        if not path.is_file():
+            raise InputError(f"There is no file {path}.")
+        with reading(path, "the record of a run"):
+            content = json_of(path)
+            if content.get("schema", 1) > SCHEMA:
+                raise InputError(f"{path} was written by a newer version of this program.")
+            tomogram = content["tomogram"]
+            depth, height, width = map(int, tomogram["shape_zyx"])
+            name, file = str(tomogram["name"]), tomogram["path"]
+            voxel_size = float(tomogram["voxel_size_angstrom"])
+            return cls(
+                path=path,
+                content=content,
+                info=TomogramInfo(name, voxel_size, (depth, height, width)),
+                contrast=tomogram.get("contrast", "dark"),
+                tomogram_path=None if file is None else Path(file),
+                files=_files(path, name, content),
+            )
+
+    @classmethod
+    def all_in(cls, folder: str | Path) -> list[Record]:
+        """The records of all runs in a folder, by name.
+
+        Raises:
+            InputError: one is damaged or of a newer version.
+        """
+        return [cls.open(path) for path in sorted(Path(folder).glob(f"*{_RUN}"))]
+
+    @property
+    def schema(self) -> int:
+        """The version of the file's layout; 1 for those of version 0.1."""
+        return int(self.content.get("schema", 1))
+
+    @cached_property
+    def proposals(self) -> Picks:
+        """Every proposal, best first, with its verdict.
+
+        Raises:
+            InputError: the file is missing or damaged.
+        """
+        points = read_points(self._file("proposals"), voxel_size=self.info.voxel_size).picks
+        return replace(points, reasons=tuple(text.replace("_", " ") for text in points.reasons))
+
+    @property
+    def picks(self) -> Picks:
+        """The proposals that are believed, best first."""
+        return self.proposals.take(self.proposals.kept)
+
+    def labels(self) -> np.ndarray:
+        """(D, H, W) integers, memory-mapped: the id of the pick in every voxel of its mask.
+
+        Raises:
+            InputError: the file is missing or damaged.
+        """
+        return read_volume(self._file("labels"), voxel_size=self.info.voxel_size).data
+
+    @cached_property
+    def masks(self) -> list[ParticleMask]:
+        """The instances of the picks, in their order, as far as the labels keep them.
+
+        Where two overlapped, the better one has the voxels. The planes' scores are not kept.
+        """
+        labels = self.labels()
+        boxes = ndimage.find_objects(labels.astype(np.int32))
+        return [
+            _mask(labels, boxes[number - 1] if number <= len(boxes) else None, number, point)
+            for number, point in zip(self.picks.ids.tolist(), self.picks.points_zyx, strict=True)
+        ]
+
+    @cached_property
+    def prompts(self) -> Picks:
+        """The user's points; one without a mask is not kept, and says why."""
+        with reading(self.path, "the record of a run"):
+            rows = self.content["prompts"]
+            points_xyz = np.array([row["xyz"] for row in rows], np.float64).reshape(-1, 3)
+            return replace(
+                Picks.from_points(points_xyz[:, ::-1]),
+                kept=np.array([row["used"] for row in rows], bool),
+                reasons=tuple(str(row["reason"]) for row in rows),
+            )
+
+    @cached_property
+    def query(self) -> ParticleQuery:
+        """What the prompted particles look like.
+
+        Raises:
+            InputError: the file is missing, as it is in results of version 0.1, or damaged.
+        """
+        return ParticleQuery.read(self._file("query"))
+
+    @cached_property
+    def settings(self) -> Settings:
+        """That the run was asked for.
+
+        Raises:
+            InputError: they are of a newer version.
+        """
+        with reading(self.path, "the record of a run"):
+            return Settings.from_json(self.content["settings"])
+
+    @property
+    def diameter_angstrom(self) -> float:
+        """Of the particle, given or estimated."""
+        with reading(self.path, "the record of a run"):
+            return float(self.content["diameter_angstrom"])
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """That each stage took."""
+        return dict(self.content.get("seconds", {}))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """That the run gave."""
+        return tuple(self.content.get("warnings", ()))
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Versions of the programs, checksum of the tomogram's voxels, files of weights."""
+        return {
+            "versions": self.content.get("versions", {}),
+            "sha256": self.content["tomogram"].get("sha256"),
+            "weights": self.content.get("weights", {}),
+        }
+
+    def tomogram(self) -> Tomogram:
+        """The tomogram, opened as it was for the run.
+
+        Raises:
+            InputError: it was an array, or its file is not there any more.
+        """
+        if self.tomogram_path is None:
+            raise InputError(f"{self.info.name} was given as an array, not as a file.")
+        return Tomogram.open(
+            self.tomogram_path, voxel_size=self.info.voxel_size, contrast=self.contrast
+        )
+
+    def _file(self, kind: str) -> Path:
+        if kind not in self.files or not self.files[kind].is_file():
+            path = self.files.get(kind)
+            raise InputError(
+                f"There is no file {path}." if path else f"{self.path} names no file of its {kind}."
+            )
+        return self.files[kind]
+
+
+def record_beside(path: Path, stem: str) -> Record | None:
+    """The record of the run that wrote a file of points, if there is one beside it.
+
+    Args:
+        path: the file of points.
+        stem: of the tomogram, as in the file's name.
+    """
+    record = path.with_name(f"{stem}{_RUN}")
+    return Record.open(record) if record.is_file() else None
+
+
+def _files(path: Path, name: str, content: Mapping[str, Any]) -> dict[str, Path]:
+    """By kind. A result of version 0.1 does not name them: those that are there."""
+    named = content.get("files")
+    if named is not None:
+        return {str(kind): path.parent / str(file) for kind, file in named.items()}
+    flavours = ("relion5", "relion4", "relion31", "warp")
+    usual = result_paths(path.parent, name, flavours, picture=True)
+    return {kind: file for kind, file in usual.items() if kind in _KINDS or file.exists()}
+
+
+def _mask(
+    labels: np.ndarray, box: tuple[slice, ...] | None, number: int, point_zyx: np.ndarray
+) -> ParticleMask:
+    """The voxels of one id."""
+    if box is None:
+        return ParticleMask(
+            number, point_zyx, np.zeros(3, np.int64), np.zeros((0, 0, 0), bool), np.nan
+        )
+    offset = np.array([side.start for side in box], np.int64)
+    return ParticleMask(number, point_zyx, offset, labels[box] == number, np.nan)

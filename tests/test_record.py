@@ -1,0 +1,171 @@
+"""Records: what a run left is read back, also that of version 0.1."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aitom_cryosam import CryoSAM, Result, Settings, Tomogram
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.masks import ball, labels
+from aitom_cryosam.particle_query import ParticleQuery
+from aitom_cryosam.record import SCHEMA, Record, result_paths
+from aitom_cryosam.volumes.mrc import write_volume
+from tests.toys import small_simulation
+
+OLD = Path(__file__).parent / "results_of_0.1"
+STEM = "TS_01"
+SETTINGS = Settings(preset="embedded", cut="none", top_k=12, diameter=250.0)
+
+
+@pytest.fixture(scope="module")
+def tomogram(tmp_path_factory: pytest.TempPathFactory) -> Tomogram:
+    path = tmp_path_factory.mktemp("tomogram") / f"{STEM}.mrc"
+    write_volume(path, small_simulation().data, voxel_size=20.0)
+    return Tomogram.open(path)
+
+
+@pytest.fixture(scope="module")
+def result(tomogram: Tomogram) -> Result:
+    click = small_simulation().points_zyx[1, ::-1]
+    return CryoSAM(SETTINGS).pick(tomogram, [click])
+
+
+@pytest.fixture(scope="module")
+def record(result: Result, tmp_path_factory: pytest.TempPathFactory) -> Record:
+    folder = tmp_path_factory.mktemp("record")
+    result.write(folder, star=["warp"], picture=True)
+    return Record.open(folder)
+
+
+def test_what_was_found_is_read_back(record: Record, result: Result) -> None:
+    for found, wanted in ((record.proposals, result.proposals), (record.picks, result.picks)):
+        np.testing.assert_allclose(found.points_zyx, wanted.points_zyx, atol=1e-6)
+        np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-6)
+        assert found.ids.tolist() == wanted.ids.tolist()
+        assert found.kept.tolist() == wanted.kept.tolist()
+        assert found.reasons == wanted.reasons
+    np.testing.assert_allclose(record.prompts.points_zyx, result.prompts.points_zyx, atol=5e-4)
+    assert record.prompts.kept.tolist() == result.prompts.kept.tolist()
+    assert record.settings == SETTINGS
+    assert record.diameter_angstrom == 250
+    assert record.schema == SCHEMA
+    assert list(record.seconds) == list(result.stages.seconds)
+    assert record.provenance["versions"]["numpy"] == np.__version__
+
+
+def test_masks_are_the_labels(record: Record, result: Result) -> None:
+    labels = result.labels()
+    assert (record.labels() == labels).all()
+    assert [mask.id for mask in record.masks] == result.picks.ids.tolist()
+    for mask in record.masks:
+        assert mask.volume == (labels == mask.id).sum()
+        assert (labels[tuple(mask.voxels_zyx.T)] == mask.id).all()
+    whole = {mask.id: mask.volume for mask in result.masks}
+    assert np.mean([mask.volume == whole[mask.id] for mask in record.masks]) > 0.5
+
+
+def test_the_query_travels(record: Record, result: Result, tmp_path: Path) -> None:
+    query = record.query
+    assert query.vector.tobytes() == result.query.tobytes()
+    assert query.prompt_features.tobytes() == result.prompt_features.tobytes()
+    assert query.prompts_zyx.tolist() == result.prompts.points_zyx.tolist()
+    assert (query.diameter_angstrom, query.voxel_size, query.contrast) == (250, 20, "dark")
+    assert query.pooling == "core"
+    assert query.signature["encoder"]["encoder"] == "filterbank"
+    assert query.signature["shrinkage"] == 0.1
+    # One mask: its own mean is the query.
+    np.testing.assert_allclose(query.prompt_features[0], query.vector, rtol=1e-6)
+    query.write(tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == record.files["query"].read_bytes()
+
+
+def test_the_tomogram_is_opened_as_it_was(record: Record, tomogram: Tomogram) -> None:
+    assert record.info.shape_zyx == tomogram.shape
+    assert (record.info.name, record.info.voxel_size) == (STEM, 20)
+    opened = record.tomogram()
+    assert (opened.path, opened.contrast) == (tomogram.path, "dark")
+    assert opened.digest() == record.provenance["sha256"]
+
+
+def test_the_files_are_named(record: Record) -> None:
+    kinds = ["picks", "proposals", "labels", "warp", "query", "run", "picture"]
+    assert list(record.files) == kinds
+    assert all(path.is_file() for path in record.files.values())
+    folder = record.path.parent
+    assert record.files == result_paths(folder, STEM, ["warp"], picture=True)
+    assert [one.path for one in Record.all_in(folder)] == [record.path]
+
+
+def test_a_result_of_version_0_1_is_read(tmp_path: Path) -> None:
+    """Its texts were written by version 0.1; the labels are balls here, to be small."""
+    shutil.copytree(OLD, tmp_path, dirs_exist_ok=True)
+    old = Record.open(tmp_path)
+    assert old.schema == 1
+    assert (old.info.name, old.info.voxel_size) == ("TS_01_20.00Apx", 20)
+    assert old.info.shape_zyx == (24, 52, 60)
+    assert old.tomogram_path == Path("TS_01_20.00Apx.mrc")
+    assert (old.settings.preset, old.settings.top_k, old.settings.cut) == ("embedded", 12, "auto")
+    assert old.prompts.points_zyx.tolist() == [[13.18, 16.09, 10.92], [1, 1, 1]]
+    assert old.diameter_angstrom == 250
+    assert (len(old.proposals), len(old.picks)) == (12, 6)
+    assert old.proposals.reasons == ("",) * 6 + ("chance",) * 6
+    assert old.picks.points_zyx[0].tolist() == [12.342215, 16.25975, 11.218945]
+    assert old.warnings == ()
+    assert set(old.files) == {"picks", "proposals", "labels", "run"}
+    with pytest.raises(InputError, match=r"There is no file .*TS_01_20\.00Apx_labels\.mrc"):
+        old.labels()
+    with pytest.raises(InputError, match=r"names no file of its query\."):
+        _ = old.query
+    balls = [ball(point, 3, (24, 52, 60)) for point in old.picks.points_zyx[:5]]
+    numbered = [replace(mask, id=number) for number, mask in enumerate(balls, 1)]
+    volume = labels((24, 52, 60), numbered).astype(np.int16)
+    write_volume(old.files["labels"], volume, voxel_size=20.0)
+    assert [mask.volume for mask in old.masks] == [mask.volume for mask in balls] + [0]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda run: run.pop("tomogram"), "is not the record of a run"),
+        (lambda run: run["tomogram"].update(shape_zyx=[1, 2]), "is not the record of a run"),
+        (lambda run: run.update(schema=SCHEMA + 1), "written by a newer version"),
+        (lambda run: run["settings"].update(magic=1), "There is no setting 'magic'"),
+        (lambda run: run.pop("diameter_angstrom"), "is not the record of a run"),
+    ],
+)
+def test_a_record_that_cannot_be_used(record: Record, tmp_path: Path, change, says: str) -> None:
+    content = json.loads(record.path.read_text())
+    change(content)
+    path = tmp_path / "a_run.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=says):
+        _everything(path)
+
+
+def _everything(path: Path) -> None:
+    record = Record.open(path)
+    _ = record.settings, record.diameter_angstrom, record.prompts
+
+
+def test_what_is_no_record(record: Record, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="record of one run"):
+        Record.open(tmp_path)
+    with pytest.raises(InputError, match="There is no file"):
+        Record.open(tmp_path / "a_run.json")
+    for name in "ab":
+        (tmp_path / f"{name}_run.json").write_bytes(record.path.read_bytes())
+    with pytest.raises(InputError, match=r"has a_run\.json, b_run\.json"):
+        Record.open(tmp_path)
+    with pytest.raises(InputError, match=r"There is no file .*TS_01_proposals\.star"):
+        _ = Record.open(tmp_path / "a_run.json").proposals
+
+
+@pytest.mark.parametrize("content", [b"", b"no query", b"PK\x03\x04"])
+def test_a_damaged_query(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(InputError, match="is not the query of a run"):
+        ParticleQuery.read(tmp_path / "a.npz")
