@@ -85,6 +85,8 @@ class Job:
         }
         for name, value in plain.items():
             object.__setattr__(self, name, value)
+        if not isinstance(self.tomogram, (Path, Tomogram)):
+            raise InputError(f"Expected a file or a tomogram to search, got {self.tomogram!r}.")
         if isinstance(self.tomogram, Tomogram) and self.voxel_size is not None:
             raise InputError("An open tomogram has its own voxel size; leave voxel_size out.")
         for flavour in self.star:

@@ -82,7 +82,7 @@ def test_its_files_say_that_it_is_done(tmp_path: Path) -> None:
         ({"settings": 3}, "is not a job"),
         ({"resources": {"device": "cpu"}}, "is not a job"),
         ({"tilt_series": {"pixels": 3}}, "is not a job"),
-        ({"tomogram": 3}, "is not a job"),
+        ({"tomogram": 3}, "Expected a file or a tomogram to search, got 3"),
     ],
 )
 def test_what_cannot_be_used(change: dict, says: str, tmp_path: Path) -> None:
