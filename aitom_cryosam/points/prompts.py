@@ -42,10 +42,7 @@ def read_prompts(
         InputError: there is no prompt, or one is not three numbers, a typed one or all of the
             file lie outside the tomogram or on its blank margin, or the file cannot be used.
     """
-    points = [
-        np.array((parse_prompt(one) if isinstance(one, str) else one)[::-1], np.float64)
-        for one in given
-    ]
+    points = _given(given)
     for point in points:
         if fault := _fault(point, tomogram):
             raise InputError(f"The prompt {_xyz(point)} {fault}.")
@@ -58,7 +55,7 @@ def read_prompts(
 
 def unchecked_prompts(
     tomogram: Tomogram,
-    texts: Sequence[str] = (),
+    given: Sequence[str | Sequence[float]] = (),
     path: str | Path | None = None,
     *,
     coords_angpix: float | None = None,
@@ -69,10 +66,16 @@ def unchecked_prompts(
     Raises:
         InputError: one is not three numbers, or the file cannot be used.
     """
-    points = [_parse(text) for text in texts]
+    points = _given(given)
     if path is not None:
         points.extend(_in_file(Path(path), tomogram, coords_angpix, tilt_series))
     return np.array(points, dtype=np.float64).reshape(-1, 3)
+
+
+def _given(given: Sequence[str | Sequence[float]]) -> list[np.ndarray]:
+    """(3,) z y x each."""
+    rows = [parse_prompt(one) if isinstance(one, str) else one for one in given]
+    return [np.array(row[::-1], np.float64) for row in rows]
 
 
 def _in_file(
