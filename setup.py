@@ -39,14 +39,16 @@ setup(
         "scikit-image",
         "scipy",
         "segment-anything",
-        "starfile>=0.5.8",
         "threadpoolctl",
         "timm>=1.0",
         "torch>=2.2",
         "torchvision",
         "tqdm",
     ],
-    extras_require={"imod": ["imodmodel"], "test": ["hypothesis", "imodmodel", "pytest"]},
+    extras_require={
+        "imod": ["imodmodel"],
+        "test": ["hypothesis", "imodmodel", "pytest", "starfile>=0.5.8"],
+    },
     entry_points={
         "console_scripts": [
             "cryosam = aitom_cryosam.cli:main",

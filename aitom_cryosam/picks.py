@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Picks:
     """Points of one tomogram; the one type for prompts, proposals and results.
+
+    A rotation R turns the particle's reference into its place in the tomogram: what lies at r
+    (x, y, z, from the centre) in the reference lies at the point + R r in the tomogram. How each
+    program writes it is in `points.rotations`.
 
     Attributes:
         points_zyx: (n, 3) float64, 0-based voxels; an integer is a voxel centre.
@@ -22,6 +31,10 @@ class Picks:
         reasons: n strings, why a point was left out; empty for a kept one.
         probabilities: (n,) 0 to 1, that the point is a particle of the kind; None where nothing
             has judged the points.
+        rotations: n of them, or None if no orientation is known.
+        classes: n names of classes, or None if there are none.
+        extra: by label n values as text: columns of the STAR file that the points were read
+            from which mean nothing here, kept for the STAR file that they are written to.
 
     Raises:
         InputError: the lengths differ, or a coordinate is not finite.
@@ -33,6 +46,9 @@ class Picks:
     kept: np.ndarray
     reasons: tuple[str, ...]
     probabilities: np.ndarray | None = None
+    rotations: Rotation | None = None
+    classes: tuple[str, ...] | None = None
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.points_zyx)
@@ -40,6 +56,9 @@ class Picks:
             raise InputError(f"Expected points of shape (n, 3), got {self.points_zyx.shape}.")
         lengths = {n, len(self.scores), len(self.ids), len(self.kept), len(self.reasons)}
         lengths |= {len(self.probabilities)} if self.probabilities is not None else set()
+        lengths |= {len(column) for column in self.extra.values()}
+        lengths |= {len(self.rotations)} if self.rotations is not None else set()
+        lengths |= {len(self.classes)} if self.classes is not None else set()
         if lengths != {n}:
             raise InputError(f"Expected {n} of every column of Picks, got {sorted(lengths)}.")
         if not np.isfinite(self.points_zyx).all():
@@ -70,7 +89,10 @@ class Picks:
             self.ids[index],
             self.kept[index],
             tuple(self.reasons[i] for i in index),
-            probabilities=None if self.probabilities is None else self.probabilities[index],
+            None if self.probabilities is None else self.probabilities[index],
+            None if self.rotations is None else self.rotations[index],
+            self.classes and tuple(self.classes[i] for i in index),
+            {label: tuple(column[i] for i in index) for label, column in self.extra.items()},
         )
 
     def best_first(self) -> Picks:
@@ -89,6 +111,43 @@ class Picks:
             reason if now else old for now, old in zip(chosen, self.reasons, strict=True)
         )
         return replace(self, kept=self.kept & ~chosen, reasons=reasons)
+
+
+def joined(parts: Sequence[Picks]) -> Picks:
+    """All points in one, in their order.
+
+    A part without rotations or classes beside one that has some gets no rotation and the class
+    "none"; extra columns that not all parts have are left out. Both are told.
+
+    Args:
+        parts: at least one; empty ones count only where all are empty.
+    """
+    parts = [part for part in parts if len(part)] or list(parts[:1])
+    turned = [part for part in parts if part.rotations is not None]
+    if 0 < len(turned) < len(parts):
+        logger.warning("Some of the joined points have no rotation; theirs is written as none.")
+    classed = any(part.classes is not None for part in parts)
+    common = [label for label in parts[0].extra if all(label in part.extra for part in parts)]
+    lost = sorted({label for part in parts for label in part.extra} - set(common))
+    if lost:
+        logger.warning("Left out, as not all of the joined files have them: %s.", ", ".join(lost))
+    return Picks(
+        np.concatenate([part.points_zyx for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.kept for part in parts]),
+        tuple(reason for part in parts for reason in part.reasons),
+        np.concatenate([part.probabilities for part in parts])
+        if all(part.probabilities is not None for part in parts)
+        else None,
+        Rotation.concatenate([part.rotations or Rotation.identity(len(part)) for part in parts])
+        if turned
+        else None,
+        tuple(name for part in parts for name in part.classes or ("none",) * len(part))
+        if classed
+        else None,
+        {label: tuple(v for part in parts for v in part.extra[label]) for label in common},
+    )
 
 
 def suppressed(points_zyx: np.ndarray, scores: np.ndarray, distance: float) -> np.ndarray:

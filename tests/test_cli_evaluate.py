@@ -289,7 +289,7 @@ def bad_input(files):
     rows = both.replace("TS_01.tomostar", "TS_02.tomostar", 1)
     (files / "two.star").write_text(rows.replace("_rlnTomographName", "_rlnMicrographName"))
     (files / "none.csv").write_text("")
-    (files / "nan.star").write_text((files / "p.star").read_text().replace(" 0.800000", " nan"))
+    (files / "nan.star").write_text((files / "p.star").read_text().replace(" 0.800000", " x"))
     (files / "empty").mkdir()
     (files / "twice").mkdir()
     for name in ("01_picks.star", "02_picks.star"):
@@ -313,7 +313,7 @@ def bad_input(files):
         ({"options": LABELS[:2]}, "--labels and --truth-labels belong together"),
         ({"options": [*LABELS[:3], "{}/other.mrc"]}, "shape (4, 10, 12), got (5, 10, 12)"),
         ({"options": [*LABELS, "--iou", "0"]}, "IoU"),
-        ({"picks": "nan.star"}, "row 2: rlnAutopickFigureOfMerit is 'nan', not a number"),
+        ({"picks": "nan.star"}, "row 2: rlnAutopickFigureOfMerit is 'x', not a number"),
         ({"options": ["--radius", "nan"]}, "radius above 0"),
         ({"options": ["--beta", "0"]}, "beta above 0"),
         ({"options": ["--resamples", "0"]}, "at least 1 resample"),

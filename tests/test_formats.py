@@ -439,10 +439,18 @@ def test_a_score_of_pytom_match_pick(tmp_path):
         ("a.json", '[{"y": 1}]', "is not a list of AITom's picks"),
         ("a.json", '[{"peak": {"loc": [1, 2]}}]', "is not a list of AITom's picks"),
         ("a.json", '[{"peak": {"loc": [1, 2, NaN]}}]', "row 1: z is 'nan', not a number"),
-        ("a.json", '{"boxes_3d": [[1, 2, 3]]}', "with boxes_3d and apix_unbin .*'apix_unbin'"),
+        ("a.json", '{"boxes_3d": [1, 2]}', "with boxes_3d, a list of x, y, z, method, score"),
         ("a.json", '{"boxes_3d": [[1, 2, 3]], "apix_unbin": 0}', "apix_unbin is '0'"),
-        ("a.json", '{"pickable_object_name": 1}', "is not a file of picks of copick"),
-        ("a.json", '{"pickable_object_name": 1, "unit": "nm", "points": []}', "unit 'nm'"),
+        (
+            "a.json",
+            '{"pickable_object_name": 1, "points": [3]}',
+            "is not a file of picks of copick",
+        ),
+        (
+            "a.json",
+            '{"pickable_object_name": 1, "unit": "nm", "points": []}',
+            "the unit is 'nm'; expected angstrom",
+        ),
         ("a.pickle", "x", "is not a pickle of AITom's records"),
         ("a.star", "data_\n\n_rlnTomoParticlesFile a.star\n", "use the particles file that it"),
         (

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import starfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aitom_cryosam.errors import InputError
@@ -252,6 +252,7 @@ coordinates = st.floats(-1e4, 1e4, allow_nan=False)
 rows = st.lists(st.tuples(coordinates, coordinates, coordinates, st.floats(-10, 10)), max_size=8)
 
 
+@settings(deadline=None)
 @given(rows=rows)
 def test_round_trip(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("star") / "a.star"

@@ -186,6 +186,7 @@ def test_some_names_that_warp_does_not_find(tmp_path):
     ]
 
 
+MISTAKES = "; has a value a space in it, or is a comment behind it?"
 GOOD = "data_particles\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n_rlnCoordinateZ #3\n"
 
 
@@ -195,17 +196,23 @@ GOOD = "data_particles\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n_rlnCoo
         (GOOD + "1 2 3\n\n", []),
         ("# made by us\n\n" + GOOD + "\n1 2 3\n", []),
         ("# the data_particles\n" + GOOD, ["line 1: RELION begins a block at data_ in a comment"]),
-        (GOOD + "1 2 3\n\n4 5 6\n\n7 8 9\n", ["line 8: no row after this blank line is read"]),
-        (GOOD + "1 2 3\n1 a b 3\n", ["line 8: 4 values for 3 columns; has a value a space in it?"]),
+        (
+            GOOD + "1 2 3\n\n4 5 6\n\n7 8 9\n",
+            ["line 8: no row after this blank line is read by RELION"],
+        ),
+        (GOOD + "1 2 3\n1 a b 3\n", ["line 8: 4 values for 3 columns" + MISTAKES]),
         (GOOD.replace(" #2", "#2"), ["line 5: no space before # in _rlnCoordinateY#2"]),
-        (GOOD + "1 2 3\n\n" + GOOD, ["line 9: a second block data_particles is not read"]),
+        (
+            GOOD + "1 2 3\n\n" + GOOD,
+            ["line 9: a second block data_particles is not read by RELION"],
+        ),
         (GOOD + "loop_\n", ["line 7: a second loop_ in data_particles"]),
         ("loop_\n_a #1\n", ["line 1: text before the first data_"]),
         ("data_\n_a 1\n_b 2\n", []),
     ],
 )
 def test_what_strict_readers_stumble_over(text, problems):
-    assert scan(text)[1] == problems
+    assert [problem.text for problem in scan(text)[1]] == problems
 
 
 def test_blocks_as_they_are():
@@ -428,9 +435,8 @@ def test_a_list_is_followed(tmp_path):
 
 def test_a_list_that_names_itself_and_a_row_that_names_nothing(tmp_path):
     errors = said(check(star(tmp_path / "a.star", LIST, ["TS_01 a.star", "TS_02"])), "error")
-    short = "line 7: 1 values for 2 columns; has a value a space in it?"
+    short = "line 7: 1 values for 2 columns" + MISTAKES
     assert errors[:2] == [short, f"a.star: {short}"]
-    assert errors[2].startswith("a.star: has no coordinates; expected the columns")
 
 
 def test_an_optimisation_set_is_followed(tmp_path):

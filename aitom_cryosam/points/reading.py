@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import relion_name
@@ -28,6 +27,7 @@ from aitom_cryosam.points.table import (
     Table,
     Unit,
     numbers,
+    numbers_or_gaps,
 )
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
@@ -46,23 +46,24 @@ class PointFile:
         path: the file.
         picks: n points in voxels.
         names: n tomogram names as written, or None if the file does not say.
-        classes: n particle classes, or None if the file does not say.
         voxel_size: Å, as the file states for its coordinates, or None.
     """
 
     path: Path
     picks: Picks
     names: tuple[str, ...] | None = None
-    classes: tuple[str, ...] | None = None
     voxel_size: float | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The particle class of each point, or None if the file does not say."""
+        return self.picks.classes
 
     def take(self, index: np.ndarray) -> PointFile:
         """The points of an index or boolean array, in its order."""
         rows = np.arange(len(self.picks))[np.asarray(index)]
-        names, classes = (
-            column and tuple(column[row] for row in rows) for column in (self.names, self.classes)
-        )
-        return PointFile(self.path, self.picks.take(rows), names, classes, self.voxel_size)
+        names = self.names and tuple(self.names[row] for row in rows)
+        return PointFile(self.path, self.picks.take(rows), names, self.voxel_size)
 
 
 def read_points(
@@ -115,9 +116,8 @@ def read_points(
         info.known_tilt_series(f"{path}: the format relion4")
     return PointFile(
         path,
-        _picks(table.rows, _voxels(table, path, info, series, coords_angpix), path),
+        _picks(table, _voxels(table, path, info, series, coords_angpix), path),
         names,
-        tuple(map(str, table.rows[CLASS])) if CLASS in table.rows else None,
         stated,
     )
 
@@ -211,34 +211,41 @@ def _origins(
         shifts = numbers(rows, ORIGINS, path)
         if not shifts.any():
             return 0.0
-        return shifts / info.known_voxel_size(f"{path}: {ORIGINS[0]}")
+        return _within(table, shifts / info.known_voxel_size(f"{path}: {ORIGINS[0]}"))
     if set(PIXEL_ORIGINS) <= set(rows):
         shifts = numbers(rows, PIXEL_ORIGINS, path)
         if shifts.any() and _PIXEL_SIZE in rows:
             shifts = shifts * numbers(rows, (_PIXEL_SIZE,), path)
-            return shifts / info.known_voxel_size(f"{path}: {PIXEL_ORIGINS[0]}")
-        return shifts * (
-            coords_angpix / info.voxel_size if coords_angpix and info.voxel_size else 1
-        )
+            return _within(table, shifts / info.known_voxel_size(f"{path}: {PIXEL_ORIGINS[0]}"))
+        scale = coords_angpix / info.voxel_size if coords_angpix and info.voxel_size else 1
+        return _within(table, shifts * scale)
     return 0.0
 
 
-def _picks(table: pd.DataFrame, points_xyz: np.ndarray, path: Path) -> Picks:
-    n = len(table)
+def _within(table: Table, shifts: np.ndarray) -> np.ndarray:
+    """(n, 3) x, y, z of the tomogram: RELION writes them in the frame of its subtomograms."""
+    return shifts if table.frames is None else table.frames.apply(shifts)
+
+
+def _picks(table: Table, points_xyz: np.ndarray, path: Path) -> Picks:
+    rows, n = table.rows, len(table.rows)
     picks = Picks.from_points(points_xyz[:, ::-1])
-    kept = numbers(table, (KEPT,), path)[:, 0] != 0 if KEPT in table else picks.kept
-    reasons = (
-        tuple("" if text == NO_REASON else str(text) for text in table[REASON])
-        if REASON in table
-        else ("",) * n
-    )
+    scores = numbers_or_gaps(rows[SCORE], path) if SCORE in rows else picks.scores
+    if 0 < (missing := int(np.isnan(scores).sum())) < n:
+        logger.warning("%s: %d of %d points have no score.", path, missing, n)
+    reasons = rows[REASON] if REASON in rows else [NO_REASON] * n
     return Picks(
         picks.points_zyx,
-        numbers(table, (SCORE,), path)[:, 0] if SCORE in table else picks.scores,
-        numbers(table, (ID,), path)[:, 0].astype(np.int64) if ID in table else picks.ids,
-        kept,
-        reasons,
-        probabilities=numbers(table, (PROBABILITY,), path)[:, 0] if PROBABILITY in table else None,
+        scores,
+        numbers(rows, (ID,), path)[:, 0].astype(np.int64) if ID in rows else picks.ids,
+        numbers(rows, (KEPT,), path)[:, 0] != 0 if KEPT in rows else picks.kept,
+        tuple("" if text == NO_REASON else str(text) for text in reasons),
+        numbers(rows, (PROBABILITY,), path)[:, 0] if PROBABILITY in rows else None,
+        table.rotations,
+        tuple("none" if name is None else str(name) for name in rows[CLASS])
+        if CLASS in rows
+        else None,
+        {label: tuple(map(str, rows[label])) for label in table.extra},
     )
 
 

@@ -1,16 +1,23 @@
-"""The text of a STAR file as RELION and Warp take it: line by line, without mercy."""
+"""The text of a STAR file, line by line: the one scanner of the package, and the one writer.
+
+A row is its line's words; `#` and `data_` within a row are text, as RELION takes them. What
+cannot be understood is a fault that names its line, nothing is dropped.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-import starfile
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.points.table import CLASS, NAMES, REASON
+from aitom_cryosam.points.table import text_of
+
+_QUOTED = re.compile(r"""(["'])(.*?)\1(?=\s|$)|\S+""")
 
 
 @dataclass
@@ -19,12 +26,14 @@ class Block:
 
     Attributes:
         name: what follows `data_`, may be empty.
+        line: where it begins, counted from 1.
         labels: without their underscore; each once for every time it is written.
         rows: the values as text; one row if the block is no loop.
         loops: how many `loop_` it has.
     """
 
     name: str
+    line: int = 1
     labels: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
     loops: int = 0
@@ -38,86 +47,179 @@ class Block:
         place = self.labels.index(label)
         return [row[place] for row in self.rows if len(row) > place]
 
+    def table(self) -> pd.DataFrame:
+        """The rows, all values as text."""
+        return pd.DataFrame(self.rows, columns=self.labels, dtype=object)
 
-def scan(text: str) -> tuple[list[Block], list[str]]:
+
+@dataclass(frozen=True)
+class Problem:
+    """What a strict reader stumbles over.
+
+    Attributes:
+        text: the line and what is wrong with it.
+        fatal: whether the content cannot be told with certainty.
+    """
+
+    text: str
+    fatal: bool
+
+
+def scan(text: str) -> tuple[list[Block], list[Problem]]:
     """All blocks, and what the strict readers of other programs would stumble over.
 
     Of each kind of trouble in a block the first is told.
     """
-    blocks: list[Block] = []
-    problems: dict[tuple[int, str], str] = {}
-    gap = 0  # the line of a blank one within rows
-
-    def problem(kind: str, sentence: str) -> None:
-        problems.setdefault((len(blocks), kind), sentence)
-
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.split()
-        if not words:
-            gap = number
-        elif line.lstrip().startswith("#"):
-            if "data_" in line:
-                problem("comment", f"line {number}: RELION begins a block at data_ in a comment")
-        elif words[0].startswith("data_"):
-            name = words[0].removeprefix("data_")
-            if any(block.name == name for block in blocks):
-                problem("twice", f"line {number}: a second block data_{name} is not read")
-            blocks.append(Block(name))
-        elif not blocks:
-            problem("before", f"line {number}: text before the first data_")
-        elif words[0] == "loop_":
-            blocks[-1].loops += 1
-            if blocks[-1].loops == 2:
-                problem("loop", f"line {number}: a second loop_ in data_{blocks[-1].name}")
-        elif words[0].startswith("_"):
-            label, glued, _ = words[0][1:].partition("#")
-            if glued:
-                problem("label", f"line {number}: no space before # in {words[0]}")
-            _label(blocks[-1], label, words[1:])
-        else:
-            block = blocks[-1]
-            if gap and block.rows and block.loops:
-                problem("gap", f"line {gap}: no row after this blank line is read")
-            if len(words) != len(block.labels):
-                problem(
-                    "row",
-                    f"line {number}: {len(words)} values for {len(block.labels)} columns; "
-                    "has a value a space in it?",
-                )
-            block.rows.append(words)
-            gap = 0
-    return blocks, list(problems.values())
+    return _Scanner().scan(text)
 
 
-def _label(block: Block, label: str, values: list[str]) -> None:
-    """A label of a loop, or a label with its value."""
-    block.labels.append(label)
-    if not block.loops:
-        block.rows = [[*(block.rows[0] if block.rows else []), values[0] if values else ""]]
+class _Scanner:
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self.problems: dict[tuple[int, str], Problem] = {}
+        self.gap = 0  # the line of a blank one within rows
+
+    def scan(self, text: str) -> tuple[list[Block], list[Problem]]:
+        for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
+            words = words_of(line)
+            if not words:
+                self.gap = number
+            elif words[0].startswith("#") or self._is_remark(words):
+                if "data_" in line:
+                    self.tell("comment", number, "RELION begins a block at data_ in a comment")
+            elif words[0].startswith("data_") and not self._is_row(words):
+                self._begin(words, number)
+            elif not self.blocks:
+                self.tell("before", number, "text before the first data_", fatal=True)
+            elif words[0] == "loop_":
+                self._loop(words, number)
+            elif words[0].startswith("_") and not self._is_row(words):
+                self._label(words, number)
+            else:
+                self._row(words, number)
+        return self.blocks, list(self.problems.values())
+
+    def tell(self, kind: str, line: int, sentence: str, *, fatal: bool = False) -> None:
+        problem = Problem(f"line {line}: {sentence}", fatal)
+        self.problems.setdefault((len(self.blocks), kind), problem)
+
+    def _is_remark(self, words: list[str]) -> bool:
+        """Whether a line is RELION's other kind of comment, a semicolon among the labels."""
+        return bool(words[0].startswith(";") and self.blocks and not self.blocks[-1].rows)
+
+    def _is_row(self, words: list[str]) -> bool:
+        """Whether a line that begins as a block or a label is one of values all the same."""
+        if not self.blocks or words[1:2] == ["#"]:
+            return False
+        block = self.blocks[-1]
+        first = len(block.labels) > 1 and len(words) == len(block.labels)
+        return bool(block.loops) and first and (bool(block.rows) or not _counts(words))
+
+    def _begin(self, words: list[str], line: int) -> None:
+        name = words[0].removeprefix("data_")
+        if any(block.name == name for block in self.blocks):
+            self.tell("twice", line, f"a second block data_{name} is not read by RELION")
+        self.blocks.append(Block(name, line))
+        if len(words) > 1 and not words[1].startswith("#"):
+            self.tell("begin", line, f"text behind data_{name}", fatal=True)
+
+    def _loop(self, words: list[str], line: int) -> None:
+        block = self.blocks[-1]
+        block.loops += 1
+        if block.loops == 2:
+            self.tell("loop", line, f"a second loop_ in data_{block.name}", fatal=True)
+        elif block.labels:
+            self.tell("loop", line, f"loop_ behind labels of data_{block.name}", fatal=True)
+        if len(words) > 1 and not words[1].startswith("#"):
+            self.tell("begin", line, "text behind loop_", fatal=True)
+
+    def _label(self, words: list[str], line: int) -> None:
+        """A label of a loop, or a label with its value."""
+        block = self.blocks[-1]
+        label, glued, _ = words[0][1:].partition("#")
+        if glued:
+            self.tell("label", line, f"no space before # in {words[0]}")
+        if label in block.labels:
+            self.tell("again", line, f"a second column _{label}", fatal=True)
+        if block.loops and block.rows:
+            self.tell("late", line, f"the label _{label} stands below values", fatal=True)
+        block.labels.append(label)
+        if block.loops:
+            if len(words) > 1 and not words[1].startswith("#"):
+                self.tell("value", line, f"a value behind the label _{label} of a loop", fatal=True)
+            return
+        if glued or len(words) < 2 or _counts(words):
+            self.tell("value", line, f"_{label} has no value, and there is no loop_", fatal=True)
+            words = [words[0], ""]
+        block.rows = [[*(block.rows[0] if block.rows else []), words[1]]]
+
+    def _row(self, words: list[str], line: int) -> None:
+        block = self.blocks[-1]
+        if not block.loops:
+            self.tell("row", line, f"values without loop_ in data_{block.name}", fatal=True)
+            return
+        if self.gap and block.rows:
+            self.tell("gap", self.gap, "no row after this blank line is read by RELION")
+        if len(words) != len(block.labels):
+            self.tell(
+                "row",
+                line,
+                f"{len(words)} values for {len(block.labels)} columns; "
+                "has a value a space in it, or is a comment behind it?",
+                fatal=True,
+            )
+        block.rows.append(words)
+        self.gap = 0
+
+
+def _counts(words: list[str]) -> bool:
+    """Whether what follows a label is its number, `#3`, or a comment."""
+    return len(words) > 1 and words[1].startswith("#")
+
+
+def words_of(line: str) -> list[str]:
+    """The values of a line: what blanks part, or what stands in a pair of quotes."""
+    if '"' not in line and "'" not in line:
+        return line.split()
+    return [found[2] if found[1] else found[0] for found in _QUOTED.finditer(line)]
 
 
 def star_text(blocks: dict[str, pd.DataFrame | dict[str, float]]) -> str:
     """The blocks as the text of a STAR file, real numbers with six decimals."""
-    for block in blocks.values():
+    lines = []
+    for name, block in blocks.items():
+        lines += [f"data_{name}", ""]
         if isinstance(block, pd.DataFrame):
-            for column in block.select_dtypes("float"):
-                block[column] = block[column].round(6) + 0.0  # no -0.000000
-    text = starfile.to_string(blocks, sep=" ")
-    return text[text.index("data_") :]  # a comment that begins "data_" would begin a block
+            lines += ["loop_", *(f"_{label} #{i}" for i, label in enumerate(block, 1))]
+            columns = [_texts(block[label]) for label in block]
+            lines += map(" ".join, zip(*columns, strict=True))
+        else:
+            lines += [f"_{label}\t\t\t{value}" for label, value in block.items()]
+        lines += ["", ""]
+    return "".join(line + "\n" for line in lines)
 
 
-def read_blocks(path: Path, as_text: Sequence[str] = ()) -> list[pd.DataFrame]:
-    """All blocks of a STAR file as tables; names, classes and reasons stay text.
+def _texts(column: pd.Series) -> list[str]:
+    """The values of a column as they are written."""
+    if not pd.api.types.is_float_dtype(column):
+        return [_word(str(value)) for value in column]
+    values = np.round(column.to_numpy(np.float64), 6) + 0.0  # no -0.000000
+    return [f"{value:.6f}" for value in values]
+
+
+def _word(value: str) -> str:
+    """A value as one word, in quotes if it is none."""
+    return value if value and not re.search(r"\s", value) else f'"{value}"'
+
+
+def read_blocks(path: Path) -> list[Block]:
+    """All blocks of a STAR file that have labels.
 
     Raises:
-        InputError: it is not a STAR file.
+        InputError: the file cannot be understood; the line is named.
     """
-    try:
-        blocks = starfile.read(
-            path, always_dict=True, parse_as_string=[*NAMES, CLASS, REASON, *as_text]
-        )
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(f"{path} is not a STAR file that can be read ({error}).") from None
-    return [
-        pd.DataFrame([block] if isinstance(block, dict) else block) for block in blocks.values()
-    ]
+    blocks, problems = scan(text_of(path))
+    for problem in problems:
+        if problem.fatal:
+            raise InputError(f"{path}, {problem.text}.")
+    return [block for block in blocks if block.labels]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
+
+logger = logging.getLogger(__name__)
 
 XYZ = ("x", "y", "z")
 PIXELS = ("rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ")
@@ -22,8 +26,11 @@ CENTRED = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
 ORIGINS = tuple(f"rlnOrigin{axis}Angst" for axis in "XYZ")
 PIXEL_ORIGINS = tuple(f"rlnOrigin{axis}" for axis in "XYZ")
 NAMES = ("rlnTomoName", "rlnMicrographName")
+ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
+FRAME_ANGLES = tuple(f"rlnTomoSubtomogram{angle}" for angle in ("Rot", "Tilt", "Psi"))
 SCORE = "rlnAutopickFigureOfMerit"
 CLASS = "particleClass"
+CLASS_NUMBER = "rlnClassNumber"
 # Labels of our own, which RELION and Warp carry along unread.
 ID, KEPT, PROBABILITY, REASON, VOXEL_SIZE = (
     "cryosamInstanceId",
@@ -54,6 +61,9 @@ class Table:
         columns: the labels of x, y, z.
         voxel_size: Å, of the tomogram, as the file states it, or None.
         pixel_size: Å, of the tilt series, as the file states it, or None.
+        rotations: n of the particles, or None.
+        frames: n rotations of RELION's subtomograms, in which its shifts are written, or None.
+        extra: the labels of `rows` that mean nothing here.
     """
 
     rows: pd.DataFrame
@@ -61,6 +71,9 @@ class Table:
     columns: tuple[str, ...] = XYZ
     voxel_size: float | None = None
     pixel_size: float | None = None
+    rotations: Rotation | None = None
+    frames: Rotation | None = None
+    extra: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -69,21 +82,18 @@ class Table:
         unit: Unit,
         *,
         names: Sequence[str] | None = None,
-        classes: Sequence[str] | None = None,
+        classes: Sequence[str | None] | None = None,
         scores: Sequence[Any] | None = None,
         voxel_size: float | None = None,
         pixel_size: float | None = None,
+        rotations: Rotation | None = None,
     ) -> Table:
-        """A table from columns; scores with a gap are left out, as there is no NaN in a table."""
+        """A table from columns; a class or score may be None."""
         rows = pd.DataFrame(list(points_xyz), columns=list(XYZ), dtype=object)
-        for label, values in ((NAMES[0], names), (CLASS, classes)):
+        for label, values in ((NAMES[0], names), (CLASS, classes), (SCORE, scores)):
             if values is not None:
-                rows[label] = list(values)
-        if scores is not None:
-            column = pd.to_numeric(pd.Series(list(scores), dtype=object), errors="coerce")
-            if column.notna().all():
-                rows[SCORE] = column
-        return cls(rows, unit, voxel_size=voxel_size, pixel_size=pixel_size)
+                rows[label] = pd.Series(list(values), dtype=object)
+        return cls(rows, unit, voxel_size=voxel_size, pixel_size=pixel_size, rotations=rotations)
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -107,6 +117,24 @@ def numbers(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> np.nda
     return values
 
 
+def numbers_or_gaps(column: pd.Series, path: Path) -> np.ndarray:
+    """(n,) float64; NaN where another program has left the value open.
+
+    Raises:
+        InputError: naming the first row with a value that is neither a number nor open.
+    """
+    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    values = np.where(np.isinf(values), np.nan, values)
+    for row in np.flatnonzero(np.isnan(values)):
+        text = column.iloc[row]
+        if str(text).lower() not in _OPEN:
+            raise InputError(f"{path}, row {row + 1}: {column.name} is '{text}', not a number.")
+    return values
+
+
+_OPEN = {"", "nan", "+nan", "-nan", "inf", "+inf", "-inf", "none", "null", "<na>", "n/a", "na"}
+
+
 def positive(value: Any, path: Path, called: str) -> float:
     """A size that a file states, above 0.
 
@@ -126,6 +154,8 @@ def positive(value: Any, path: Path, called: str) -> float:
 def reading(path: Path, expected: str) -> Iterator[None]:
     """Turn whatever a malformed file does to the code that takes it apart into one sentence.
 
+    The exception itself is for `--verbose` only: its text means nothing to a user.
+
     Raises:
         InputError: the file is not what was `expected`.
     """
@@ -134,7 +164,28 @@ def reading(path: Path, expected: str) -> Iterator[None]:
     except (InputError, OSError, UnicodeDecodeError):
         raise
     except Exception as error:
-        raise InputError(f"{path} is not {expected} ({type(error).__name__}: {error}).") from None
+        logger.debug("%s: %s", path, error, exc_info=True)
+        raise InputError(f"{path} is not {expected}.") from None
+
+
+def text_of(path: Path) -> str:
+    """The text of a file: UTF-8, UTF-16 with its mark, or else Latin-1, which never fails.
+
+    Raises:
+        InputError: the file cannot be opened, or is binary.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from None
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", "replace")
+    if b"\0" in content:
+        raise InputError(f"{path} is binary; expected a text file of points.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def json_of(path: Path) -> Any:
@@ -144,7 +195,7 @@ def json_of(path: Path) -> Any:
         InputError: it is not JSON.
     """
     with reading(path, "a JSON file"):
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(text_of(path))
 
 
 def whole(points: np.ndarray) -> np.ndarray:

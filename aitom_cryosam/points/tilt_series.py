@@ -80,8 +80,7 @@ def read_tomograms_star(path: str | Path) -> TomogramsStar:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
-    written = [f"{_RECONSTRUCTED}{part}" for part in ("", "Half1", "Half2", "Denoised")]
-    for rows in read_blocks(path, as_text=written):
+    for rows in (block.table() for block in read_blocks(path)):
         if {NAMES[0], _PIXEL_SIZE} <= set(rows):
             return TomogramsStar(
                 path,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import relion_name
-from aitom_cryosam.picks import Picks
+from aitom_cryosam.picks import Picks, joined
 from aitom_cryosam.points.formats.registry import Format, known_format
 from aitom_cryosam.points.formats.relion_warp import project_name, with_extent
 from aitom_cryosam.points.particle import Particle
@@ -42,18 +42,8 @@ def merged(groups: Iterable[TomogramPicks]) -> list[TomogramPicks]:
                 f"{name} has picks in voxels of {sizes[0]:g} Å and of {sizes[1]:g} Å; expected "
                 "one size: export them one after the other."
             )
-        result[name] = (_together(before, picks), known)
+        result[name] = (joined([before, picks]), known)
     return list(result.values())
-
-
-def _together(first: Picks, second: Picks) -> Picks:
-    return Picks(
-        np.concatenate([first.points_zyx, second.points_zyx]),
-        np.concatenate([first.scores, second.scores]),
-        np.concatenate([first.ids, second.ids]),
-        np.concatenate([first.kept, second.kept]),
-        first.reasons + second.reasons,
-    )
 
 
 def chosen(picks: Picks, *, min_score: float | None = None, top: int | None = None) -> Picks:
@@ -111,7 +101,9 @@ def project_files(
                 f"A file of the format {format} holds one tomogram, got {len(groups)}; "
                 "give a folder as --out."
             )
+        _tell_lost(kind, format, groups)
         return _file(kind, out, groups, particle)
+    _tell_lost(kind, format, groups)
     files: dict[Path, str | bytes] = {}
     sizes = [info.voxel_size or 0.0 for _, info in groups]
     if format == "warp" and max(sizes) - min(sizes) > _SAME_SIZE * min(sizes):
@@ -124,6 +116,13 @@ def project_files(
     if format == "relion5":
         files |= _relion5(kind, out, [info for _, info in groups], particle, tomograms_star)
     return files
+
+
+def _tell_lost(kind: Format, format: str, groups: Sequence[TomogramPicks]) -> None:
+    lost = list(dict.fromkeys(what for picks, _ in groups for what in kind.lost(picks)))
+    if lost:
+        listed = ", no ".join(lost)
+        logger.warning("Left out, as files of the format %s hold no %s.", format, listed)
 
 
 _COMBINED_ONLY = ("relion4", "dynamo")  # their readers take one file of all tomograms

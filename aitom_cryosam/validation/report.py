@@ -81,12 +81,13 @@ def _check(path: Path, expected: Expected, *, follow: bool) -> Report:
     if path.suffix.lower() in (".star", ".cbox") or re.search(rb"^data_", content, re.M):
         text = content.decode("utf-8", "replace")
         blocks, problems = scan(text)
-        findings += [Finding(Severity.ERROR, problem) for problem in problems]
+        findings += [Finding(Severity.ERROR, problem.text) for problem in problems]
         if "\r\n" in text:
             findings.append(Finding(Severity.WARNING, "has CRLF line ends; programs expect LF"))
     report = _project(path, blocks, expected, follow=follow) or _points(path, blocks, expected)
     order = list(Severity)
-    findings = sorted([*findings, *report.findings], key=lambda one: order.index(one.severity))
+    every = dict.fromkeys([*findings, *report.findings])  # the scanner and the reader agree
+    findings = sorted(every, key=lambda one: order.index(one.severity))
     return Report(path, report.content, tuple(findings), report.verdicts)
 
 
@@ -225,7 +226,8 @@ def _of_set(path: Path, block: Block, expected: Expected) -> Report:
     if report.valid:
         expected = replace(expected, tomograms=read_tomograms_star(project))
     _, report = _named(path, particles, expected)
-    findings += [Finding(one.severity, f"{particles}: {one.text}") for one in report.findings]
+    shown = particles or '""'
+    findings += [Finding(one.severity, f"{shown}: {one.text}") for one in report.findings]
     return Report(path, "an optimisation set of RELION", tuple(findings), report.verdicts[:1])
 
 

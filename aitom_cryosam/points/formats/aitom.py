@@ -65,7 +65,15 @@ def read_pickle(path: Path) -> Table:
         InputError: it holds anything else.
     """
     with reading(path, "a pickle of AITom's records"):
-        return _table(_Careful(io.BytesIO(path.read_bytes()), encoding="latin1").load(), path)
+        try:
+            content = _Careful(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        except _Forbidden as error:
+            raise InputError(f"{path} is refused: {error}; expected numbers and texts.") from None
+        return _table(content, path)
+
+
+class _Forbidden(pickle.UnpicklingError):
+    """What a pickle would do."""
 
 
 class _Careful(pickle.Unpickler):
@@ -74,7 +82,7 @@ class _Careful(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _HARMLESS:
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it would run {module}.{name}")
+        raise _Forbidden(f"it would run {module}.{name}")
 
 
 def _table(content: Any, path: Path) -> Table:

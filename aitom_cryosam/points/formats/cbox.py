@@ -40,7 +40,7 @@ def read(path: Path) -> Table:
     Raises:
         InputError: the file has no such boxes.
     """
-    for rows in read_blocks(path):
+    for rows in (block.table() for block in read_blocks(path)):
         if set(_CORNER) | set(_SIZES) <= set(rows):
             half = numbers(rows, _SIZES, path) / 2 * [1, 1, 0]
             return Table.of(

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import relion_name
+from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.particle import Particle
+from aitom_cryosam.points.rotations import of_matrices, some
 from aitom_cryosam.points.table import Table, Unit, json_of, location, positive, reading, scores
 from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 
@@ -24,7 +29,8 @@ def text(groups: Sequence[TomogramPicks], particle: Particle) -> str:
     """
     [(picks, info)] = groups
     voxel_size = info.known_voxel_size("The format copick")
-    columns = zip(picks.points_zyx, picks.ids, scores(picks), strict=True)
+    turned = picks.rotations is not None
+    columns = zip(picks.points_zyx, picks.ids, scores(picks), _transforms(picks), strict=True)
     content = {
         "pickable_object_name": _object(particle),
         "user_id": _USER,
@@ -35,15 +41,23 @@ def text(groups: Sequence[TomogramPicks], particle: Particle) -> str:
         "points": [
             {
                 "location": location(point, voxel_size),
-                "transformation_": np.eye(4).tolist(),
+                "transformation_": transform.tolist(),
                 "instance_id": int(number),
                 "score": float(score),
             }
-            for point, number, score in columns
+            for point, number, score, transform in columns
         ],
-        "trust_orientation": False,
+        "trust_orientation": turned,
     }
     return json.dumps(content, indent=2) + "\n"
+
+
+def _transforms(picks: Picks) -> np.ndarray:
+    """(n, 4, 4), the rotations; the position is in `location` alone."""
+    result = np.tile(np.eye(4), (len(picks), 1, 1))
+    if picks.rotations is not None:
+        result[:, :3, :3] = np.round(picks.rotations.as_matrix(), 12)
+    return result
 
 
 def place(info: TomogramInfo, particle: Particle) -> str:
@@ -53,24 +67,35 @@ def place(info: TomogramInfo, particle: Particle) -> str:
 
 
 def read(path: Path) -> Table:
-    """Points of a run, with the object as class.
+    """Points of a run, with the object as class; the run, spacing and scores may be null.
 
     Raises:
         InputError: it is not copick's JSON, or its unit is another.
     """
     content = json_of(path)
-    with reading(path, "a file of picks of copick"):
-        if content.get("unit", "angstrom") != "angstrom":
-            raise ValueError(f"unit {content['unit']!r}")
-        points = content["points"]
+    with reading(path, "a file of picks of copick, with points and their location"):
+        unit = content.get("unit") or "angstrom"
+        if unit != "angstrom":
+            raise InputError(f"{path}: the unit is {unit!r}; expected angstrom.")
+        points = content.get("points") or []
+        spacing, run = content.get("voxel_spacing"), content.get("run_name")
         return Table.of(
             [[point["location"][axis] for axis in "xyz"] for point in points],
             Unit.ANGSTROM,
-            names=[str(content["run_name"])] * len(points),
+            names=None if run is None else [str(run)] * len(points),
             classes=[str(content["pickable_object_name"])] * len(points),
             scores=[point.get("score") for point in points],
-            voxel_size=positive(content["voxel_spacing"], path, "voxel_spacing"),
+            voxel_size=None if spacing is None else positive(spacing, path, "voxel_spacing"),
+            rotations=_rotations(content, path),
         )
+
+
+def _rotations(content: dict[str, Any], path: Path) -> Rotation | None:
+    """Of the points, if all have one and the file says that they mean something."""
+    matrices = [point.get("transformation_") for point in content.get("points") or []]
+    if not matrices or None in matrices or content.get("trust_orientation") is False:
+        return None
+    return some(of_matrices(matrices, path))
 
 
 def _object(particle: Particle) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -9,27 +10,51 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.points.table import Table, Unit, reading, scores
+from aitom_cryosam.points.rotations import from_dynamo, some, to_dynamo
+from aitom_cryosam.points.table import Table, Unit, reading, scores, text_of
 from aitom_cryosam.points.tomogram_info import TomogramPicks
+
+logger = logging.getLogger(__name__)
 
 # Columns, counted from 0.
 _TAG, _ALIGNED, _AVERAGED, _SCORE, _TOMOGRAM, _CLASS = 0, 1, 2, 9, 19, 21
-_SHIFTS, _POINTS = slice(3, 6), slice(23, 26)
+_SHIFTS, _ANGLES, _POINTS = slice(3, 6), slice(6, 9), slice(23, 26)
 _WIDTH = 26
 
 
 def table(groups: Sequence[TomogramPicks]) -> str:
-    """26 columns a point: tag, score, number of the tomogram, x y z in voxels; 0 elsewhere."""
+    """26 columns a point; 0 in those that mean nothing here.
+
+    Tag, angles, score, number of the tomogram, class (1 if there is none) and x y z in voxels.
+    """
     lines = []
     tags = count(1)
+    classes = _numbers_of_classes(groups)
     for number, (picks, _) in enumerate(groups, 1):
-        for point, score in zip(picks.points_zyx, scores(picks), strict=True):
+        turned = picks.rotations is not None and len(picks) > 0
+        angles = to_dynamo(picks.rotations) if turned else None
+        for i, (point, score) in enumerate(zip(picks.points_zyx, scores(picks), strict=True)):
             row = ["0"] * _WIDTH
             row[_TAG], row[_ALIGNED], row[_AVERAGED] = str(next(tags)), "1", "1"
             row[_SCORE], row[_TOMOGRAM], row[_CLASS] = f"{score:.6f}", str(number), "1"
+            if picks.classes is not None:
+                row[_CLASS] = str(classes[picks.classes[i]])
+            if angles is not None:
+                row[_ANGLES] = [f"{value + 0.0:.6f}" for value in np.round(angles[i], 6)]
             row[_POINTS] = [f"{value:.6f}" for value in point[::-1]]
             lines.append(" ".join(row) + "\n")
     return "".join(lines)
+
+
+def _numbers_of_classes(groups: Sequence[TomogramPicks]) -> dict[str, int]:
+    """The number of each class: its own, or, with a warning, its place among all names."""
+    names = sorted({name for picks, _ in groups for name in picks.classes or ()})
+    if all(name.isascii() and name.isdigit() for name in names):
+        return {name: int(name) for name in names}
+    numbered = {name: number for number, name in enumerate(names, 1)}
+    listed = ", ".join(f"{number} is {name}" for name, number in numbered.items())
+    logger.warning("Dynamo's classes are numbers: %s.", listed)
+    return numbered
 
 
 def index(groups: Sequence[TomogramPicks]) -> str:
@@ -46,23 +71,28 @@ def read(path: Path) -> Table:
         InputError: a line has fewer than 26 numbers.
     """
     with reading(path, "a Dynamo table, 26 numbers or more in each line"):
-        rows = [[float(cell) for cell in line.split()] for line in path.read_text().splitlines()]
+        rows = [[float(cell) for cell in line.split()] for line in text_of(path).splitlines()]
         values = np.array([row[:_WIDTH] for row in rows if row]).reshape(-1, _WIDTH)
-    tomograms = values[:, _TOMOGRAM].astype(int)
+    angles = np.nan_to_num(values[:, _ANGLES])
     return Table.of(
-        values[:, _POINTS] + values[:, _SHIFTS],
+        values[:, _POINTS] + np.nan_to_num(values[:, _SHIFTS]),
         Unit.VOXEL,
-        names=_names(path, tomograms),
-        classes=[str(int(value)) for value in values[:, _CLASS]],
+        names=_names(path, values[:, _TOMOGRAM]),
+        classes=[f"{value:g}" if np.isfinite(value) else None for value in values[:, _CLASS]],
         scores=list(values[:, _SCORE]),
+        rotations=some(from_dynamo(angles)) if len(values) else None,
     )
 
 
-def _names(path: Path, tomograms: np.ndarray) -> list[str] | None:
+def _names(path: Path, column: np.ndarray) -> list[str] | None:
+    """The tomogram of each point; none if the table does not number them."""
+    if not np.isfinite(column).all():
+        return None
+    tomograms = column.astype(int)
     beside = path.with_suffix(".doc")
     if beside.is_file():
         with reading(beside, "a list of tomograms by number"):
-            lines = [line.split(maxsplit=1) for line in beside.read_text().splitlines()]
+            lines = [line.split(maxsplit=1) for line in text_of(beside).splitlines()]
             known = {int(number): name.strip() for number, name in lines}
         if not set(tomograms) <= set(known):
             missing = min(set(tomograms) - set(known))

@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from aitom_cryosam.points.table import Table, Unit, location, reading
+import numpy as np
+
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.rotations import of_matrices, some
+from aitom_cryosam.points.table import Table, Unit, location, reading, text_of
 from aitom_cryosam.points.tomogram_info import TomogramPicks
+
+_MATRICES = ("xyz_rotation_matrix", "rotation_matrix")  # the second in files of its first year
 
 
 def text(groups: Sequence[TomogramPicks]) -> str:
-    """One point a line."""
-    return "".join(
-        json.dumps({"type": "point", "location": location(point)}) + "\n"
-        for picks, _ in groups
-        for point in picks.points_zyx
-    )
+    """One point a line, with its rotation if it has one."""
+    return "".join(line for picks, _ in groups for line in _lines(picks))
+
+
+def _lines(picks: Picks) -> Iterator[str]:
+    if picks.rotations is None:
+        for point in picks.points_zyx:
+            yield json.dumps({"type": "point", "location": location(point)}) + "\n"
+        return
+    for point, matrix in zip(picks.points_zyx, picks.rotations.as_matrix(), strict=True):
+        rotation = {"xyz_rotation_matrix": np.round(matrix, 12).tolist()}
+        kind = {"type": "orientedPoint", "location": location(point)}
+        yield json.dumps(kind | rotation) + "\n"
 
 
 def read(path: Path) -> Table:
-    """The location of every line, whatever its type.
+    """The location of every line, whatever its type, and its rotation if all have one.
 
     Raises:
         InputError: a line is not such an object.
     """
-    with reading(path, "an ndjson file of points"):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        places = [json.loads(line)["location"] for line in lines if line.strip()]
-        points = [[place[axis] for axis in "xyz"] for place in places]
-    return Table.of(points, Unit.VOXEL)
+    with reading(path, "an ndjson file of points, one JSON object with a location a line"):
+        lines = [json.loads(line) for line in text_of(path).splitlines() if line.strip()]
+        points = [[line["location"][axis] for axis in "xyz"] for line in lines]
+        found = [next((line[key] for key in _MATRICES if line.get(key)), None) for line in lines]
+    turned = bool(found) and None not in found
+    rotations = some(of_matrices(found, path)) if turned else None
+    return Table.of(points, Unit.VOXEL, rotations=rotations)

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import tomogram_root
+from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats import (
     aitom,
     cbox,
@@ -19,6 +22,7 @@ from aitom_cryosam.points.formats import (
     imod,
     portal,
     relion_warp,
+    star_points,
     text,
 )
 from aitom_cryosam.points.particle import Particle
@@ -40,6 +44,9 @@ class Format:
         read: the points of a file.
         names: whether one file holds several tomograms and says which.
         scores: whether it holds them.
+        rotations: whether it holds them.
+        classes: whether it holds them.
+        columns: whether it holds those of other programs (`Picks.extra`).
         whole: whether it holds whole voxels only.
         place: the natural file of one tomogram within a folder of results.
         beside: further files, by their ending.
@@ -51,9 +58,22 @@ class Format:
     read: Reader
     names: bool = False
     scores: bool = True
+    rotations: bool = False
+    classes: bool = False
+    columns: bool = False
     whole: bool = False
     place: Callable[[TomogramInfo, Particle], str] | None = None
     beside: dict[str, Writer] = field(default_factory=dict)
+
+    def lost(self, picks: Picks) -> list[str]:
+        """What of the picks its files do not hold, in words."""
+        held = [
+            ("scores", self.scores or not np.isfinite(picks.scores).any()),
+            ("rotations", self.rotations or picks.rotations is None),
+            ("classes", self.classes or picks.classes is None),
+            ("further columns of the STAR file", self.columns or not picks.extra),
+        ]
+        return [what for what, fine in held if not fine]
 
     def file_name(self, info: TomogramInfo, particle: Particle) -> str:
         """Where the points of one tomogram go within a folder."""
@@ -85,21 +105,30 @@ FORMATS: dict[str, Format] = {
         about="RELION 5: Å from the centre of the unbinned tomogram",
         ending=".star",
         write=_flavour("relion5"),
-        read=partial(relion_warp.read, unit=Unit.CENTRED_ANGSTROM),
+        read=partial(star_points.read, unit=Unit.CENTRED_ANGSTROM),
+        rotations=True,
+        classes=True,
+        columns=True,
         names=True,
     ),
     "relion4": Format(
         about="RELION 4: pixels of the tilt series",
         ending=".star",
         write=_flavour("relion4"),
-        read=partial(relion_warp.read, unit=Unit.PIXEL),
+        read=partial(star_points.read, unit=Unit.PIXEL),
+        rotations=True,
+        classes=True,
+        columns=True,
         names=True,
     ),
     "relion31": Format(
         about="RELION 3.1: whole voxels",
         ending=".star",
         write=_flavour("relion31"),
-        read=partial(relion_warp.read, unit=Unit.VOXEL),
+        read=partial(star_points.read, unit=Unit.VOXEL),
+        rotations=True,
+        classes=True,
+        columns=True,
         scores=False,
         whole=True,
     ),
@@ -107,7 +136,10 @@ FORMATS: dict[str, Format] = {
         about="Warp, WarpTools, M: voxels",
         ending=".star",
         write=_flavour("warp"),
-        read=partial(relion_warp.read, unit=Unit.VOXEL),
+        read=partial(star_points.read, unit=Unit.VOXEL),
+        rotations=True,
+        classes=True,
+        columns=True,
         names=True,
         place=_warp_place,
     ),
@@ -130,6 +162,8 @@ FORMATS: dict[str, Format] = {
         ending=".tbl",
         write=_plain(dynamo.table),
         read=dynamo.read,
+        rotations=True,
+        classes=True,
         names=True,
         beside={".doc": _plain(dynamo.index)},
     ),
@@ -138,6 +172,7 @@ FORMATS: dict[str, Format] = {
         ending=".json",
         write=copick.text,
         read=copick.read,
+        rotations=True,
         place=copick.place,
     ),
     "portal": Format(
@@ -145,6 +180,7 @@ FORMATS: dict[str, Format] = {
         ending=".ndjson",
         write=_plain(portal.text),
         read=portal.read,
+        rotations=True,
         scores=False,
     ),
     "cbox": Format(about="crYOLO: boxes", ending=".cbox", write=cbox.text, read=cbox.read),
@@ -160,6 +196,7 @@ FORMATS: dict[str, Format] = {
         ending=".json",
         write=eman.text,
         read=eman.read,
+        classes=True,
         place=_eman_place,
     ),
     "aitom": Format(
@@ -173,7 +210,7 @@ FORMATS: dict[str, Format] = {
 }
 
 _BY_ENDING: dict[str, Reader] = {
-    ".star": relion_warp.read,
+    ".star": star_points.read,
     ".cbox": cbox.read,
     ".box": cbox.refuse,
     ".mod": imod.read_model,
@@ -219,7 +256,7 @@ def reader(path: Path, name: str | None = None) -> Reader:
     if ending == ".json" or head.lstrip()[:1] in (b"{", b"["):
         return _json_reader(path)
     if re.search(rb"^\s*data_", head, re.M):
-        return relion_warp.read
+        return star_points.read
     return _text_reader(path)
 
 

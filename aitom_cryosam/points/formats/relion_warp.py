@@ -1,4 +1,4 @@
-"""STAR files: what WarpTools, M and RELION take, and what any of them wrote.
+"""STAR files as WarpTools, M and RELION take them.
 
 Every written file is one block `data_particles` with LF line ends, a space before `#N`, no
 comment, no NaN, no blank line inside the loop and no space inside a value; the same picks give
@@ -8,7 +8,7 @@ the same bytes. Coordinates in files are x, y, z; in arrays z, y, x.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,20 +19,20 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import write_text
 from aitom_cryosam.names import relion_name, star_word, tomogram_root
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.points.star_syntax import read_blocks, star_text
+from aitom_cryosam.points.rotations import to_relion
+from aitom_cryosam.points.star_syntax import star_text
 from aitom_cryosam.points.table import (
+    ANGLES,
     CENTRED,
+    CLASS,
+    CLASS_NUMBER,
     ID,
     KEPT,
-    NAMES,
     PIXELS,
     PROBABILITY,
     REASON,
     SCORE,
     VOXEL_SIZE,
-    Table,
-    Unit,
-    reading,
     scores,
     whole,
 )
@@ -42,9 +42,14 @@ from aitom_cryosam.tomogram import Tomogram
 logger = logging.getLogger(__name__)
 
 NO_REASON = "none"
-_PYTOM_SCORE = "rlnLCCmax"
-_SET = "rlnTomoParticlesFile"
-_UNITS = {PIXELS: (Unit.VOXEL, Unit.PIXEL), CENTRED: (Unit.CENTRED_ANGSTROM,)}
+WARP_CRASHES = (
+    "rlnMagnification",
+    "rlnDetectorPixelSize",
+    "rlnImageName",
+    "rlnVoltage",
+    "rlnCtfMaxResolution",
+)
+"""The columns that WarpTools 2.0.0dev37 and dev38 crash on (warp#475, warp#478)."""
 
 
 def write_picks(
@@ -120,82 +125,6 @@ def particles(flavour: str, groups: Sequence[TomogramPicks]) -> str:
     return star_text({"particles": pd.concat(tables, ignore_index=True)})
 
 
-def read(path: Path, unit: Unit | None = None) -> Table:
-    """The first block of a STAR file with coordinates.
-
-    Args:
-        path: the file.
-        unit: of the coordinates, if the user said what wrote them; else their labels decide.
-
-    Raises:
-        InputError: there is none, they have no z, or two units are possible.
-    """
-    blocks = read_blocks(path)
-    known = [columns for columns in (PIXELS, CENTRED) if unit in (None, *_UNITS[columns])]
-    for block in blocks:
-        found = [columns for columns in known if set(columns) <= set(block)]
-        if len(found) == 2:
-            raise InputError(
-                f"{path} has coordinates in two possible units, {PIXELS[0]} and {CENTRED[0]}; "
-                "remove the columns that do not count."
-            )
-        if found:
-            return _table(path, block, found[0], unit or _unit(block, found[0]), blocks)
-    labels = {label for block in blocks for label in block}
-    if {PIXELS[0], PIXELS[1]} <= labels and PIXELS[2] not in labels:
-        raise InputError(f"{path} has no coordinates in z: its particles are of images.")
-    if _SET in labels:
-        raise InputError(f"{path} only names other files; use the particles file that it names.")
-    raise InputError(f"{path} has no coordinates; expected the columns {', '.join(known[0])}.")
-
-
-def _unit(rows: pd.DataFrame, columns: tuple[str, ...]) -> Unit:
-    """What the labels say.
-
-    RELION 4 counts pixels of the tilt series under the label that Warp and all others use for
-    voxels; Warp's names end in .tomostar, and our own files state their voxel size.
-    """
-    if columns == CENTRED:
-        return Unit.CENTRED_ANGSTROM
-    if NAMES[0] not in rows or VOXEL_SIZE in rows:
-        return Unit.VOXEL
-    warp = rows[NAMES[0]].astype(str).str.endswith(".tomostar").any()
-    return Unit.VOXEL if warp else Unit.PIXEL
-
-
-def _table(
-    path: Path,
-    rows: pd.DataFrame,
-    columns: tuple[str, ...],
-    unit: Unit,
-    blocks: list[pd.DataFrame],
-) -> Table:
-    if SCORE not in rows and _PYTOM_SCORE in rows:
-        rows = rows.rename(columns={_PYTOM_SCORE: SCORE})
-    with reading(path, "a STAR file with usable pixel sizes"):
-        return Table(
-            rows,
-            unit,
-            columns,
-            _stated([rows], VOXEL_SIZE) or _warp_export(unit, rows, blocks),
-            _stated(blocks, "rlnTomoTiltSeriesPixelSize") if unit is Unit.PIXEL else None,
-        )
-
-
-def _stated(blocks: Sequence[pd.DataFrame], label: str) -> float | None:
-    """The first value of a label."""
-    values = [block[label].iloc[0] for block in blocks if label in block and len(block)]
-    return float(values[0]) if values else None
-
-
-def _warp_export(unit: Unit, rows: pd.DataFrame, blocks: list[pd.DataFrame]) -> float | None:
-    """What WarpTools' ts_export_particles wrote counts pixels of the images, as M reads it."""
-    exported = any("rlnTomoSubtomogramBinning" in block for block in blocks)
-    if unit is not Unit.VOXEL or NAMES[0] not in rows or not exported:
-        return None
-    return _stated(blocks, "rlnImagePixelSize")
-
-
 def _ours(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
     table = _warp(picks, info)
     table[ID] = picks.ids
@@ -209,15 +138,14 @@ def _warp(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
     """Warp, WarpTools, M: voxels, to be read with `--coords_angpix` of the voxel size."""
     table = _coordinates(PIXELS, picks.points_zyx[:, ::-1])
     table["rlnMicrographName"] = f"{tomogram_root(info.name)}.tomostar"
-    for label in ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"):
-        table[label] = 0.0
+    table[list(ANGLES)] = 0.0 if picks.rotations is None else to_relion(picks.rotations)
     table[SCORE] = scores(picks)
-    return table
+    return _carried(table, picks, skip=WARP_CRASHES)
 
 
 def _relion31(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
     """RELION 3.1, beside the tomogram: whole voxels, since its reader truncates."""
-    return _coordinates(PIXELS, whole(picks.points_zyx[:, ::-1]))
+    return _carried(_turned(_coordinates(PIXELS, whole(picks.points_zyx[:, ::-1])), picks), picks)
 
 
 def _relion4(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
@@ -270,8 +198,30 @@ def _relion(
 ) -> pd.DataFrame:
     table = _coordinates(columns, points_xyz)
     table.insert(0, "rlnTomoName", project_name(info))
+    table = _turned(table, picks)
     table[SCORE] = scores(picks)
+    return _carried(table, picks)
+
+
+def _turned(table: pd.DataFrame, picks: Picks) -> pd.DataFrame:
+    """With RELION's angles, if there are any."""
+    if picks.rotations is not None:
+        table[list(ANGLES)] = to_relion(picks.rotations)
     return table
+
+
+def _carried(table: pd.DataFrame, picks: Picks, *, skip: Collection[str] = ()) -> pd.DataFrame:
+    """With what means nothing to the coordinates: classes, and columns of the points' own file.
+
+    Classes that are numbers are RELION's; any others have a column that no program knows.
+    """
+    if picks.classes is not None:
+        numbered = all(name.isascii() and name.isdigit() for name in picks.classes)
+        table[CLASS_NUMBER if numbered else CLASS] = [star_word(name) for name in picks.classes]
+    extra = {label: column for label, column in picks.extra.items() if label not in table}
+    if lost := [label for label in extra if label in skip]:
+        logger.warning("Left out, as WarpTools crashes on them: %s.", ", ".join(lost))
+    return table.assign(**{label: extra[label] for label in extra if label not in lost})
 
 
 def project_name(info: TomogramInfo) -> str:

@@ -1,0 +1,179 @@
+"""STAR files of RELION, Warp, M, pytom-match-pick and our own, read as points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from scipy.spatial.transform import Rotation
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.points.rotations import from_relion, some
+from aitom_cryosam.points.star_syntax import Block, read_blocks
+from aitom_cryosam.points.table import (
+    ANGLES,
+    CENTRED,
+    CLASS,
+    CLASS_NUMBER,
+    FRAME_ANGLES,
+    ID,
+    KEPT,
+    NAMES,
+    ORIGINS,
+    PIXEL_ORIGINS,
+    PIXELS,
+    PROBABILITY,
+    REASON,
+    SCORE,
+    VOXEL_SIZE,
+    Table,
+    Unit,
+    numbers,
+    reading,
+)
+
+_SCORES = (SCORE, "rlnLCCmax")  # the second is pytom-match-pick's
+_SET = "rlnTomoParticlesFile"
+_UNITS = {PIXELS: (Unit.VOXEL, Unit.PIXEL), CENTRED: (Unit.CENTRED_ANGSTROM,)}
+_PRIORS = ("rlnAngleTiltPrior", "rlnAnglePsiPrior")  # within the frame of a subtomogram
+_UNDERSTOOD = {
+    *PIXELS, *CENTRED, *ORIGINS, *PIXEL_ORIGINS, *NAMES, *ANGLES, *FRAME_ANGLES, *_SCORES,
+    CLASS, CLASS_NUMBER, ID, KEPT, REASON, PROBABILITY, VOXEL_SIZE,
+}  # fmt: skip
+
+
+def read(path: Path, unit: Unit | None = None) -> Table:
+    """All rows with coordinates of a STAR file.
+
+    Blocks of the same columns, as one a tomogram or as `cat` joins them, are one table; where
+    they have no column of names, their own names are those of the tomograms.
+
+    Args:
+        path: the file.
+        unit: of the coordinates, if the user said what wrote them; else their labels decide.
+
+    Raises:
+        InputError: there are none, they have no z, two units are possible, or blocks with
+            coordinates differ in their columns.
+    """
+    blocks = read_blocks(path)
+    known = [columns for columns in (PIXELS, CENTRED) if unit in (None, *_UNITS[columns])]
+    with_points = [block for block in blocks if any(map(block.has, known))]
+    if not with_points:
+        raise InputError(_without_points(path, blocks, known[0]))
+    found = [columns for columns in known if with_points[0].has(columns)]
+    if len(found) == 2:
+        raise InputError(
+            f"{path} has coordinates in two possible units, {PIXELS[0]} and {CENTRED[0]}; "
+            "remove the columns that do not count."
+        )
+    rows = _joined(path, with_points)
+    return _table(path, rows, found[0], unit or _unit(rows, found[0]), blocks)
+
+
+def _without_points(path: Path, blocks: Sequence[Block], expected: Sequence[str]) -> str:
+    labels = {label for block in blocks for label in block.labels}
+    if {PIXELS[0], PIXELS[1]} <= labels and PIXELS[2] not in labels:
+        return f"{path} has no coordinates in z: its particles are of images."
+    if _SET in labels:
+        return f"{path} only names other files; use the particles file that it names."
+    return f"{path} has no coordinates; expected the columns {', '.join(expected)}."
+
+
+def _joined(path: Path, blocks: Sequence[Block]) -> pd.DataFrame:
+    """The rows of blocks that have the same columns.
+
+    Raises:
+        InputError: they have not, or nothing says of which tomogram each block is.
+    """
+    first = blocks[0]
+    for block in blocks[1:]:
+        if set(block.labels) != set(first.labels):
+            raise InputError(
+                f"{path} has coordinates in the blocks data_{first.name} (line {first.line}) and "
+                f"data_{block.name} (line {block.line}) with different columns; expected one "
+                "block, or blocks of the same columns."
+            )
+    tables = [block.table() for block in blocks]
+    if len(blocks) > 1 and not set(NAMES) & set(first.labels):
+        names = [block.name for block in blocks]
+        if len(set(names)) < len(names) or not all(names):
+            raise InputError(
+                f"{path} has {len(blocks)} blocks with coordinates and no {NAMES[1]} that says "
+                "of which tomogram each is; name them, or keep one."
+            )
+        for table, name in zip(tables, names, strict=True):
+            table[NAMES[1]] = name
+    return pd.concat(tables, ignore_index=True)
+
+
+def _unit(rows: pd.DataFrame, columns: tuple[str, ...]) -> Unit:
+    """What the labels say.
+
+    RELION 4 counts pixels of the tilt series under the label that Warp and all others use for
+    voxels; Warp's names end in .tomostar, and our own files state their voxel size.
+    """
+    if columns == CENTRED:
+        return Unit.CENTRED_ANGSTROM
+    if NAMES[0] not in rows or VOXEL_SIZE in rows:
+        return Unit.VOXEL
+    warp = rows[NAMES[0]].astype(str).str.endswith(".tomostar").any()
+    return Unit.VOXEL if warp else Unit.PIXEL
+
+
+def _table(
+    path: Path,
+    rows: pd.DataFrame,
+    columns: tuple[str, ...],
+    unit: Unit,
+    blocks: Sequence[Block],
+) -> Table:
+    extra = [label for label in rows if label not in _UNDERSTOOD]
+    for label, other in ((SCORE, _SCORES[1]), (CLASS, CLASS_NUMBER)):
+        if label not in rows and other in rows:
+            rows = rows.rename(columns={other: label})
+    frames = _rotations(rows, FRAME_ANGLES, path)
+    rotations = _rotations(rows, ANGLES, path)
+    if frames is not None:
+        rotations = frames if rotations is None else frames * rotations
+        extra = [label for label in extra if label not in _PRIORS]
+    with reading(path, "a STAR file with usable pixel sizes"):
+        return Table(
+            rows,
+            unit,
+            columns,
+            _stated([rows], VOXEL_SIZE) or _warp_export(unit, rows, blocks),
+            _stated(_tables(blocks), "rlnTomoTiltSeriesPixelSize") if unit is Unit.PIXEL else None,
+            rotations,
+            frames,
+            tuple(extra),
+        )
+
+
+def _rotations(rows: pd.DataFrame, labels: tuple[str, ...], path: Path) -> Rotation | None:
+    """Of three columns of angles; a column that is missing is 0, as RELION takes it."""
+    present = tuple(label for label in labels if label in rows)
+    if not present or not len(rows):
+        return None
+    angles = pd.DataFrame(0.0, rows.index, labels)
+    angles[list(present)] = numbers(rows, present, path)
+    return some(from_relion(angles.to_numpy()))
+
+
+def _tables(blocks: Sequence[Block]) -> list[pd.DataFrame]:
+    return [block.table() for block in blocks]
+
+
+def _stated(blocks: Sequence[pd.DataFrame], label: str) -> float | None:
+    """The first value of a label."""
+    values = [block[label].iloc[0] for block in blocks if label in block and len(block)]
+    return float(values[0]) if values else None
+
+
+def _warp_export(unit: Unit, rows: pd.DataFrame, blocks: Sequence[Block]) -> float | None:
+    """What WarpTools' ts_export_particles wrote counts pixels of the images, as M reads it."""
+    exported = any(block.has(["rlnTomoSubtomogramBinning"]) for block in blocks)
+    if unit is not Unit.VOXEL or NAMES[0] not in rows or not exported:
+        return None
+    return _stated(_tables(blocks), "rlnImagePixelSize")

@@ -1,0 +1,98 @@
+"""Rotations: how each program writes the orientation of a particle.
+
+Here a rotation R is active and acts on x, y, z: what lies at r in the particle's reference lies
+at its position + R r in the tomogram. In these terms
+
+- RELION, Warp, M and pytom-match-pick turn the other way, from the tomogram to the reference:
+  R is the inverse of Rz(rot) Ry(tilt) Rz(psi) (RELION's `Euler_angles2matrix`, the matrix A with
+  which it projects A r);
+- RELION's tomography has two rotations, R = R(rlnTomoSubtomogram*) R(rlnAngle*), and turns the
+  shift by the first of them: position = coordinate - R(rlnTomoSubtomogram*) origin;
+- Dynamo: R is the inverse of Rz(narot) Rx(tilt) Rz(tdrot);
+- EMAN2's `xform.align3d` aligns the particle with the reference, R is its inverse; its angles are
+  R = Rz(az) Rx(alt) Rz(phi);
+- copick's `transformation_` and the Portal's `xyz_rotation_matrix` are R itself.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from aitom_cryosam.errors import InputError
+
+_ORTHOGONAL = 1e-3
+_UNTURNED = 1e-9
+
+
+def from_relion(degrees: np.ndarray) -> Rotation:
+    """Rotations of RELION's angles.
+
+    Args:
+        degrees: (n, 3) rot, tilt, psi.
+    """
+    return Rotation.from_euler("ZYZ", degrees.reshape(-1, 3), degrees=True).inv()
+
+
+def to_relion(rotations: Rotation) -> np.ndarray:
+    """(n, 3) degrees, rot, tilt, psi; tilt from 0 to 180."""
+    return _degrees(rotations.inv(), "ZYZ")
+
+
+def from_dynamo(degrees: np.ndarray) -> Rotation:
+    """Rotations of Dynamo's angles.
+
+    Args:
+        degrees: (n, 3) tdrot, tilt, narot.
+    """
+    return Rotation.from_euler("zxz", degrees.reshape(-1, 3), degrees=True).inv()
+
+
+def to_dynamo(rotations: Rotation) -> np.ndarray:
+    """(n, 3) degrees, tdrot, tilt, narot; tilt from 0 to 180."""
+    return _degrees(rotations.inv(), "zxz")
+
+
+def from_eman(degrees: Sequence[float]) -> Rotation:
+    """The rotation of `xform.align3d`, given by az, alt, phi in degrees."""
+    return Rotation.from_euler("ZXZ", degrees, degrees=True)
+
+
+def of_matrices(matrices: Sequence[Any], path: Path) -> Rotation:
+    """Rotations of matrices, of which the upper left 3 × 3 count.
+
+    Args:
+        matrices: n of them, (3, 3) or (4, 4), x y z.
+        path: the file they are from.
+
+    Raises:
+        InputError: one is no rotation.
+    """
+    try:
+        values = [np.asarray(matrix, np.float64)[:3, :3] for matrix in matrices]
+        found = np.array(values).reshape(len(values), 3, 3)
+    except (IndexError, TypeError, ValueError):
+        raise InputError(f"{path} has a rotation that is no matrix of 3 × 3 numbers.") from None
+    finite = np.isfinite(found).all(axis=(1, 2))
+    found = np.nan_to_num(found, posinf=0, neginf=0)
+    squared = found @ found.transpose(0, 2, 1)
+    wrong = ~(np.abs(squared - np.eye(3)) < _ORTHOGONAL).all(axis=(1, 2))
+    for number in np.flatnonzero(wrong | ~finite | ~(np.linalg.det(found) > 0)):
+        raise InputError(f"{path}, point {number + 1}: its matrix is no rotation.")
+    return Rotation.from_matrix(found)
+
+
+def some(rotations: Rotation) -> Rotation | None:
+    """The rotations, or None if none of them turns anything, as where a program fills in zeros."""
+    return rotations if (rotations.magnitude() > _UNTURNED).any() else None
+
+
+def _degrees(rotations: Rotation, axes: str) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Gimbal lock")  # rot alone or psi alone is the same
+        return np.asarray(rotations.as_euler(axes, degrees=True)).reshape(-1, 3)
