@@ -9,7 +9,9 @@ outermost ones, which is what `align_corners=False` means.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -161,3 +163,12 @@ def in_plane_axes(axis: int) -> tuple[int, int]:
     """The axes of the planes across `axis`, rows first: 0 -> (1, 2), 1 -> (0, 2), 2 -> (0, 1)."""
     rows, columns = (other for other in range(3) if other != axis)
     return rows, columns
+
+
+def runs(planes: Sequence[int]) -> list[tuple[int, int]]:
+    """Planes that ascend, as runs of neighbours: the first of each, and one past its last.
+
+    Neighbours are read together, as their voxels share pages of a file.
+    """
+    breaks = [i for i, (a, b) in enumerate(pairwise(planes), 1) if b > a + 1]
+    return [(planes[a], planes[b - 1] + 1) for a, b in pairwise([0, *breaks, len(planes)])]

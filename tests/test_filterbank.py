@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from aitom_cryosam.encoders.filterbank import FilterBankEncoder
+from aitom_cryosam.encoders.filters import gaussians
 
 DIAMETER = 18.0  # voxels; tokens of 4
 
@@ -134,3 +135,26 @@ def test_the_signature_is_json_and_follows_the_size():
     assert json.loads(json.dumps(one)) == one
     assert (one["encoder"], one["radius"]) == ("filterbank", 4.5)
     assert one != other
+
+
+@pytest.mark.parametrize("shape", [(1, 30), (9, 11), (50, 131)])
+@pytest.mark.parametrize("sigma", [0.6, 1.3, 4.0])
+def test_filters_are_scipys_gaussian_derivatives(sigma, shape):
+    planes = noise(2, *shape)
+    filters = gaussians(sigma, orders=3)
+    for axis, made in ((1, filters.down(planes)), (2, filters.across(planes))):
+        for order, ours in enumerate(made):
+            expected = ndimage.gaussian_filter1d(
+                planes, sigma, axis=axis, order=order, mode="reflect", truncate=3.0
+            )
+            np.testing.assert_allclose(ours, expected, atol=2e-6)
+
+
+def test_an_offset_does_not_drown_the_deviations(encoder):
+    planes = noise(1, 40, 40) / 100
+    deviation = slice(2 * 16, 3 * 16)
+    np.testing.assert_allclose(
+        encoder.encode(planes + 6)[..., deviation],
+        encoder.encode(planes)[..., deviation],
+        atol=1e-5,
+    )

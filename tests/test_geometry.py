@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aitom_cryosam.geometry import CellAxis, PixelAxis, TokenAxis, TokenGrid, in_plane_axes
+from aitom_cryosam.geometry import CellAxis, PixelAxis, TokenAxis, TokenGrid, in_plane_axes, runs
 
 sizes = st.integers(1, 60)
 steps = st.integers(1, 20)
@@ -202,3 +202,8 @@ def test_pixels_are_filled_as_far_as_their_centre_is_on_the_axis():
     assert PixelAxis(TokenAxis(30, 6, 5.6), 14).filled == 75
     assert PixelAxis(TokenAxis(29, 6, 5.6), 14).filled == 73
     assert PixelAxis(TokenAxis(28, 5, 5.6), 14).filled == 70
+
+
+def test_neighbouring_planes_are_one_run():
+    assert runs([3]) == [(3, 4)]
+    assert runs((0, 1, 2, 5, 7, 8)) == [(0, 3), (5, 6), (7, 9)]

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
+from aitom_cryosam.encoders.filters import gaussians
 from aitom_cryosam.geometry import TokenAxis, TokenGrid
 
 # Lengths in units of the particle's radius.
@@ -21,10 +21,11 @@ SCALES = (0.1, 0.2, 0.4, 0.6)
 TOKEN = 0.45
 POOLING = 0.25
 WINDOWS = (0.4, 0.7)
+RESPONSES = 4 * len(SCALES)
+"""Intensity, gradient magnitude and two curvatures, at every scale."""
 
 PLANES_AT_ONCE = 8
 SMALLEST_SIGMA = 0.6  # pixels; below it a sampled Gaussian derivative is not one
-TRUNCATE = 3.0
 
 
 class FilterBankEncoder:
@@ -41,7 +42,7 @@ class FilterBankEncoder:
     @property
     def channels(self) -> int:
         """Features per token."""
-        return 4 * len(SCALES) * (1 + 2 * len(WINDOWS))
+        return RESPONSES * (1 + 2 * len(WINDOWS))
 
     @property
     def concurrent(self) -> bool:
@@ -72,36 +73,49 @@ class FilterBankEncoder:
     def encode(self, planes: np.ndarray) -> np.ndarray:
         """planes: (b, h, w) float32. Returns (b, gh, gw, channels) float32."""
         grid = self.grid(planes.shape[1:])
-        tokens = np.empty(
-            (len(planes), grid.rows.count, grid.columns.count, self.channels), np.float32
-        )
-        for index, (response, factor) in enumerate(self._responses(planes)):
-            mean = _decimate(response, self.token // factor)
-            square = _decimate(np.square(response), self.token // factor)
-            features = [self._pool(mean, POOLING)]
-            for window in WINDOWS:
-                local_mean = self._pool(mean, window)
-                variance = self._pool(square, window) - np.square(local_mean)
-                features += [local_mean, np.sqrt(np.maximum(variance, 0))]
-            tokens[..., index :: 4 * len(SCALES)] = np.stack(features, axis=-1)
-        return tokens
+        shape = (self.channels, grid.rows.count, grid.columns.count)
+        tokens = np.empty((len(planes), *shape), np.float32)
+        for plane, made in zip(planes, tokens, strict=True):  # one at a time stays in the cache
+            self._fill(made.reshape(-1, RESPONSES, *shape[1:]), *self._moments(plane))
+        return np.moveaxis(tokens, 1, -1)
 
-    def _responses(self, planes: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-        """(b, h / factor, w / factor) maps and the factor, four for every scale.
+    def _moments(self, plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The mean and the mean square of each response in each token, and what is taken off.
 
-        Each scale is computed on planes decimated as far as it allows and the tokens divide.
+        Each scale is computed on a plane decimated as far as it allows and the tokens divide.
+
+        Returns:
+            (RESPONSES, gh, gw) twice, of each response less (RESPONSES, 1, 1): its own mean, as
+            the square of an offset would drown the variance in rounding.
         """
+        means, squares, centres = [], [], []
         divisors = [f for f in range(1, self.token + 1) if self.token % f == 0]
         for scale in SCALES:
             sigma = max(scale * self.radius, SMALLEST_SIGMA)
             factor = max(f for f in divisors if f <= max(sigma, 1))
-            for response in _invariants(_decimate(planes, factor), sigma, factor):
-                yield response, factor
+            for response in _invariants(_decimate(plane, factor), sigma, factor):
+                centres.append(response.mean())
+                response = response - centres[-1]
+                means.append(_decimate(response, self.token // factor))
+                squares.append(_decimate(np.square(response), self.token // factor))
+        return np.stack(means), np.stack(squares), np.array(centres)[:, None, None]
+
+    def _fill(
+        self, features: np.ndarray, means: np.ndarray, squares: np.ndarray, centres: np.ndarray
+    ) -> None:
+        """features: (1 + 2 windows, RESPONSES, gh, gw), filled from the moments."""
+        np.add(self._pool(means, POOLING), centres, out=features[0])
+        for index, window in enumerate(WINDOWS):
+            mean = self._pool(means, window)
+            np.add(mean, centres, out=features[1 + 2 * index])
+            mean *= mean
+            variance = np.subtract(self._pool(squares, window), mean, out=mean)
+            np.sqrt(np.maximum(variance, 0, out=mean), out=features[2 + 2 * index])
 
     def _pool(self, tokens: np.ndarray, width: float) -> np.ndarray:
         """Gaussian average over `width` radii, on the token grid."""
-        sigma = width * self.radius / self.token
-        return _gaussian(_gaussian(tokens, sigma, 0, axis=1), sigma, 0, axis=2)
+        gaussian = gaussians(width * self.radius / self.token)
+        return gaussian.across(gaussian.down(tokens)[0])[0]
 
 
 def _token_size(target: float) -> int:
@@ -110,40 +124,39 @@ def _token_size(target: float) -> int:
     return min(candidates, key=lambda size: abs(np.log(size / target)))
 
 
-def _decimate(planes: np.ndarray, factor: int) -> np.ndarray:
-    """Means of factor x factor pixels; the edge is repeated to fill the last ones."""
+def _decimate(plane: np.ndarray, factor: int) -> np.ndarray:
+    """(h, w) to means of factor x factor pixels; the edge is repeated to fill the last ones."""
     if factor == 1:
-        return planes
-    b, h, w = planes.shape
-    padded = np.pad(planes, ((0, 0), (0, -h % factor), (0, -w % factor)), mode="edge")
-    blocks = padded.reshape(b, padded.shape[1] // factor, factor, -1, factor)
-    return blocks.mean(axis=(2, 4))
+        return plane
+    h, w = plane.shape
+    if h % factor or w % factor:
+        plane = np.pad(plane, ((0, -h % factor), (0, -w % factor)), mode="edge")
+    rows = sum((plane[i::factor] for i in range(1, factor)), start=plane[::factor])
+    total = sum((rows[:, i::factor] for i in range(1, factor)), start=rows[:, ::factor])
+    return np.asarray(total) / np.float32(factor**2)
 
 
-def _invariants(planes: np.ndarray, sigma: float, factor: int) -> Iterator[np.ndarray]:
+def _invariants(plane: np.ndarray, sigma: float, factor: int) -> Iterator[np.ndarray]:
     """Intensity, gradient magnitude and Hessian eigenvalues at `sigma`, in scale-normalised units.
 
-    The block mean of the decimation has blurred the planes already; its variance is taken off.
+    The block mean of the decimation has blurred the plane already; its variance is taken off.
     """
     width = np.sqrt(max(sigma**2 - (factor**2 - 1) / 12, SMALLEST_SIGMA**2)) / factor
-    along_rows = [_gaussian(planes, width, order, axis=1) for order in range(3)]
-    smooth = _gaussian(along_rows[0], width, 0, axis=2)
-    gradient_y = _gaussian(along_rows[1], width, 0, axis=2)
-    gradient_x = _gaussian(along_rows[0], width, 1, axis=2)
+    filters = gaussians(width, orders=3)
+    along, slope, bend = filters.down(plane)
+    smooth, gradient_x, xx = filters.across(along)
+    gradient_y, yx = filters[:2].across(slope)
+    (yy,) = filters[:1].across(bend)
     yield smooth
-    yield width * np.hypot(gradient_y, gradient_x)
-    yy = _gaussian(along_rows[2], width, 0, axis=2)
-    xx = _gaussian(along_rows[0], width, 2, axis=2)
-    yx = _gaussian(along_rows[1], width, 1, axis=2)
+    yield np.float32(width) * _length(gradient_y, gradient_x)
     # The truncated second derivative does not sum to 0: take off what a constant plane would give.
-    leak = _gaussian(np.ones(1), width, 2, axis=0)
-    middle = (yy + xx) / 2 - np.float32(leak[0]) * smooth
-    spread = np.hypot((yy - xx) / 2, yx)
-    yield width**2 * (middle + spread)
-    yield width**2 * (middle - spread)
+    leak = filters.taps[2].sum()
+    middle = (yy + xx) / 2 - leak * smooth
+    spread = _length((yy - xx) / 2, yx)
+    yield np.float32(width**2) * (middle + spread)
+    yield np.float32(width**2) * (middle - spread)
 
 
-def _gaussian(values: np.ndarray, sigma: float, order: int, axis: int) -> np.ndarray:
-    return ndimage.gaussian_filter1d(
-        values, sigma, axis=axis, order=order, mode="reflect", truncate=TRUNCATE
-    )
+def _length(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Of vectors by their two components: np.hypot, which guards what cannot overflow here."""
+    return np.sqrt(np.square(one) + np.square(other))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, reduce
+from itertools import islice
 from operator import add
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from aitom_cryosam.features.threads import side_by_side
 from aitom_cryosam.features.token_files import create_tokens, open_tokens
 from aitom_cryosam.features.view import View
 from aitom_cryosam.features.whitening import Moments, Whitening
-from aitom_cryosam.geometry import TokenAxis, in_plane_axes
+from aitom_cryosam.geometry import TokenAxis, in_plane_axes, runs
 from aitom_cryosam.progress import Steps
 from aitom_cryosam.tomogram import Tomogram
 
@@ -25,7 +26,9 @@ STATISTICS_PLANES = 32
 """Planes of each view that the whitening is measured on."""
 _BATCH_VOXELS = 1 << 22
 """Of a batch, one for every thread: more gains nothing, and large planes would fill the memory."""
-Batch = tuple[int, int]
+_KEPT_BYTES = 128_000_000
+"""Tokens of the statistics planes that wait for the whitening; others are encoded once more."""
+Batch = tuple[int, ...]
 
 
 class Extraction:
@@ -116,30 +119,46 @@ class Extraction:
 
     def _fill(self, view: View, steps: Steps) -> None:
         count, size = view.slices.count, view.slices.size
+        step = self._planes_at_once(view)
+        done: dict[Batch, np.ndarray] = {}
         whitening = None
-        if self.shrinkage is not None:
-            chosen = np.linspace(0, count - 1, STATISTICS_PLANES).round().astype(int)
-            planes = [(int(plane), int(plane) + 1) for plane in np.unique(chosen)]
-            moments: dict[Batch, Moments] = {}
-
-            def measure(plane: Batch, tokens: np.ndarray) -> None:
-                moments[plane] = Moments.of(tokens.reshape(-1, tokens.shape[-1]))
-
-            self._encode(view.axis, planes, measure)
-            # In the order of the planes, whichever thread was first: the same bytes every time.
-            total = reduce(add, (moments[plane] for plane in planes))
-            whitening = Whitening.fit(total, self.shrinkage)
 
         def put(batch: Batch, tokens: np.ndarray) -> None:
-            view.tokens[slice(*batch)] = tokens if whitening is None else whitening.apply(tokens)
-            steps.add(min(batch[1] * self.slab, size) - batch[0] * self.slab)
+            view.tokens[list(batch)] = tokens if whitening is None else whitening.apply(tokens)
+            steps.add(sum(min(self.slab, size - plane * self.slab) for plane in batch))
 
+        if self.shrinkage is not None:
+            chosen = np.linspace(0, count - 1, STATISTICS_PLANES).round().astype(int)
+            whitening, done = self._measured(view.axis, _batches(np.unique(chosen), step))
+        left = np.setdiff1d(np.arange(count), [plane for batch in done for plane in batch])
+        side_by_side(lambda batch: put(batch, done.pop(batch)), list(done))
+        self._encode(view.axis, _batches(left, step), put)
+
+    def _measured(
+        self, axis: int, batches: Sequence[Batch]
+    ) -> tuple[Whitening, dict[Batch, np.ndarray]]:
+        """The whitening, measured on batches of planes; and the tokens of some of them."""
+        assert self.shrinkage is not None
+        moments: dict[int, Moments] = {}
+        kept: dict[Batch, np.ndarray] = {}
+
+        def measure(batch: Batch, tokens: np.ndarray) -> None:
+            for plane, values in zip(batch, tokens, strict=True):
+                moments[plane] = Moments.of(values.reshape(-1, values.shape[-1]))
+            if (len(kept) + 1) * tokens.nbytes <= _KEPT_BYTES:
+                kept[batch] = tokens
+
+        self._encode(axis, batches, measure)
+        # In the order of the planes, whichever thread was first: the same bytes every time.
+        total = reduce(add, (moments[plane] for plane in sorted(moments)))
+        return Whitening.fit(total, self.shrinkage), kept
+
+    def _planes_at_once(self, view: View) -> int:
         step = self.encoder.planes_at_once((view.rows.size, view.columns.size))
-        if self.encoder.concurrent:
-            voxels = view.rows.size * view.columns.size * self.slab
-            step = min(step, max(1, _BATCH_VOXELS // voxels))
-        batches = [(start, min(start + step, count)) for start in range(0, count, step)]
-        self._encode(view.axis, batches, put)
+        if not self.encoder.concurrent:
+            return step
+        voxels = view.rows.size * view.columns.size * self.slab
+        return min(step, max(1, _BATCH_VOXELS // voxels))
 
     def _encode(
         self, axis: int, batches: Sequence[Batch], put: Callable[[Batch, np.ndarray], None]
@@ -147,7 +166,7 @@ class Extraction:
         """Give the tokens of batches of planes to `put`, from several threads if they may."""
 
         def read(batch: Batch) -> np.ndarray:
-            return self._slabs(axis, *batch)
+            return np.concatenate([self._slabs(axis, *run) for run in runs(batch)])
 
         if self.encoder.concurrent:
             side_by_side(lambda batch: put(batch, self.encoder.encode(read(batch))), batches)
@@ -164,14 +183,18 @@ class Extraction:
         return np.stack([planes[i : i + slab].mean(axis=0) for i in range(0, len(planes), slab)])
 
 
+def _batches(planes: np.ndarray, step: int) -> list[Batch]:
+    return [tuple(planes[i : i + step].tolist()) for i in range(0, len(planes), step)]
+
+
 def _read_ahead(
     read: Callable[[Batch], np.ndarray], batches: Sequence[Batch]
 ) -> Iterator[tuple[Batch, np.ndarray]]:
     """Each batch with its planes; the next ones are read meanwhile."""
+    following = iter(batches)
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(read, batches[0])
-        for batch, following in zip(batches, [*batches[1:], None], strict=True):
-            planes = coming.result()
-            if following is not None:
-                coming = pool.submit(read, following)
+        coming = [pool.submit(read, batch) for batch in islice(following, 1)]
+        for batch in batches:
+            planes = coming.pop().result()
+            coming = [pool.submit(read, other) for other in islice(following, 1)]
             yield batch, planes

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 
-from aitom_cryosam.geometry import in_plane_axes
+from aitom_cryosam.geometry import in_plane_axes, runs
 from aitom_cryosam.segmenters.base import Embedding, PlaneSegmenter
 from aitom_cryosam.tomogram import Tomogram
 
@@ -82,10 +81,7 @@ class PlaneEmbeddings:
         return array is not None
 
     def _embed(self, planes: list[int]) -> None:
-        """Planes ascend; neighbours are read together, as their voxels share pages of a file."""
-        breaks = [i for i, (a, b) in enumerate(pairwise(planes), 1) if b > a + 1]
-        runs = [planes[a:b] for a, b in pairwise([0, *breaks, len(planes)])]
-        values = [self._tomogram.planes(self.axis, run[0], run[-1] + 1) for run in runs]
+        values = [self._tomogram.planes(self.axis, *run) for run in runs(planes)]
         made = self.segmenter.embed(np.concatenate(values))
         for plane, embedding in zip(planes, made, strict=True):
             self._held[plane] = embedding
