@@ -1,0 +1,1 @@
+"""Orientations and an average from picks: alignment under the missing wedge, and its uses."""

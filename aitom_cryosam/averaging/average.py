@@ -1,0 +1,366 @@
+"""Average: particles of one or many tomograms, aligned to each other in two independent halves.
+
+The first reference is the average of the clicked particles alone, so that what is averaged is
+what was clicked. Each half then has its own reference, made of its own particles; what the two
+have in common (their Fourier shell correlation) says how far each may be trusted.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference, best_of
+from aitom_cryosam.averaging.fsc import THRESHOLD, masked_shell_correlation, resolution
+from aitom_cryosam.averaging.reconstruction import Sum
+from aitom_cryosam.averaging.spectra import Ball
+from aitom_cryosam.averaging.subvolumes import Subvolumes, soft_ball
+from aitom_cryosam.averaging.symmetry import C1, Symmetry
+from aitom_cryosam.averaging.wedge import MissingWedge
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.progress import Progress, Steps
+
+logger = logging.getLogger(__name__)
+
+FEWEST = 10
+"""Fewer picks than this make no average of two halves."""
+FIRST_RESOLUTION = 4.0  # diameters by this is the finest detail of the first reference ...
+COARSEST = 50.0  # ... but nothing coarser than so many Å is left for it
+HYPOTHESES = 3  # turns of each particle that a search hands on
+FREE = 0.15  # of the diameter that a particle may be shifted
+EDGE = 0.12  # of the diameter, over which masks fall
+RADIUS = 0.65  # of the diameter, of the ball that particles are masked with
+AGREE = 0.5  # FSC from which on a shell is taken into the alignment
+
+
+@dataclass(frozen=True, kw_only=True)
+class AveragingSettings:
+    """How to average.
+
+    Attributes:
+        diameter: Å, of the particle.
+        iterations: rounds of alignment and averaging, at least 1.
+        step: degrees, of the first search over all turns; halved from round to round.
+        symmetry: of the particle, about the axes that the average turns out to have.
+        device: of torch.
+
+    Raises:
+        InputError: a value outside of what makes sense.
+    """
+
+    diameter: float
+    iterations: int = 4
+    step: float = 24.0
+    symmetry: Symmetry = C1
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.diameter < math.inf:
+            raise InputError(f"Expected a diameter above 0 Å, got {self.diameter:g}.")
+        if self.iterations < 1:
+            raise InputError(f"Expected 1 iteration or more, got {self.iterations}.")
+        if not 5 <= self.step <= 90:
+            raise InputError(f"Expected an angular step from 5 to 90 degrees, got {self.step:g}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Particles:
+    """What one tomogram gives to an average.
+
+    Attributes:
+        subvolumes: n boxes around picks, best first.
+        wedge: of the tilt series.
+        clicks: the boxes around the user's prompts, perhaps none.
+    """
+
+    subvolumes: Subvolumes
+    wedge: MissingWedge
+    clicks: Subvolumes
+
+
+@dataclass(frozen=True, eq=False)
+class Average:
+    """Particles in one frame, and what they make together.
+
+    Attributes:
+        volume: (n, n, n) float32, both halves, filtered to what they agree on.
+        halves: two (n, n, n) float32, unfiltered.
+        mask: (n, n, n) float32, 0 to 1, of the particle.
+        fsc: (shells,) of the masked halves.
+        voxel_size: Å, of the boxes.
+        poses: of the particles of each tomogram.
+        half: of each tomogram's particles, (n,) 0 or 1.
+        symmetry: that was applied.
+    """
+
+    volume: np.ndarray
+    halves: tuple[np.ndarray, np.ndarray]
+    mask: np.ndarray
+    fsc: np.ndarray
+    voxel_size: float
+    poses: list[Poses]
+    half: list[np.ndarray]
+    symmetry: Symmetry = C1
+
+    @property
+    def extent(self) -> float:
+        """Å, along the box."""
+        return self.voxel_size * len(self.volume)
+
+    @cached_property
+    def resolution(self) -> float:
+        """Å, where the halves' correlation falls below 0.143; inf where it does from the start."""
+        return resolution(self.fsc, self.extent)
+
+    def reference(self) -> Reference:
+        """The average as particles are aligned to it."""
+        return Reference(self.volume * self.mask)
+
+
+def noise_weights(spectra: Sequence[np.ndarray], ball: Ball, power: float = 1.0) -> np.ndarray:
+    """(k,) one by the amplitude of a typical particle's spectrum in each shell."""
+    mean = np.mean([(np.abs(one) ** 2).mean(axis=0) for one in spectra if len(one)], axis=0)
+    counts = np.maximum(np.bincount(ball.shells), 1)
+    shells = np.bincount(ball.shells, mean) / counts
+    return np.asarray(np.maximum(shells[ball.shells], 1e-20) ** (-power / 2))
+
+
+class Averaging:
+    """Aligns and averages; the state of one run.
+
+    Args:
+        particles: of each tomogram; boxes of one size and voxel size.
+        voxel_size: Å, of the boxes.
+        settings: how.
+        mask: (n, n, n) 0 to 1 for the reference; a soft ball if None.
+        progress: told of every particle.
+
+    Raises:
+        InputError: fewer than 10 particles.
+    """
+
+    def __init__(
+        self,
+        particles: Sequence[Particles],
+        voxel_size: float,
+        settings: AveragingSettings,
+        *,
+        mask: np.ndarray | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.particles = list(particles)
+        self.count = sum(len(one.subvolumes) for one in self.particles)
+        if self.count < FEWEST:
+            raise InputError(
+                f"Expected at least {FEWEST} picks to average, got {self.count}; click on more "
+                "particles, lower --cut, or add more tomograms."
+            )
+        self.voxel_size = voxel_size
+        self.settings = settings
+        self.size = self.particles[0].subvolumes.boxes.shape[-1]
+        self.diameter = settings.diameter / voxel_size
+        edge = max(EDGE * self.diameter, 2.0)
+        self.ball_mask = soft_ball(
+            self.size, min(RADIUS * self.diameter, self.size / 2 - 1 - edge), edge
+        )
+        self.mask = self.ball_mask if mask is None else mask
+        self.full = Ball(self.size, self.size / 2 - 1)
+        self._progress = progress
+        # Best first, so that both halves have as many good ones.
+        self.half = [np.arange(len(one.subvolumes)) % 2 for one in self.particles]
+        self.masked = [one.subvolumes.boxes * self.ball_mask for one in self.particles]
+
+    def run(self, first: Reference | None = None) -> Average:
+        """All rounds.
+
+        Args:
+            first: reference; the average of the clicks if None.
+        """
+        reference = first or self.clicked()
+        references = [reference, reference]
+        shell = self.first_shell()
+        poses: list[Poses] = [Poses.unknown(len(one)) for one in self.masked]
+        step = self.settings.step
+        average = None
+        for number in range(self.settings.iterations):
+            last = number == self.settings.iterations - 1
+            poses = self._aligned(references, poses, shell, step, number)
+            average = self.averaged(poses)
+            poses = average.poses
+            logger.info(
+                "Round %d of %d: %d particles, steps of %.0f°, %.0f Å used, halves agree to %s.",
+                number + 1,
+                self.settings.iterations,
+                self.count,
+                step,
+                self.size * self.voxel_size / shell,
+                said(average.resolution),
+            )
+            if not last:
+                references = self._next(average)
+                shell = self._next_shell(average)
+                step = max(step / 1.25, 12.0)
+        assert average is not None
+        return average
+
+    def clicked(self) -> Reference:
+        """The average of the clicks: the first, with the others aligned to it."""
+        boxes = [one.clicks.boxes * self.ball_mask for one in self.particles]
+        wedges = [one.wedge for one, some in zip(self.particles, boxes, strict=True) for _ in some]
+        if not wedges:
+            # Nothing was clicked (points of another program): the best pick stands in.
+            boxes = [self.masked[0][:1]]
+            wedges = [self.particles[0].wedge]
+        every = np.concatenate(boxes)
+        ball = Ball(self.size, self.first_shell())
+        weights = self._weights(ball)
+        rotations = [Rotation.identity()] * len(every)
+        shifts = np.zeros((len(every), 3))
+        reference = Reference(every[0], ((wedges[0], rotations[0]),))
+        rounds = 0 if len(every) == 1 else 2
+        for turn in range(rounds):
+            total = Sum.empty(self.full)
+            for i, (box, wedge) in enumerate(zip(every, wedges, strict=True)):
+                aligner = self._aligner(ball, box[None], wedge, weights)
+                pose = Poses.unknown(1)
+                if i or turn:
+                    pose = self._searched(aligner, aligner, reference, self.settings.step, None)
+                    rotations[i], shifts[i] = pose.rotations[0], pose.shifts_xyz[0]
+                total = total.add(box[None], pose, wedge, device=self.settings.device)
+            seen = tuple(zip(wedges, rotations, strict=True))
+            reference = Reference(total.average() * self.mask, seen)
+        return reference
+
+    def averaged(self, poses: list[Poses]) -> Average:
+        """The average of particles as they lie, in the frame of the first half."""
+        sums = [Sum.empty(self.full), Sum.empty(self.full)]
+        for one, boxes, half, pose in zip(
+            self.particles, self._open(), self.half, poses, strict=True
+        ):
+            for side in (0, 1):
+                rows = np.flatnonzero(half == side)
+                sums[side] = sums[side].add(
+                    boxes[rows], pose.take(rows), one.wedge, device=self.settings.device
+                )
+        halves = [one.average() for one in sums]
+        fsc = masked_shell_correlation(halves[0], halves[1], self.mask, self.full)
+        volume = self.full.box((sums[0] + sums[1]).coefficients() * self._trust(fsc))
+        return Average(
+            volume,
+            (halves[0], halves[1]),
+            self.mask,
+            fsc,
+            self.voxel_size,
+            poses,
+            self.half,
+            self.settings.symmetry,
+        )
+
+    def first_shell(self) -> int:
+        """The finest shell of the first reference."""
+        detail = max(self.settings.diameter / FIRST_RESOLUTION, COARSEST, 3 * self.voxel_size)
+        return max(3, min(round(self.size * self.voxel_size / detail), self.size // 2 - 1))
+
+    def _aligned(
+        self,
+        references: list[Reference],
+        poses: list[Poses],
+        shell: int,
+        step: float,
+        number: int,
+    ) -> list[Poses]:
+        """Poses of all particles, each against its half's reference."""
+        fine, coarse = Ball(self.size, shell), Ball(self.size, self._search_shell(shell, step))
+        weights = {ball: self._weights(ball) for ball in (fine, coarse)}
+        steps = Steps(self._progress, f"alignment {number + 1}", self.count)
+        result = []
+        for one, boxes, half, before in zip(
+            self.particles, self.masked, self.half, poses, strict=True
+        ):
+            now = before
+            for side in (0, 1):
+                rows = np.flatnonzero(half == side)
+                if not len(rows):
+                    continue
+                rough, polished = (
+                    self._aligner(ball, boxes[rows], one.wedge, weights[ball])
+                    for ball in (coarse, fine)
+                )
+                start = before.take(rows) if number else None
+                found = self._searched(rough, polished, references[side], step, start, steps)
+                now = now.merged(rows, found)
+            result.append(now)
+        return result
+
+    def _search_shell(self, shell: int, step: float) -> int:
+        """The finest shell that still fits when a turn is half a step off."""
+        useful = self.size / (self.diameter * math.radians(step))
+        return int(np.clip(round(1.2 * useful), 4, shell))
+
+    def _searched(
+        self,
+        rough: Aligner,
+        polished: Aligner,
+        reference: Reference,
+        step: float,
+        start: Poses | None,
+        steps: Steps | None = None,
+    ) -> Poses:
+        """Over all turns, and then around the best few and where the particle lay before."""
+        reach = max(FREE * self.diameter, 1.0)
+        found = rough.search(reference, step=step, max_shift=reach, keep=HYPOTHESES, steps=steps)
+        rough_ones = [rough.refine(reference, one, step=step / 2, max_shift=reach) for one in found]
+        if start is not None:
+            rough_ones.append(start)
+        near = [
+            polished.refine(reference, one, step=step / 4, max_shift=reach) for one in rough_ones
+        ]
+        return polished.refine(
+            reference, best_of(near), step=step / 8, shift_step=0.25, max_shift=reach
+        )
+
+    def _next(self, average: Average) -> list[Reference]:
+        """Each half's own average, no finer than the halves agree."""
+        trust = self._trust(average.fsc)
+        return [
+            Reference(self.full.box(self.full.of(half[None])[0] * trust) * self.mask)
+            for half in average.halves
+        ]
+
+    def _next_shell(self, average: Average) -> int:
+        """The last shell on which the halves agree, no lower than the first reference's."""
+        below = np.flatnonzero(average.fsc[1:] < AGREE)
+        agreed = int(below[0]) if len(below) else len(average.fsc) - 1
+        return int(np.clip(agreed, self.first_shell(), self.size // 2 - 1))
+
+    def _trust(self, fsc: np.ndarray) -> np.ndarray:
+        """(k,) weight of each frequency, as the signal's share says; 0 beyond the resolution."""
+        known = np.clip(fsc, 0, 1)
+        known[1:][np.maximum.accumulate(fsc[1:] < THRESHOLD)] = 0
+        weights = np.sqrt(2 * known / (1 + known))
+        weights[: self.first_shell() + 1] = np.maximum(weights[: self.first_shell() + 1], 0.2)
+        return np.asarray(weights[self.full.shells])
+
+    def _open(self) -> list[np.ndarray]:
+        """Boxes as they are averaged: soft at the rim of the box only."""
+        rim = soft_ball(self.size, self.size / 2 - 4, 3)
+        return [one.subvolumes.boxes * rim for one in self.particles]
+
+    def _weights(self, ball: Ball) -> np.ndarray:
+        return noise_weights([ball.of(boxes) for boxes in self.masked], ball)
+
+    def _aligner(
+        self, ball: Ball, boxes: np.ndarray, wedge: MissingWedge, weights: np.ndarray
+    ) -> Aligner:
+        return Aligner(ball, ball.of(boxes), wedge, weights=weights, device=self.settings.device)
+
+
+def said(resolution_angstrom: float) -> str:
+    """A resolution in words."""
+    return f"{resolution_angstrom:.1f} Å" if math.isfinite(resolution_angstrom) else "nothing"
