@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 
 from aitom_cryosam.errors import InputError
 
@@ -77,7 +76,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         prog="cryosam",
         description="Pick every copy of a particle in a cryo-electron tomogram from one click.",
     )
-    parser.add_argument("--version", action="version", version=f"cryosam {_version()}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (module, line) in COMMANDS.items():
         command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
@@ -103,8 +102,15 @@ class _Plain(logging.Formatter):
         return line if record.levelno == logging.INFO else f"{record.levelname.lower()}: {line}"
 
 
-def _version() -> str:
-    try:
-        return version("aitom-cryosam")
-    except PackageNotFoundError:  # used from its folder
-        return "(not installed)"
+class _Version(argparse.Action):
+    """Looks the version up only if it is asked for: that takes as long as all of the help."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("aitom-cryosam")
+        except PackageNotFoundError:  # used from its folder
+            number = "(not installed)"
+        print(f"{parser.prog} {number}")
+        parser.exit()
