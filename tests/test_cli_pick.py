@@ -218,7 +218,7 @@ def bad(tmp_path_factory):
     (folder / "short.mrc").write_bytes((folder / "a.mrc").read_bytes()[:-9])
     save(folder / "complex.mrc", noise.astype(np.complex64))
     save(folder / "image.mrc", noise[5])
-    save(folder / "stack.mrc", noise[None])
+    save(folder / "stack.mrc", np.stack([noise, noise]))
     for name, value in (("nan", np.nan), ("inf", np.inf)):
         broken = noise.copy()
         broken[3, 10, 4] = value
