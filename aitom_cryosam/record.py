@@ -19,6 +19,7 @@ from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.table import json_of, reading
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.settings import Settings
+from aitom_cryosam.source_file import sha256_of
 from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.volumes.mrc import read_volume
 
@@ -109,6 +110,31 @@ class Record:
             InputError: one is damaged or of a newer version.
         """
         return [cls.open(path) for path in sorted(Path(folder).glob(f"*{_RUN}"))]
+
+    def check(self) -> None:
+        """Refuse a set of files that are not all of one run.
+
+        Results of version 0.1 state no checksums; they are believed.
+
+        Raises:
+            InputError: a file is missing, or is not the one that the run wrote.
+        """
+        with reading(self.path, "the record of a run"):
+            stated = {str(kind): str(value) for kind, value in self._checksums.items()}
+        for kind, checksum in stated.items():
+            path = self._file(kind)
+            with reading(path, "a file of a result"):
+                same = sha256_of(path) == checksum
+            if not same:
+                raise InputError(
+                    f"{path} is not the file that the run of {self.path.name} wrote: it was "
+                    "changed, or comes from another run. Run again with --overwrite, or use the "
+                    "file alone, in another folder."
+                )
+
+    @property
+    def _checksums(self) -> Mapping[str, Any]:
+        return self.content.get("sha256", {})
 
     @property
     def schema(self) -> int:
@@ -234,16 +260,38 @@ def record_beside(path: Path, stem: str) -> Record | None:
     Args:
         path: the file of points.
         stem: of the tomogram, as in the file's name.
+
+    Raises:
+        InputError: the record is damaged, or the file is one of its but not as the run left it.
     """
-    record = path.with_name(f"{stem}{_RUN}")
-    return Record.open(record) if record.is_file() else None
+    place = path.with_name(f"{stem}{_RUN}")
+    if not place.is_file():
+        return None
+    record = Record.open(place)
+    if path.name in {file.name for file in record.files.values()}:
+        record.check()
+    return record
+
+
+def stale_files(paths: Mapping[str, Path]) -> list[Path]:
+    """Files of an earlier run that one with these files would leave beside its own.
+
+    Args:
+        paths: of the new result, by kind.
+    """
+    try:
+        earlier = Record.open(paths["run"])
+        earlier.check()
+    except InputError:  # there is none, or it is not what it was: nothing is taken away
+        return []
+    return [path for path in earlier.files.values() if path not in paths.values()]
 
 
 def _files(path: Path, name: str, content: Mapping[str, Any]) -> dict[str, Path]:
     """By kind. A result of version 0.1 does not name them: those that are there."""
     named = content.get("files")
     if named is not None:
-        return {str(kind): path.parent / str(file) for kind, file in named.items()}
+        return {str(kind): path.parent / Path(str(file)).name for kind, file in named.items()}
     flavours = ("relion5", "relion4", "relion31", "warp")
     usual = result_paths(path.parent, name, flavours, picture=True)
     return {kind: file for kind, file in usual.items() if kind in _KINDS or file.exists()}

@@ -18,9 +18,10 @@ from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks, write_proposals
 from aitom_cryosam.points.tomogram_info import TiltSeries
-from aitom_cryosam.record import SCHEMA, result_paths
+from aitom_cryosam.record import SCHEMA, result_paths, stale_files
 from aitom_cryosam.report import write_picture
 from aitom_cryosam.settings import Settings
+from aitom_cryosam.source_file import sha256_of
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.tomogram import Tomogram
 
@@ -112,7 +113,8 @@ class Result:
             InputError: a file exists, or the folder cannot be written.
         """
         paths = result_paths(folder, self.tomogram.name, star, picture=picture)
-        with publishing(folder, paths, overwrite=overwrite) as drafts:
+        stale = stale_files(paths) if overwrite else []
+        with publishing(folder, paths, stale=stale, overwrite=overwrite) as drafts:
             write_picks(drafts["picks"], self.proposals, self.tomogram)
             write_proposals(drafts["proposals"], self.proposals, self.tomogram)
             self.tomogram.write_labels(drafts["labels"], self.labels())
@@ -128,8 +130,10 @@ class Result:
                 "schema": SCHEMA,
                 **self.record(),
                 "files": {kind: path.name for kind, path in paths.items()},
+                "sha256": {kind: sha256_of(path) for kind, path in drafts.items() if kind != "run"},
                 "job": dict(job),
             }
+            self.tomogram.check_source()  # the checksum is that of what was read
             write_text(drafts["run"], json.dumps(content, indent=1, default=np.generic.item) + "\n")
         return paths
 

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import SourceFile
 from aitom_cryosam.names import file_stem
+from aitom_cryosam.source_file import SourceFile
 from aitom_cryosam.volumes.mrc import Triple, label_type, read_volume, write_volume
 
 CLIP = 6.0

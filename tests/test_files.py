@@ -21,9 +21,10 @@ def test_text_has_lf_and_utf8(tmp_path):
     assert os.listdir(tmp_path) == ["a.star"]
 
 
-def test_temporary_name_keeps_the_extension_and_the_folder(tmp_path):
+def test_temporary_file_has_its_name_in_a_folder_of_its_own_beside(tmp_path):
     with writing(tmp_path / "a.png") as temporary:
-        assert (temporary.parent, temporary.suffix) == (tmp_path, ".png")
+        assert (temporary.parent.parent, temporary.name) == (tmp_path, "a.png")
+        assert temporary.parent.stat().st_mode & 0o777 == 0o700
         temporary.touch()
         assert not (tmp_path / "a.png").exists()
     assert (tmp_path / "a.png").exists()

@@ -12,7 +12,7 @@ from aitom_cryosam import CryoSAM, Result, Settings, Tomogram
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ball, labels
 from aitom_cryosam.particle_query import ParticleQuery
-from aitom_cryosam.record import SCHEMA, Record, result_paths
+from aitom_cryosam.record import SCHEMA, Record, record_beside, result_paths
 from aitom_cryosam.volumes.mrc import write_volume
 from tests.toys import small_simulation
 
@@ -169,3 +169,49 @@ def test_a_damaged_query(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(InputError, match="is not the query of a run"):
         ParticleQuery.read(tmp_path / "a.npz")
+
+
+def test_a_set_of_files_that_is_mixed_is_refused(record: Record, tmp_path: Path) -> None:
+    record.check()
+    folder = tmp_path / "mixed"
+    shutil.copytree(record.path.parent, folder)
+    picks = folder / record.files["picks"].name
+    picks.write_text(picks.read_text().replace("0", "1", 1))
+    with pytest.raises(InputError, match=r"picks\.star is not the file that the run of .* wrote"):
+        Record.open(folder).check()
+    with pytest.raises(InputError, match="is not the file"):
+        record_beside(picks, STEM)
+    picks.unlink()
+    with pytest.raises(InputError, match="There is no file"):
+        Record.open(folder).check()
+
+
+def test_the_record_names_files_beside_it_only(record: Record, tmp_path: Path) -> None:
+    content = json.loads(record.path.read_text())
+    content["files"]["picks"] = "../elsewhere/../../x.star"
+    (tmp_path / "a_run.json").write_text(json.dumps(content))
+    assert Record.open(tmp_path).files["picks"] == tmp_path / "x.star"
+
+
+def test_results_of_an_earlier_run_do_not_stay_beside_the_new(
+    result: Result, tmp_path: Path
+) -> None:
+    result.write(tmp_path, star=["warp", "relion31"])
+    (tmp_path / f"{STEM}_relion5.star").write_text("somebody else's")
+    result.write(tmp_path, star=["warp"], overwrite=True)
+    assert not (tmp_path / f"{STEM}_relion31.star").exists()
+    assert (tmp_path / f"{STEM}_relion5.star").exists()
+    Record.open(tmp_path).check()
+
+
+def test_a_tomogram_that_changed_since_is_not_written_about(
+    tomogram: Tomogram, tmp_path: Path
+) -> None:
+    path = tmp_path / "copy.mrc"
+    shutil.copy(tomogram.path, path)
+    changing = Tomogram.open(path)
+    result = CryoSAM(SETTINGS).pick(changing, [small_simulation().points_zyx[1, ::-1]])
+    path.touch()
+    with pytest.raises(InputError, match="was changed or removed while it was read"):
+        result.write(tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []

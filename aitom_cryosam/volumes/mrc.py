@@ -12,7 +12,8 @@ import mrcfile
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import SourceFile, writing
+from aitom_cryosam.files import writing
+from aitom_cryosam.source_file import SourceFile
 from aitom_cryosam.volumes.mrc_header import HEADER_BYTES, MrcHeader
 
 logger = logging.getLogger(__name__)

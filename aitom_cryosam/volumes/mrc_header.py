@@ -18,7 +18,7 @@ import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import existing_file
+from aitom_cryosam.source_file import existing_file
 
 logger = logging.getLogger(__name__)
 

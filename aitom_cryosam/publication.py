@@ -1,0 +1,216 @@
+"""Publication: the files of one result take their places together, or none does.
+
+They are complete in a temporary folder before the first is moved. What they replace is kept
+until the last is in its place, so that a failure puts all back. A process that is killed in
+between leaves a mark: the next one that works in the folder moves the rest (see `files.tidy`).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+MARK = "complete.json"
+_REPLACED = "replaced"
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+@dataclass
+class Publication:
+    """Drafts that lie in a temporary folder, and where they go.
+
+    Attributes:
+        temporary: the folder that holds the drafts.
+        folder: the folder of the results.
+        moves: by the draft's path in `temporary`, the result's in `folder`.
+        stale: results in `folder` that an earlier run has left and this one does not make.
+        overwrite: whether the drafts replace what is there.
+    """
+
+    temporary: Path
+    folder: Path
+    moves: Mapping[str, str]
+    stale: Sequence[str] = ()
+    overwrite: bool = False
+    _placed: list[tuple[Path, Path | None]] = field(default_factory=list)
+
+    @classmethod
+    def unfinished(cls, temporary: Path, folder: Path) -> Publication | None:
+        """What a killed process has begun to move, or None if it had not."""
+        try:
+            content: dict[str, Any] = json.loads((temporary / MARK).read_text("utf-8"))
+            moves = {str(draft): str(place) for draft, place in content["moves"].items()}
+            stale = [str(place) for place in content["stale"]]
+            inside = [*moves, *moves.values(), *stale]
+            if any(Path(path).is_absolute() or ".." in Path(path).parts for path in inside):
+                return None
+            return cls(temporary, folder, moves, stale, bool(content["overwrite"]))
+        except _DAMAGED:
+            return None
+
+    def publish(self) -> None:
+        """Move all drafts into place. The folder must be `locked`.
+
+        Raises:
+            OSError: one cannot be moved; all is then as it was before.
+        """
+        for draft in self.moves:
+            _to_disk(self.temporary / draft)
+        content = {"moves": self.moves, "stale": self.stale, "overwrite": self.overwrite}
+        mark = self.temporary / MARK
+        mark.write_text(json.dumps(content), "utf-8")
+        _to_disk(mark)
+        with _signals_held():
+            self._move()
+            mark.unlink()
+
+    def finish(self) -> None:
+        """Go on where a killed process has stopped; or back, where a foreign file is in the way.
+
+        Raises:
+            OSError: neither is possible.
+        """
+        for draft, place in self.moves.items():
+            if _moved(self.temporary / draft, self.folder / place):
+                copy = self._copy(place)
+                self._placed.append((self.folder / place, copy if copy.exists() else None))
+        with suppress(FileExistsError):
+            self._move()
+
+    def _move(self) -> None:
+        done = {place for place, _ in self._placed}
+        left = {d: p for d, p in self.moves.items() if self.folder / p not in done}
+        try:
+            if self.overwrite:
+                (self.temporary / _REPLACED).mkdir(exist_ok=True)
+                for place in self.stale:
+                    self._keep(place, gone=True)
+                for place in left.values():
+                    self._keep(place, gone=False)
+            for draft, place in left.items():
+                self._place(self.temporary / draft, self.folder / place)
+            _to_disk(self.folder)
+        except BaseException:
+            self._undo()
+            raise
+
+    def _copy(self, place: str) -> Path:
+        """Where a file is kept that is going to be replaced."""
+        return self.temporary / _REPLACED / str([*self.stale, *self.moves.values()].index(place))
+
+    def _keep(self, name: str, *, gone: bool) -> None:
+        place, copy = self.folder / name, self._copy(name)
+        if os.path.lexists(place) and not os.path.lexists(copy):
+            if gone:
+                place.rename(copy)
+            else:
+                _second_name(place, copy)
+        if os.path.lexists(copy):
+            self._placed.append((place, copy))
+
+    def _place(self, draft: Path, place: Path) -> None:
+        if self.overwrite:
+            draft.replace(place)
+        else:
+            place_exclusively(draft, place)
+        if not any(place == known for known, _ in self._placed):
+            self._placed.append((place, None))
+
+    def _undo(self) -> None:
+        for place, copy in reversed(self._placed):
+            with suppress(OSError):
+                if copy is None:
+                    place.unlink(missing_ok=True)
+                else:
+                    copy.replace(place)
+
+
+def _moved(draft: Path, place: Path) -> bool:
+    """Whether a draft has its place already: it is gone, or has two names."""
+    try:
+        return os.path.samefile(draft, place)
+    except OSError:
+        return not draft.exists()
+
+
+def _second_name(place: Path, copy: Path) -> None:
+    try:
+        os.link(place, copy, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copy2(place, copy, follow_symlinks=False)
+
+
+def place_exclusively(draft: Path, place: Path) -> None:
+    """Give a file its name, unless something has that name.
+
+    Raises:
+        FileExistsError: it has.
+        OSError: the name cannot be given.
+    """
+    try:
+        os.link(draft, place)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(place):  # file systems without links: as good as it gets
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place)) from error
+        draft.rename(place)
+    else:
+        draft.unlink()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Wait until no other process moves files in a folder. Where that cannot be, do not wait."""
+    handle = None
+    with suppress(OSError, AttributeError):
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C and the like are heeded after the block, which takes milliseconds."""
+    if threading.current_thread() is not threading.main_thread() or fcntl is None:
+        yield
+        return
+    wanted = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file or folder is on the disk: network disks report a full quota only here."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF):  # folders, on some file systems
+            raise
+    finally:
+        os.close(handle)

@@ -1,0 +1,85 @@
+"""SourceFile: a file that is read, and must be one, and must stay as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from aitom_cryosam.errors import InputError
+
+_PIECE = 1 << 20
+
+
+def existing_file(path: Path) -> Path:
+    """A path, if it is that of a file: reading from a pipe or a device might never end.
+
+    Raises:
+        InputError: there is nothing, or no file.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise InputError(f"There is no file {path}.") from None
+    except PermissionError:
+        raise InputError(f"{path} may not be read: check its permissions.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened ({error.strerror}); correct it.") from None
+    if stat.S_ISDIR(mode):
+        raise InputError(f"{path} is a folder; expected a file.")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path} is a pipe or a device; expected a file: save it first.")
+    return path
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that is read for a long time, and must not change meanwhile.
+
+    Attributes:
+        path: the file.
+        state: device, inode, bytes and time of its last change, when reading began.
+    """
+
+    path: Path
+    state: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, path: Path) -> SourceFile:
+        """The file as it is now."""
+        return cls(path, _state(path))
+
+    def check(self) -> None:
+        """Ask before every read: voxels that a file has lost would end the process.
+
+        Raises:
+            InputError: the file is another one than when reading began.
+        """
+        try:
+            same = _state(self.path) == self.state
+        except OSError:
+            same = False
+        if not same:
+            raise InputError(
+                f"{self.path} was changed or removed while it was read; start again when nothing "
+                "writes to it any more."
+            )
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum (hex) of a file's bytes.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    result = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            result.update(piece)
+    return result.hexdigest()
+
+
+def _state(path: Path) -> tuple[int, int, int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
