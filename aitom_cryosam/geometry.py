@@ -155,8 +155,25 @@ class CellAxis:
 
     def cell_of(self, voxels: np.ndarray) -> np.ndarray:
         """(...) int64, the cell that holds each voxel coordinate; clipped to the axis."""
-        nearest = np.floor(np.asarray(voxels) + 0.5).astype(np.int64)
-        return np.clip(nearest, 0, self.size - 1) // self.ratio
+        return np.clip(nearest_voxel(voxels), 0, self.size - 1) // self.ratio
+
+
+def nearest_voxel(coordinates: np.ndarray) -> np.ndarray:
+    """(...) int64, the voxel that holds each coordinate; a coordinate half-way goes up.
+
+    >>> nearest_voxel(np.array([-0.5, 0.49, 0.5]))
+    array([0, 0, 1])
+    """
+    return np.floor(np.asarray(coordinates, dtype=np.float64) + 0.5).astype(np.int64)
+
+
+def binned_coordinate(coordinates: np.ndarray, binning: int) -> np.ndarray:
+    """(...) float64, where a voxel coordinate lies on the grid of voxels binned from voxel 0 on.
+
+    >>> binned_coordinate(np.array([0.5, 2.5]), 2)
+    array([0., 1.])
+    """
+    return (np.asarray(coordinates, dtype=np.float64) + 0.5) / binning - 0.5
 
 
 def in_plane_axes(axis: int) -> tuple[int, int]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from aitom_cryosam.geometry import nearest_voxel
+
 
 @dataclass(frozen=True)
 class ParticleMask:
@@ -60,7 +62,7 @@ def ball(centre_zyx: np.ndarray, radius: float, shape: Sequence[int]) -> Particl
         shape: (D, H, W) of the tomogram.
     """
     centre = np.asarray(centre_zyx, dtype=np.float64)
-    nearest = np.clip(np.floor(centre + 0.5).astype(np.int64), 0, np.array(shape) - 1)
+    nearest = np.clip(nearest_voxel(centre), 0, np.array(shape) - 1)
     lower = np.clip(np.ceil(centre - radius).astype(np.int64), 0, nearest)
     upper = np.minimum(np.maximum(np.floor(centre + radius).astype(np.int64), nearest) + 1, shape)
     axes = [(np.arange(a, b) - c) ** 2 for a, b, c in zip(lower, upper, centre, strict=True)]

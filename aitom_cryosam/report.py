@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from aitom_cryosam.files import writing
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.tomogram import Tomogram
@@ -242,7 +243,7 @@ def _near(result: Drawn, points_zyx: np.ndarray, axis: int, point: np.ndarray) -
 
 
 def _voxel(point: np.ndarray, axis: int) -> int:
-    return int(np.floor(point[axis] + 0.5))
+    return int(nearest_voxel(point[axis]))
 
 
 def _in_plane(point_zyx: np.ndarray, axis: int) -> np.ndarray:

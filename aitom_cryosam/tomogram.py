@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.source_file import SourceFile
 from aitom_cryosam.volumes.mrc import Triple, label_type, read_volume, write_volume
@@ -258,7 +259,7 @@ class Tomogram:
         Args:
             point_zyx: voxels, inside or outside the tomogram.
         """
-        voxel = [math.floor(float(value) + 0.5) for value in point_zyx]
+        voxel = nearest_voxel(np.asarray(point_zyx, dtype=np.float64)).tolist()
         inside = zip(voxel, *self.content_box, strict=True)
         if not all(low <= value < high for value, low, high in inside):
             return True

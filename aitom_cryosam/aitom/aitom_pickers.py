@@ -29,6 +29,7 @@ from aitom_cryosam.aitom.op import (
     tomogram_of,
 )
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.points.formats.aitom import Record
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.tomogram import Tomogram
@@ -197,7 +198,7 @@ class TemplateMatchingPicker(_OwnPicker):
         processes = self.op.get("multiprocessing_process_num", 0)
         correlation = _scanned(bright, template, angles, processes, self._progress)
         voxels = aitom_module("aitom.filter.local_extrema").local_maxima(correlation)
-        x = np.floor(np.array(voxels).T + offset + 0.5).astype(np.int64)
+        x = nearest_voxel(np.array(voxels).T + offset)
         inside = ((x >= 0) & (x < bright.shape)).all(axis=1)
         peaks = [
             {"val": float(val), "x": voxel, "uuid": str(uuid4())}

@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.propagator.embeddings import EmbeddingStore, PlaneEmbeddings
@@ -81,7 +82,7 @@ class CrossPlanePropagator:
         """
         points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
         growths = [Growth() for _ in points]
-        nearest = np.floor(points + 0.5).astype(np.int64)
+        nearest = nearest_voxel(points)
         inside = np.flatnonzero(((nearest >= 0) & (nearest < tomogram.shape)).all(axis=1))
         ended = Steps(progress, stage, 6 * len(points))
         ended.add(6 * (len(points) - len(inside)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.propagator.embeddings import PlaneEmbeddings
 from aitom_cryosam.propagator.growth import Growth, Slice
 from aitom_cryosam.segmenters.base import Segmentation, shifted
@@ -71,7 +72,7 @@ class AxisWalks:
         self.axis = embeddings.axis
         self.rules = rules
         self.points_yx = np.delete(points_zyx, self.axis, axis=1)
-        self.starts = np.floor(points_zyx[:, self.axis] + 0.5).astype(np.int64)
+        self.starts = nearest_voxel(points_zyx[:, self.axis])
         self.growths = growths
         self.ended = ended
         self.reach = int(min(rules.max_extent / 2, embeddings.size))

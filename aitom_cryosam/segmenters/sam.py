@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from aitom_cryosam.device import Batches, Device
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.sam.decoder import SamDecoder
 from aitom_cryosam.sam.encoder import SamEncoder
 from aitom_cryosam.segmenters.base import Segmentation
@@ -377,7 +378,7 @@ def grey(planes: np.ndarray) -> np.ndarray:
 
 def _pixel(points_yx: np.ndarray) -> np.ndarray:
     """The nearest pixels."""
-    return np.floor(points_yx + 0.5).astype(np.int64)
+    return nearest_voxel(points_yx)
 
 
 def _extent(lines: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from uuid import UUID, uuid5
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.table import Table, Unit, json_of, reading
@@ -110,7 +111,7 @@ def records(picks: Picks, name: str = "") -> list[Record]:
     """
     best = picks.take(picks.kept).best_first()
     points_xyz = best.points_zyx[:, ::-1]
-    voxels = np.floor(points_xyz + 0.5).astype(np.int64)
+    voxels = nearest_voxel(points_xyz)
     return [
         {
             "val": float(score),

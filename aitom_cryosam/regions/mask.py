@@ -1,0 +1,150 @@
+"""RegionMask: a structure or region of a tomogram, drawn as a volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import binned_coordinate, nearest_voxel
+from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.volumes.mrc import read_size, read_volume
+
+_SAME_SIZE = 0.01
+"""Relative: mask and tomogram have the same voxels if their sizes differ by no more."""
+
+
+@dataclass(frozen=True, eq=False)
+class RegionMask:
+    """Voxels that belong to a region, on the tomogram's grid or one binned by a whole number.
+
+    Attributes:
+        name: of the region, as in file names and columns.
+        inside: (d, h, w) bool.
+        binning: tomogram voxels along the edge of a mask voxel.
+        voxel_size: Å, of the tomogram.
+    """
+
+    name: str
+    inside: np.ndarray
+    binning: int
+    voxel_size: float
+
+    @classmethod
+    def open(cls, path: str | Path, tomogram: Tomogram) -> RegionMask:
+        """Read a mask of a tomogram.
+
+        Args:
+            path: an MRC file. Whole numbers: what is not 0 belongs to the region; real numbers:
+                what is above 0.5.
+            tomogram: that the mask was drawn on.
+
+        Raises:
+            InputError: the file cannot be used, its grid is not the tomogram's or a binned one
+                of it, or it is empty.
+        """
+        binning = _binning(path, tomogram)
+        data = read_volume(path, voxel_size=binning * tomogram.voxel_size).data
+        inside = data > 0.5 if data.dtype.kind == "f" else data != 0
+        if not inside.any():
+            raise InputError(f"{path} is an empty mask; expected voxels above 0 in the region.")
+        return cls(_region_name(path), inside, binning, tomogram.voxel_size)
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether every voxel belongs to it."""
+        return bool(self.inside.all())
+
+    @property
+    def volume(self) -> float:
+        """Share of the tomogram, 0 to 1."""
+        return float(np.count_nonzero(self.inside) / self.inside.size)
+
+    def contains(self, points_zyx: np.ndarray) -> np.ndarray:
+        """(n,) bool, whether each point lies on a voxel of the region.
+
+        Args:
+            points_zyx: (n, 3) voxels of the tomogram; outside of it counts as its border.
+        """
+        voxels = nearest_voxel(binned_coordinate(points_zyx, self.binning))
+        voxels = np.clip(voxels, 0, np.array(self.inside.shape) - 1)
+        return self.inside[tuple(voxels.T)]
+
+    def signed_distance(self, points_zyx: np.ndarray) -> np.ndarray:
+        """(n,) Å from each point to the region's surface, negative inside of it.
+
+        The surface runs half-way between a voxel of the region and its neighbour outside. What
+        lies beyond the tomogram is not known: a region that fills it has no surface (-inf).
+
+        Args:
+            points_zyx: (n, 3) voxels of the tomogram.
+        """
+        points = binned_coordinate(points_zyx, self.binning)
+        inside = self.contains(points_zyx)
+        distances = np.where(inside, -np.inf, np.inf)
+        for within, (tree, sign) in ((False, (self._rim, 1.0)), (True, (self._halo, -1.0))):
+            chosen = inside == within
+            if tree is not None and chosen.any():
+                steps, _ = tree.query(points[chosen])
+                distances[chosen] = sign * np.maximum(steps - 0.5, 0)
+        return distances * self.binning * self.voxel_size
+
+    @cached_property
+    def _rim(self) -> cKDTree | None:
+        """The region's voxels at its surface."""
+        return _tree(self.inside & ~ndimage.binary_erosion(self.inside, border_value=1))
+
+    @cached_property
+    def _halo(self) -> cKDTree | None:
+        """The voxels around it."""
+        return _tree(ndimage.binary_dilation(self.inside) & ~self.inside)
+
+
+def _tree(voxels: np.ndarray) -> cKDTree | None:
+    places = np.argwhere(voxels)
+    return cKDTree(places) if len(places) else None
+
+
+def _binning(path: str | Path, tomogram: Tomogram) -> int:
+    """How many voxels of the tomogram one of the mask covers along each axis."""
+    shape, _ = read_size(path, voxel_size=tomogram.voxel_size)
+    for binning in range(1, min(tomogram.shape) + 1):
+        sizes = zip(tomogram.shape, shape, strict=True)
+        if all(size // binning <= count <= -(-size // binning) for size, count in sizes):
+            break
+    else:
+        raise InputError(
+            f"{path} has {_words(shape)} voxels; expected the tomogram's {_words(tomogram.shape)}, "
+            "or that divided by a whole number: draw the mask on this tomogram."
+        )
+    stated = _stated_voxel_size(path)
+    expected = binning * tomogram.voxel_size
+    if stated is not None and abs(stated - expected) > _SAME_SIZE * expected:
+        raise InputError(
+            f"{path} has voxels of {stated:g} Å; expected {expected:g} Å for a mask of this "
+            "tomogram: it is of another one, or its header is wrong."
+        )
+    return binning
+
+
+def _stated_voxel_size(path: str | Path) -> float | None:
+    """Å, or None where the header has none that could be used."""
+    try:
+        return read_size(path)[1]
+    except InputError:
+        return None
+
+
+def _words(shape_zyx: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape_zyx[::-1]))
+
+
+def _region_name(path: str | Path) -> str:
+    """Of a file `TS_01_membrane.mrc`: "membrane"."""
+    stem = Path(path).name.split(".")[0]
+    return "".join(c for c in stem.rsplit("_", 1)[-1] if c.isalnum()) or "region"
