@@ -63,6 +63,25 @@ class TokenAxis:
         matrix[rows, np.minimum(lower + 1, self.count - 1)] += fraction
         return matrix
 
+    def span(self, first: int, count: int) -> tuple[slice, np.ndarray]:
+        """The tokens that neighbouring voxels are interpolated from, and their weights.
+
+        Args:
+            first: a voxel of the axis.
+            count: voxels from there on, at least 1.
+
+        Returns:
+            The tokens, and a (count, tokens) float32 matrix, the part of `weights` that is
+            not 0.
+        """
+        lower, fraction = self.interpolation(np.arange(first, first + count))
+        tokens = slice(int(lower[0]), min(int(lower[-1]) + 2, self.count))
+        rows, lower = np.arange(count), lower - tokens.start
+        matrix = np.zeros((count, tokens.stop - tokens.start), np.float32)
+        matrix[rows, lower] = 1 - fraction
+        matrix[rows, np.minimum(lower + 1, matrix.shape[1] - 1)] += fraction
+        return tokens, matrix
+
 
 @dataclass(frozen=True)
 class TokenGrid:

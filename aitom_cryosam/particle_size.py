@@ -10,6 +10,7 @@ import numpy as np
 from scipy.fft import irfftn, next_fast_len, rfftn
 
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
 
 _SHELL = 1.4  # the background is measured from the ball's surface to this many radii
@@ -72,8 +73,13 @@ def refine_centres(tomogram: Tomogram, points_zyx: np.ndarray, diameter: float) 
         (n, 3) float64 voxels.
     """
     points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
-    moved = [_peak(tomogram, point, diameter / 2)[1] for point in points]
-    return np.array(moved, dtype=np.float64).reshape(-1, 3)
+    moved = np.empty_like(points)
+
+    def move(index: int) -> None:
+        moved[index] = _peak(tomogram, points[index], diameter / 2)[1]
+
+    side_by_side(move, range(len(points)))
+    return moved
 
 
 def _peak(tomogram: Tomogram, point: np.ndarray, radius: float) -> tuple[float, np.ndarray]:
@@ -83,8 +89,10 @@ def _peak(tomogram: Tomogram, point: np.ndarray, radius: float) -> tuple[float, 
     half = reach + math.ceil(_SHELL * radius / bin_) + 1
     first = np.round(point - (bin_ - 1) / 2).astype(int) - bin_ * half
     box = _binned_box(tomogram, first, 2 * half + 1, bin_)
-    contrast = _contrast(box, radius / bin_)
-    centres = first[:, None] + (bin_ - 1) / 2 + bin_ * np.arange(2 * half + 1)  # (3, side)
+    near = np.arange(half - reach - 1, half + reach + 2)
+    contrast = _contrast(box, radius / bin_)[near[0] :, near[0] :, near[0] :]
+    contrast = contrast[: len(near), : len(near), : len(near)]
+    centres = first[:, None] + (bin_ - 1) / 2 + bin_ * near  # (3, side)
     offsets = (centres - point[:, None]) ** 2
     squared = offsets[0][:, None, None] + offsets[1][:, None] + offsets[2]
     contrast[squared > max(_OFF_CENTRE * radius, bin_) ** 2] = -np.inf
@@ -107,6 +115,8 @@ def _binned_box(tomogram: Tomogram, first: np.ndarray, side: int, bin_: int) -> 
     box = np.zeros((side * bin_,) * 3, np.float32)
     cut = tuple(slice(a, b) for a, b in zip(lower - first, upper - first, strict=True))
     box[cut] = inside - (inside.mean() if inside.size else 0)
+    if bin_ == 1:
+        return box
     return box.reshape(side, bin_, side, bin_, side, bin_).mean(axis=(1, 3, 5))
 
 

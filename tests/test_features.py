@@ -15,6 +15,7 @@ from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.features.whitening import Moments, Whitening
 from aitom_cryosam.geometry import TokenAxis, TokenGrid
+from aitom_cryosam.masks import ball
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.tomogram import Tomogram
 from tests.toys import made_up_features, particle_mask, random_features
@@ -211,6 +212,16 @@ def test_masked_mean_is_the_mean_over_all_voxels(masks, slab):
 def test_masked_mean_of_nothing(masks):
     with pytest.raises(ValueError, match="at least one mask"):
         random_features(SHAPE).masked_mean(masks)
+
+
+def test_masked_means_are_those_of_single_masks():
+    features = random_features(SHAPE)
+    masks = [
+        ball(point, 4.0, SHAPE) for point in ((0, 0, 0), (5.2, 11.9, 17.4), np.array(SHAPE) - 1)
+    ]
+    expected = [features.masked_mean([mask]) for mask in masks]
+    np.testing.assert_array_equal(features.masked_means(masks), expected)
+    assert features.masked_means([]).shape == (0, 3 * features.channels)
 
 
 def mixed_samples(channels=6):

@@ -207,3 +207,13 @@ def test_pixels_are_filled_as_far_as_their_centre_is_on_the_axis():
 def test_neighbouring_planes_are_one_run():
     assert runs([3]) == [(3, 4)]
     assert runs((0, 1, 2, 5, 7, 8)) == [(0, 3), (5, 6), (7, 9)]
+
+
+@given(token_axes(), st.data())
+def test_a_span_has_the_weights_that_are_not_0(axis, data):
+    first = data.draw(st.integers(0, axis.size - 1))
+    count = data.draw(st.integers(1, axis.size - first))
+    tokens, matrix = axis.span(first, count)
+    whole = np.zeros((count, axis.count))
+    whole[:, tokens] = matrix
+    np.testing.assert_allclose(whole, axis.weights(np.arange(first, first + count)), atol=1e-6)

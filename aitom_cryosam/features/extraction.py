@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from aitom_cryosam.encoders.base import PlaneEncoder
-from aitom_cryosam.features.threads import side_by_side
 from aitom_cryosam.features.token_files import create_tokens, open_tokens
 from aitom_cryosam.features.view import View
 from aitom_cryosam.features.whitening import Moments, Whitening
 from aitom_cryosam.geometry import TokenAxis, in_plane_axes, runs
 from aitom_cryosam.progress import Steps
+from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
 
 STATISTICS_PLANES = 32

@@ -11,9 +11,9 @@ from itertools import product
 
 import numpy as np
 
-from aitom_cryosam.features.threads import side_by_side
 from aitom_cryosam.features.view import BLOCK, View
 from aitom_cryosam.geometry import CellAxis
+from aitom_cryosam.threads import side_by_side
 
 
 class Level:

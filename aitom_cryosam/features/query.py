@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from aitom_cryosam.features.level import Level
-from aitom_cryosam.features.threads import side_by_side
 from aitom_cryosam.features.triplanar import TriplanarFeatures
 from aitom_cryosam.geometry import TokenAxis
+from aitom_cryosam.threads import side_by_side
 
 CELLS_AT_ONCE = 1 << 18
 

@@ -21,6 +21,7 @@ from aitom_cryosam.features.view import View
 from aitom_cryosam.geometry import CellAxis
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.progress import Progress, Steps
+from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
 
 _UNKNOWN: Mapping[str, Any] = {}
@@ -146,3 +147,13 @@ class TriplanarFeatures:
         means = np.full((len(masks), sums.shape[1]), np.nan, np.float32)
         means[filled] = sums / volumes[filled, None]
         return (np.sum(sums, axis=0) / volumes.sum()).astype(np.float32), means
+
+    def masked_means(self, masks: Sequence[ParticleMask]) -> np.ndarray:
+        """As `masked_mean`, of every mask by itself: (n, 3C) float32."""
+        means = np.empty((len(masks), 3 * self.channels), np.float32)
+
+        def fill(index: int) -> None:
+            means[index] = self.masked_mean(masks[index : index + 1])
+
+        side_by_side(fill, range(len(masks)))
+        return means

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aitom_cryosam.features.threads import side_by_side
 from aitom_cryosam.geometry import TokenAxis, in_plane_axes
 from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.threads import side_by_side
 
 BLOCK = 1 << 22
 """Numbers that a thread takes from the tokens at once: about a core's cache, as float32."""
@@ -62,19 +62,18 @@ class View:
 
     def masked_sum(self, mask: ParticleMask) -> np.ndarray:
         """(C,) float64, the sum of the features over the voxels of a mask."""
-        weights = np.transpose(mask.mask, self.order).astype(np.float64)
-        box = []
-        for axis, order in zip(self.axes, self.order, strict=True):
-            first = int(mask.offset_zyx[order])
-            matrix = axis.weights(first + np.arange(mask.mask.shape[order]))
-            used = np.flatnonzero(matrix.any(axis=0))
-            box.append(slice(used[0], used[-1] + 1))
-            # Each contraction moves its axis to the end, so three restore the order.
-            weights = np.tensordot(weights, matrix[:, box[-1]], axes=(0, 0))
-        tokens = self.tokens[tuple(box)]
+        voxels = np.transpose(mask.mask, self.order).astype(np.float32)
+        (planes, along), (rows, down), (columns, right) = (
+            axis.span(int(mask.offset_zyx[order]), size)
+            for axis, order, size in zip(self.axes, self.order, voxels.shape, strict=True)
+        )
+        weights = along.T @ voxels.reshape(len(voxels), -1)  # (planes, h w)
+        weights = down.T @ weights.reshape(-1, *voxels.shape[1:]) @ right  # (planes, rows, columns)
+        tokens = self.tokens[planes, rows, columns]
         total = np.zeros(tokens.shape[-1])
-        for planes in _runs(tokens):
-            total += np.tensordot(weights[planes], tokens[planes].astype(np.float64), axes=3)
+        for run in _runs(tokens):
+            part = tokens[run].astype(np.float32).reshape(-1, tokens.shape[-1])
+            total += weights[run].ravel() @ part
         return total
 
     def project(self, vector: np.ndarray) -> np.ndarray:

@@ -37,15 +37,12 @@ def judged(
 
     def pooled(points_zyx: np.ndarray) -> np.ndarray:
         """(n, k, 3C), eq. 4 over balls in place of masks: a bad mask must not spoil a score."""
-        return np.array(
-            [
-                [
-                    features.masked_mean([ball(point, region * diameter / 2, features.shape)])
-                    for region in REGIONS
-                ]
-                for point in points_zyx
-            ]
-        ).reshape(len(points_zyx), len(REGIONS), 3 * features.channels)
+        balls = [
+            ball(point, region * diameter / 2, features.shape)
+            for point in points_zyx
+            for region in REGIONS
+        ]
+        return features.masked_means(balls).reshape(len(points_zyx), len(REGIONS), -1)
 
     return judge(
         proposals.scores,

@@ -67,18 +67,20 @@ def shifted(
     """
     if np.array_equal(offsets_yx, new_offsets_yx):
         return windows
-    n, height, width = windows.shape
-    move = new_offsets_yx - offsets_yx
-    rows = np.arange(height) + move[:, :1]  # (n, h)
-    columns = np.arange(width) + move[:, 1:]  # (n, w)
-    moved = windows[
-        np.arange(n)[:, None, None],
-        rows.clip(0, height - 1)[:, :, None],
-        columns.clip(0, width - 1)[:, None, :],
-    ]
-    known = ((rows >= 0) & (rows < height))[:, :, None]
-    known = known & ((columns >= 0) & (columns < width))[:, None, :]
-    return np.where(known, moved, np.asarray(outside, windows.dtype))
+    _, height, width = windows.shape
+    moved = np.full_like(windows, outside)
+    for old, new, (down, right) in zip(
+        windows, moved, (new_offsets_yx - offsets_yx).tolist(), strict=True
+    ):
+        rows, columns = (
+            slice(max(down, 0), height + min(down, 0)),
+            slice(max(right, 0), width + min(right, 0)),
+        )
+        if rows.start < rows.stop and columns.start < columns.stop:
+            new[
+                rows.start - down : rows.stop - down, columns.start - right : columns.stop - right
+            ] = old[rows, columns]
+    return moved
 
 
 Embedding = Any

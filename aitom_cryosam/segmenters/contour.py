@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from aitom_cryosam.segmenters.base import Segmentation, shifted
+from aitom_cryosam.threads import side_by_side
 
 _ANGLES = 32
 _STEPS = 24  # radii along each angle
@@ -120,12 +121,18 @@ class ContourSegmenter:
             mask; where that is not inside, the point stays.
         """
         points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
-        parts = []
-        for start in range(0, max(len(points), 1), _CHUNK):
+        if len(points) <= _CHUNK:
+            return self._segment(embeddings, rows, points, previous)
+        parts: dict[int, Segmentation] = {}
+
+        def work(start: int) -> None:
             part = slice(start, start + _CHUNK)
             before = None if previous is None else previous.take(part)
-            parts.append(self._segment(embeddings, rows[part], points[part], before))
-        return Segmentation.concatenate(parts)
+            parts[start] = self._segment(embeddings, rows[part], points[part], before)
+
+        starts = range(0, len(points), _CHUNK)
+        side_by_side(work, starts)
+        return Segmentation.concatenate([parts[start] for start in starts])
 
     def _embed(self, plane: np.ndarray) -> np.ndarray:
         smooth = gaussian_filter(plane, self._blur, mode="nearest", truncate=3)
@@ -197,24 +204,30 @@ class ContourSegmenter:
             (n, angles) steps inside it, (n,) its height above its rim, (n,) its level.
         """
         levels = np.array(_LEVELS, np.float32)
-        gains = (rays - levels[:, None, None, None] - self._costs) * self._areas
-        edges = _closed_contours(gains.reshape(-1, _ANGLES, _STEPS), least)
-        edges = edges.reshape(len(levels), len(rays), _ANGLES)
-        rims = np.stack([self._rim(rays, candidate) for candidate in edges])
+        across = np.ascontiguousarray(rays.transpose(1, 2, 0))[:, :, None]  # (angles, steps, 1, n)
+        gains = across - levels[:, None] - self._costs[:, None, None]
+        gains *= self._areas[:, None, None]
+        edges = _closed_contours(gains.reshape(_ANGLES, _STEPS, -1), least)
+        edges = edges.reshape(_ANGLES, len(levels), len(rays)).transpose(1, 2, 0)
+        rims = self._rims(rays, edges)
         best = rims.argmax(axis=0)
         rows = np.arange(len(rays))
         return edges[best, rows], rims[best, rows], levels[best]
 
-    def _rim(self, rays: np.ndarray, edges: np.ndarray) -> np.ndarray:
-        """(n,) mean evidence inside contours less that just outside."""
-        steps = np.arange(_STEPS)
-        inside = steps < edges[:, :, None]
-        rim = ~inside & (steps < edges[:, :, None] + _RIM)
+    def _rims(self, rays: np.ndarray, edges: np.ndarray) -> np.ndarray:
+        """(levels, n) mean evidence inside contours (levels, n, angles) less that just outside."""
+        outer = np.minimum(edges + _RIM, _STEPS)
+        areas = np.insert(np.cumsum(self._areas), 0, 0)
+        totals = np.zeros((*rays.shape[:2], _STEPS + 1), np.float32)
+        np.cumsum(rays * self._areas, axis=2, out=totals[:, :, 1:])
+        rows, angles = np.arange(len(rays))[:, None], np.arange(_ANGLES)
+        inside, both = totals[rows, angles, edges], totals[rows, angles, outer]
         means = []
-        for part in (inside, rim):
-            areas = part * self._areas
-            total = np.maximum(areas.sum(axis=(1, 2)), self._areas[0])
-            means.append((rays * areas).sum(axis=(1, 2)) / total)
+        for total, area in (
+            (inside, areas[edges]),
+            (both - inside, areas[outer] - areas[edges]),
+        ):
+            means.append(total.sum(axis=2) / np.maximum(area.sum(axis=2), self._areas[0]))
         return means[0] - means[1]
 
 
@@ -269,30 +282,35 @@ def _closed_contours(gains: np.ndarray, least: int) -> np.ndarray:
     the middle one is kept: it hardly knows where the path began, so its ends meet.
 
     Args:
-        gains: (n, angles, steps) of the cells.
+        gains: (angles, steps, n) of the cells; n last, so that each operation is one long run.
         least: steps that every contour encloses.
 
     Returns:
-        (n, angles) int64, the number of cells inside along each angle, least to steps.
+        (angles, n) int64, the number of cells inside along each angle, least to steps.
     """
-    n, angles, steps = gains.shape
-    totals = np.zeros((n, angles, steps + 1), np.float32)
-    np.cumsum(gains, axis=2, out=totals[:, :, 1:])
-    totals[:, :, :least] = -np.inf
-    best = totals[:, 0]
-    moves = np.zeros((2 * angles, n, steps + 1), np.int8)
-    padded = np.full((n, steps + 3), -np.inf, np.float32)
-    nearer, farther = padded[:, :-2], padded[:, 2:]
+    angles, steps, n = gains.shape
+    totals = np.zeros((angles, steps + 1, n), np.float32)
+    for step in range(steps):
+        np.add(totals[:, step], gains[:, step], out=totals[:, step + 1])
+    totals[:, :least] = -np.inf
+    padded = np.full((steps + 3, n), -np.inf, np.float32)
+    best, nearer, farther = padded[1:-1], padded[:-2], padded[2:]
+    best[:] = totals[0]
+    top = np.empty((steps + 1, n), np.float32)
+    stays, shrinks = np.zeros((2, 2 * angles, steps + 1, n), bool)
     for turn in range(1, 2 * angles):
-        padded[:, 1:-1] = best
-        top = np.maximum(np.maximum(best, nearer), farther)
-        moves[turn] = np.where(top == best, 0, np.where(top == nearer, -1, 1))
-        best = top + totals[:, turn % angles]
-    contour = np.zeros((n, angles), np.int64)
-    edge = best.argmax(axis=1)
+        np.maximum(nearer, farther, out=top)
+        np.greater_equal(best, top, out=stays[turn])
+        np.greater_equal(nearer, farther, out=shrinks[turn])
+        np.maximum(top, best, out=top)
+        np.add(top, totals[turn % angles], out=best)
+    moves = np.where(stays, np.int8(0), np.where(shrinks, np.int8(-1), np.int8(1)))
+    contour = np.zeros((angles, n), np.int64)
+    each = np.arange(n)
+    edge = best.argmax(axis=0)
     for turn in range(2 * angles - 1, angles // 2 - 1, -1):
-        contour[:, turn % angles] = edge  # the earlier of two visits stays
-        edge = edge + moves[turn, np.arange(n), edge]
+        contour[turn % angles] = edge  # the earlier of two visits stays
+        edge = edge + moves[turn, edge, each]
     return contour
 
 
