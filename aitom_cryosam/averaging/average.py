@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference, best_of
@@ -36,6 +37,8 @@ HYPOTHESES = 3  # turns of each particle that a search hands on
 FREE = 0.15  # of the diameter that a particle may be shifted
 EDGE = 0.12  # of the diameter, over which masks fall
 RADIUS = 0.65  # of the diameter, of the ball that particles are masked with
+MASK_SHARE = 0.35  # of the instance masks that hold a voxel of the average's mask
+MASK_VOLUMES = (0.3, 3.0)  # of the particle's ball: a mask beyond them is none
 AGREE = 0.5  # FSC from which on a shell is taken into the alignment
 
 
@@ -77,11 +80,13 @@ class Particles:
         subvolumes: n boxes around picks, best first.
         wedge: of the tilt series.
         clicks: the boxes around the user's prompts, perhaps none.
+        masks: (n, size, size, size) 0 to 1, the picks' instance masks; None if there are none.
     """
 
     subvolumes: Subvolumes
     wedge: MissingWedge
     clicks: Subvolumes
+    masks: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +143,6 @@ class Averaging:
         particles: of each tomogram; boxes of one size and voxel size.
         voxel_size: Å, of the boxes.
         settings: how.
-        mask: (n, n, n) 0 to 1 for the reference; a soft ball if None.
         progress: told of every particle.
 
     Raises:
@@ -151,7 +155,6 @@ class Averaging:
         voxel_size: float,
         settings: AveragingSettings,
         *,
-        mask: np.ndarray | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.particles = list(particles)
@@ -169,7 +172,7 @@ class Averaging:
         self.ball_mask = soft_ball(
             self.size, min(RADIUS * self.diameter, self.size / 2 - 1 - edge), edge
         )
-        self.mask = self.ball_mask if mask is None else mask
+        self.mask = self.ball_mask
         self.full = Ball(self.size, self.size / 2 - 1)
         self._progress = progress
         # Best first, so that both halves have as many good ones.
@@ -191,6 +194,7 @@ class Averaging:
         for number in range(self.settings.iterations):
             last = number == self.settings.iterations - 1
             poses = self._aligned(references, poses, shell, step, number)
+            self.mask = self._instance_mask(poses)
             average = self.averaged(poses)
             poses = average.poses
             logger.info(
@@ -338,6 +342,33 @@ class Averaging:
         below = np.flatnonzero(average.fsc[1:] < AGREE)
         agreed = int(below[0]) if len(below) else len(average.fsc) - 1
         return int(np.clip(agreed, self.first_shell(), self.size // 2 - 1))
+
+    def _instance_mask(self, poses: list[Poses]) -> np.ndarray:
+        """The instance masks turned into one frame and made soft; the ball where they fail."""
+        total, count = np.zeros((self.size,) * 3), 0
+        middle = np.full(3, self.size // 2, float)
+        for one, pose in zip(self.particles, poses, strict=True):
+            if one.masks is None:
+                continue
+            for mask, rotation, shift in zip(
+                one.masks, pose.rotations, pose.shifts_xyz, strict=True
+            ):
+                if not mask.any():
+                    continue
+                matrix = rotation.as_matrix()[::-1, ::-1]
+                offset = middle + shift[::-1] - matrix @ middle
+                total += ndimage.affine_transform(mask, matrix, offset, order=1)
+                count += 1
+        core = total >= MASK_SHARE * count if count else np.zeros(total.shape, bool)
+        volume = core.sum() / (np.pi / 6 * self.diameter**3)
+        if not MASK_VOLUMES[0] < volume < MASK_VOLUMES[1]:
+            return self.ball_mask
+        edge = max(EDGE * self.diameter, 2.0)
+        distance = ndimage.distance_transform_edt(~core) - edge / 2
+        return np.asarray(
+            self.ball_mask * (0.5 + 0.5 * np.cos(np.pi * np.clip(distance / edge, 0, 1))),
+            np.float32,
+        )
 
     def _trust(self, fsc: np.ndarray) -> np.ndarray:
         """(k,) weight of each frequency, as the signal's share says; 0 beyond the resolution."""

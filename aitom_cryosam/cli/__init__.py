@@ -17,6 +17,7 @@ COMMANDS = {
     "pick": ("aitom_cryosam.cli.pick", "pick every copy of a particle from one or more clicks"),
     "doctor": ("aitom_cryosam.cli.doctor", "check a tomogram and clicks before a run"),
     "demo": ("aitom_cryosam.cli.demo", "simulate a tomogram, pick from one click, evaluate"),
+    "average": ("aitom_cryosam.cli.average", "align and average picks, with orientations"),
     "export": ("aitom_cryosam.cli.export", "write picks as the files of another program"),
     "validate": ("aitom_cryosam.cli.validate", "check files of points for each program"),
     "evaluate": ("aitom_cryosam.cli.evaluate", "compare picks with known positions"),

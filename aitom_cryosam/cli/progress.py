@@ -7,8 +7,8 @@ import sys
 import time
 from typing import Any
 
-UNITS = {"features": "planes", "template matching": "rotations"}
-"""What a stage counts; the others count walks."""
+UNITS = {"features": "planes", "template matching": "rotations", "alignment": "particles"}
+"""What a stage of this first word or name counts; the others count walks."""
 EVERY = 20.0
 """Seconds between two plain lines of a stage."""
 
@@ -37,7 +37,7 @@ class ShownProgress:
         """Show that `done` of `total` steps of a stage are done."""
         if self._quiet:
             return
-        unit = UNITS.get(stage, "walks")
+        unit = UNITS.get(stage, UNITS.get(stage.partition(" ")[0], "walks"))
         begins = stage != self._stage
         self._stage = stage
         if self._bars:

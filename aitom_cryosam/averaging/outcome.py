@@ -1,0 +1,136 @@
+"""Outcome: an average and its oriented picks as files."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitom_cryosam.averaging.average import Average
+from aitom_cryosam.averaging.fsc import THRESHOLD
+from aitom_cryosam.files import publishing
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks
+from aitom_cryosam.points.tomogram_info import TomogramInfo
+from aitom_cryosam.volumes.mrc import write_volume
+
+_VOLUMES = ("average", "half1", "half2", "mask")
+
+
+def average_paths(
+    folder: str | Path, name: str, infos: Sequence[TomogramInfo], star: Sequence[str] = ()
+) -> dict[str, Path]:
+    """The files of an average, by kind.
+
+    Kinds: "average", "half1", "half2", "mask", "fsc", "record", and for each tomogram's name
+    `NAME oriented` and `NAME FLAVOUR`.
+    """
+    folder = Path(folder)
+    paths = {kind: folder / f"{name}_{_ending(kind)}.mrc" for kind in _VOLUMES}
+    paths |= {
+        "fsc": folder / f"{name}_average_fsc.png",
+        "record": folder / f"{name}_average.json",
+    }
+    for info in infos:
+        for kind in ("oriented", *star):
+            ending = kind if kind == "oriented" else f"oriented_{kind}"
+            paths[f"{info.name} {kind}"] = folder / f"{info.name}_{ending}.star"
+    return paths
+
+
+def _ending(kind: str) -> str:
+    return kind if kind == "average" else f"average_{kind}"
+
+
+def write_average(
+    paths: Mapping[str, Path],
+    average: Average,
+    picks: Sequence[Picks],
+    infos: Sequence[TomogramInfo],
+    record: Mapping[str, Any],
+    *,
+    star: Sequence[str] = (),
+    overwrite: bool = False,
+) -> None:
+    """Write all files, or none.
+
+    Args:
+        paths: of `average_paths`.
+        average: protein bright, as RELION has it.
+        picks: oriented, one a tomogram.
+        infos: of the tomograms.
+        record: further entries of the JSON file.
+        star: flavours.
+        overwrite: replace existing files.
+
+    Raises:
+        InputError: a file exists or cannot be written.
+    """
+    folder = next(iter(paths.values())).parent
+    volumes = (average.volume, *average.halves, average.mask)
+    with publishing(folder, paths, overwrite=overwrite) as drafts:
+        for kind, volume in zip(_VOLUMES, volumes, strict=True):
+            write_volume(drafts[kind], volume.astype(np.float32), voxel_size=average.voxel_size)
+        _draw(drafts["fsc"], average)
+        text = json.dumps({**described(average), **record}, indent=1, default=np.generic.item)
+        drafts["record"].write_text(text + "\n", encoding="utf-8")
+        for info, some in zip(infos, picks, strict=True):
+            write_picks(drafts[f"{info.name} oriented"], some, info)
+            for flavour in star:
+                write_flavour(
+                    flavour,
+                    drafts[f"{info.name} {flavour}"],
+                    some,
+                    info,
+                    tilt_series=info.tilt_series,
+                )
+
+
+def described(average: Average) -> dict[str, Any]:
+    """An average in numbers, for JSON."""
+    shells = np.arange(len(average.fsc))
+    finite = math.isfinite(average.resolution)
+    return {
+        "voxel_size_angstrom": average.voxel_size,
+        "box_voxels": len(average.volume),
+        "particles": sum(map(len, average.poses)),
+        "resolution_angstrom": round(average.resolution, 2) if finite else None,
+        "resolution_threshold": THRESHOLD,
+        "symmetry": average.symmetry.name,
+        "median_correlation": round(
+            float(np.median(np.concatenate([one.scores for one in average.poses]))), 4
+        ),
+        "fsc": {
+            "frequency_per_angstrom": (shells / average.extent).round(6).tolist(),
+            "correlation": average.fsc.round(4).tolist(),
+        },
+    }
+
+
+def _draw(path: Path, average: Average) -> None:
+    """The FSC curve and the three middle sections of the average, as a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4), facecolor="white", layout="constrained")
+    grid = figure.add_gridspec(2, 4)
+    axes = figure.add_subplot(grid[:, :2])
+    axes.plot(np.arange(len(average.fsc)) / average.extent, average.fsc, lw=2)
+    axes.axhline(THRESHOLD, color="0.6", lw=1)
+    if math.isfinite(average.resolution):
+        axes.axvline(1 / average.resolution, color="0.6", lw=1)
+        axes.set_title(f"{average.resolution:.1f} Å at {THRESHOLD}", fontsize=10)
+    axes.set(ylim=(-0.1, 1.02), xlabel="frequency (1/Å)", ylabel="FSC of the halves")
+    axes.spines[["top", "right"]].set_visible(False)
+    middle, shown = len(average.volume) // 2, average.volume * average.mask
+    for place, axis, name in zip(
+        (grid[0, 2], grid[0, 3], grid[1, 2]), range(3), "zyx", strict=True
+    ):
+        panel = figure.add_subplot(place)
+        panel.imshow(shown.take(middle, axis=axis), cmap="gray", origin="lower")
+        panel.set_title(f"across {name}", fontsize=9)
+        panel.set_axis_off()
+    figure.savefig(path, format="png", dpi=120)

@@ -1,0 +1,54 @@
+"""Reference: a map from a file in the boxes' voxels."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from aitom_cryosam.averaging.alignment import Reference
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.volumes.mrc import read_volume
+
+logger = logging.getLogger(__name__)
+
+
+def read_reference(
+    path: str | Path, size: int, voxel_size: float, *, map_voxel_size: float | None = None
+) -> Reference:
+    """A map, resampled if its voxels are of another size, which is told.
+
+    Args:
+        path: MRC, protein bright; its middle is voxel n // 2, as in RELION.
+        size: voxels of the box.
+        voxel_size: Å, of the box.
+        map_voxel_size: Å, instead of the one in the file's header.
+
+    Raises:
+        InputError: no such file, no voxel size, or nothing in it.
+    """
+    try:
+        volume = read_volume(path, voxel_size=map_voxel_size)
+    except InputError as error:  # --voxel-size is the tomogram's here
+        raise InputError(str(error).replace("--voxel-size", "--reference-voxel-size")) from None
+    data = np.asarray(volume.data, np.float32)
+    if not np.isfinite(data).all() or data.min() == data.max():
+        raise InputError(f"{path} holds NaN, or nothing at all; expected a density map.")
+    factor = voxel_size / volume.voxel_size
+    if abs(factor - 1) > 1e-3:
+        logger.info(
+            "Reference %s: resampled from voxels of %g Å to %g Å.",
+            path,
+            volume.voxel_size,
+            voxel_size,
+        )
+    if factor > 1:
+        data = ndimage.gaussian_filter(data, (factor - 1) / 2)  # against aliasing
+    rim = np.median(np.concatenate([data[end].ravel() for end in (0, -1)]))
+    first = np.array(data.shape) // 2 - factor * (size // 2)
+    box = ndimage.affine_transform(
+        data - rim, factor * np.eye(3), first, output_shape=(size,) * 3, order=3
+    )
+    return Reference(np.asarray(box - box.mean(), np.float32))

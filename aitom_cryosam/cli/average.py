@@ -1,0 +1,124 @@
+"""`cryosam average`: the picks of one or many tomograms, aligned and averaged."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+from aitom_cryosam.cli import averaging
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aitom_cryosam.averaging.average import Average
+    from aitom_cryosam.averaging.sources import Source
+
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cryosam average`."""
+    averaging.add_results(parser)
+    parser.add_argument(
+        "--symmetry",
+        default="C1",
+        metavar="C1...I|auto",
+        help="of the particle; auto looks for one in the average (default: C1)",
+    )
+    parser.add_argument(
+        "--name", metavar="NAME", help="of the average's files (default: the tomogram's)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Average, write all files, print what came out.
+
+    Raises:
+        InputError: a file or option cannot be used; nothing is written then.
+    """
+    from aitom_cryosam.averaging.average import Averaging, AveragingSettings
+    from aitom_cryosam.averaging.outcome import average_paths, write_average
+    from aitom_cryosam.averaging.sources import box_of, oriented, particles_of
+    from aitom_cryosam.averaging.symmetry import Symmetry
+    from aitom_cryosam.cli.progress import ShownProgress
+    from aitom_cryosam.files import refuse_existing
+
+    start = time.perf_counter()
+    records = averaging.records_of(args.results)
+    infos = averaging.infos_of(args, records)
+    name = args.name or infos[0].name
+    paths = average_paths(args.out, name, infos, args.star)
+    refuse_existing(paths.values(), overwrite=args.overwrite)
+    diameter = averaging.diameter_of(args, records)
+    settings = AveragingSettings(
+        diameter=diameter,
+        iterations=args.iterations,
+        step=args.step,
+        symmetry=Symmetry("C1" if args.symmetry == "auto" else args.symmetry),
+        device=args.device,
+    )
+    sources = [averaging.source_of(args, record) for record in records]
+    box, voxel_size = box_of(sources, diameter)
+    first = averaging.reference_of(args, box.size, voxel_size)
+    particles = particles_of(sources, diameter)
+    with ShownProgress(quiet=args.quiet) as progress:
+        work = Averaging(particles, voxel_size, settings, progress=progress)
+        average = work.run(first)
+    picks = oriented(sources, average, particles, diameter)
+    record = _record(args, sources, diameter, box.bin, time.perf_counter() - start)
+    write_average(paths, average, picks, infos, record, star=args.star, overwrite=args.overwrite)
+    if not args.quiet:
+        print(_summary(average, sources, paths, time.perf_counter() - start))
+    if not math.isfinite(average.resolution):
+        logger.warning(
+            "The two halves have nothing in common: the picks may not be of one kind, or are too "
+            "few; the orientations mean nothing then."
+        )
+    return 0
+
+
+def _record(
+    args: argparse.Namespace, sources: list[Source], diameter: float, bin_: int, seconds: float
+) -> dict[str, Any]:
+    return {
+        "diameter_angstrom": round(diameter, 1),
+        "binning": bin_,
+        "reference": args.reference or "the clicks",
+        "iterations": args.iterations,
+        "first_step_degrees": args.step,
+        "tomograms": [
+            {
+                "name": one.tomogram.name,
+                "picks": len(one.picks),
+                "tilts": {
+                    "lowest": one.wedge.lowest,
+                    "highest": one.wedge.highest,
+                    "axis": one.wedge.axis,
+                    "estimated": not (args.tilts or args.tilt_range),
+                },
+            }
+            for one in sources
+        ],
+        "seconds": round(seconds, 1),
+    }
+
+
+def _summary(
+    average: Average, sources: list[Source], paths: dict[str, Path], seconds: float
+) -> str:
+    from aitom_cryosam.averaging.average import said
+
+    count = sum(map(len, average.poses))
+    rows = [
+        ("averaged", f"{count} of {sum(len(one.picks) for one in sources)} picks"),
+        ("box", f"{len(average.volume)} voxels of {average.voxel_size:g} Å"),
+        *(("tilts" if not i else "", str(one.wedge)) for i, one in enumerate(sources)),
+        ("halves", f"agree to {said(average.resolution)} (FSC 0.143)"),
+        ("symmetry", average.symmetry.name),
+        ("seconds", f"{seconds:.0f}"),
+        *(("" if i else "files", str(path)) for i, path in enumerate(paths.values())),
+    ]
+    return "\n".join(f"{label:10}{value}" for label, value in rows)

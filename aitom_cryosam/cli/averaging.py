@@ -1,0 +1,204 @@
+"""Options of `average` and `refine`: which results, the tilt series, the particle."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aitom_cryosam.cli.options import add_tilt_series, tilt_series_of, tomograms_of
+from aitom_cryosam.errors import InputError
+
+if TYPE_CHECKING:
+    from aitom_cryosam.averaging.alignment import Reference
+    from aitom_cryosam.averaging.sources import Source
+    from aitom_cryosam.averaging.wedge import MissingWedge
+    from aitom_cryosam.picks import Picks
+    from aitom_cryosam.points.tomogram_info import TomogramInfo
+    from aitom_cryosam.record import Record
+    from aitom_cryosam.tomogram import Tomogram
+
+logger = logging.getLogger(__name__)
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Results of `pick`, the tilt series and the particle."""
+    parser.add_argument(
+        "results",
+        nargs="+",
+        metavar="RESULT",
+        help="folders that `pick` wrote, or their *_run.json; of one or many tomograms",
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
+    parser.add_argument(
+        "--diameter", type=float, metavar="ANGSTROM", help="of the particle, if not that of `pick`"
+    )
+    parser.add_argument(
+        "--reference", metavar="MAP", help="begin with this map (protein bright), not the clicks"
+    )
+    parser.add_argument(
+        "--reference-voxel-size", type=float, metavar="ANGSTROM", help="instead of its header's"
+    )
+    parser.add_argument(
+        "--step",
+        type=float,
+        default=24.0,
+        metavar="DEGREES",
+        help="between turns of the first search; it becomes finer by itself (default: 24)",
+    )
+    parser.add_argument(
+        "--iterations", type=int, default=3, metavar="N", help="rounds of alignment (default: 3)"
+    )
+    parser.add_argument(
+        "--device", default="cpu", metavar="cpu|cuda[:N]", help="to align on (default: cpu)"
+    )
+    series = parser.add_argument_group("tilt series", "estimated from the tomogram if not given")
+    series.add_argument("--tilt-range", type=_range, metavar="LOW,HIGH", help="degrees")
+    series.add_argument(
+        "--tilts", metavar="FILE", help=".tlt, .rawtlt, .mdoc, .xml or STAR with the tilt angles"
+    )
+    series.add_argument(
+        "--tilt-axis", type=float, metavar="DEGREES", help="from y towards x in the tomogram"
+    )
+    parser.add_argument(
+        "--star",
+        type=_flavours,
+        default=(),
+        metavar="FLAVOUR[,FLAVOUR...]",
+        help="also write oriented picks for relion5, relion4, relion31, warp",
+    )
+    add_tilt_series(series)
+
+
+def records_of(paths: Sequence[str]) -> list[Record]:
+    """The runs in all folders.
+
+    Raises:
+        InputError: a path holds none, or a tomogram comes twice.
+    """
+    from aitom_cryosam.record import Record
+
+    found: list[Record] = []
+    for path in paths:
+        here = Record.all_in(path) if Path(path).is_dir() else [Record.open(path)]
+        if not here:
+            raise InputError(f"{path} holds no *_run.json; expected a folder that `pick` wrote.")
+        found += here
+    names = [one.info.name for one in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{name} comes in two results; expected each tomogram once.")
+    return found
+
+
+def infos_of(args: argparse.Namespace, records: Sequence[Record]) -> list[TomogramInfo]:
+    """The tomograms with their tilt series, as far as it was given."""
+    from dataclasses import replace
+
+    typed, tomograms = tilt_series_of(args), tomograms_of(args)
+    return [
+        replace(one.info, tilt_series=tomograms.of(one.info.name) if tomograms else typed)
+        for one in records
+    ]
+
+
+def diameter_of(args: argparse.Namespace, records: Sequence[Record]) -> float:
+    """Å: as typed, or the mean of the runs'."""
+    if args.diameter is not None:
+        return float(args.diameter)
+    return sum(one.diameter_angstrom for one in records) / len(records)
+
+
+def source_of(args: argparse.Namespace, record: Record, picks: Picks | None = None) -> Source:
+    """What was picked in one tomogram.
+
+    Args:
+        args: of `add_results`.
+        record: of the run.
+        picks: instead of the run's picks.
+    """
+    from aitom_cryosam.averaging.sources import Source
+
+    tomogram = record.tomogram()
+    _check_tomogram(record, tomogram)
+    prompts = record.prompts
+    return Source(
+        tomogram,
+        record.picks if picks is None else picks,
+        prompts.points_zyx[prompts.kept],
+        record.masks,
+        wedge_of(args, tomogram),
+    )
+
+
+def _check_tomogram(record: Record, tomogram: Tomogram) -> None:
+    if tomogram.shape != record.info.shape_zyx:
+        raise InputError(
+            f"{record.tomogram_path} has {tomogram.shape} voxels (z y x), but was "
+            f"{record.info.shape_zyx} when it was picked; pick it again."
+        )
+    digest = record.provenance["sha256"]
+    if digest and digest != tomogram.digest():
+        raise InputError(
+            f"{record.tomogram_path} is not the tomogram that {record.path} is of; its voxels "
+            "have changed: pick it again."
+        )
+
+
+def wedge_of(args: argparse.Namespace, tomogram: Tomogram) -> MissingWedge:
+    """Given, or as the tomogram's spectrum shows it; said in either case.
+
+    Raises:
+        InputError: two were given, one makes no sense, or none is given or seen.
+    """
+    from aitom_cryosam.averaging.tilts import wedge_of_tilts
+    from aitom_cryosam.averaging.wedge import MissingWedge, estimated_wedge
+
+    if args.tilts and args.tilt_range:
+        raise InputError("Expected --tilts or --tilt-range, got both; leave one out.")
+    axis = args.tilt_axis or 0.0
+    if args.tilts:
+        return wedge_of_tilts(args.tilts, axis)
+    if args.tilt_range:
+        low, high = args.tilt_range
+        return MissingWedge(low, high, axis)
+    found = estimated_wedge(tomogram)
+    if found is None:
+        raise InputError(
+            f"{tomogram.name}: its spectrum shows no missing wedge, as after denoising by a "
+            "network; add --tilt-range LOW,HIGH (-90,90 for none)."
+        )
+    if args.tilt_axis is not None:
+        found = MissingWedge(found.lowest, found.highest, args.tilt_axis)
+    logger.info("%s: tilts estimated from its spectrum: %s.", tomogram.name, found)
+    return found
+
+
+def reference_of(args: argparse.Namespace, size: int, voxel_size: float) -> Reference | None:
+    """The map that was given, in the boxes' voxels."""
+    if args.reference is None:
+        return None
+    from aitom_cryosam.averaging.reference import read_reference
+
+    return read_reference(
+        args.reference, size, voxel_size, map_voxel_size=args.reference_voxel_size
+    )
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(value) for value in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected LOW,HIGH in degrees, got {text!r}") from None
+    return low, high
+
+
+def _flavours(text: str) -> tuple[str, ...]:
+    known = ("relion5", "relion4", "relion31", "warp")
+    for name in text.split(","):
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"unknown {name!r}; expected {', '.join(known)}")
+    return tuple(text.split(","))

@@ -1,0 +1,166 @@
+"""`cryosam average` as a user runs it."""
+
+import json
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from aitom_cryosam.averaging.rotations import angles_between, common_rotation
+from aitom_cryosam.averaging.tilts import read_tilts
+from aitom_cryosam.cli import main
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.simulation.density import ribosome_like
+from aitom_cryosam.simulation.files import write_simulation
+from aitom_cryosam.simulation.settings import SimulationSettings
+from aitom_cryosam.simulation.simulate import Simulation, simulate
+
+
+@pytest.fixture(scope="module")
+def simulation() -> Simulation:
+    settings = SimulationSettings(
+        shape_zyx=(48, 120, 130), voxel_size=20.0, membranes=0, snr=0.5, denoise=15.0, seed=4
+    )
+    return simulate([(ribosome_like(20.0), 26)], settings)
+
+
+@pytest.fixture(scope="module")
+def result(simulation: Simulation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that `pick` wrote, from one click."""
+    folder = tmp_path_factory.mktemp("averaging")
+    tomogram, *_ = write_simulation(simulation, folder, "TS_01")
+    click = ",".join(f"{value:.1f}" for value in simulation.points_zyx[0, ::-1])
+    out = str(folder / "picked")
+    arguments = ["--prompt", click, "--out", out, "--diameter", "240", "--preset", "embedded"]
+    assert main(["pick", str(tomogram), *arguments, "--quiet"]) == 0
+    return folder / "picked"
+
+
+@pytest.fixture(scope="module")
+def averaged(result: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("averaged")
+    arguments = ["average", str(result), "--out", str(out), "--tilt-range", "-60,60"]
+    arguments += ["--iterations", "2", "--star", "relion5,relion4,relion31,warp"]
+    arguments += ["--unbinned-pixel-size", "5", "--unbinned-size", "520,480,192"]
+    assert main([*arguments, "--quiet"]) == 0
+    return out
+
+
+def errors(points_zyx: np.ndarray, found: Rotation, simulation: Simulation) -> np.ndarray:
+    """Degrees, of the picks that are true ones, after one rotation common to all."""
+    truth = Rotation.from_matrix(simulation.rotations[:, ::-1, ::-1])
+    squares = ((points_zyx[:, None] - simulation.points_zyx) ** 2).sum(axis=-1)
+    true = np.flatnonzero(squares.min(axis=1) < 4**2)
+    assert len(true) >= 20
+    found, wanted = found[true], truth[squares.argmin(axis=1)[true]]
+    return angles_between(found * common_rotation(found, wanted), wanted)
+
+
+def test_particles_are_oriented_and_the_average_is_there(averaged, simulation):
+    picks = read_points(averaged / "TS_01_oriented.star").picks
+    assert np.median(errors(picks.points_zyx, picks.rotations, simulation)) < 10
+    assert set(picks.extra["rlnRandomSubset"]) == {"1", "2"}
+    assert np.array(picks.extra["cryosamCorrelation"], float).min() > 0.1
+    record = json.loads((averaged / "TS_01_average.json").read_text())
+    assert 40 <= record["resolution_angstrom"] < 90
+    assert record["particles"] == len(picks)
+    assert record["tomograms"][0]["tilts"] == {
+        "lowest": -60,
+        "highest": 60,
+        "axis": 0,
+        "estimated": False,
+    }
+    with mrcfile.open(averaged / "TS_01_average.mrc") as f:
+        assert f.voxel_size.x == pytest.approx(20)
+        size = len(f.data)
+        middle = f.data[size // 2 - 3 : size // 2 + 3, size // 2 - 3 : size // 2 + 3]
+        assert middle.mean() > 3 * abs(f.data[:2].mean())  # protein is bright
+    for half in "12":
+        assert (averaged / f"TS_01_average_half{half}.mrc").is_file()
+    assert (averaged / "TS_01_average_fsc.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("flavour", ["relion5", "relion4", "relion31", "warp"])
+def test_another_library_reads_the_orientations(averaged, simulation, flavour):
+    """RELION's angles turn the tomogram into the reference: the inverse of Rz Ry Rz of starfile."""
+    starfile = pytest.importorskip("starfile")
+    table = starfile.read(averaged / f"TS_01_oriented_{flavour}.star")
+    angles = table[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy()
+    found = Rotation.from_euler("ZYZ", angles, degrees=True).inv()
+    if flavour == "relion5":
+        columns = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
+        points = (table[columns].to_numpy() + np.array([520, 480, 192]) * 5 / 2) / 20
+    else:
+        columns = [f"rlnCoordinate{axis}" for axis in "XYZ"]
+        points = table[columns].to_numpy() * (5 / 20 if flavour == "relion4" else 1)
+    assert np.median(errors(points[:, ::-1], found, simulation)) < 10
+
+
+def test_what_was_written_is_not_overwritten(averaged, result, capsys):
+    assert main(["average", str(result), "--out", str(averaged)]) == 2
+    assert "already exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--tilt-range", "0,0"], "tilt range as -60,60"),
+        (["--tilt-range", "-60,60", "--diameter", "2000"], "does not fit into a tomogram"),
+        (["--tilt-range", "-60,60", "--symmetry", "X"], "Expected a symmetry"),
+        (["--tilt-range", "-60,60", "--reference", "none.mrc"], "no file none.mrc"),
+        (["--tilts", "none.tlt"], "no file none.tlt"),
+        (["--tilt-range", "-60,60", "--iterations", "0"], "1 iteration or more"),
+    ],
+)
+def test_bad_input_is_one_sentence(result, tmp_path, capsys, arguments, sentence):
+    assert main(["average", str(result), "--out", str(tmp_path / "out"), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert len(error.strip().splitlines()) == 1
+    assert not list((tmp_path / "out").glob("*.mrc"))
+
+
+def test_a_folder_without_results_is_refused(tmp_path, capsys):
+    assert main(["average", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "expected a folder that `pick` wrote" in capsys.readouterr().err
+
+
+def test_another_tomogram_of_the_same_name_is_refused(result, tmp_path, capsys):
+    record = json.loads((result / "TS_01_run.json").read_text())
+    record["tomogram"]["sha256"] = "0" * 64
+    for path in result.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "TS_01_run.json").write_text(json.dumps(record))
+    assert main(["average", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "is not the tomogram that" in capsys.readouterr().err
+
+
+class TestTilts:
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("a.tlt", "-60.5\n0\n\n57\n"),
+            ("a.rawtlt", " -60.5\n 0.0\n 57.0\n"),
+            (
+                "a.mdoc",
+                "[ZValue = 0]\nTiltAngle = -60.5\n[ZValue = 1]\nTiltAngle = 0\nTiltAngle=57\n",
+            ),
+            ("a.xml", "<TiltSeries><Angles>-60.5\n0\n57</Angles></TiltSeries>"),
+            ("a.star", "data_\n\nloop_\n_rlnTomoYTilt #1\n-60.5\n0\n57\n"),
+            (
+                "a.tomostar",
+                "data_\n\nloop_\n_wrpMovieName #1\n_wrpAngleTilt #2\na -60.5\nb 0\nc 57\n",
+            ),
+        ],
+    )
+    def test_files_of_tilts(self, tmp_path, name, text):
+        (tmp_path / name).write_text(text)
+        assert read_tilts(tmp_path / name).tolist() == [-60.5, 0, 57]
+
+    def test_a_file_of_something_else_is_refused(self, tmp_path):
+        (tmp_path / "a.tlt").write_text("protein\n")
+        with pytest.raises(InputError, match="one number a line"):
+            read_tilts(tmp_path / "a.tlt")
