@@ -9,8 +9,8 @@ import numpy as np
 
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import existing_file
 from aitom_cryosam.points.star_syntax import read_blocks
+from aitom_cryosam.source_file import existing_file
 
 _LABELS = ("rlnTomoYTilt", "rlnTomoNominalStageTiltAngle", "wrpAngleTilt")
 
@@ -24,7 +24,8 @@ def read_tilts(path: str | Path) -> np.ndarray:
     Raises:
         InputError: no such file, or no angles in it.
     """
-    path = existing_file(Path(path))
+    path = Path(path)
+    existing_file(path)
     try:
         text = path.read_text(encoding="utf-8", errors="strict")
     except UnicodeDecodeError:
