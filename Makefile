@@ -11,7 +11,7 @@ test:
 	pytest
 
 docs:  ## the site, in build/site
-	mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 wheel:  ## sdist and wheel, and the demo from the wheel without the networks' libraries
 	.ci/wheel

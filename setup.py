@@ -44,8 +44,8 @@ setup(
         "segment-anything>=1.0",
         "threadpoolctl>=3.2",
         "timm>=1.0",
-        "torch>=2.2",
-        "torchvision>=0.17",  # segment-anything imports it without declaring it
+        "torch>=2.3",
+        "torchvision>=0.18",  # segment-anything imports it without declaring it
         "tqdm>=4.66",
     ],
     extras_require={

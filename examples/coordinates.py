@@ -1,4 +1,4 @@
-"""Draw where x = 0 is for each program: the picture in README's chapter "Coordinates".
+"""Draw where x = 0 is for each program: the picture on the page "Coordinates".
 
 python examples/coordinates.py [OUT.png]
 """
@@ -23,7 +23,7 @@ RULERS = [
 ]
 
 
-def main(out: str = "examples/coordinates.png") -> None:
+def main(out: str = "docs/images/coordinates.png") -> None:
     """Six voxels of a row, the pick in the fifth of them, and a ruler for each way to count."""
     figure, axes = plt.subplots(figsize=(8, 3.6), dpi=150)
     for k in range(VOXELS):

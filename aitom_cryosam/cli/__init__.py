@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         stopped reading.
     """
     arguments = [_value(argument) for argument in (sys.argv[1:] if argv is None else argv)]
-    args = _parser(arguments).parse_args(arguments)
+    args = build_parser(arguments).parse_args(arguments)
     _log_to_stderr(quiet=args.quiet, verbose=args.verbose)
     try:
         status = int(import_module(COMMANDS[args.command][0]).run(args))
@@ -71,7 +71,7 @@ def _value(argument: str) -> str:
     return f" {argument}" if re.match(r"-[\d.]+,", argument) else argument
 
 
-def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
     """All commands for the help, but the options of the chosen one only."""
     parser = argparse.ArgumentParser(
         prog="cryosam",
