@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -242,7 +241,6 @@ def _template(data: np.ndarray, radius: float, factor: float, binning: int) -> n
 
 def _processes(tomogram: Tomogram, wanted: int | None, resources: Resources) -> int:
     """How many may run at a time."""
-    cores = os.cpu_count() or 1
     if wanted is not None and wanted < 1:
         raise InputError(f"Expected --threads from 1, got {wanted}.")
     each = _BYTES_PER_VOXEL * tomogram.data.size
@@ -252,7 +250,7 @@ def _processes(tomogram: Tomogram, wanted: int | None, resources: Resources) -> 
             f"Template matching needs {each / 1e9:.2f} GB, but {resources.ram / 1e9:.2f} GB may "
             "be used; add --binning 2 or more."
         )
-    return int(min(wanted or cores, fit))
+    return int(min(wanted or resources.threads, fit))
 
 
 def _candidates(records: list[Record], level: float, binning: int = 1) -> Picks:

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +82,16 @@ def require(model: Model, given: Mapping[str, Path] = _NONE) -> Path:
             f"into {home()}, or, if you have the file, add --checkpoint {model.name}=FILE."
         )
     return path
+
+
+def used(models: Iterable[Model], given: Mapping[str, Path] = _NONE) -> dict[str, dict[str, str]]:
+    """File and checksum of the weights of models, by name, as `require`.
+
+    Raises:
+        InputError: a model's are not there.
+    """
+    files = {model.name: require(model, given) for model in models}
+    return {name: {"file": str(path), "sha256": digest(path)} for name, path in files.items()}
 
 
 def home() -> Path:

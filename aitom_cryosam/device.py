@@ -44,6 +44,8 @@ class Device:
             return cls(name, _cuda_limit(name, resources.gpu_bytes))
         if resources.gpu_bytes is not None and name != "cpu":
             return cls(name, resources.gpu_bytes)
+        if name == "cpu":  # torch counts all cores of the machine, whatever a job may use
+            torch.set_num_threads(min(torch.get_num_threads(), resources.threads))
         return cls(name, resources.ram if name == "cpu" else int(_SHARE * free_ram()))
 
     @property

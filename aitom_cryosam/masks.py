@@ -92,7 +92,7 @@ def labels(shape: Sequence[int], masks: Sequence[ParticleMask]) -> np.ndarray:
     return volume
 
 
-def cores(masks: list[ParticleMask], diameter: float) -> list[ParticleMask]:
+def cores(masks: list[ParticleMask], diameter_voxels: float) -> list[ParticleMask]:
     """Each mask without its rim: the voxels within half a particle radius of its middle.
 
     The features of the rim are half those of its surroundings. An empty mask stays as it is.
@@ -104,6 +104,6 @@ def cores(masks: list[ParticleMask], diameter: float) -> list[ParticleMask]:
             continue
         squares = ((mask.voxels_zyx - mask.centroid_zyx) ** 2).sum(axis=1)
         core = np.zeros_like(mask.mask)
-        core[mask.mask] = squares <= max((diameter / 4) ** 2, squares.min())
+        core[mask.mask] = squares <= max((diameter_voxels / 4) ** 2, squares.min())
         cores.append(replace(mask, mask=core))
     return cores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import replace
 from functools import lru_cache
@@ -9,9 +10,13 @@ from functools import lru_cache
 import numpy as np
 from scipy.fft import irfftn, next_fast_len, rfftn
 
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.settings import Settings
 from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
+
+logger = logging.getLogger(__name__)
 
 _SHELL = 1.4  # the background is measured from the ball's surface to this many radii
 _OFF_CENTRE = 0.4  # radii that a click may lie beside the centre
@@ -21,12 +26,43 @@ MIN_DIAMETER = 4.0
 """Voxels: what is smaller cannot be told from noise."""
 
 
+def particle_diameter(tomogram: Tomogram, points_zyx: np.ndarray, settings: Settings) -> float:
+    """Voxels: as the user said, or estimated from the prompts.
+
+    Args:
+        tomogram: the tomogram.
+        points_zyx: (n, 3) voxels, the prompts.
+        settings: the diameter, or the largest that an estimate may give.
+
+    Raises:
+        InputError: it does not fit the tomogram's size and voxel size.
+    """
+    largest: float = min(tomogram.shape)
+    if settings.diameter_angstrom is not None:
+        given = settings.diameter_angstrom / tomogram.voxel_size
+        if not 2 <= given <= largest:
+            raise InputError(
+                f"A particle of {settings.diameter_angstrom:g} Å is {given:.1f} voxels wide; "
+                f"expected 2 to {largest:g} voxels. Check --diameter and --voxel-size."
+            )
+        return given
+    largest = min(settings.max_diameter_angstrom / tomogram.voxel_size, largest)
+    if largest < MIN_DIAMETER:
+        raise InputError(
+            f"A particle below {MIN_DIAMETER:g} voxels has no size that could be estimated; "
+            "check --voxel-size, or give the --diameter."
+        )
+    estimate = estimate_diameter(tomogram, points_zyx, max_diameter_voxels=largest)
+    logger.info("Diameter estimated from the prompts: %.0f Å", estimate * tomogram.voxel_size)
+    return estimate
+
+
 def estimate_diameter(
     tomogram: Tomogram,
     points_zyx: np.ndarray,
     *,
-    max_diameter: float,
-    min_diameter: float = MIN_DIAMETER,
+    max_diameter_voxels: float,
+    min_diameter_voxels: float = MIN_DIAMETER,
 ) -> float:
     """Diameter of the particle that was clicked, from one or several clicks.
 
@@ -38,8 +74,8 @@ def estimate_diameter(
     Args:
         tomogram: the tomogram.
         points_zyx: (n, 3) voxels, n ≥ 1; clicks up to 0.4 radii off the centre.
-        max_diameter: voxels, the largest answer.
-        min_diameter: voxels, the smallest answer.
+        max_diameter_voxels: voxels, the largest answer.
+        min_diameter_voxels: voxels, the smallest answer.
 
     Returns:
         Voxels: the diameter of the ball that a particle fills with its fringes left out.
@@ -48,17 +84,19 @@ def estimate_diameter(
         ValueError: no point, or max_diameter below min_diameter.
     """
     points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
-    if len(points) == 0 or max_diameter < min_diameter:
+    if len(points) == 0 or max_diameter_voxels < min_diameter_voxels:
         raise ValueError("Expected a point, and a maximum above the minimum diameter.")
-    count = 2 + int(math.log(max_diameter / min_diameter) / math.log(_STEP))
-    radii = np.geomspace(min_diameter, max_diameter, count) / 2
+    count = 2 + int(math.log(max_diameter_voxels / min_diameter_voxels) / math.log(_STEP))
+    radii = np.geomspace(min_diameter_voxels, max_diameter_voxels, count) / 2
     peaks = [[_peak(tomogram, point, radius)[0] * radius for radius in radii] for point in points]
     mean = np.mean(peaks, axis=0)
     best = int(mean.argmax())
     return float(2 * radii[best] * (radii[1] / radii[0]) ** _vertex(mean, best))
 
 
-def refine_centres(tomogram: Tomogram, points_zyx: np.ndarray, diameter: float) -> np.ndarray:
+def refine_centres(
+    tomogram: Tomogram, points_zyx: np.ndarray, diameter_voxels: float
+) -> np.ndarray:
     """Points moved to where a ball of this diameter stands out most, at most 0.2 diameters.
 
     It centres large and ball-shaped particles; a small lobed one in noise it moves to its
@@ -67,7 +105,7 @@ def refine_centres(tomogram: Tomogram, points_zyx: np.ndarray, diameter: float) 
     Args:
         tomogram: the tomogram.
         points_zyx: (n, 3) voxels.
-        diameter: voxels.
+        diameter_voxels: voxels.
 
     Returns:
         (n, 3) float64 voxels.
@@ -76,7 +114,7 @@ def refine_centres(tomogram: Tomogram, points_zyx: np.ndarray, diameter: float) 
     moved = np.empty_like(points)
 
     def move(index: int) -> None:
-        moved[index] = _peak(tomogram, points[index], diameter / 2)[1]
+        moved[index] = _peak(tomogram, points[index], diameter_voxels / 2)[1]
 
     side_by_side(move, range(len(points)))
     return moved
@@ -156,9 +194,9 @@ CLIMBS = 3
 and each refinement moves a point by 0.2 diameters at most."""
 
 
-def centred(tomogram: Tomogram, proposals: Picks, diameter: float) -> Picks:
+def centred(tomogram: Tomogram, proposals: Picks, diameter_voxels: float) -> Picks:
     """Proposals moved to the middle of what stands out there."""
     points = proposals.points_zyx
     for _ in range(CLIMBS):
-        points = refine_centres(tomogram, points, diameter)
+        points = refine_centres(tomogram, points, diameter_voxels)
     return replace(proposals, points_zyx=points)

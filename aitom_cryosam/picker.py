@@ -8,18 +8,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from aitom_cryosam import checkpoints, encoders, segmenters
+from aitom_cryosam import checkpoints, encoders, propagator
 from aitom_cryosam.cache import Cache
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.masks import ParticleMask, cores
 from aitom_cryosam.matcher import HierarchicalMatcher
-from aitom_cryosam.particle_size import MIN_DIAMETER, centred, estimate_diameter
+from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.presets import PAPER_RATIOS
 from aitom_cryosam.progress import Progress
-from aitom_cryosam.propagator import CrossPlanePropagator
+from aitom_cryosam.propagator import Propagator
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
 from aitom_cryosam.scoring.verdict import decided, judged, ranked
@@ -31,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 SPACING = 0.65
 """Two particles are at least this many diameters apart; of two closer picks the better stays."""
-EXTENT = 1.6
-"""A mask that is wider than this many diameters is not one particle."""
 MOST_WARNINGS = 5
 """Prompts without a mask that are named one by one."""
 
@@ -73,38 +71,38 @@ class CryoSAM:
         prompts = _as_picks(prompts)
         stages = Stages()
         with stages.measure("weights"):
-            networks = self._networks()
+            networks = checkpoints.used(self.settings.networks, self.resources.checkpoints)
         with stages.measure("diameter"):
-            diameter = self._diameter(tomogram, prompts)
-        propagator = self.propagator(tomogram, diameter)
+            diameter_voxels = particle_diameter(tomogram, prompts.points_zyx, self.settings)
+        segment = self.propagator(tomogram, diameter_voxels).propagate
         with stages.measure("prompt masks"):
-            prompt_masks = propagator.propagate(
+            prompt_masks = segment(
                 tomogram, prompts.points_zyx, progress=self.progress, stage="prompt masks"
             )
             prompts = _without_empty(prompts, prompt_masks)
         with stages.measure("features"):
-            features = self.features(tomogram, diameter)
+            features = self.features(tomogram, diameter_voxels)
         with stages.measure("matching"):
             pooled = prompt_masks
             if self.settings.pooling == "core":
-                pooled = cores(prompt_masks, diameter)
+                pooled = cores(prompt_masks, diameter_voxels)
             query, prompt_features = features.pool(pooled)
-            maxima, proposals = self.match(features, query, diameter)
+            maxima, proposals = self.match(features, query, diameter_voxels)
         with stages.measure("centring"):
-            proposals = centred(tomogram, proposals, diameter)
+            proposals = centred(tomogram, proposals, diameter_voxels)
         with stages.measure("proposal masks"):
-            masks = propagator.propagate(
+            masks = segment(
                 tomogram, proposals.points_zyx, progress=self.progress, stage="proposal masks"
             )
         with stages.measure("picks"):
-            verdict = judged(features, prompts, proposals, maxima, diameter)
+            verdict = judged(features, prompts, proposals, maxima, diameter_voxels)
             proposals = replace(proposals, scores=verdict.scores)
             proposals = decided(proposals, verdict, masks, self.settings.cut)
-            proposals, masks = ranked(proposals, masks, SPACING * diameter)
+            proposals, masks = ranked(proposals, masks, SPACING * diameter_voxels)
         return Result(
             tomogram=tomogram,
             settings=self.settings,
-            diameter_angstrom=diameter * tomogram.voxel_size,
+            diameter_angstrom=diameter_voxels * tomogram.voxel_size,
             prompts=prompts,
             prompt_masks=prompt_masks,
             query=query,
@@ -116,101 +114,60 @@ class CryoSAM:
             networks=networks,
         )
 
-    def _networks(self) -> dict[str, dict[str, str]]:
-        """File and checksum of the weights in use, by model; all of them are there."""
-        files = {
-            model.name: checkpoints.require(model, self.resources.checkpoints)
-            for model in self.settings.networks
-        }
-        return {
-            name: {"file": str(path), "sha256": checkpoints.digest(path)}
-            for name, path in files.items()
-        }
-
-    def _diameter(self, tomogram: Tomogram, prompts: Picks) -> float:
-        """Voxels: as the user said, or estimated from the prompts."""
-        largest: float = min(tomogram.shape)
-        if self.settings.diameter is not None:
-            given = self.settings.diameter / tomogram.voxel_size
-            if not 2 <= given <= largest:
-                raise InputError(
-                    f"A particle of {self.settings.diameter:g} Å is {given:.1f} voxels wide; "
-                    f"expected 2 to {largest:g} voxels. Check --diameter and --voxel-size."
-                )
-            return given
-        largest = min(self.settings.max_diameter / tomogram.voxel_size, largest)
-        if largest < MIN_DIAMETER:
-            raise InputError(
-                f"A particle below {MIN_DIAMETER:g} voxels has no size that could be estimated; "
-                "check --voxel-size, or give the --diameter."
-            )
-        diameter = estimate_diameter(tomogram, prompts.points_zyx, max_diameter=largest)
-        logger.info("Diameter estimated from the prompts: %.0f Å", diameter * tomogram.voxel_size)
-        return diameter
-
-    def propagator(self, tomogram: Tomogram, diameter: float) -> CrossPlanePropagator:
+    def propagator(self, tomogram: Tomogram, diameter_voxels: float) -> Propagator:
         """What makes masks of points (2.1).
 
         Args:
             tomogram: which the points will lie in.
-            diameter: voxels, of the particle.
+            diameter_voxels: of the particle.
         """
-        extent = EXTENT * diameter
-        segmenter = segmenters.build(
-            self.settings, self.resources, diameter=diameter, max_extent=extent
-        )
-        store = None
-        if self.resources.cache is not None and segmenter.signature is not None:
-            store = Cache(self.resources.cache).embeddings(tomogram, segmenter.signature)
-        return CrossPlanePropagator(
-            segmenter,
-            tau_iou=self.settings.tau_iou,
-            merge=self.settings.merge,
-            max_extent=extent,
-            budget_bytes=min(segmenter.held_bytes, self.resources.ram),
-            store=store,
+        return propagator.build(
+            self.settings, self.resources, tomogram, diameter_voxels=diameter_voxels
         )
 
-    def features(self, tomogram: Tomogram, diameter: float) -> TriplanarFeatures:
+    def features(self, tomogram: Tomogram, diameter_voxels: float) -> TriplanarFeatures:
         """The features of all voxels (2.2).
 
         Args:
             tomogram: (D, H, W).
-            diameter: voxels, of the particle.
+            diameter_voxels: voxels, of the particle.
         """
         encoder = encoders.build(
-            self.settings, self.resources, diameter=diameter, voxel_size=tomogram.voxel_size
+            self.settings,
+            self.resources,
+            diameter_voxels=diameter_voxels,
+            voxel_size=tomogram.voxel_size,
         )
         return TriplanarFeatures.extract(
             tomogram,
             encoder,
-            slab=max(1, round(self.settings.slab * diameter / 2)),
+            slab=max(1, round(self.settings.slab * diameter_voxels / 2)),
             shrinkage=self.settings.shrinkage,
-            ratios=self._ratios(diameter),
+            ratios=self._ratios(diameter_voxels),
             progress=self.progress,
             ram_bytes=self.resources.ram,
             cache=Cache(self.resources.cache) if self.resources.cache else None,
         )
 
-    def _ratios(self, diameter: float) -> tuple[int, ...]:
+    def _ratios(self, diameter_voxels: float) -> tuple[int, ...]:
         ratios = self.settings.ratios
-        return _useful_ratios(diameter) if isinstance(ratios, str) else ratios
+        return _useful_ratios(diameter_voxels) if isinstance(ratios, str) else ratios
 
     def match(
-        self, features: TriplanarFeatures, query: np.ndarray, diameter: float
+        self, features: TriplanarFeatures, query: np.ndarray, diameter_voxels: float
     ) -> tuple[Picks, Picks]:
         """Where the features resemble the query (2.3).
 
         Args:
             features: of the tomogram.
             query: (3C,) F_Q of eq. 4.
-            diameter: voxels, of the particle.
+            diameter_voxels: voxels, of the particle.
 
         Returns:
             All maxima of the similarity at the finest level, and the proposals.
         """
-        distance = SPACING * diameter
-        ratios = self._ratios(diameter)
+        distance = SPACING * diameter_voxels
+        ratios = self._ratios(diameter_voxels)
         everywhere = HierarchicalMatcher(ratios=ratios[-1:], tau_sim=-1, distance=distance)
         matcher = HierarchicalMatcher(
             ratios=ratios, tau_sim=self.settings.tau_sim, distance=distance
@@ -250,11 +207,11 @@ def _without_empty(prompts: Picks, masks: list[ParticleMask]) -> Picks:
     return prompts.reject(empty, "no mask")
 
 
-def _useful_ratios(diameter: float) -> tuple[int, ...]:
+def _useful_ratios(diameter_voxels: float) -> tuple[int, ...]:
     """The paper's levels that can see the particle: cells no larger than its radius.
 
     A larger cell mixes the particle with its surroundings and would be dropped with it.
     """
-    radius = diameter / 2
+    radius = diameter_voxels / 2
     useful = tuple(ratio for ratio in PAPER_RATIOS if ratio <= max(radius, 1))
     return useful or (max(1, int(radius / 1.5)),)

@@ -12,11 +12,11 @@ from aitom_cryosam.resources import Resources
 
 PAPER_RATIOS = (16, 8, 4)
 _SHARED: dict[str, Any] = {
-    "max_diameter": 500.0,
+    "max_diameter_angstrom": 500.0,
     "tau_iou": 0.5,
     "top_k": 512,
     "normalisation": "tomogram",
-    "token_size": None,
+    "token_size_angstrom": None,
     "window": None,
     "cut": "auto",
 }

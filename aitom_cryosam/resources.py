@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
@@ -16,6 +18,11 @@ _PREFIXES = "KMGT"
 _SHARE = 0.7  # of the free memory that is taken if the user names no limit
 _CGROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
+# By the version of control groups: the limit, what is in use, and the name of droppable pages.
+_MEMORY_FILES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", "inactive_file"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +42,11 @@ class Resources:
     gpu_bytes: int | None = None
     cache: Path | None = None
     checkpoints: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def threads(self) -> int:
+        """That may work at once: those this process may use."""
+        return usable_cores()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for `from_json`."""
@@ -61,6 +73,30 @@ class Resources:
         return int(_SHARE * free_ram()) if self.ram_bytes is None else self.ram_bytes
 
 
+def usable_cores() -> int:
+    """How many threads this process may keep busy, 1 at least.
+
+    The fewest of: the cores it may run on, the time that its control groups allow it (in whole
+    cores, rounded up), and what a batch system gave it (SLURM_CPUS_PER_TASK).
+    """
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        cores = os.cpu_count() or 1
+    given = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    limits = [int(given)] if given.isdigit() else []
+    for folder, version in _control_groups("cpu"):
+        files = ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        try:
+            text = " ".join((folder / name).read_text() for name in files)
+            quota, period = map(int, text.split())
+        except (OSError, ValueError):  # no such group, or no limit ("max")
+            continue
+        if quota > 0 and period > 0:  # -1 is no limit
+            limits.append(math.ceil(quota / period))
+    return max(1, min([cores, *limits]))
+
+
 def free_ram() -> int:
     """Bytes that this process could still have: free on the machine and in its control groups.
 
@@ -68,7 +104,8 @@ def free_ram() -> int:
     of those around it.
     """
     free = int(psutil.virtual_memory().available)
-    for folder, limit, used, cache in _control_groups():
+    for folder, version in _control_groups("memory"):
+        limit, used, cache = _MEMORY_FILES[version]
         try:
             left = int((folder / limit).read_text()) - int((folder / used).read_text())
             stat = (folder / "memory.stat").read_text()
@@ -80,8 +117,8 @@ def free_ram() -> int:
     return free
 
 
-def _control_groups() -> Iterator[tuple[Path, str, str, str]]:
-    """(folder, file of the limit, file of the usage, name of the droppable pages) of each.
+def _control_groups(controller: str) -> Iterator[tuple[Path, Literal[1, 2]]]:
+    """The folder of each group that this process is in, and the version of its files.
 
     A container may show its own group as the root, so the root is always among them.
     """
@@ -91,17 +128,16 @@ def _control_groups() -> Iterator[tuple[Path, str, str, str]]:
         return
     for line in lines:
         _, controllers, path = line.split(":", 2)
+        version: Literal[1, 2]
         if controllers == "":
-            root = _CGROUPS
-            names = ("memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            root = _CGROUPS / "memory"
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            root, version = _CGROUPS, 2
+        elif controller in controllers.split(","):
+            root, version = _CGROUPS / controller, 1
         else:
             continue
         group = PurePosixPath(path.lstrip("/"))
         for inside in (group, *group.parents):
-            yield (root / inside, *names)
+            yield root / inside, version
 
 
 def parse_memory(text: str) -> tuple[int | None, int | None]:

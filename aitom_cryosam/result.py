@@ -175,7 +175,7 @@ class Result:
                 )
             ],
             "diameter_angstrom": round(self.diameter_angstrom, 1),
-            "diameter_estimated": self.settings.diameter is None,
+            "diameter_estimated": self.settings.diameter_angstrom is None,
             "counts": {
                 "proposals": len(self.proposals),
                 "picks": len(self.picks),

@@ -28,8 +28,8 @@ class Settings:
         preset: the name these settings start from, one of `presets.VALUES`.
         encoder: plane encoder, one of `models.ENCODERS`.
         segmenter: plane segmenter, one of `models.SEGMENTERS`.
-        diameter: of the particle, Å; None to estimate it from the prompts.
-        max_diameter: of the largest particle an estimate may give, Å.
+        diameter_angstrom: of the particle, Å; None to estimate it from the prompts.
+        max_diameter_angstrom: of the largest particle an estimate may give, Å.
         tau_iou: smallest overlap of the masks of adjacent planes of a walk.
         merge: how the three axes' masks become one: "union" (paper) or "consensus".
         tau_sim: cosine similarity below which a cell is dropped, with all that lies in it.
@@ -42,8 +42,8 @@ class Settings:
         shrinkage: of the whitening of the features over the tomogram, 0 to 1; None for none.
         normalisation: of the planes for a network encoder: by the tomogram's own mean and
             deviation ("tomogram", as the paper's authors do) or ImageNet's ("imagenet").
-        token_size: Å of tomogram that one token of a network encoder stands for, the planes
-            being cut into tiles of the network's size; None fits a whole plane into it (paper).
+        token_size_angstrom: of tomogram, Å, that one token of a network encoder stands for, the
+            planes being cut into tiles of the network's size; None fits a whole plane (paper).
         window: side of the window around a particle that SAM sees, in diameters; None shows it
             the whole plane (paper).
         cut: which proposals become picks: "auto" (see `scoring.judge`), "none" for all,
@@ -56,8 +56,8 @@ class Settings:
     preset: str = "embedded"
     encoder: str = _OF_PRESET
     segmenter: str = _OF_PRESET
-    diameter: float | None = None
-    max_diameter: float = _OF_PRESET
+    diameter_angstrom: float | None = None
+    max_diameter_angstrom: float = _OF_PRESET
     tau_iou: float = _OF_PRESET
     merge: Literal["union", "consensus"] = _OF_PRESET
     tau_sim: float = _OF_PRESET
@@ -67,7 +67,7 @@ class Settings:
     slab: float = _OF_PRESET
     shrinkage: float | None = _OF_PRESET
     normalisation: Literal["tomogram", "imagenet"] = _OF_PRESET
-    token_size: float | None = _OF_PRESET
+    token_size_angstrom: float | None = _OF_PRESET
     window: float | None = _OF_PRESET
     cut: float | Literal["auto", "none"] = _OF_PRESET
 
@@ -91,16 +91,17 @@ class Settings:
     def from_json(cls, values: Mapping[str, Any]) -> Settings:
         """What `dataclasses.asdict` gave, after a way through JSON, which has no tuples.
 
+        Version 0.1 wrote the `short_name` of each.
+
         Raises:
             InputError: a name is not known, or a value is out of its range.
         """
-        unknown = sorted(set(values) - {field.name for field in fields(cls)})
-        if unknown:
-            raise InputError(f"There is no setting {unknown[0]!r}; is it of a newer version?")
-        given: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
+        known = {short_name(field.name): field.name for field in fields(cls)}
+        given: dict[str, Any] = {}
+        for name, value in values.items():
+            if short_name(name) not in known:
+                raise InputError(f"There is no setting {name!r}; is it of a newer version?")
+            given[known[short_name(name)]] = tuple(value) if isinstance(value, list) else value
         return cls(**given)
 
     @property
@@ -117,8 +118,11 @@ class Settings:
         checks = {
             "encoder": (self.encoder in ENCODERS, f"one of {', '.join(ENCODERS)}"),
             "segmenter": (self.segmenter in SEGMENTERS, f"one of {', '.join(SEGMENTERS)}"),
-            "diameter": (self.diameter is None or _positive(self.diameter), "a length above 0 Å"),
-            "max_diameter": (_positive(self.max_diameter), "a length above 0 Å"),
+            "diameter_angstrom": (
+                self.diameter_angstrom is None or _positive(self.diameter_angstrom),
+                "a length above 0 Å",
+            ),
+            "max_diameter_angstrom": (_positive(self.max_diameter_angstrom), "a length above 0 Å"),
             "tau_iou": (_between(self.tau_iou, 0, 1), "a number from 0 to 1"),
             "merge": (self.merge in ("union", "consensus"), "union or consensus"),
             "tau_sim": (_between(self.tau_sim, -1, 1), "a number from -1 to 1"),
@@ -137,8 +141,8 @@ class Settings:
                 self.normalisation in ("tomogram", "imagenet"),
                 "tomogram or imagenet",
             ),
-            "token_size": (
-                self.token_size is None or _positive(self.token_size),
+            "token_size_angstrom": (
+                self.token_size_angstrom is None or _positive(self.token_size_angstrom),
                 "a length above 0 Å, or None",
             ),
             "window": (
@@ -149,7 +153,13 @@ class Settings:
         }
         for name, (good, expected) in checks.items():
             if not good:
-                raise InputError(f"Expected {expected} as {name}, got {getattr(self, name)!r}.")
+                called, value = short_name(name), getattr(self, name)
+                raise InputError(f"Expected {expected} as {called}, got {value!r}.")
+
+
+def short_name(field: str) -> str:
+    """What a user calls a setting: `--diameter`, or "diameter" in an op, always in Å."""
+    return field.removesuffix("_angstrom")
 
 
 def _finite(value: Any) -> bool:

@@ -1,13 +1,14 @@
-"""Work that is cut into pieces, side by side on all cores."""
+"""Work that is cut into pieces, side by side on all cores that may be used."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
+
+from aitom_cryosam.resources import usable_cores
 
 T = TypeVar("T")
 
@@ -17,6 +18,6 @@ def side_by_side(work: Callable[[T], object], pieces: Iterable[T]) -> None:
 
     Numpy lets other threads run meanwhile; BLAS threads below them would only fight.
     """
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(usable_cores()) as pool:
         for _ in pool.map(work, pieces):
             pass

@@ -73,7 +73,7 @@ def measure(
     planes = sum(tomogram.shape)
     with table.stage("load encoder"):
         encoder = encoders.build(
-            settings, resources, diameter=DIAMETER, voxel_size=tomogram.voxel_size
+            settings, resources, diameter_voxels=DIAMETER, voxel_size=tomogram.voxel_size
         )
     operations = sum(
         size * flops(encoder.encode, tomogram.planes(axis, 0, 1))
@@ -89,9 +89,10 @@ def measure(
         matcher = HierarchicalMatcher(ratios=settings.ratios, tau_sim=-1, distance=DIAMETER / 2)
         matcher.match(Query(features, vector))
     with table.stage("load segmenter"):
-        segmenter = FixedWalks(
-            segmenters.build(settings, resources, diameter=DIAMETER, max_extent=2 * args.reach)
+        built = segmenters.build(
+            settings, resources, diameter_voxels=DIAMETER, max_extent=2 * args.reach
         )
+        segmenter = FixedWalks(built)
     points = random_points(tomogram.shape, args.proposals, args.reach)
     per_plane = flops(segmenter.embed, tomogram.planes(0, 0, 1))
     (embedding,) = segmenter.embed(tomogram.planes(0, 0, 1))

@@ -116,7 +116,7 @@ def _truth(args: argparse.Namespace, tomogram: Tomogram) -> Picks:
 def _rows(args: argparse.Namespace) -> Iterator[Row]:
     cut = args.cut if args.cut in ("none", "auto") else float(args.cut)
     ratios = tuple(int(ratio) for ratio in args.ratios.split(","))
-    base = replace(PRESETS[args.preset], cut=cut, ratios=ratios, diameter=args.diameter)
+    base = replace(PRESETS[args.preset], cut=cut, ratios=ratios, diameter_angstrom=args.diameter)
     annotated = args.annotated.split(",")
     for encoder in (args.encoders or base.encoder).split(","):
         if encoder not in ENCODERS:

@@ -125,7 +125,7 @@ def _runs(args: argparse.Namespace, done: list[dict[str, Any]]) -> Iterator[dict
     """Every run that is not done yet, one after the other."""
     finished = {(row["tomogram"], row["ratio"], row["seed"]) for row in done}
     paths = sorted(args.folder.glob(args.pattern))[: args.limit]
-    settings = replace(PRESETS[args.preset], diameter=args.diameter)
+    settings = replace(PRESETS[args.preset], diameter_angstrom=args.diameter)
     taken: dict[str, str] = {}
     for path in paths:
         wanted = [

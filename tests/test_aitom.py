@@ -23,7 +23,7 @@ from aitom_cryosam.aitom import (
 from aitom_cryosam.aitom.aitom_pickers import zyz_angles
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.settings import PRESETS, Settings
+from aitom_cryosam.settings import PRESETS, Settings, short_name
 from aitom_cryosam.simulation.simulate import Simulation
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.volumes.mrc import write_volume
@@ -86,7 +86,7 @@ def test_the_op_may_hold_the_prompts_and_limit_the_picks(
 
 
 def test_every_setting_is_a_key_upon_its_preset(tmp_path: Path) -> None:
-    names = {field.name for field in fields(Settings)}
+    names = {short_name(field.name) for field in fields(Settings)}
     assert names < set(CryoSAMPicker.keys)
     machine = {"device", "memory", "cache", "checkpoints"}
     assert set(CryoSAMEncoder.keys) == names | machine | {"voxel_size", "contrast"}

@@ -151,8 +151,8 @@ def test_an_embedding_is_as_large_as_it_says_and_packs_unchanged():
     segmenter = ContourSegmenter(12)
     (embedding,) = segmenter.embed(noisy(np.zeros(SHAPE), 1.0)[None])
     assert embedding.shape == (60 + 20, 83 + 20)
-    assert segmenter.embedding_bytes(SHAPE) == embedding.nbytes == 4 * 80 * 103
-    again = segmenter.unpack(segmenter.pack(embedding), SHAPE)
+    assert segmenter.codec.nbytes(SHAPE) == embedding.nbytes == 4 * 80 * 103
+    again = segmenter.codec.unpack(segmenter.codec.pack(embedding), SHAPE)
     np.testing.assert_array_equal(again, embedding)
 
 

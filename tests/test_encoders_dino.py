@@ -178,8 +178,8 @@ def test_the_encoder_is_built_by_name_from_a_given_checkpoint(tmp_path):
     name = "dinov2_vitb14"
     path = write_tiny_dino(tmp_path, name)
     resources = Resources(device="cpu", checkpoints={name: path})
-    settings = Settings(encoder=name, normalisation="imagenet", token_size=140.0)
-    encoder = build(settings, resources, diameter=20, voxel_size=10)
+    settings = Settings(encoder=name, normalisation="imagenet", token_size_angstrom=140.0)
+    encoder = build(settings, resources, diameter_voxels=20, voxel_size=10)
     grid = encoder.grid((100, 43))
     assert (grid.rows.count, grid.rows.step, grid.columns.count) == (8, 14.0, 4)
     tokens = encoder.encode(np.zeros((1, 100, 43), np.float32))
@@ -198,9 +198,9 @@ def test_a_network_that_does_not_fit_is_refused_before_it_starts(tmp_path):
     settings = Settings(encoder=name)
     small = Resources(device="cpu", ram_bytes=100_000, checkpoints=given)
     with pytest.raises(InputError, match=r"needs about 0.0 GB on cpu, and may use 0.0 GB; .*--mem"):
-        build(settings, small, diameter=20, voxel_size=10)
+        build(settings, small, diameter_voxels=20, voxel_size=10)
     enough = Resources(device="cpu", ram_bytes=2_000_000, checkpoints=given)
-    assert build(settings, enough, diameter=20, voxel_size=10).planes_at_once((40, 40)) == 1
+    assert build(settings, enough, diameter_voxels=20, voxel_size=10).planes_at_once((40, 40)) == 1
 
 
 @pytest.mark.gpu
@@ -208,7 +208,7 @@ def test_a_network_that_does_not_fit_is_refused_before_it_starts(tmp_path):
 @pytest.mark.parametrize("token_size", [None, 140.0])
 def test_a_gpu_gives_the_same_tokens_but_for_its_precision(token_size, tmp_path):
     name = "dinov2_vits14_reg"
-    settings = Settings(encoder=name, token_size=token_size)
+    settings = Settings(encoder=name, token_size_angstrom=token_size)
     given = {name: write_tiny_dino(tmp_path)}
     planes = np.random.default_rng(0).standard_normal((5, 100, 150)).astype(np.float32)
     expected, tokens = (

@@ -24,7 +24,7 @@ def checkpoint(tmp_path_factory):
 def encoder(checkpoint, **changes):
     settings = Settings(encoder=NAME, **changes)
     resources = Resources(device="cpu", checkpoints={NAME: checkpoint})
-    return build(settings, resources, diameter=20, voxel_size=10)
+    return build(settings, resources, diameter_voxels=20, voxel_size=10)
 
 
 def grey_square(planes):
@@ -50,8 +50,8 @@ def test_tokens_are_those_of_sam_on_its_own_preprocessing(checkpoint, shape):
 @pytest.mark.parametrize("shape", [(33, 50), (7, 3), (200, 90)])
 @pytest.mark.parametrize("token_size", [None, 30.0])
 def test_planes_of_any_size_give_finite_tokens(checkpoint, shape, token_size):
-    tokens = encoder(checkpoint, token_size=token_size).encode(np.ones((1, *shape), np.float32))
-    grid = encoder(checkpoint, token_size=token_size).grid(shape)
+    made = encoder(checkpoint, token_size_angstrom=token_size)
+    tokens, grid = made.encode(np.ones((1, *shape), np.float32)), made.grid(shape)
     assert tokens.shape == (1, grid.rows.count, grid.columns.count, 32)
     assert np.isfinite(tokens).all()
 

@@ -27,7 +27,7 @@ FULL = Job(
     out=Path("picks"),
     voxel_size=10.0,
     contrast="bright",
-    settings=Settings(preset="paper", ratios=(8, 4), diameter=120.0, cut=0.25),
+    settings=Settings(preset="paper", ratios=(8, 4), diameter_angstrom=120.0, cut=0.25),
     settings_note="Preset paper: asked for.",
     resources=Resources(
         device="cpu", ram_bytes=8, cache=Path("cache"), checkpoints={"sam_vit_b": Path("b.pth")}
@@ -111,7 +111,7 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> Job:
         tomogram=folder / "TS_01.mrc",
         prompts=tuple(simulation.points_zyx[1:2, ::-1].tolist()),
         out=folder / "picks",
-        settings=Settings(preset="embedded", cut="none", top_k=4, diameter=250.0),
+        settings=Settings(preset="embedded", cut="none", top_k=4, diameter_angstrom=250.0),
         settings_note="Few proposals.",
     )
 

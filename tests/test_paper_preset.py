@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import starfile
 
-from aitom_cryosam import CryoSAM, Settings, Tomogram
+from aitom_cryosam import CryoSAM, Settings, Tomogram, checkpoints, networks
 from aitom_cryosam.cli import main
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.volumes.mrc import read_volume, write_volume
@@ -139,7 +139,7 @@ def test_bad_input_is_one_sentence(world, tmp_path, capsys, monkeypatch, options
 def test_tokens_on_disk_give_the_same_picks() -> None:
     noise = np.random.default_rng(5).standard_normal((24, 40, 44)).astype(np.float32)
     tomogram = Tomogram.from_array(noise, voxel_size=10, contrast="bright")
-    settings = Settings(diameter=80, cut="none", top_k=20)
+    settings = Settings(diameter_angstrom=80, cut="none", top_k=20)
     in_memory, on_disk = (
         CryoSAM(settings, resources=Resources(ram_bytes=ram)).pick(tomogram, [(20, 20, 12)])
         for ram in (10**9, 1)
@@ -148,3 +148,33 @@ def test_tokens_on_disk_give_the_same_picks() -> None:
     assert np.array_equal(in_memory.picks.points_zyx, on_disk.picks.points_zyx)
     assert np.array_equal(in_memory.picks.scores, on_disk.picks.scores)
     assert np.array_equal(in_memory.labels(), on_disk.labels())
+
+
+def test_networks_are_loaded_once_a_process(world, tmp_path, monkeypatch) -> None:
+    networks.release()
+    loaded: list[str] = []
+    load = checkpoints.load
+
+    def counted(path):
+        loaded.append(Path(path).name)
+        return load(path)
+
+    monkeypatch.setattr(checkpoints, "load", counted)
+    for run in ("one", "two"):
+        assert pick(world, tmp_path / run, "--cut", "none") == 0
+    assert len(loaded) == 2
+    assert "sam.pth" in loaded
+    proposals = [tmp_path / run / "TS_01_proposals.star" for run in ("one", "two")]
+    assert proposals[0].read_bytes() == proposals[1].read_bytes()
+    # One SAM serves the encoder and the segmenter.
+    assert pick(world, tmp_path / "three", "--encoder", "sam_vit_h") == 0
+    assert len(loaded) == 2
+    # Another content under the same name is another network.
+    folder, options = world
+    other = write_tiny_sam(tmp_path / "sam.pth", seed=7)
+    changed = [f"sam_vit_h={other}" if "sam_vit_h=" in text else text for text in options]
+    assert pick((folder, changed), tmp_path / "four") == 0
+    assert loaded[2:] == ["sam.pth"]
+    networks.release()
+    assert pick(world, tmp_path / "five") == 0
+    assert len(loaded) == 5

@@ -199,7 +199,7 @@ def test_top_k_limits_the_proposals(everything, data, truth):
 
 
 def test_the_size_can_be_told(data, truth):
-    told = pick(data, truth[1:2], Settings(cut="none", top_k=FEW, diameter=250.0))
+    told = pick(data, truth[1:2], Settings(cut="none", top_k=FEW, diameter_angstrom=250.0))
     assert told.diameter_angstrom == 250
     assert f1(told.picks.take(np.arange(8)), truth) >= 0.7
 

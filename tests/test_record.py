@@ -18,7 +18,7 @@ from tests.toys import small_simulation
 
 OLD = Path(__file__).parent / "results_of_0.1"
 STEM = "TS_01"
-SETTINGS = Settings(preset="embedded", cut="none", top_k=12, diameter=250.0)
+SETTINGS = Settings(preset="embedded", cut="none", top_k=12, diameter_angstrom=250.0)
 
 
 @pytest.fixture(scope="module")

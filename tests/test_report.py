@@ -30,7 +30,7 @@ def result() -> Result:
     proposals = Picks.from_points(np.array([*PICKS, (10, 35, 5)]), np.array([0.9, 0.8, 0.7, 0.1]))
     return Result(
         tomogram=Tomogram.from_array(data, voxel_size=10, name="TS_01"),
-        settings=Settings(diameter=np.float32(80)),
+        settings=Settings(diameter_angstrom=np.float32(80)),
         diameter_angstrom=80.0,
         prompts=Picks.from_points(np.array([(10, 15, 20), (5, 5, 5)])).reject([1], "no mask"),
         prompt_masks=[cube(1, PICKS[0]), empty],

@@ -7,7 +7,7 @@ import pytest
 
 from aitom_cryosam import resources
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.resources import Resources, free_ram, parse_memory
+from aitom_cryosam.resources import Resources, free_ram, parse_memory, usable_cores
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,47 @@ def test_a_container_shows_its_own_group_as_the_root(machine: Path) -> None:
 def test_most_of_what_is_free_is_taken_unless_told(machine: Path) -> None:
     assert Resources().ram == 7000
     assert Resources(ram_bytes=9_999).ram == 9_999
+
+
+@pytest.fixture
+def cores(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The process may run on 12 cores, in no group and no batch job."""
+    monkeypatch.setattr(resources.os, "sched_getaffinity", lambda _: set(range(12)), raising=False)
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
+    return machine
+
+
+def test_threads_by_affinity(cores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert usable_cores() == Resources().threads == 12
+    monkeypatch.delattr(resources.os, "sched_getaffinity")
+    monkeypatch.setattr(resources.os, "cpu_count", lambda: 3)
+    assert usable_cores() == 3
+
+
+@pytest.mark.parametrize(("given", "threads"), [("5", 5), ("64", 12), ("", 12), ("4(x2)", 12)])
+def test_threads_by_the_batch_system(
+    cores: Path, monkeypatch: pytest.MonkeyPatch, given: str, threads: int
+) -> None:
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", given)
+    assert usable_cores() == threads
+
+
+@pytest.mark.parametrize(
+    ("quota", "threads"),
+    [("400000 100000", 4), ("250000 100000", 3), ("10000 100000", 1), ("max 100000", 12)],
+)
+def test_threads_by_the_quota_of_a_group(cores: Path, quota: str, threads: int) -> None:
+    (cores / "membership").write_text("0::/kube/pod/box\n")
+    for group_, text in (("kube/pod/box", "max 100000"), ("kube/pod", quota)):
+        (cores / group_).mkdir(parents=True, exist_ok=True)
+        (cores / group_ / "cpu.max").write_text(f"{text}\n")
+    assert usable_cores() == threads
+
+
+@pytest.mark.parametrize(("quota", "threads"), [("200000", 2), ("-1", 12)])
+def test_threads_by_the_quota_of_the_first_version(cores: Path, quota: str, threads: int) -> None:
+    (cores / "membership").write_text("9:cpu,cpuacct:/job\n4:memory:/job\n")
+    (cores / "cpu" / "job").mkdir(parents=True)
+    (cores / "cpu" / "job" / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (cores / "cpu" / "job" / "cpu.cfs_period_us").write_text("100000\n")
+    assert usable_cores() == threads

@@ -225,9 +225,9 @@ class HalfDevice(Device):
 def test_an_embedding_survives_being_packed(kind):
     segmenter = segmenter_of(tiny_sam(), device=kind("cpu", 10**9))
     embedding = segmenter.embed(planes_of((40, 90)))[1]
-    packed = segmenter.pack(embedding)
-    assert packed.nbytes == segmenter.embedding_bytes((40, 90))
-    again = segmenter.unpack(packed, (40, 90))
+    packed = segmenter.codec.pack(embedding)
+    assert packed.nbytes == segmenter.codec.nbytes((40, 90))
+    again = segmenter.codec.unpack(packed, (40, 90))
     assert embedding.tokens.untyped_storage().nbytes() == packed.nbytes  # none of its batch
     assert again.shape == (40, 90)
     assert again.tokens.dtype is embedding.tokens.dtype
@@ -251,8 +251,8 @@ def test_in_half_precision_the_masks_are_nearly_the_same():
 
 def test_the_signature_names_weights_greys_and_precision():
     expected = {"segmenter": "tiny", "shown": 3.0, "precision": "float32"}
-    assert segmenter_of(tiny_sam()).signature == expected
-    half = segmenter_of(tiny_sam(), device=HalfDevice("cpu", 10**9)).signature
+    assert segmenter_of(tiny_sam()).codec.signature == expected
+    half = segmenter_of(tiny_sam(), device=HalfDevice("cpu", 10**9)).codec.signature
     assert half == {**expected, "precision": "bfloat16"}
     json.dumps(half)
 
@@ -315,9 +315,11 @@ def test_an_embedding_of_the_window_segmenter_is_the_plane_in_grey():
     planes = planes_of((60, 83))
     embedding = segmenter.embed(planes)[1]
     np.testing.assert_array_equal(embedding, grey(planes)[1])
-    assert embedding.nbytes == segmenter.embedding_bytes((60, 83)) == 60 * 83
-    assert segmenter.signature is None
-    np.testing.assert_array_equal(segmenter.unpack(segmenter.pack(embedding), (60, 83)), embedding)
+    assert embedding.nbytes == segmenter.codec.nbytes((60, 83)) == 60 * 83
+    assert segmenter.codec.signature is None
+    np.testing.assert_array_equal(
+        segmenter.codec.unpack(segmenter.codec.pack(embedding), (60, 83)), embedding
+    )
     none = segmenter.segment([], np.zeros(0, np.int64), np.zeros((0, 2)), None)
     assert none.masks.shape == (0, 24, 24)
 
@@ -329,11 +331,11 @@ def test_a_tiny_checkpoint_with_its_sizes_beside_it_makes_a_segmenter(tmp_path):
     path = write_tiny_sam(tmp_path / "tiny.pth", seed=3)
     settings = Settings(segmenter="sam_vit_b")
     resources = Resources(device="cpu", checkpoints={"sam_vit_b": path})
-    segmenter = build(settings, resources, diameter=10, max_extent=16)
+    segmenter = build(settings, resources, diameter_voxels=10, max_extent=16)
     assert type(segmenter) is SamSegmenter
     assert segmenter.side == 35
-    assert segmenter.signature["segmenter"] == "sam_vit_b"
-    assert len(segmenter.signature["weights"]) == 64
+    assert segmenter.codec.signature["segmenter"] == "sam_vit_b"
+    assert len(segmenter.codec.signature["weights"]) == 64
     planes, rows, points = planes_of((40, 90)), np.array([1]), np.array([(20, 30)])
     found = segmenter.segment(segmenter.embed(planes), rows, points, None)
     direct = segmenter_of(tiny_sam(seed=3), max_extent=16)

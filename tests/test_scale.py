@@ -25,7 +25,7 @@ def tomogram(picture, noise=1.0):
 @pytest.mark.parametrize("radius", [3, 6, 11, 19])
 def test_a_ball(radius):
     noisy = tomogram(ball(CENTRE, radius))
-    assert estimate_diameter(noisy, [CENTRE], max_diameter=60) == pytest.approx(
+    assert estimate_diameter(noisy, [CENTRE], max_diameter_voxels=60) == pytest.approx(
         2 * radius, rel=0.15
     )
 
@@ -36,7 +36,7 @@ def test_a_hollow_ball_among_its_like(off):
     for shift in ((0, 0, 0), (0, 0, 14), (0, 0, -14), (0, 13, 5), (0, -13, -4)):
         centre = np.add(CENTRE, shift)
         picture += ball(centre, 6) & ~ball(centre, 3)
-    diameter = estimate_diameter(tomogram(picture), np.add([CENTRE], off), max_diameter=50)
+    diameter = estimate_diameter(tomogram(picture), np.add([CENTRE], off), max_diameter_voxels=50)
     assert diameter == pytest.approx(12, rel=0.2)
 
 
@@ -44,27 +44,27 @@ def test_several_clicks_share_one_estimate():
     centres = [(20, 20, 20), (40, 50, 60), (20, 50, 30)]
     picture = sum(ball(centre, 5) for centre in centres)
     noisy = tomogram(picture, noise=2.0)
-    assert estimate_diameter(noisy, centres, max_diameter=40) == pytest.approx(10, rel=0.15)
+    assert estimate_diameter(noisy, centres, max_diameter_voxels=40) == pytest.approx(10, rel=0.15)
 
 
 def test_the_answer_keeps_to_its_bounds():
     noisy = tomogram(ball(CENTRE, 10))
-    assert 4 <= estimate_diameter(noisy, [CENTRE], max_diameter=12) <= 12
-    largest = estimate_diameter(noisy, [CENTRE], max_diameter=60, min_diameter=30)
+    assert 4 <= estimate_diameter(noisy, [CENTRE], max_diameter_voxels=12) <= 12
+    largest = estimate_diameter(noisy, [CENTRE], max_diameter_voxels=60, min_diameter_voxels=30)
     assert largest == pytest.approx(30)
-    assert estimate_diameter(noisy, [CENTRE], max_diameter=20, min_diameter=20) == 20
+    assert estimate_diameter(noisy, [CENTRE], max_diameter_voxels=20, min_diameter_voxels=20) == 20
 
 
 @pytest.mark.parametrize("corner", [(0, 0, 0), (63, 71, 80)])
 def test_at_a_corner(corner):
-    diameter = estimate_diameter(tomogram(ball(corner, 8)), [corner], max_diameter=40)
+    diameter = estimate_diameter(tomogram(ball(corner, 8)), [corner], max_diameter_voxels=40)
     assert 10 < diameter < 24
 
 
 @pytest.mark.parametrize(("points", "largest"), [([], 30), ([CENTRE], 3)])
 def test_what_cannot_be_estimated(points, largest):
     with pytest.raises(ValueError, match="Expected a point, and a maximum"):
-        estimate_diameter(tomogram(ball(CENTRE, 5)), points, max_diameter=largest)
+        estimate_diameter(tomogram(ball(CENTRE, 5)), points, max_diameter_voxels=largest)
 
 
 @pytest.mark.parametrize("radius", [5, 16])

@@ -16,9 +16,11 @@ MARGIN = 24  # voxels: nearer to the border, the encoder sees what came round
 @pytest.mark.parametrize("axis", [1, 2])
 def test_picks_move_with_the_tomogram(axis) -> None:
     simulation = small_simulation(shape_zyx=(40, 132, 144))
-    settings = Settings(diameter=DIAMETER, ratios=(4,), cut="none", shrinkage=None)
+    settings = Settings(diameter_angstrom=DIAMETER, ratios=(4,), cut="none", shrinkage=None)
     voxel_size = SMALL["voxel_size"]
-    encoder = build(settings, Resources(), diameter=DIAMETER / voxel_size, voxel_size=voxel_size)
+    encoder = build(
+        settings, Resources(), diameter_voxels=DIAMETER / voxel_size, voxel_size=voxel_size
+    )
     assert encoder.grid((132, 144)).rows.step == 3
     middle = (np.array(simulation.data.shape) - 1) / 2
     prompt = min(simulation.points_zyx, key=lambda point: np.abs(point - middle)[1:].max())

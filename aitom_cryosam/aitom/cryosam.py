@@ -81,11 +81,11 @@ class _Configured:
 
     def _diameter(self, voxel_size: float) -> float:
         """Voxels."""
-        if self.settings.diameter is None:
+        if self.settings.diameter_angstrom is None:
             raise InputError(
                 f"Give the particle's diameter, Å, in the op of {type(self).__name__}."
             )
-        return self.settings.diameter / voxel_size
+        return self.settings.diameter_angstrom / voxel_size
 
 
 class CryoSAMPicker(_Configured):

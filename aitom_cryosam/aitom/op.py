@@ -14,7 +14,7 @@ import numpy as np
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.resources import Resources, parse_memory
-from aitom_cryosam.settings import Settings, choose
+from aitom_cryosam.settings import Settings, choose, short_name
 from aitom_cryosam.tomogram import Tomogram
 
 Volume = str | Path | np.ndarray | Tomogram
@@ -50,7 +50,8 @@ VOLUME_KEYS: dict[str, Key] = {
     "contrast": (lambda value: isinstance(value, str), "'dark' or 'bright'"),
 }
 SETTINGS_KEYS: dict[str, Key] = {
-    field.name: (_plain, "a name, a number or a list of numbers") for field in fields(Settings)
+    short_name(field.name): (_plain, "a name, a number or a list of numbers")
+    for field in fields(Settings)
 }
 RESOURCES_KEYS: dict[str, Key] = {
     "device": (lambda value: isinstance(value, str), "auto, cuda, cuda:N, mps or cpu"),
@@ -102,9 +103,9 @@ def settings_of(op: Mapping[str, Any], resources: Resources) -> Settings:
         InputError: a value is of the wrong type or out of its range, or weights are missing.
     """
     given: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value  # JSON has no tuples
-        for name, value in op.items()
-        if name in SETTINGS_KEYS and name != "preset"
+        field.name: tuple(value) if isinstance(value, list) else value  # JSON has no tuples
+        for field in fields(Settings)
+        if field.name != "preset" and (value := op.get(short_name(field.name), op)) is not op
     }
     return choose(op.get("preset", "auto"), resources, given)[0]
 

@@ -259,7 +259,7 @@ def _cryosam(bench: _Bench) -> Callable[[], Found]:
             clicks + origin,
             settings={
                 **asdict(wanted.settings),
-                "diameter": result.diameter_angstrom,
+                "diameter_angstrom": result.diameter_angstrom,
                 "prompts_xyz": result.prompts.points_zyx[:, ::-1].tolist(),
             },
         )

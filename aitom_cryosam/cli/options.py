@@ -184,11 +184,11 @@ def explained_settings(args: argparse.Namespace, available: Resources) -> tuple[
     Raises:
         InputError: a value is out of its range, or the preset's weights are missing.
     """
-    from aitom_cryosam.settings import Settings, choose
+    from aitom_cryosam.settings import Settings, choose, short_name
 
     typed: dict[str, Any] = {}
     for field in fields(Settings):
-        value = getattr(args, field.name, None)
+        value = getattr(args, short_name(field.name), None)
         if value is not None and field.name != "preset":
             typed[field.name] = None if field.name == "shrinkage" and value == "none" else value
     chosen, reason = choose(args.preset, available, typed)

@@ -97,7 +97,7 @@ def _job(args: argparse.Namespace) -> Job:
 
 def _summary(record: Record, seconds: float) -> str:
     """A few lines for the end of a run."""
-    by = "given" if record.settings.diameter is not None else "estimated from the prompts"
+    by = "given" if record.settings.diameter_angstrom is not None else "estimated from the prompts"
     used = int(record.prompts.kept.sum())
     rows = [
         ("diameter", f"{record.diameter_angstrom:.0f} Å, {by}"),

@@ -13,53 +13,70 @@ __all__ = ["PlaneEncoder", "build"]
 
 
 def build(
-    settings: Settings, resources: Resources, *, diameter: float, voxel_size: float
+    settings: Settings, resources: Resources, *, diameter_voxels: float, voxel_size: float
 ) -> PlaneEncoder:
     """The encoder that the settings name.
 
     Args:
         settings: its `encoder`, and for networks `normalisation` and `token_size`.
         resources: device, memory and checkpoints of a network.
-        diameter: of the particle, in voxels.
+        diameter_voxels: of the particle, in voxels.
         voxel_size: Å.
 
     Raises:
         InputError: a network's weights are missing or wrong, or it does not fit on the device.
     """
     model = MODELS[settings.encoder]
-    return _BUILDERS[model.family](model, settings, resources, diameter, voxel_size)
+    return _BUILDERS[model.family](model, settings, resources, diameter_voxels, voxel_size)
 
 
 def _filterbank(
-    model: Model, settings: Settings, resources: Resources, diameter: float, voxel_size: float
+    model: Model,
+    settings: Settings,
+    resources: Resources,
+    diameter_voxels: float,
+    voxel_size: float,
 ) -> PlaneEncoder:
     from aitom_cryosam.encoders.filterbank import FilterBankEncoder
 
-    return FilterBankEncoder(diameter)
+    return FilterBankEncoder(diameter_voxels)
 
 
 def _network(
-    model: Model, settings: Settings, resources: Resources, diameter: float, voxel_size: float
+    model: Model,
+    settings: Settings,
+    resources: Resources,
+    diameter_voxels: float,
+    voxel_size: float,
 ) -> PlaneEncoder:
-    from aitom_cryosam import checkpoints
+    from aitom_cryosam import checkpoints, networks
     from aitom_cryosam.device import Device
     from aitom_cryosam.encoders.network import NetworkEncoder
 
     path = checkpoints.require(model, resources.checkpoints)
     device = Device.choose(resources)
     if model.family == "sam":
-        from aitom_cryosam.encoders.sam import load_sam_encoder
+        from aitom_cryosam.encoders.sam import sam_backbone
+        from aitom_cryosam.sam.model import load_sam
 
-        backbone = load_sam_encoder(path, model, device)
+        sam = networks.hold(model, path, device, lambda: load_sam(path, model))
+        backbone = sam_backbone(sam, device)
     else:
         from aitom_cryosam.encoders.dino import load_dino
 
-        backbone = load_dino(path, model, device, normalisation=settings.normalisation)
+        normalisation = settings.normalisation
+        backbone = networks.hold(
+            model,
+            path,
+            device,
+            lambda: load_dino(path, model, device, normalisation=normalisation),
+            normalisation,
+        )
     return NetworkEncoder(
         backbone,
-        device,
+        networks.beside(Device.choose(resources), backbone.module),
         voxel_size=voxel_size,
-        token_size=settings.token_size,
+        token_size=settings.token_size_angstrom,
         identity={"encoder": model.name, "weights": checkpoints.digest(path)},
     )
 

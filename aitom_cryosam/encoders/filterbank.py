@@ -32,11 +32,11 @@ class FilterBankEncoder:
     """Rotation-invariant Gaussian-derivative features on a token grid.
 
     Args:
-        diameter: particle diameter in voxels.
+        diameter_voxels: particle diameter in voxels.
     """
 
-    def __init__(self, diameter: float) -> None:
-        self.radius = diameter / 2
+    def __init__(self, diameter_voxels: float) -> None:
+        self.radius = diameter_voxels / 2
         self.token = _token_size(TOKEN * self.radius)
 
     @property

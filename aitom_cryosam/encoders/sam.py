@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from segment_anything.modeling import Sam
 
 from aitom_cryosam.device import Device
 from aitom_cryosam.encoders.network import Backbone
-from aitom_cryosam.models import Model
 from aitom_cryosam.sam.encoder import SamEncoder
-from aitom_cryosam.sam.model import load_sam
 
 
-def load_sam_encoder(path: Path, model: Model, device: Device) -> Backbone:
-    """The image encoder of a SAM checkpoint, with SAM's own normalisation.
+def sam_backbone(sam: Sam, device: Device) -> Backbone:
+    """The image encoder of a SAM, with SAM's own normalisation.
 
     Args:
-        path: the checkpoint.
-        model: of the family "sam".
-        device: where the network is put; the rest of SAM is dropped.
-
-    Raises:
-        InputError: the file is not a checkpoint of this model.
+        sam: the network; it may serve a segmenter too.
+        device: where its image encoder is put.
     """
-    sam = load_sam(path, model)
     encoder = SamEncoder(sam.image_encoder, device)
     mean, deviation = ((part / 255).flatten().tolist() for part in (sam.pixel_mean, sam.pixel_std))
     return Backbone(

@@ -1,5 +1,47 @@
 """From point prompts to 3D instance masks (paper section 2.1): walks across planes."""
 
-from aitom_cryosam.propagator.crossplane import CrossPlanePropagator
+from __future__ import annotations
 
-__all__ = ["CrossPlanePropagator"]
+from aitom_cryosam import segmenters
+from aitom_cryosam.cache import Cache
+from aitom_cryosam.propagator.base import Propagator
+from aitom_cryosam.propagator.crossplane import CrossPlanePropagator
+from aitom_cryosam.resources import Resources
+from aitom_cryosam.settings import Settings
+from aitom_cryosam.tomogram import Tomogram
+
+__all__ = ["CrossPlanePropagator", "Propagator", "build"]
+
+EXTENT = 1.6
+"""A mask that is wider than this many diameters is not one particle."""
+
+
+def build(
+    settings: Settings, resources: Resources, tomogram: Tomogram, *, diameter_voxels: float
+) -> Propagator:
+    """The propagator that the settings name.
+
+    Args:
+        settings: its segmenter, `tau_iou` and `merge`.
+        resources: device, memory, cache and checkpoints.
+        tomogram: which the points will lie in.
+        diameter_voxels: of the particle.
+
+    Raises:
+        InputError: a network's weights are missing or wrong, or it does not fit on the device.
+    """
+    extent = EXTENT * diameter_voxels
+    segmenter = segmenters.build(
+        settings, resources, diameter_voxels=diameter_voxels, max_extent=extent
+    )
+    signature, store = segmenter.codec.signature, None
+    if resources.cache is not None and signature is not None:
+        store = Cache(resources.cache).embeddings(tomogram, signature)
+    return CrossPlanePropagator(
+        segmenter,
+        tau_iou=settings.tau_iou,
+        merge=settings.merge,
+        max_extent=extent,
+        budget_bytes=min(segmenter.held_bytes, resources.ram),
+        store=store,
+    )

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from aitom_cryosam.geometry import in_plane_axes, runs
-from aitom_cryosam.segmenters.base import Embedding, PlaneSegmenter
+from aitom_cryosam.segmenters.base import PlaneSegmenter
+from aitom_cryosam.segmenters.codec import Embedding
 from aitom_cryosam.tomogram import Tomogram
 
 
@@ -31,7 +32,7 @@ class PlaneEmbeddings:
         segmenter: what embeds them.
         tomogram: the tomogram.
         axis: 0, 1, 2 for planes across z, y, x.
-        store: asked before a plane is embedded, if the segmenter has a signature.
+        store: asked before a plane is embedded, if the segmenter's embeddings have a signature.
     """
 
     def __init__(
@@ -42,14 +43,15 @@ class PlaneEmbeddings:
         store: EmbeddingStore | None = None,
     ) -> None:
         self.segmenter = segmenter
+        self._codec = segmenter.codec
         self.axis = axis
         self.size = tomogram.shape[axis]
         height, width = (tomogram.shape[i] for i in in_plane_axes(axis))
-        self.bytes_each = segmenter.embedding_bytes((height, width))
+        self.bytes_each = self._codec.nbytes((height, width))
         self._plane_shape = height, width
         self._batch = segmenter.planes_at_once((height, width))
         self._tomogram = tomogram
-        self._store = store if segmenter.signature is not None else None
+        self._store = store if self._codec.signature is not None else None
         self._held: dict[int, Embedding] = {}
 
     def at(self, planes: np.ndarray, budget_bytes: float) -> list[Embedding]:
@@ -77,7 +79,7 @@ class PlaneEmbeddings:
     def _restore(self, plane: int, store: EmbeddingStore) -> bool:
         array = store.get(self.axis, plane)
         if array is not None:
-            self._held[plane] = self.segmenter.unpack(array, self._plane_shape)
+            self._held[plane] = self._codec.unpack(array, self._plane_shape)
         return array is not None
 
     def _embed(self, planes: list[int]) -> None:
@@ -86,4 +88,4 @@ class PlaneEmbeddings:
         for plane, embedding in zip(planes, made, strict=True):
             self._held[plane] = embedding
             if self._store is not None:
-                self._store.put(self.axis, plane, self.segmenter.pack(embedding))
+                self._store.put(self.axis, plane, self._codec.pack(embedding))

@@ -27,7 +27,7 @@ def judged(
     prompts: Picks,
     proposals: Picks,
     maxima: Picks,
-    diameter: float,
+    diameter_voxels: float,
 ) -> Verdict:
     """Compare the proposals' features with the prompts' and with the background's."""
     chance = chance_level(maxima.scores)
@@ -38,7 +38,7 @@ def judged(
     def pooled(points_zyx: np.ndarray) -> np.ndarray:
         """(n, k, 3C), eq. 4 over balls in place of masks: a bad mask must not spoil a score."""
         balls = [
-            ball(point, region * diameter / 2, features.shape)
+            ball(point, region * diameter_voxels / 2, features.shape)
             for point in points_zyx
             for region in REGIONS
         ]

@@ -13,45 +13,55 @@ __all__ = ["PlaneSegmenter", "Segmentation", "build"]
 
 
 def build(
-    settings: Settings, resources: Resources, *, diameter: float, max_extent: float
+    settings: Settings, resources: Resources, *, diameter_voxels: float, max_extent: float
 ) -> PlaneSegmenter:
     """The segmenter that the settings name.
 
     Args:
         settings: its `segmenter`, and for SAM `window`.
         resources: device, memory and checkpoints of a network.
-        diameter: of the particle, in voxels.
+        diameter_voxels: of the particle, in voxels.
         max_extent: voxels, of the widest mask that can be a particle.
 
     Raises:
         InputError: a network's weights are missing or wrong, or it does not fit on the device.
     """
     model = MODELS[settings.segmenter]
-    return _BUILDERS[model.family](model, settings, resources, diameter, max_extent)
+    return _BUILDERS[model.family](model, settings, resources, diameter_voxels, max_extent)
 
 
 def _contour(
-    model: Model, settings: Settings, resources: Resources, diameter: float, max_extent: float
+    model: Model,
+    settings: Settings,
+    resources: Resources,
+    diameter_voxels: float,
+    max_extent: float,
 ) -> PlaneSegmenter:
     from aitom_cryosam.segmenters.contour import ContourSegmenter
 
-    return ContourSegmenter(diameter)
+    return ContourSegmenter(diameter_voxels)
 
 
 def _sam(
-    model: Model, settings: Settings, resources: Resources, diameter: float, max_extent: float
+    model: Model,
+    settings: Settings,
+    resources: Resources,
+    diameter_voxels: float,
+    max_extent: float,
 ) -> PlaneSegmenter:
-    from aitom_cryosam import checkpoints
+    from aitom_cryosam import checkpoints, networks
     from aitom_cryosam.device import Device
     from aitom_cryosam.sam.model import load_sam
     from aitom_cryosam.segmenters.sam import SamSegmenter, WindowSamSegmenter
 
     path = checkpoints.require(model, resources.checkpoints)
-    sam, device = load_sam(path, model), Device.choose(resources)
+    device = Device.choose(resources)
+    sam = networks.hold(model, path, device, lambda: load_sam(path, model))
+    device = networks.beside(Device.choose(resources), sam)
     identity = {"segmenter": model.name, "weights": checkpoints.digest(path)}
     if settings.window is None:
         return SamSegmenter(sam, device, max_extent=max_extent, identity=identity)
-    side = round(settings.window * diameter)
+    side = round(settings.window * diameter_voxels)
     return WindowSamSegmenter(sam, device, max_extent=max_extent, identity=identity, side=side)
 
 

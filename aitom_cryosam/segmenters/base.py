@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+
+from aitom_cryosam.segmenters.codec import Embedding, EmbeddingCodec
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,6 @@ def shifted(
     return moved
 
 
-Embedding = Any
-"""What `embed` returns for a plane: any value, such as an array or a tensor on the device."""
-
-
 class PlaneSegmenter(Protocol):
     """Point prompts (and the previous plane's masks) to masks on planes.
 
@@ -96,11 +94,8 @@ class PlaneSegmenter(Protocol):
     """
 
     @property
-    def signature(self) -> dict[str, Any] | None:
-        """All that an embedding depends on besides the plane, as JSON values.
-
-        None: embeddings are made faster than they are read from a disk.
-        """
+    def codec(self) -> EmbeddingCodec:
+        """How embeddings are counted and kept."""
         ...
 
     @property
@@ -110,10 +105,6 @@ class PlaneSegmenter(Protocol):
 
     def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
         """How many planes (h, w) `embed` takes best in one call, 1 at least."""
-        ...
-
-    def embedding_bytes(self, plane_shape: tuple[int, int]) -> int:
-        """Memory that the embedding of a plane (h, w) holds."""
         ...
 
     def embed(self, planes: np.ndarray) -> list[Embedding]:
@@ -138,12 +129,4 @@ class PlaneSegmenter(Protocol):
         Returns:
             n masks, each on the plane of its prompt.
         """
-        ...
-
-    def pack(self, embedding: Embedding) -> np.ndarray:
-        """An embedding as an array that a file can keep."""
-        ...
-
-    def unpack(self, array: np.ndarray, plane_shape: tuple[int, int]) -> Embedding:
-        """The embedding of a plane (h, w) that `pack` made the array from, unchanged."""
         ...

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from aitom_cryosam.segmenters.base import Segmentation, shifted
+from aitom_cryosam.segmenters.codec import ArrayCodec
 from aitom_cryosam.threads import side_by_side
 
 _ANGLES = 32
@@ -47,25 +48,28 @@ class ContourSegmenter:
     Inside a mask they are not negative, so that a hole, once crossed, does not come back.
 
     Args:
-        diameter: voxels, of the particle. All lengths follow from it, and no contour is wider
+        diameter_voxels: of the particle. All lengths follow from it, and no contour is wider
             than 1.3 diameters.
     """
 
-    def __init__(self, diameter: float) -> None:
-        self._blur = _BLUR * diameter
-        self._smallest = _SMALLEST * diameter
-        self._step = _REACH * diameter / _STEPS
-        self._clicked = math.floor(_CLICKED * diameter / self._step)
-        self._half = math.ceil(_WINDOW * diameter) + 1
+    def __init__(self, diameter_voxels: float) -> None:
+        self._blur = _BLUR * diameter_voxels
+        self._smallest = _SMALLEST * diameter_voxels
+        self._step = _REACH * diameter_voxels / _STEPS
+        self._clicked = math.floor(_CLICKED * diameter_voxels / self._step)
+        self._half = math.ceil(_WINDOW * diameter_voxels) + 1
         radii = (np.arange(_STEPS) + 0.5) * self._step
         self._grid = _PolarGrid(self._half, radii)
         self._areas = radii.astype(np.float32)  # of the cells of a ray, but for a factor
-        self._costs = (_WIDE * np.maximum(2 * radii / diameter - 0.8, 0)).astype(np.float32)
-        self._core = self._grid.distance <= _CORE * diameter
-        self._around = self._grid.distance > _AROUND * diameter
-        self._around &= self._grid.distance <= _WINDOW * diameter
+        self._costs = (_WIDE * np.maximum(2 * radii / diameter_voxels - 0.8, 0)).astype(np.float32)
+        self._core = self._grid.distance <= _CORE * diameter_voxels
+        self._around = self._grid.distance > _AROUND * diameter_voxels
+        self._around &= self._grid.distance <= _WINDOW * diameter_voxels
 
-    signature = None  # smoothing takes no longer than reading what it gives
+    @property
+    def codec(self) -> ArrayCodec:
+        """Smoothing takes no longer than reading what it gives."""
+        return ArrayCodec(self._embedding_bytes)
 
     @property
     def held_bytes(self) -> float:
@@ -75,11 +79,6 @@ class ContourSegmenter:
     def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
         """One: a plane is smoothed on its own."""
         return 1
-
-    def embedding_bytes(self, plane_shape: tuple[int, int]) -> int:
-        """Memory that the embedding of a plane (h, w) holds."""
-        height, width = plane_shape
-        return 4 * (height + 2 * self._half) * (width + 2 * self._half)
 
     def embed(self, planes: np.ndarray) -> list[np.ndarray]:
         """Smooth planes at the particle's scale.
@@ -92,14 +91,6 @@ class ContourSegmenter:
             it is not constant (a margin, a filled corner), with m pixels repeated around it.
         """
         return [self._embed(plane) for plane in planes]
-
-    def pack(self, embedding: np.ndarray) -> np.ndarray:
-        """An embedding is an array already."""
-        return embedding
-
-    def unpack(self, array: np.ndarray, plane_shape: tuple[int, int]) -> np.ndarray:
-        """An embedding is an array already."""
-        return array
 
     def segment(
         self,
@@ -133,6 +124,10 @@ class ContourSegmenter:
         starts = range(0, len(points), _CHUNK)
         side_by_side(work, starts)
         return Segmentation.concatenate([parts[start] for start in starts])
+
+    def _embedding_bytes(self, plane_shape: tuple[int, int]) -> int:
+        height, width = plane_shape
+        return 4 * (height + 2 * self._half) * (width + 2 * self._half)
 
     def _embed(self, plane: np.ndarray) -> np.ndarray:
         smooth = gaussian_filter(plane, self._blur, mode="nearest", truncate=3)

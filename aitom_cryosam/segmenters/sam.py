@@ -22,6 +22,7 @@ from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.sam.decoder import SamDecoder
 from aitom_cryosam.sam.encoder import SamEncoder
 from aitom_cryosam.segmenters.base import Segmentation
+from aitom_cryosam.segmenters.codec import ArrayCodec, EmbeddingCodec
 
 SHOWN = 3.0
 """Standard deviations: -SHOWN is black and SHOWN white. SAM's pictures have their mean in the
@@ -44,6 +45,37 @@ class PlaneEmbedding:
 
     tokens: Tensor
     shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class TokenCodec:
+    """Keeps what SAM's image encoder gives.
+
+    Attributes:
+        signature: all that it depends on besides the plane.
+        bytes_each: memory that an embedding holds.
+        device: where it belongs.
+    """
+
+    signature: dict[str, Any]
+    bytes_each: int
+    device: Device
+
+    def nbytes(self, plane_shape: tuple[int, int]) -> int:
+        """The same for every plane."""
+        return self.bytes_each
+
+    def pack(self, embedding: PlaneEmbedding) -> np.ndarray:
+        """The tokens; numpy has no bfloat16, so that of half precision only the bits are kept."""
+        tokens = embedding.tokens.cpu()
+        return (tokens if tokens.dtype is torch.float32 else tokens.view(torch.int16)).numpy()
+
+    def unpack(self, array: np.ndarray, plane_shape: tuple[int, int]) -> PlaneEmbedding:
+        """What was packed by a codec of the same signature, on the device."""
+        tokens = torch.tensor(array)
+        if tokens.dtype is torch.int16:
+            tokens = tokens.view(self.device.precision)
+        return PlaneEmbedding(tokens.to(self.device.name), plane_shape)
 
 
 class SamSegmenter:
@@ -84,10 +116,14 @@ class SamSegmenter:
         return self._decoder.map_side
 
     @property
-    def signature(self) -> dict[str, Any] | None:
-        """The weights, the grey values and the precision."""
+    def codec(self) -> EmbeddingCodec:
+        """Tokens, told apart by the weights, the grey values and the precision."""
         precision = str(self.device.precision).removeprefix("torch.")
-        return {**self.identity, "shown": SHOWN, "precision": precision}
+        # The same for every plane: SAM sees a square of its own size.
+        each = self._decoder.tokens * self._decoder.channels * self.device.precision.itemsize
+        return TokenCodec(
+            {**self.identity, "shown": SHOWN, "precision": precision}, each, self.device
+        )
 
     @property
     def held_bytes(self) -> float:
@@ -97,10 +133,6 @@ class SamSegmenter:
     def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
         """As many as the encoder takes in one batch."""
         return self._encoding.size
-
-    def embedding_bytes(self, plane_shape: tuple[int, int]) -> int:
-        """The same for every plane: SAM sees a square of its own size."""
-        return self._decoder.tokens * self._decoder.channels * self.device.precision.itemsize
 
     def embed(self, planes: np.ndarray) -> list[PlaneEmbedding]:
         """Run the image encoder.
@@ -144,18 +176,6 @@ class SamSegmenter:
         return Segmentation.concatenate(
             [self._nothing(), *self._batches_of_prompts().run(work, len(points))]
         )
-
-    def pack(self, embedding: Any) -> np.ndarray:
-        """The tokens; numpy has no bfloat16, so that of half precision only the bits are kept."""
-        tokens = embedding.tokens.cpu()
-        return (tokens if tokens.dtype is torch.float32 else tokens.view(torch.int16)).numpy()
-
-    def unpack(self, array: np.ndarray, plane_shape: tuple[int, int]) -> Any:
-        """What was packed by a segmenter of the same signature, on the device."""
-        tokens = torch.tensor(array)
-        if tokens.dtype is torch.int16:
-            tokens = tokens.view(self.device.precision)
-        return PlaneEmbedding(tokens.to(self.device.name), plane_shape)
 
     def _batches_of_prompts(self) -> Batches:
         return self._decoding
@@ -302,29 +322,17 @@ class WindowSamSegmenter(SamSegmenter):
         self.side = side
 
     @property
-    def signature(self) -> dict[str, Any] | None:
-        """None: an embedding is the plane in grey."""
-        return None
+    def codec(self) -> EmbeddingCodec:
+        """An embedding is the plane in grey, a byte for each pixel."""
+        return ArrayCodec(lambda shape: shape[0] * shape[1])
 
     def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
         """Enough to read them together."""
         return 16
 
-    def embedding_bytes(self, plane_shape: tuple[int, int]) -> int:
-        """One for each pixel."""
-        return plane_shape[0] * plane_shape[1]
-
     def embed(self, planes: np.ndarray) -> list[Any]:
         """planes: (b, h, w) float32, robust-normalised, protein positive."""
         return list(grey(planes))
-
-    def pack(self, embedding: Any) -> np.ndarray:
-        """The same."""
-        return np.asarray(embedding)
-
-    def unpack(self, array: np.ndarray, plane_shape: tuple[int, int]) -> Any:
-        """The same."""
-        return array
 
     def _batches_of_prompts(self) -> Batches:
         return self._encoding
