@@ -213,7 +213,10 @@ def test_a_gpu_gives_the_same_tokens_but_for_its_precision(token_size, tmp_path)
     planes = np.random.default_rng(0).standard_normal((5, 100, 150)).astype(np.float32)
     expected, tokens = (
         build(
-            settings, Resources(device=device, checkpoints=given), diameter=20, voxel_size=10
+            settings,
+            Resources(device=device, checkpoints=given),
+            diameter_voxels=20,
+            voxel_size=10,
         ).encode(planes)
         for device in ("cpu", "cuda")
     )
