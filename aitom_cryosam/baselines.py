@@ -190,7 +190,7 @@ def binned(tomogram: Tomogram, factor: int) -> Tomogram:
             f"{' × '.join(map(str, tomogram.shape))} voxels, got {factor}."
         )
     return Tomogram.from_array(
-        _means(tomogram.data, factor),
+        _means(np.asarray(tomogram.data), factor),
         voxel_size=factor * tomogram.voxel_size,
         name=tomogram.name,
         contrast=tomogram.contrast,
@@ -243,7 +243,7 @@ def _processes(tomogram: Tomogram, wanted: int | None, resources: Resources) -> 
     """How many may run at a time."""
     if wanted is not None and wanted < 1:
         raise InputError(f"Expected --threads from 1, got {wanted}.")
-    each = _BYTES_PER_VOXEL * tomogram.data.size
+    each = _BYTES_PER_VOXEL * math.prod(tomogram.shape)
     fit = resources.ram // each
     if fit < 1:
         raise InputError(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -27,6 +27,24 @@ _REACH = 2  # voxels; what does not change over them is filling, not data
 _FAR = 10.0  # from the median, in units of the middle 98 % of the values: there outliers end
 _SAFE = (1e-30, 1e30)  # centres and scales that leave room in single precision
 Contrast = Literal["dark", "bright"]
+
+
+class Sliced(Protocol):
+    """An array in memory or anywhere else, of which parts are read by slicing."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all of it."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of its values."""
+        ...
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """The values inside integers and slices, as an array."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -50,7 +68,7 @@ class Tomogram:
 
     Attributes:
         data: (D, H, W) real numbers, axes z y x, finite and not all equal; read-only and
-            memory-mapped where the file allows.
+            memory-mapped where the file allows. Any array that can be sliced will do.
         voxel_size: Å.
         name: the file's stem as text ("0012" stays "0012").
         contrast: whether protein is "dark" (IMOD, AreTomo, RELION) or "bright" (Warp, EMAN2).
@@ -60,7 +78,7 @@ class Tomogram:
         source: the file as it was opened, or None; every read asks whether it still is so.
     """
 
-    data: np.ndarray
+    data: Sliced
     voxel_size: float
     name: str
     contrast: Contrast
@@ -70,7 +88,7 @@ class Tomogram:
     source: SourceFile | None = None
 
     def __post_init__(self) -> None:
-        if self.data.ndim != 3 or self.data.size == 0:
+        if len(self.data.shape) != 3 or 0 in self.data.shape:
             raise InputError(f"Expected a volume of shape (D, H, W), got {self.data.shape}.")
         if self.data.dtype.kind not in "iuf":
             raise InputError(f"Expected real numbers, got {self.data.dtype}.")
@@ -78,12 +96,6 @@ class Tomogram:
             raise InputError(f"Expected a voxel size above 0 Å, got {self.voxel_size:g}.")
         if self.contrast not in ("dark", "bright"):
             raise InputError(f"Expected contrast 'dark' or 'bright', got {self.contrast!r}.")
-        lows, highs = zip(*((plane.min(), plane.max()) for plane in self.data), strict=True)
-        if not (np.isfinite(lows).all() and np.isfinite(highs).all()):
-            bad = int(np.flatnonzero(~(np.isfinite(lows) & np.isfinite(highs)))[0])
-            raise InputError(f"{self._called}: plane z = {bad} holds NaN or infinity; repair it.")
-        if min(lows) == max(highs):
-            raise InputError(f"{self._called}: every voxel is {min(lows)}; there is nothing in it.")
 
     @classmethod
     def open(
@@ -93,7 +105,7 @@ class Tomogram:
         voxel_size: float | None = None,
         contrast: Contrast = "dark",
     ) -> Tomogram:
-        """Open an MRC file; its data stay on disk until they are used.
+        """Open an MRC file; its data stay on disk, and unread, until they are used.
 
         Args:
             path: `.mrc`, `.rec`, `.map`, or one of them with `.gz`.
@@ -101,7 +113,8 @@ class Tomogram:
             contrast: whether protein is dark or bright.
 
         Raises:
-            InputError: the file is missing, damaged, not a volume, or has nothing in it.
+            InputError: the file is missing, damaged or not a volume. Its values are checked
+                when they are first needed, see `check`.
         """
         volume = read_volume(path, voxel_size=voxel_size)
         return cls(
@@ -127,17 +140,27 @@ class Tomogram:
         """A tomogram from an array (D, H, W), which is not copied.
 
         Raises:
-            InputError: as for `open`.
+            InputError: it is not a volume, or `check` finds fault with its values.
         """
         view = np.asarray(data).view()
         view.flags.writeable = False
-        return cls(data=view, voxel_size=voxel_size, name=name, contrast=contrast)
+        tomogram = cls(data=view, voxel_size=voxel_size, name=name, contrast=contrast)
+        tomogram.check()
+        return tomogram
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(D, H, W), voxels."""
         depth, height, width = self.data.shape
         return depth, height, width
+
+    def check(self) -> None:
+        """See to it that the values can be used; the first pass over all of them does it anyway.
+
+        Raises:
+            InputError: a voxel is NaN or infinite, or all are the same.
+        """
+        _ = self.content_box
 
     def plane(self, axis: int, index: int) -> np.ndarray:
         """One plane, normalised, protein positive.
@@ -188,7 +211,7 @@ class Tomogram:
         kind = np.float32 if low < scale < high and abs(centre) < high else np.float64
         self.check_source()
         with np.errstate(over="ignore"):  # outliers; they are cut
-            values: np.ndarray = self.data[cut].astype(kind)
+            values: np.ndarray = np.asarray(self.data[cut]).astype(kind)
             values -= kind(centre)
             values *= kind((-1 if self.contrast == "dark" else 1) / scale)
         return np.clip(values, -CLIP, CLIP, out=values).astype(np.float32, copy=False)
@@ -234,14 +257,22 @@ class Tomogram:
 
         End planes along each axis fall whose standard deviation is below 0.15 of the median
         of all planes that vary.
+
+        Raises:
+            InputError: a voxel is NaN or infinite, or all are the same.
         """
-        step = math.ceil((self.data.size / _SAMPLE) ** (1 / 3))
-        low, centre, high = _ranks(self._voxels([np.arange(0, n, step) for n in self.shape]))
+        count = math.prod(self.shape)
+        step = math.ceil((count / _SAMPLE) ** (1 / 3))
+        sample = self._voxels([np.arange(0, n, step) for n in self.shape])
+        low, centre, high = _ranks(np.nan_to_num(sample, nan=0, posinf=0, neginf=0))
         # Every plane of an axis, each on all its voxels, in one pass over the z planes. In units
         # of the values' own spread, and cut: one bad voxel must not make all else look blank.
         sums = [np.zeros((2, size)) for size in self.shape]
-        for z, plane in enumerate(self.data):
-            self.check_source()
+        extremes = []
+        for z, plane in self._planes():
+            extremes += [plane.min(), plane.max()]
+            if not np.isfinite(extremes[-2:]).all():
+                raise InputError(f"{self._called}: plane z = {z} holds NaN or infinity; repair it.")
             values = (plane.astype(np.float64) - centre) / ((high - low) or 1.0)
             np.clip(values, -_FAR, _FAR, out=values)
             for moment, powers in enumerate((values, values * values)):
@@ -249,7 +280,11 @@ class Tomogram:
                 sums[0][moment, z] = rows.sum()
                 sums[1][moment] += rows
                 sums[2][moment] += powers.sum(axis=0)
-        ends = [_content(first, second, self.data.size // len(first)) for first, second in sums]
+        if min(extremes) == max(extremes):
+            raise InputError(
+                f"{self._called}: every voxel is {extremes[0]}; there is nothing in it."
+            )
+        ends = [_content(first, second, count // len(first)) for first, second in sums]
         (z0, z1), (y0, y1), (x0, x1) = ends
         return (z0, y0, x0), (z1, y1, x1)
 
@@ -264,7 +299,8 @@ class Tomogram:
         if not all(low <= value < high for value, low, high in inside):
             return True
         self.check_source()
-        around = self.data[tuple(slice(max(v - _REACH, 0), v + _REACH + 1) for v in voxel)]
+        cut = tuple(slice(max(v - _REACH, 0), v + _REACH + 1) for v in voxel)
+        around = np.asarray(self.data[cut])
         return bool(around.min() == around.max())
 
     def digest(self) -> str:
@@ -275,8 +311,7 @@ class Tomogram:
     def _digest(self) -> str:
         dtype = self.data.dtype.newbyteorder("<")
         result = hashlib.sha256(f"{self.shape} {dtype.str}".encode())
-        for plane in self.data:
-            self.check_source()
+        for _, plane in self._planes():
             result.update(np.ascontiguousarray(plane, dtype=dtype).tobytes())
         return result.hexdigest()
 
@@ -310,7 +345,15 @@ class Tomogram:
 
     def _voxels(self, lattice: list[np.ndarray]) -> np.ndarray:
         self.check_source()
-        return self.data[np.ix_(*lattice)].astype(np.float32)
+        inside = np.ix_(*lattice[1:])
+        planes = [np.asarray(self.data[int(z)])[inside].astype(np.float32) for z in lattice[0]]
+        return np.stack(planes)
+
+    def _planes(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Every plane across z with its number, as it lies on disk."""
+        for z in range(self.shape[0]):
+            self.check_source()
+            yield z, np.asarray(self.data[z])
 
 
 def _ranks(values: np.ndarray) -> tuple[float, float, float]:

@@ -219,12 +219,57 @@ def test_not_finite(tmp_path, value):
     data = noise()
     data[5, 6, 7] = value
     with pytest.raises(InputError, match=r"a\.mrc: plane z = 5 holds NaN or infinity"):
-        Tomogram.open(save(tmp_path / "a.mrc", data))
+        Tomogram.open(save(tmp_path / "a.mrc", data)).check()
+    with pytest.raises(InputError, match="tomogram: plane z = 5 holds NaN or infinity"):
+        Tomogram.from_array(data, voxel_size=10)
 
 
 def test_constant(tmp_path):
     with pytest.raises(InputError, match=r"a\.mrc: every voxel is 3"):
-        Tomogram.open(save(tmp_path / "a.mrc", np.full(SHAPE, 3, np.int16)))
+        Tomogram.open(save(tmp_path / "a.mrc", np.full(SHAPE, 3, np.int16))).check()
+
+
+class Counted:
+    """An array that is not in memory: slices of it are read, and counted."""
+
+    def __init__(self, data):
+        self._data = data
+        self.shape, self.dtype = data.shape, data.dtype
+        self.read = 0
+
+    def __getitem__(self, index):
+        found = self._data[index]
+        self.read += found.size
+        return found.copy()
+
+
+def test_any_sliced_array_is_read_when_it_is_needed():
+    data = with_margin(noise())
+    lazy = Counted(data)
+    tomogram = Tomogram(data=lazy, voxel_size=10.0, name="lazy", contrast="dark")
+    assert tomogram.shape == SHAPE
+    assert lazy.read == 0
+    whole = Tomogram.from_array(data, voxel_size=10)
+    assert tomogram.content_box == whole.content_box == ((2, 3, 1), (18, 23, 26))
+    assert tomogram.normalisation == whole.normalisation
+    np.testing.assert_array_equal(tomogram.planes(1, 4, 6), whole.planes(1, 4, 6))
+    assert tomogram.digest() == whole.digest()
+    assert tomogram.is_blank((0, 0, 0))
+    assert not tomogram.is_blank((10, 12, 15))
+
+
+def test_open_reads_no_voxel(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.mrc", np.full(SHAPE, np.nan, np.float32))
+
+    def read(*_):
+        raise AssertionError("a voxel was read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np.memmap, "__getitem__", read)
+        tomogram = Tomogram.open(path)
+        assert (tomogram.shape, tomogram.voxel_size) == (SHAPE, 10)
+    with pytest.raises(InputError, match="plane z = 0 holds NaN"):
+        tomogram.plane(0, 3)
 
 
 @pytest.mark.parametrize(

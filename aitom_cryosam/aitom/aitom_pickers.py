@@ -97,7 +97,8 @@ class _OwnPicker:
     def _ranked(self, volume: Volume) -> tuple[list[Record], float, float]:
         """All peaks, best first, the value that `t` stands for, and `peak_dist_min`."""
         tomogram = self._tomogram(volume)
-        bright = tomogram.data.T.astype(np.float32)
+        tomogram.check()
+        bright = np.asarray(tomogram.data).T.astype(np.float32)
         if tomogram.contrast == "dark":
             np.negative(bright, out=bright)
         with redirect_stdout(_ToLog()):  # AITom prints as it goes

@@ -36,7 +36,7 @@ def sample_cubes(tomogram: Tomogram, *, side: int = SIDE, most: int = MOST) -> l
     cubes = []
     for corner in corners[chosen]:
         cut = tuple(slice(int(start), int(start) + side) for start in corner)
-        cube = tomogram.data[cut].astype(np.float32)
+        cube = np.asarray(tomogram.data[cut]).astype(np.float32)
         deviation = float(cube.std(dtype=np.float64))
         if deviation > 0:
             cubes.append((cube - cube.mean(dtype=np.float64)).astype(np.float32) / deviation)

@@ -88,7 +88,7 @@ class Signal:
         first = np.floor(point + 0.5).astype(int) - self._bin * reach - (self._bin - 1) // 2
         lower = np.clip(first, 0, self.tomogram.shape)
         upper = np.clip(first + side * self._bin, lower, self.tomogram.shape)
-        values = self.tomogram.data[tuple(map(slice, lower, upper))].astype(np.float32)
+        values = np.asarray(self.tomogram.data[tuple(map(slice, lower, upper))], np.float32)
         lines = [
             np.arange(low, high) - centre
             for low, high, centre in zip(lower, upper, point, strict=True)
