@@ -92,4 +92,4 @@ def test_the_scale_bar_is_round(largest: float, length: float) -> None:
 
 def test_numbers_of_numpy_are_recorded(result: Result, tmp_path: Path) -> None:
     run = result.write(tmp_path)["run"]
-    assert json.loads(run.read_text())["settings"]["diameter"] == 80
+    assert json.loads(run.read_text())["settings"]["diameter_angstrom"] == 80
