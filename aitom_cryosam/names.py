@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+_VOXELS = r"_\d+(\.\d+)?Apx.*"
+# What programs put behind a tomogram's name, in any order and letters of any size: AreTomo,
+# IMOD, Warp, EMAN2, cryoCARE, IsoNet, RELION, pytom-match-pick and people.
+_APPENDED = re.compile(
+    r"([._-]+("
+    + _VOXELS
+    + r"""|
+    \d+\.\d+a|\d+(\.\d+)?(ang|angstrom|apx|apix)|bin_?\d+|half_?[12]|odd|even|evn|
+    vol|2nd|full|rec|recon|reconstruction|tomo|tomogram|ali|aligned|preali|st|
+    corrected|ctf|ctfcorr|deconv|dec|dcv|den|dn|denoised?|cryocare|isonet|topaz|n2v|ddw|
+    filt|filtered|flt|sirt|wbp|sart|rot|rotx|flip|flipx|flipz|trim|particles|scores|
+    gz|bz2|mrc|mrcs|map|hdf|em|tif|tiff|zarr|ome|tomostar))+$""",
+    re.I | re.X,
+)
+_PREPENDED = re.compile(r"^(rec|recon)_(?=.)", re.I)
 
 
 def tomogram_root(name: str) -> str:
     """The name Warp knows a tomogram by: no folder, no extension, nothing from `_10.00Apx` on.
 
-    Spaces, quotes and `#`, which a STAR value cannot hold, become underscores.
+    Spaces and quotes become underscores, as does a `#` in front.
 
     >>> tomogram_root("recon/TS_01_10.00Apx.mrc")
     'TS_01'
     >>> tomogram_root("0012.tomostar")
     '0012'
+    >>> tomogram_root("TS_03.mrc.tomostar")
+    'TS_03.mrc'
     """
-    stem = file_stem(re.split(r"[\\/]", name)[-1].removesuffix(".tomostar"))
-    return star_word(re.sub(r"_\d+(\.\d+)?Apx.*$", "", stem))
+    last = re.split(r"[\\/]", name)[-1]
+    stem = last.removesuffix(".tomostar") if last.endswith(".tomostar") else file_stem(last)
+    return star_word(re.sub(_VOXELS + "$", "", stem))
 
 
 def relion_name(name: str) -> str:
@@ -25,9 +45,75 @@ def relion_name(name: str) -> str:
     return re.sub(r"_half[12]$", "", tomogram_root(name).removeprefix("rec_"))
 
 
+def series_name(name: str) -> str:
+    """The name of the tilt series: without all that reconstruction and filtering add to it.
+
+    Only for finding out which tomogram is meant; what is written keeps its own name.
+
+    >>> series_name("TS_01_ODD_Vol.mrc"), series_name("rec_TS_01_half1_bin4.rec")
+    ('TS_01', 'TS_01')
+    >>> series_name("TS_01_2.mrc")
+    'TS_01_2'
+    """
+    last = star_word(re.split(r"[\\/]", name)[-1])
+    return _PREPENDED.sub("", _APPENDED.sub("", last) or last)
+
+
+def distinct(*sources: Iterable[str]) -> Callable[[str], str]:
+    """What to call each tomogram of some files, so that no two are mixed up.
+
+    As RELION does; but where one source has `TS_01/rec.mrc` and `TS_02/rec.mrc`, two tomograms
+    of one file name, those folders that tell them apart stand in front: `TS_01/rec`.
+
+    Args:
+        sources: the names in each file, or each group of files.
+
+    Returns:
+        What gives a name its label.
+    """
+    depths: dict[str, int] = {}
+    for names in sources:
+        found: dict[str, set[tuple[str, ...]]] = {}
+        for name in set(names):
+            found.setdefault(relion_name(name), set()).add(_folders(name))
+        for root, folders in found.items():
+            depths[root] = max(depths.get(root, 0), _telling(folders))
+
+    def label(name: str) -> str:
+        root = relion_name(name)
+        depth = depths.get(root, 0)
+        return "/".join((*_folders(name)[-depth:], root)) if depth else root
+
+    return label
+
+
+def same_place(name: str, other: str) -> bool:
+    """Whether two names can be of one file: the folders of one are the last of the other's."""
+    one, two = sorted((_folders(name), _folders(other)), key=len)
+    return not one or two[-len(one) :] == one
+
+
+def _folders(name: str) -> tuple[str, ...]:
+    parts = re.split(r"[\\/]+", name)[:-1]
+    return tuple(part for part in parts if part not in ("", "."))
+
+
+def _telling(folders: set[tuple[str, ...]]) -> int:
+    """How many folders tell files of one name apart; 0 if they may be the same file."""
+    longest = {
+        one
+        for one in folders
+        if one and not any(len(o) > len(one) and o[-len(one) :] == one for o in folders)
+    }
+    if len(longest) < 2:
+        return 0
+    depths = range(1, max(map(len, longest)) + 1)
+    return next(depth for depth in depths if len({one[-depth:] for one in longest}) == len(longest))
+
+
 def star_word(text: str) -> str:
-    """The text as one value of a STAR row, which ends at a space, a quote or a `#`."""
-    return re.sub(r"[\s\"'#]+", "_", text)
+    """The text as one value of a STAR row: a space or a quote ends it, a `#` in front hides it."""
+    return re.sub(r"[\s\"']+|^#+", "_", text)
 
 
 def file_stem(path: str | Path) -> str:

@@ -225,8 +225,8 @@ def test_not_star(tmp_path, content):
 
 
 def test_not_text(tmp_path):
-    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00" * 99)
-    with pytest.raises(InputError, match="cannot be read as text"):
+    (tmp_path / "a.csv").write_bytes(b"\x00\xff\xfe" * 99)
+    with pytest.raises(InputError, match="is binary; expected a text file"):
         read_points(tmp_path / "a.csv")
 
 
@@ -294,12 +294,13 @@ def test_prompts_of_another_tomogram(tomogram, tmp_path):
 @pytest.mark.parametrize(
     ("file", "voxel_size", "count", "first_zyx"),
     [
-        ("pytom_match_pick/CCDC147C_001_14.00Apx_particles.star", 10, 1500, [134, 489, 358]),
-        ("relion3.0/cryocat_relion_3.0.star", 10, 3, [422.955, 733.955, 1028.455]),
-        ("relion3.1/cryocat_bin1_1deg_500.star", 10, 2, [777.879, 3272.708, 4052.123]),
-        # 938.008 − 7.24711 / 10 and so on
-        ("relion3.1/cryocat_relion_3.1_optics.star", 10, 3, [937.283, 1480.900, 915.574]),
-        ("relion4/cryocat_relion_4.0_first400lines.star", 10, 355, [943.622, 427.764, 1699.874]),
+        ("pytom_match_pick/CCDC147C_001_14.00Apx_particles.star", 14, 1500, [134, 489, 358]),
+        ("relion3.0/cryocat_relion_3.0.star", 5.364, 3, [422.955, 733.955, 1028.455]),
+        ("relion3.1/cryocat_bin1_1deg_500.star", 1.971, 2, [777.879, 3272.708, 4052.123]),
+        # 938.008 − 7.24711 / 2.446 and so on
+        ("relion3.1/cryocat_relion_3.1_optics.star", 2.446, 3, [935.045, 1481.733, 915.652]),
+        # (944 · 1.971 − 3.783296) / 10 and so on: it states the tilt series' pixel size
+        ("relion4/cryocat_relion_4.0_first400lines.star", 10, 355, [185.684, 84.122, 334.944]),
         (
             "warp/tomodrgn_warptools_test_4-tomos_10-ptcls_box-32_angpix-12.star",
             12,

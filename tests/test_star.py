@@ -219,7 +219,7 @@ def test_leading_zeros_survive_in_relion(tmp_path):
 def test_a_name_that_star_cannot_hold(tmp_path):
     write_picks(tmp_path / "a.star", GOLDEN, tomogram(name="my tomo #1's"))
     back = read_points(tmp_path / "a.star")
-    assert back.names == ("my_tomo_1_s.tomostar",)
+    assert back.names == ("my_tomo_#1_s.tomostar",)
     assert len(back.picks) == 1
 
 
@@ -233,6 +233,9 @@ def test_a_name_that_star_cannot_hold(tmp_path):
         (r"C:\data\TS_01.rec", "TS_01", "TS_01"),
         ("Tomograms/rec_TS_01_half1.mrc", "rec_TS_01_half1", "TS_01"),
         ("v1.5.mrc.gz", "v1.5", "v1.5"),
+        ("Grid#3_TS_01.tomostar", "Grid#3_TS_01", "Grid#3_TS_01"),
+        ("TS_03.mrc_13.28Apx.mrc", "TS_03.mrc", "TS_03.mrc"),
+        ("TS_03.mrc.tomostar", "TS_03.mrc", "TS_03.mrc"),
     ],
 )
 def test_names(name, root, relion):

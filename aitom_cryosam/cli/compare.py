@@ -230,7 +230,7 @@ def _points(
 def _of(tomogram: Tomogram, points: PointFile) -> PointFile:
     from aitom_cryosam.points.reading import of_tomogram
 
-    return of_tomogram(points, tomogram.name)
+    return of_tomogram(points, tomogram.path or tomogram.name)
 
 
 def _timed(name: str, plan: Callable[[], Found]) -> Found | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.points.formats.relion_warp import relion_name
+from aitom_cryosam.names import distinct, relion_name
 from aitom_cryosam.points.reading import PointFile, of_tomogram, read_points
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries
@@ -76,16 +76,18 @@ def read_searched(
     read = partial(read_points, tilt_series=tilt_series, tomograms=tomograms)
 
     @cache
-    def in_voxels(voxel: float | None) -> tuple[PointFile, dict[str, PointFile]]:
-        """The whole truth and that of each tomogram it names."""
+    def in_voxels(voxel: float | None) -> PointFile:
+        """The whole truth."""
         angpix = truth_angpix if voxel else None
-        whole = read(truth, voxel_size=voxel, coords_angpix=angpix)
-        return whole, _split(whole)
+        return read(truth, voxel_size=voxel, coords_angpix=angpix)
 
     searched: dict[str, Searched] = {}
     refused: dict[str, InputError] = {}
     covered: set[str] = set()
-    everything = list(_by_tomogram(picks, partial(read, voxel_size=voxel_size), voxel_size))
+    files = list(_read_all(picks, partial(read, voxel_size=voxel_size), voxel_size))
+    whole = in_voxels(voxel_size or files[0].voxel_size)
+    label = distinct([name for one in files for name in one.names or ()], whole.names or ())
+    everything = [pair for one in files for pair in _by_tomogram(one, label)]
     for name, points in everything:
         if name in searched:
             raise InputError(
@@ -93,13 +95,14 @@ def read_searched(
                 "each tomogram once."
             )
         voxel = voxel_size or points.voxel_size
-        whole, parts = in_voxels(voxel)
+        whole = in_voxels(voxel)
+        parts = _split(whole, label)
         try:
             one = parts.get(name) or _of_one(whole, name, points, alone=len(everything) == 1)
         except InputError as error:
             refused[name] = error
             continue
-        covered |= _roots(one)
+        covered |= {label(name) for name in set(one.names or ())}
         one = of_class(_numbered(one, whole), whole, particle_class)
         searched[name] = Searched(name, points, one, voxel or 1.0)
     if not searched:
@@ -125,16 +128,20 @@ def read_searched(
     return list(searched.values())
 
 
-def _by_tomogram(
+def _read_all(
     paths: Iterable[str | Path], read: Callable[[Path], PointFile], voxel_size: float | None
-) -> Iterator[tuple[str, PointFile]]:
-    """Every tomogram's picks, file by file."""
+) -> Iterator[PointFile]:
     for path in _files(paths):
         points = read(path)
         if len(points.picks) and not (voxel_size or points.voxel_size):
             raise InputError(f"{path} states no voxel size; add --voxel-size ANGSTROM.")
-        unnamed = relion_name(re.sub(r"_(picks|proposals)$", "", path.stem))
-        yield from (_split(points) or {unnamed: points}).items()
+        yield points
+
+
+def _by_tomogram(points: PointFile, label: Callable[[str], str]) -> list[tuple[str, PointFile]]:
+    """The picks of every tomogram in a file, which is named by the file's own name if by none."""
+    unnamed = relion_name(re.sub(r"_(picks|proposals)$", "", points.path.stem))
+    return list((_split(points, label) or {unnamed: points}).items())
 
 
 def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
@@ -180,12 +187,12 @@ def of_class(points: PointFile, whole: PointFile, wanted: str | None) -> PointFi
     return points.take(np.array(points.classes or ()) == wanted)
 
 
-def _split(points: PointFile) -> dict[str, PointFile]:
+def _split(points: PointFile, label: Callable[[str], str]) -> dict[str, PointFile]:
     """The points of each tomogram that the file names, in the order of the file."""
     names = np.array(points.names or ())
     rows: dict[str, list[np.ndarray]] = {}
     for name in dict.fromkeys(points.names or ()):
-        rows.setdefault(relion_name(name), []).append(np.flatnonzero(names == name))
+        rows.setdefault(label(name), []).append(np.flatnonzero(names == name))
     return {root: points.take(np.sort(np.concatenate(these))) for root, these in rows.items()}
 
 

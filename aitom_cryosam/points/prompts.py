@@ -90,7 +90,7 @@ def _in_file(
     )
     if not len(file.picks):
         raise InputError(f"{path} holds no points; expected at least one prompt.")
-    return of_tomogram(file, tomogram.name).picks.points_zyx
+    return of_tomogram(file, tomogram.path or tomogram.name).picks.points_zyx
 
 
 def _from_file(

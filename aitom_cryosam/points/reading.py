@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import relion_name
+from aitom_cryosam.names import distinct, relion_name, same_place, series_name
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.registry import reader
 from aitom_cryosam.points.formats.relion_warp import NO_REASON
@@ -21,8 +22,10 @@ from aitom_cryosam.points.table import (
     KEPT,
     ORIGINS,
     PIXEL_ORIGINS,
+    PIXELS,
     PROBABILITY,
     REASON,
+    SAME_SIZE,
     SCORE,
     Table,
     Unit,
@@ -34,8 +37,8 @@ from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 
 logger = logging.getLogger(__name__)
 
-_SAME_SIZE = 0.01
-_PIXEL_SIZE = "rlnPixelSize"
+_SAME_SHIFT = 0.1  # Å
+_FEW, _MANY = 3, 10  # points from which on their values may say something
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,14 +157,84 @@ def _voxels(
         pixel_size = coords_angpix or table.pixel_size or 1
         points = points * (pixel_size / info.known_voxel_size(asking))
         points = points + info.known_shape(asking) // 2
-    elif coords_angpix is not None:
-        points = points * (coords_angpix / info.known_voxel_size(f"{path}: --coords-angpix"))
-    elif series is not None:
-        pixel_sizes = np.array([[one.pixel_size] for one in series]).reshape(-1, 1)
-        points = points * pixel_sizes / info.known_voxel_size(f"{path}: {table.columns[0]}")
     else:
-        _agree(table, path, info.voxel_size)
+        points = points * _scale(table, path, info, series, coords_angpix)
     return points - _origins(table, path, info, coords_angpix)
+
+
+def _scale(
+    table: Table,
+    path: Path,
+    info: TomogramInfo,
+    series: list[TiltSeries] | None,
+    coords_angpix: float | None,
+) -> np.ndarray | float:
+    """(n, 1) or one: voxels that one unit of a row counts, be it voxels or pixels.
+
+    What the user says goes before what the file says, and that before the project.
+    """
+    if coords_angpix is not None:
+        _tell_other(table, path, coords_angpix)
+        return coords_angpix / info.known_voxel_size(f"{path}: --coords-angpix")
+    if table.columns == PIXELS:
+        _refuse_fractions(table, path)
+    asking = f"{path}: {table.columns[0]}"
+    if table.unit is Unit.PIXEL and table.sizes is not None:
+        _same_series(table.sizes, series, path)
+        return table.sizes[:, None] / info.known_voxel_size(asking)
+    if series is not None:
+        sizes = np.array([one.pixel_size for one in series])
+        return sizes.reshape(-1, 1) / info.known_voxel_size(asking)
+    if table.mixed and table.sizes is not None:
+        low, high = table.sizes.min(), table.sizes.max()
+        mixed = f"{path} counts voxels of {low:g} and of {high:g} Å and"
+        return table.sizes[:, None] / info.known_voxel_size(mixed)
+    _agree(table, path, info.voxel_size)
+    return 1.0
+
+
+def _tell_other(table: Table, path: Path, coords_angpix: float) -> None:
+    if table.sizes is None:
+        return
+    other = np.flatnonzero(np.abs(table.sizes - coords_angpix) > SAME_SIZE * coords_angpix)
+    if len(other):
+        logger.warning(
+            "%s states pixels of %g Å; taking them as %g Å, as --coords-angpix says.",
+            path,
+            table.sizes[other[0]],
+            coords_angpix,
+        )
+
+
+def _same_series(sizes: np.ndarray, series: list[TiltSeries] | None, path: Path) -> None:
+    """The tilt series that the file and the project speak of must have one pixel size.
+
+    Raises:
+        InputError: they have not.
+    """
+    for row, one in enumerate(series or ()):
+        if abs(sizes[row] - one.pixel_size) > SAME_SIZE * one.pixel_size:
+            raise InputError(
+                f"{path}, row {row + 1}: the file states a tilt series of {sizes[row]:g} Å, but "
+                f"the project or the options say {one.pixel_size:g} Å; expected one size: "
+                "correct it, or add --coords-angpix ANGSTROM."
+            )
+
+
+def _refuse_fractions(table: Table, path: Path) -> None:
+    """Warp's template matching writes fractions of the tomogram under the label of voxels.
+
+    Raises:
+        InputError: all coordinates lie between 0 and 1.
+    """
+    values = numbers(table.rows, table.columns, path)
+    warp = all(name.endswith(".tomostar") for name in table.names or ("",))
+    if len(values) >= (_FEW if warp else _MANY) and ((values > 0) & (values < 1)).all():
+        raise InputError(
+            f"{path}: all {len(values)} coordinates lie between 0 and 1, as Warp's template "
+            "matching writes them (--normalized_coords); expected voxels: multiply them by the "
+            "tomogram's size in voxels."
+        )
 
 
 def _agree(table: Table, path: Path, voxel_size: float | None) -> None:
@@ -171,18 +244,17 @@ def _agree(table: Table, path: Path, voxel_size: float | None) -> None:
         InputError: the file states another voxel size.
     """
     stated = table.voxel_size
-    if stated and voxel_size and abs(stated - voxel_size) > _SAME_SIZE * voxel_size:
+    if stated and voxel_size and abs(stated - voxel_size) > SAME_SIZE * voxel_size:
         raise InputError(
             f"{path} is written in voxels of {stated:g} Å, but the voxels here have "
             f"{voxel_size:g} Å; check --voxel-size, or add --coords-angpix {stated:g}."
         )
     if table.unit is Unit.PIXEL:
         logger.warning(
-            "%s: taking %s as voxels; if it counts pixels of the tilt series%s, as RELION 4 does, "
+            "%s: taking %s as voxels; if it counts pixels of the tilt series, as RELION 4 does, "
             "add --coords-angpix ANGSTROM or --tomograms-star FILE.",
             path,
             table.columns[0],
-            f" ({table.pixel_size:g} Å)" if table.pixel_size else "",
         )
 
 
@@ -203,23 +275,39 @@ def _origins(
 ) -> np.ndarray | float:
     """(n, 3) voxels, x y z, to subtract: RELION's refined shifts.
 
-    Those in pixels (RELION 3.0) count pixels of the particle images (`rlnPixelSize`), or of the
-    coordinates where the file does not say.
+    Those in pixels (RELION 3.0) count pixels of the particle images, or of the coordinates where
+    the file does not say.
+
+    Raises:
+        InputError: shifts in Å and in pixels differ.
     """
     rows = table.rows
-    if set(ORIGINS) <= set(rows):
-        shifts = numbers(rows, ORIGINS, path)
-        if not shifts.any():
-            return 0.0
-        return _within(table, shifts / info.known_voxel_size(f"{path}: {ORIGINS[0]}"))
-    if set(PIXEL_ORIGINS) <= set(rows):
-        shifts = numbers(rows, PIXEL_ORIGINS, path)
-        if shifts.any() and _PIXEL_SIZE in rows:
-            shifts = shifts * numbers(rows, (_PIXEL_SIZE,), path)
-            return _within(table, shifts / info.known_voxel_size(f"{path}: {PIXEL_ORIGINS[0]}"))
+    angstrom = _shifts(rows, ORIGINS, path)
+    pixels = _shifts(rows, PIXEL_ORIGINS, path)
+    images = table.image_sizes
+    if pixels is not None and images is not None:
+        pixels, images = pixels * images[:, None], None
+        if angstrom is None:
+            angstrom, pixels = pixels, None
+        elif np.abs(angstrom - pixels).max() > _SAME_SHIFT:
+            raise InputError(
+                f"{path}: {ORIGINS[0]} and {PIXEL_ORIGINS[0]} are different shifts; expected "
+                "the same: remove those that do not count."
+            )
+    if angstrom is not None:
+        return _within(table, angstrom / info.known_voxel_size(f"{path}: {ORIGINS[0]}"))
+    if pixels is not None:
         scale = coords_angpix / info.voxel_size if coords_angpix and info.voxel_size else 1
-        return _within(table, shifts * scale)
+        return _within(table, pixels * scale)
     return 0.0
+
+
+def _shifts(rows: pd.DataFrame, labels: tuple[str, ...], path: Path) -> np.ndarray | None:
+    """(n, 3) x y z; None if there are none, or all are 0."""
+    if not set(labels) <= set(rows):
+        return None
+    shifts = numbers(rows, labels, path)
+    return shifts if shifts.any() else None
 
 
 def _within(table: Table, shifts: np.ndarray) -> np.ndarray:
@@ -249,33 +337,49 @@ def _picks(table: Table, points_xyz: np.ndarray, path: Path) -> Picks:
     )
 
 
-def of_tomogram(points: PointFile, tomogram: str) -> PointFile:
+def of_tomogram(points: PointFile, tomogram: str | Path) -> PointFile:
     """The points that belong to a tomogram.
 
-    Names count without folder, extension, `.tomostar`, `rec_` and `_<v>Apx`. If none is equal,
-    one that differs only by what processing appends (`TS_01` and `TS_01_den_bin4`, each part
-    beginning with a letter) is taken with a warning; `TS_01` and `TS_02` or `TS_01_2` differ.
+    Names count without folder, extension, `.tomostar`, `rec_` and `_<v>Apx`; of two tomograms of
+    one file name the folders decide. If none is equal, one that differs only by what programs
+    append (`TS_01_Vol` and `TS_01_bin4`), or by parts that each begin with a letter, is taken
+    with a warning; `TS_01` and `TS_02` or `TS_01_2` differ.
 
     Args:
         points: all points belong if their file gives no names.
-        tomogram: its name.
+        tomogram: its name, or better its path.
 
     Raises:
-        InputError: the file's points are of other tomograms.
+        InputError: the file's points are of other tomograms, or of several of this name.
     """
     if points.names is None or not points.names:
         return points
-    wanted = relion_name(tomogram)
-    roots = np.array([relion_name(name) for name in points.names])
-    known = sorted(set(roots))
-    if wanted in known:
-        return points.take(roots == wanted)
-    similar = [root for root in known if _processed(root, wanted) or _processed(wanted, root)]
+    path = str(tomogram)
+    label = distinct(points.names)
+    labels = {name: label(name) for name in dict.fromkeys(points.names)}
+    wanted = relion_name(path)
+    exact = {labels[name] for name in labels if relion_name(name) == wanted}
+    if len(exact) > 1:
+        exact = {labels[name] for name in labels if labels[name] in exact and _fits(name, path)}
+    similar = exact or {labels[name] for name in labels if _similar(relion_name(name), wanted)}
+    known = sorted(set(labels.values()))
     if len(similar) != 1:
         listed = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
         raise InputError(f"{points.path} has points of {listed}; expected some of {wanted}.")
-    logger.warning("%s: taking the points of %s as of %s.", points.path, similar[0], wanted)
-    return points.take(roots == similar[0])
+    [found] = similar
+    if not exact:
+        logger.warning("%s: taking the points of %s as of %s.", points.path, found, wanted)
+    return points.take(np.array([labels[name] == found for name in points.names]))
+
+
+def _fits(name: str, path: str) -> bool:
+    """Whether a name with folders is that of a file, which needs folders itself."""
+    return same_place(name, path) and len(re.split(r"[\\/]", path)) > 1
+
+
+def _similar(name: str, wanted: str) -> bool:
+    same = series_name(name) == series_name(wanted)
+    return same or _processed(name, wanted) or _processed(wanted, name)
 
 
 def _processed(name: str, longer: str) -> bool:

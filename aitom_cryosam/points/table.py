@@ -40,6 +40,9 @@ ID, KEPT, PROBABILITY, REASON, VOXEL_SIZE = (
     "cryosamVoxelSize",
 )
 
+SAME_SIZE = 0.01
+"""The part by which two statements of a size may differ."""
+
 
 class Unit(Enum):
     """What the numbers of a file count, by its format; never by their values."""
@@ -61,6 +64,8 @@ class Table:
         columns: the labels of x, y, z.
         voxel_size: Å, of the tomogram, as the file states it, or None.
         pixel_size: Å, of the tilt series, as the file states it, or None.
+        sizes: (n,) Å, what `columns` count in each row, as the file states it, or None.
+        image_sizes: (n,) Å, the pixels of the particle images, likewise.
         rotations: n of the particles, or None.
         frames: n rotations of RELION's subtomograms, in which its shifts are written, or None.
         extra: the labels of `rows` that mean nothing here.
@@ -71,6 +76,8 @@ class Table:
     columns: tuple[str, ...] = XYZ
     voxel_size: float | None = None
     pixel_size: float | None = None
+    sizes: np.ndarray | None = None
+    image_sizes: np.ndarray | None = None
     rotations: Rotation | None = None
     frames: Rotation | None = None
     extra: tuple[str, ...] = ()
@@ -94,6 +101,12 @@ class Table:
             if values is not None:
                 rows[label] = pd.Series(list(values), dtype=object)
         return cls(rows, unit, voxel_size=voxel_size, pixel_size=pixel_size, rotations=rotations)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the rows count in different sizes."""
+        sizes = self.sizes
+        return sizes is not None and len(sizes) > 0 and np.ptp(sizes) > SAME_SIZE * sizes.max()
 
     @property
     def names(self) -> tuple[str, ...] | None:

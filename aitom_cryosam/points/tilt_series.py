@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import relion_name
+from aitom_cryosam.names import relion_name, series_name
 from aitom_cryosam.points.star_syntax import read_blocks
 from aitom_cryosam.points.table import NAMES, positive
 from aitom_cryosam.points.tomogram_info import TiltSeries
@@ -40,7 +40,8 @@ class TomogramsStar:
 
         A path fits if it ends with the written one, folder by folder. Names count without folder,
         extension, `.tomostar`, `rec_`, `_half1`, `_half2` and `_<v>Apx`; `rlnTomoName` goes
-        before the names of the reconstructions.
+        before the names of the reconstructions. If none is equal, names count without all that
+        programs append.
 
         Raises:
             InputError: none or several fit.
@@ -52,6 +53,7 @@ class TomogramsStar:
             [one for one, paths in rows if any(_ends(place, path) for path in paths)]
             or [one for one, _ in rows if relion_name(str(one.name)) == wanted]
             or [one for one, paths in rows if wanted in map(relion_name, paths)]
+            or [one for one, _ in rows if series_name(str(one.name)) == series_name(str(tomogram))]
         )
         if len(found) != 1:
             known = [str(one.name) for one in self.series]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import relion_name
+from aitom_cryosam.names import distinct, relion_name
 from aitom_cryosam.picks import Picks, joined
 from aitom_cryosam.points.formats.registry import Format, known_format
 from aitom_cryosam.points.formats.relion_warp import project_name, with_extent
@@ -26,13 +27,23 @@ _SAME_SIZE = 0.01
 def merged(groups: Iterable[TomogramPicks]) -> list[TomogramPicks]:
     """One group a tomogram, in the order of their first files.
 
+    Tomograms of one file name in different folders stay apart, named by these folders.
+
     Raises:
         InputError: two files of one tomogram count voxels of different sizes.
     """
+    groups = list(groups)
+    label = distinct(info.name for _, info in groups)
     result: dict[str, TomogramPicks] = {}
     for picks, info in groups:
-        name = relion_name(info.name)
+        name = label(info.name)
         if name not in result:
+            if "/" in name:
+                flat = name.replace("/", "_")
+                logger.warning(
+                    "%s is not the only %s; it is called %s.", info.name, relion_name(name), flat
+                )
+                info = replace(info, name=flat)
             result[name] = (picks, info)
             continue
         before, known = result[name]

@@ -21,7 +21,6 @@ from aitom_cryosam.points.table import (
     PIXEL_ORIGINS,
     PIXELS,
     SCORE,
-    VOXEL_SIZE,
     Table,
     Unit,
 )
@@ -78,8 +77,8 @@ def of_blocks(blocks: list[Block], table: Table) -> Iterator[Finding]:
         if label not in table.columns and {"nan", "inf"} & set(values):
             row = next(i for i, value in enumerate(values, 1) if value in ("nan", "inf"))
             yield Finding(Severity.ERROR, f"row {row}: {label} is {block.column(label)[row - 1]}")
-    if VOXEL_SIZE in rows and rows[VOXEL_SIZE].nunique() > 1:
-        sizes = " and ".join(f"{float(size):g}" for size in rows[VOXEL_SIZE].unique()[:_SHOWN])
+    if table.mixed and table.sizes is not None:
+        sizes = " and ".join(f"{size:g}" for size in dict.fromkeys(table.sizes[:_SHOWN]))
         yield Finding(Severity.ERROR, f"mixes voxels of {sizes} Å; export them one by one")
     shifts = [label for label in (*ORIGINS, *PIXEL_ORIGINS) if label in rows]
     moved = int(rows[shifts].apply(pd.to_numeric, errors="coerce").any(axis=1).sum())

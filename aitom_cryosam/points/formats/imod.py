@@ -1,11 +1,12 @@
-"""IMOD: point lists for `point2model`, and models through imodmodel.
+"""IMOD: point lists for `point2model`, and binary models, written through imodmodel.
 
 A voxel centre k has the model coordinates (kx + 0.5, ky + 0.5, kz). Objects are read as classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -16,10 +17,13 @@ import pandas as pd
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.formats.text import cells
 from aitom_cryosam.points.particle import Particle
-from aitom_cryosam.points.table import Table, Unit, numbers, reading
+from aitom_cryosam.points.table import Table, Unit, numbers
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 _TO_MODEL = np.array([0.5, 0.5, 0.0])  # x, y, z
+_HEADER = 240
+_FLIPPED = 1 << 16
+_ANGSTROM_PER_UNIT = {3: 1e13, 1: 1e10, -2: 1e8, -3: 1e7, -6: 1e4, -9: 10.0, -10: 1.0}
 
 
 def text(groups: Sequence[TomogramPicks]) -> str:
@@ -67,27 +71,62 @@ def model(groups: Sequence[TomogramPicks], particle: Particle) -> bytes:
 
 
 def read_model(path: Path) -> Table:
-    """All points of all objects and contours of a binary model.
+    """All points of all objects and contours of a binary model; meshes and the rest are passed.
+
+    A model last drawn on an image with y and z flipped is stored so, and turned back here.
 
     Raises:
-        InputError: imodmodel is not installed, or the file is no model.
+        InputError: the file is no model, or is cut off.
     """
     content = path.read_bytes()
-    if content[:5] != b"IMODV":
+    if content[:5] != b"IMODV" or len(content) < _HEADER:
         raise InputError(f"{path} is not a binary IMOD model.")
-    if b"IEOF" not in content:  # imodmodel would look for it forever
-        raise InputError(f"{path} is cut off: an IMOD model ends with IEOF; copy it again.")
-    imodmodel = _imodmodel()
-    with reading(path, "an IMOD model that can be read"):
-        objects = imodmodel.models.ImodModel.from_file(path).objects
-        parts = [
-            (str(number), np.reshape(contour.points, (-1, 3)))
-            for number, thing in enumerate(objects, 1)
-            for contour in thing.contours
-        ]
-    points = np.concatenate([points for _, points in parts] or [np.empty((0, 3))])
-    classes = [number for number, points in parts for _ in points]
-    return Table.of(points.astype(np.float64) - _TO_MODEL, Unit.VOXEL, classes=classes)
+    flags, pixel_size, unit = (
+        struct.unpack_from(kind, content, place)[0]
+        for kind, place in ((">I", 152), (">f", 216), (">i", 220))
+    )
+    points, classes, objects = [np.empty((0, 3))], [], 0
+    for kind, start, end in _chunks(path, content):
+        if kind == b"OBJT":
+            objects += 1
+        elif kind == b"CONT":
+            contour = np.frombuffer(content[start + 16 : end], ">f4").reshape(-1, 3)
+            points.append(contour.astype(np.float64))
+            classes += [str(objects)] * len(contour)
+    points_xyz = np.concatenate(points)
+    if flags & _FLIPPED:
+        points_xyz = points_xyz[:, [0, 2, 1]]
+    known = unit in _ANGSTROM_PER_UNIT and 0 < pixel_size < np.inf
+    return Table.of(
+        points_xyz - _TO_MODEL,
+        Unit.VOXEL,
+        classes=classes,
+        voxel_size=pixel_size * _ANGSTROM_PER_UNIT[unit] if known else None,
+    )
+
+
+def _chunks(path: Path, content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, begin and end of every chunk; all but three kinds state their length.
+
+    Raises:
+        InputError: the file ends before its end mark.
+    """
+    place = _HEADER
+    while content[place : place + 4] != b"IEOF":
+        kind, start = content[place : place + 4], place + 4
+        sizes = struct.unpack_from(">2i", content, start) if start + 8 <= len(content) else (-1, 0)
+        if kind == b"OBJT":
+            end = start + 176
+        elif kind == b"CONT":
+            end = start + 16 + 12 * sizes[0]
+        elif kind == b"MESH":
+            end = start + 16 + 12 * sizes[0] + 4 * sizes[1]
+        else:
+            end = start + 4 + sizes[0]
+        if min(sizes[0], end - start) < 0 or end > len(content):
+            raise InputError(f"{path} is cut off: an IMOD model ends with IEOF; copy it again.")
+        yield kind, start, end
+        place = end
 
 
 def _imodmodel() -> ModuleType:
@@ -95,6 +134,7 @@ def _imodmodel() -> ModuleType:
         import imodmodel
     except ImportError:
         raise InputError(
-            "IMOD models need the package imodmodel; type pip install 'aitom-cryosam[imod]'."
+            "Writing IMOD models needs the package imodmodel; type "
+            "pip install 'aitom-cryosam[imod]'."
         ) from None
     return imodmodel

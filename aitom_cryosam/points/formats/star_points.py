@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.points import star_units
 from aitom_cryosam.points.rotations import from_relion, some
 from aitom_cryosam.points.star_syntax import Block, read_blocks
 from aitom_cryosam.points.table import (
@@ -25,12 +27,11 @@ from aitom_cryosam.points.table import (
     PIXELS,
     PROBABILITY,
     REASON,
+    SAME_SIZE,
     SCORE,
-    VOXEL_SIZE,
     Table,
     Unit,
     numbers,
-    reading,
 )
 
 _SCORES = (SCORE, "rlnLCCmax")  # the second is pytom-match-pick's
@@ -39,7 +40,7 @@ _UNITS = {PIXELS: (Unit.VOXEL, Unit.PIXEL), CENTRED: (Unit.CENTRED_ANGSTROM,)}
 _PRIORS = ("rlnAngleTiltPrior", "rlnAnglePsiPrior")  # within the frame of a subtomogram
 _UNDERSTOOD = {
     *PIXELS, *CENTRED, *ORIGINS, *PIXEL_ORIGINS, *NAMES, *ANGLES, *FRAME_ANGLES, *_SCORES,
-    CLASS, CLASS_NUMBER, ID, KEPT, REASON, PROBABILITY, VOXEL_SIZE,
+    CLASS, CLASS_NUMBER, ID, KEPT, REASON, PROBABILITY, *star_units.LABELS,
 }  # fmt: skip
 
 
@@ -116,7 +117,7 @@ def _unit(rows: pd.DataFrame, columns: tuple[str, ...]) -> Unit:
     """
     if columns == CENTRED:
         return Unit.CENTRED_ANGSTROM
-    if NAMES[0] not in rows or VOXEL_SIZE in rows:
+    if NAMES[0] not in rows or star_units.VOXEL_SIZE in rows:
         return Unit.VOXEL
     warp = rows[NAMES[0]].astype(str).str.endswith(".tomostar").any()
     return Unit.VOXEL if warp else Unit.PIXEL
@@ -138,17 +139,31 @@ def _table(
     if frames is not None:
         rotations = frames if rotations is None else frames * rotations
         extra = [label for label in extra if label not in _PRIORS]
-    with reading(path, "a STAR file with usable pixel sizes"):
-        return Table(
-            rows,
-            unit,
-            columns,
-            _stated([rows], VOXEL_SIZE) or _warp_export(unit, rows, blocks),
-            _stated(_tables(blocks), "rlnTomoTiltSeriesPixelSize") if unit is Unit.PIXEL else None,
-            rotations,
-            frames,
-            tuple(extra),
-        )
+    sizes = None
+    if unit is Unit.VOXEL:
+        sizes = star_units.voxels(rows, blocks, path)
+    elif unit is Unit.PIXEL:
+        sizes = star_units.series(rows, blocks, path)
+    shifted = set(PIXEL_ORIGINS) <= set(rows)
+    return Table(
+        rows,
+        unit,
+        columns,
+        voxel_size=_one(sizes) if unit is Unit.VOXEL else None,
+        pixel_size=_one(sizes) if unit is Unit.PIXEL else None,
+        sizes=sizes,
+        image_sizes=star_units.images(rows, blocks, path) if shifted else None,
+        rotations=rotations,
+        frames=frames,
+        extra=tuple(extra),
+    )
+
+
+def _one(sizes: np.ndarray | None) -> float | None:
+    """The size of all rows, if it is one."""
+    if sizes is None or not len(sizes) or np.ptp(sizes) > SAME_SIZE * sizes.max():
+        return None
+    return float(sizes[0])
 
 
 def _rotations(rows: pd.DataFrame, labels: tuple[str, ...], path: Path) -> Rotation | None:
@@ -159,21 +174,3 @@ def _rotations(rows: pd.DataFrame, labels: tuple[str, ...], path: Path) -> Rotat
     angles = pd.DataFrame(0.0, rows.index, labels)
     angles[list(present)] = numbers(rows, present, path)
     return some(from_relion(angles.to_numpy()))
-
-
-def _tables(blocks: Sequence[Block]) -> list[pd.DataFrame]:
-    return [block.table() for block in blocks]
-
-
-def _stated(blocks: Sequence[pd.DataFrame], label: str) -> float | None:
-    """The first value of a label."""
-    values = [block[label].iloc[0] for block in blocks if label in block and len(block)]
-    return float(values[0]) if values else None
-
-
-def _warp_export(unit: Unit, rows: pd.DataFrame, blocks: Sequence[Block]) -> float | None:
-    """What WarpTools' ts_export_particles wrote counts pixels of the images, as M reads it."""
-    exported = any(block.has(["rlnTomoSubtomogramBinning"]) for block in blocks)
-    if unit is not Unit.VOXEL or NAMES[0] not in rows or not exported:
-        return None
-    return _stated(_tables(blocks), "rlnImagePixelSize")

@@ -3,26 +3,59 @@
 from __future__ import annotations
 
 import csv
+import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.points.table import CLASS, NAMES, PIXELS, SCORE, Table, Unit
+from aitom_cryosam.points.table import CLASS, NAMES, PIXELS, SCORE, Table, Unit, text_of
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 
-_LABELS = {
-    "x": PIXELS[0],
-    "y": PIXELS[1],
-    "z": PIXELS[2],
-    "axis-2": PIXELS[0],
-    "axis-1": PIXELS[1],
-    "axis-0": PIXELS[2],
-    "tomogram": NAMES[0],
-    "class": CLASS,
-    "score": SCORE,
+logger = logging.getLogger(__name__)
+
+# What a column is called, without blanks, dots, dashes and underscores, in small letters.
+_MEANINGS = {
+    NAMES[0]: (
+        "tomogram tomo tomogramname tomoname tomoid tomogramid run runname runid experiment "
+        "experimentname micrograph micrographname filename file image imagename tiltseries ts "
+        "tsname series dataset rlntomoname rlnmicrographname"
+    ),
+    CLASS: (
+        "class classname classid particleclass particletype particlename type label "
+        "objectname pickableobjectname structure protein species rlnclassnumber"
+    ),
+    SCORE: (
+        "score scores confidence cc ccc lcc lccmax rlnlccmax probability prob fom figureofmerit "
+        "rlnautopickfigureofmerit"
+    ),
 }
+_LABELS = {word: label for label, words in _MEANINGS.items() for word in words.split()}
+_AXES = dict(zip("xyz", PIXELS, strict=True))
+_NEUTRAL = {
+    *[
+        "coord",
+        "coords",
+        "coordinate",
+        "coordinates",
+        "pos",
+        "position",
+        "center",
+        "centre",
+        "location",
+        "loc",
+        "point",
+    ],
+    *["rlncoordinate", "faxis"],
+}
+_UNITS = {
+    **dict.fromkeys(["vox", "voxel", "voxels", "px", "pix", "pixel", "pixels"], (Unit.VOXEL, 1.0)),
+    **dict.fromkeys(["a", "å", "ang", "angst", "angstrom", "angstroms"], (Unit.ANGSTROM, 1.0)),
+    **dict.fromkeys(["nm", "nanometer", "nanometers"], (Unit.ANGSTROM, 10.0)),
+}
+_ORDER = re.compile(r"#\s*([xyz])[\s,;]+([xyz])[\s,;]+([xyz])\s*$", re.I)
 
 
 def coords(groups: Sequence[TomogramPicks]) -> str:
@@ -33,39 +66,146 @@ def coords(groups: Sequence[TomogramPicks]) -> str:
 
 
 def read(path: Path) -> Table:
-    """Voxels under the labels that a STAR file would have.
+    """Points under the labels that a STAR file would have.
 
-    Columns x, y, z under a header in any order and case (or napari's axis-0, axis-1, axis-2,
-    which are z, y, x), or three bare columns x, y, z.
+    Columns x, y, z under a header in any order and case, with a unit or without (`x`, `coord_x`,
+    `x_px`, `X [nm]`), or napari's axes, of which the last three are z, y, x; columns of names,
+    classes and scores under any usual name. Without a header, three bare columns: x, y, z, or
+    as a comment `# z y x` above them says.
 
     Raises:
-        InputError: there are no such columns, or a row is not as long as the others.
+        InputError: there are no such columns, a row is not as long as the others, or a column
+            may be a header or may be numbers.
     """
     rows = cells(path)
     header: list[str] = []
+    unit, scale = Unit.VOXEL, 1.0
     if rows and not any(map(is_number, rows[0])):
-        header = [_LABELS.get(cell.lower(), cell) for cell in rows.pop(0)]
-        if not set(PIXELS) <= set(header):
-            raise InputError(f"{path} has no coordinates; expected the columns x, y, z.")
+        header, unit, scale = _header(path, rows.pop(0))
     elif rows and len(rows[0]) == 3:
-        header = list(PIXELS)
+        header = _order(path)
+        _refuse_counted(path, rows)
     elif rows:
         raise InputError(f"{path} has {len(rows[0])} columns without names; add a header x,y,z.")
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
             raise InputError(f"{path}, row {number}: {len(row)} values; expected {len(header)}.")
     table = pd.DataFrame(rows, columns=header or list(PIXELS), dtype=str)
-    return Table(table, Unit.VOXEL, PIXELS)
+    _tell_unknown(path, table)
+    _one_time(path, table)
+    if scale != 1:
+        for label in PIXELS:
+            numeric = pd.to_numeric(table[label], errors="coerce")
+            table[label] = (numeric * scale).where(numeric.notna(), table[label])
+    return Table(table, unit, PIXELS)
+
+
+def _header(path: Path, names: Sequence[str]) -> tuple[list[str], Unit, float]:
+    """The labels of the columns, and the unit of x, y, z."""
+    header = [_label(name) for name in names]
+    napari = sorted(int(name[5:]) for name in header if re.fullmatch(r"axis-\d+", name))
+    if len(napari) >= 3:
+        last = dict(zip((f"axis-{axis}" for axis in napari[-3:]), PIXELS[::-1], strict=True))
+        return [last.get(name, name) for name in header], Unit.VOXEL, 1.0
+    units = set()
+    for place, name in enumerate(names):
+        if found := _axis(name):
+            label, unit = found
+            header[place] = label
+            units.add(unit)
+    if len(units) > 1 or any(header.count(label) > 1 for label in PIXELS):
+        raise InputError(
+            f"{path} has x, y and z in several columns or units; expected one of each: "
+            f"{', '.join(names)}."
+        )
+    if not set(PIXELS) <= set(header):
+        raise InputError(f"{path} has no coordinates; expected the columns x, y, z.")
+    for label in _MEANINGS:
+        if header.count(label) > 1:
+            first = header.index(label)
+            header = [
+                names[i] if name == label and i > first else name for i, name in enumerate(header)
+            ]
+    return header, *units.pop()
+
+
+def _label(name: str) -> str:
+    """What a column means, or its own name in small letters."""
+    return _LABELS.get(re.sub(r"[\s._-]|#\d+$", "", name.lower()), name.strip().lower())
+
+
+def _axis(name: str) -> tuple[str, tuple[Unit, float]] | None:
+    """The axis and unit of a column of coordinates; None for any other."""
+    words = re.findall(
+        r"[^\W\d_]+", re.sub(r"#\d+$", "", re.sub(r"(?<=[a-z])(?=[XYZ])", " ", name))
+    )
+    words = [word.lower() for word in words]
+    axes = [word for word in words if word in _AXES]
+    units = [word for word in words if word in _UNITS]
+    others = set(words) - {*axes, *units} - _NEUTRAL
+    if len(axes) != 1 or len(units) > 1 or others:
+        return None
+    return _AXES[axes[0]], _UNITS[units[0]] if units else (Unit.VOXEL, 1.0)
+
+
+def _order(path: Path) -> list[str]:
+    """The order of three bare columns, as a comment above them says."""
+    for line in text_of(path).splitlines():
+        if found := _ORDER.match(line.strip()):
+            axes = [axis.lower() for axis in found.groups()]
+            if set(axes) == set("xyz"):
+                return [_AXES[axis] for axis in axes]
+        if line.strip() and not line.startswith("#"):
+            break
+    return list(PIXELS)
+
+
+def _refuse_counted(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    """A first row 0,1,2 above other numbers is the header of a table without names."""
+    if list(rows[0]) == ["0", "1", "2"] and len(rows) > 1:
+        raise InputError(
+            f"{path} begins with 0,1,2, a header of a table without names or a point; write "
+            "x,y,z in its place, or 0.0,1.0,2.0 if it is a point."
+        )
+
+
+def _tell_unknown(path: Path, table: pd.DataFrame) -> None:
+    """A column of words may be what tells the points apart: it is not passed over in silence."""
+    known = {*PIXELS, *_MEANINGS}
+    unknown = [
+        str(label)
+        for label in table
+        if label not in known and len(table) and not table[label].map(_harmless).all()
+    ]
+    if unknown:
+        logger.warning("%s: not read, as unknown: the column %s.", path, ", ".join(unknown))
+
+
+def _harmless(cell: str) -> bool:
+    return not cell or is_number(cell)
+
+
+def _one_time(path: Path, table: pd.DataFrame) -> None:
+    """Further axes of napari, as time, must not mix points of several volumes."""
+    for label in table:
+        if re.fullmatch(r"axis-\d+", str(label)) and table[label].nunique() > 1:
+            raise InputError(
+                f"{path} has points at several places of {label}, before z, y, x; expected one: "
+                "save the points of each by themselves."
+            )
 
 
 def cells(path: Path) -> list[list[str]]:
     """The values of every line that is neither blank nor a comment."""
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    lines = [line for line in lines if line.strip() and not line.startswith("#")]
-    if lines and "," not in lines[0] and ";" not in lines[0]:
+    lines = [line for line in re.split(r"\r\n|\r|\n", text_of(path)) if line.strip()]
+    lines = [line for line in lines if not line.startswith("#")]
+    delimiter = next((mark for mark in (";", "\t", ",") if lines and mark in lines[0]), None)
+    if delimiter is None:
         return [line.split() for line in lines]
-    delimiter = ";" if lines and ";" in lines[0] else ","
-    return [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+    try:
+        return [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+    except csv.Error:
+        raise InputError(f"{path} is not a table of text; a field in it is too long.") from None
 
 
 def is_number(text: str) -> bool:

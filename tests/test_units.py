@@ -1,0 +1,196 @@
+"""A unit that a file states is used, or the file is refused."""
+
+import logging
+import struct
+
+import numpy as np
+import pytest
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.points.tomogram_info import TiltSeries
+
+XYZ = ["rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ"]
+
+
+def block(name, labels, rows):
+    head = "".join(f"_{label} #{i}\n" for i, label in enumerate(labels, 1))
+    return f"data_{name}\n\nloop_\n" + head + "".join(f"{row}\n" for row in rows) + "\n"
+
+
+def star(folder, labels, rows, optics=""):
+    path = folder / "a.star"
+    path.write_text(optics + block("particles", labels, rows))
+    return path
+
+
+def places(path, **options):
+    return read_points(path, **options).picks.points_zyx[:, ::-1].tolist()
+
+
+GROUPS = block("optics", ["rlnOpticsGroup", "rlnImagePixelSize"], ["1 10", "2 12"])
+
+
+def test_every_row_counts_pixels_of_its_optics_group(tmp_path):
+    path = star(tmp_path, [*XYZ, "rlnOpticsGroup"], ["100 50 20 1", "100 50 20 2"], GROUPS)
+    assert places(path, voxel_size=10) == [[100, 50, 20], [120, 60, 24]]
+    with pytest.raises(InputError, match="voxels of 10 and of 12 Å and needs the voxel size"):
+        read_points(path)
+
+
+def test_an_optics_group_that_is_not_there(tmp_path):
+    path = star(tmp_path, [*XYZ, "rlnOpticsGroup"], ["1 2 3 7"], GROUPS)
+    with pytest.raises(InputError, match="optics group 7, but no such group; expected one of 1, 2"):
+        read_points(path)
+    with pytest.raises(InputError, match="is 10 and 12 Å in data_optics; expected one, or"):
+        read_points(star(tmp_path, XYZ, ["1 2 3"], GROUPS))
+
+
+@pytest.mark.parametrize(
+    ("labels", "values"),
+    [
+        (["rlnMagnification", "rlnDetectorPixelSize"], "10000 10"),
+        (["rlnMagnification", "rlnDetectorPixelSize"], "50000 50"),
+        (["rlnDetectorPixelSize", "rlnLCCmax"], "10 0.5"),  # pytom-match-pick
+        (["rlnPixelSize"], "10"),
+        (["rlnImagePixelSize"], "10"),
+        (["cryosamVoxelSize"], "10"),
+    ],
+)
+def test_a_stated_pixel_size(tmp_path, labels, values):
+    path = star(tmp_path, [*XYZ, *labels], [f"1 2 3 {values}"])
+    assert read_points(path).voxel_size == 10
+    with pytest.raises(InputError, match="voxels of 10 Å, but the voxels here have 5 Å"):
+        read_points(path, voxel_size=5)
+    assert places(path, voxel_size=5, coords_angpix=10) == [[2, 4, 6]]
+
+
+def test_two_statements_that_differ(tmp_path):
+    path = star(tmp_path, [*XYZ, "rlnPixelSize", "cryosamVoxelSize"], ["1 2 3 10 12"])
+    with pytest.raises(InputError, match="cryosamVoxelSize says 12 Å and rlnPixelSize 10 Å"):
+        read_points(path)
+
+
+def test_what_the_user_says_goes_first_and_is_told(tmp_path, caplog):
+    path = star(tmp_path, [*XYZ, "rlnPixelSize"], ["1 2 3 10"])
+    assert places(path, voxel_size=5, coords_angpix=20) == [[4, 8, 12]]
+    assert "states pixels of 10 Å; taking them as 20 Å, as --coords-angpix says" in caplog.text
+
+
+def test_relion4_states_its_tilt_series(tmp_path):
+    optics = block("optics", ["rlnOpticsGroup", "rlnTomoTiltSeriesPixelSize"], ["1 2", "2 4"])
+    labels = ["rlnTomoName", *XYZ, "rlnOpticsGroup"]
+    path = star(tmp_path, labels, ["TS_01 100 50 20 1", "TS_02 100 50 20 2"], optics)
+    assert places(path, voxel_size=10) == [[20, 10, 4], [40, 20, 8]]
+    with pytest.raises(InputError, match="row 2: the file states a tilt series of 4 Å"):
+        read_points(path, voxel_size=10, tilt_series=TiltSeries(2.0))
+
+
+def test_shifts_in_pixels_of_the_images(tmp_path):
+    shifts = [f"rlnOrigin{axis}" for axis in "XYZ"]
+    optics = block("optics", ["rlnImagePixelSize"], ["2.5"])
+    path = star(tmp_path, [*XYZ, *shifts], ["100 50 20 4 8 -4"], optics)
+    assert places(path, voxel_size=2.5) == [[96, 42, 24]]
+    both = [*shifts, *[f"{label}Angst" for label in shifts]]
+    path = star(tmp_path, [*XYZ, *both], ["100 50 20 4 8 -4 10 20 -10"], optics)
+    assert places(path, voxel_size=2.5) == [[96, 42, 24]]
+    path = star(tmp_path, [*XYZ, *both], ["100 50 20 4 8 -4 99 20 -10"], optics)
+    with pytest.raises(InputError, match="rlnOriginXAngst and rlnOriginX are different shifts"):
+        read_points(path, voxel_size=2.5)
+
+
+def test_fractions_of_warps_template_matching(tmp_path):
+    rows = [f"0.{i}1 0.{i}2 0.{i}3 TS_01.tomostar" for i in range(1, 6)]
+    path = star(tmp_path, [*XYZ, "rlnMicrographName"], rows)
+    with pytest.raises(InputError, match="all 5 coordinates lie between 0 and 1"):
+        read_points(path, voxel_size=10)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x [nm],y [nm],z [nm]\n1,2,3\n", [1, 2, 3]),
+        ("coord_x;coord_y;coord_z\n1;2;3\n", [1, 2, 3]),
+        ("X_angstrom\tY_angstrom\tZ_angstrom\n10\t20\t30\n", [1, 2, 3]),
+        ("z_px,y_px,x_px\n3,2,1\n", [1, 2, 3]),
+        ("# z y x\n3 2 1\n", [1, 2, 3]),
+        ("# made by us\n1 2 3\n", [1, 2, 3]),
+        ("index,axis-0,axis-1,axis-2,axis-3\n0,0,3,2,1\n1,0,3,2,1\n", [1, 2, 3]),
+        ("index,axis-0,axis-1,axis-2\n0,3,2,1\n", [1, 2, 3]),
+    ],
+)
+def test_what_a_header_says(tmp_path, text, expected):
+    (tmp_path / "a.csv").write_text(text)
+    assert places(tmp_path / "a.csv", voxel_size=10)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("0,1,2\n40,30,12\n", "begins with 0,1,2, a header of a table without names or a point"),
+        ("x,y_nm,z\n1,2,3\n", "x, y and z in several columns or units"),
+        ("x,y,z,x_px\n1,2,3,4\n", "x, y and z in several columns or units"),
+        ("axis-0,axis-1,axis-2,axis-3\n0,3,2,1\n1,3,2,1\n", "several places of axis-0"),
+        ("width,y,z\n1,2,3\n", "no coordinates; expected the columns x, y, z"),
+    ],
+)
+def test_headers_that_are_refused(tmp_path, text, says):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(InputError, match=says):
+        read_points(tmp_path / "a.csv", voxel_size=10)
+
+
+def model(flags=0, pixel_size=1.0, unit=0, more=b""):
+    head = b"IMODV1.2" + bytes(128) + struct.pack(">4iI", 64, 64, 24, 1, flags) + bytes(60)
+    head += struct.pack(">fi", pixel_size, unit) + bytes(16)
+    contour = b"CONT" + struct.pack(">iIii3f", 1, 0, 0, 0, 40.5, 30.5, 12)
+    return head + b"OBJT" + bytes(176) + contour + more + b"IEOF"
+
+
+def mesh():
+    indices = [-23, 0, 1, 2, -22, -1]
+    head = struct.pack(">iiIhh", 3, len(indices), 0, 0, 0)
+    return b"MESH" + head + bytes(36) + struct.pack(">6i", *indices)
+
+
+@pytest.mark.parametrize("length", [0, 12, 16, 40])
+def test_models_are_read_by_the_lengths_they_state(tmp_path, length):
+    more = b"IMAT" + struct.pack(">i", length) + bytes(length) + mesh()
+    (tmp_path / "a.mod").write_bytes(model(more=more))
+    assert places(tmp_path / "a.mod") == [[40, 30, 12]]
+
+
+def test_a_flipped_model_is_turned_back(tmp_path):
+    (tmp_path / "a.mod").write_bytes(model(flags=1 << 16))
+    assert places(tmp_path / "a.mod") == [[40, 11.5, 30.5]]
+
+
+def test_a_model_states_its_pixel_size(tmp_path):
+    (tmp_path / "a.mod").write_bytes(model(pixel_size=0.5, unit=-9))
+    assert read_points(tmp_path / "a.mod").voxel_size == 5
+    with pytest.raises(InputError, match="voxels of 5 Å, but the voxels here have 10 Å"):
+        read_points(tmp_path / "a.mod", voxel_size=10)
+
+
+@pytest.mark.parametrize("cut", [241, 300, 420, 440])
+def test_a_model_that_is_cut_off(tmp_path, cut):
+    (tmp_path / "a.mod").write_bytes(model()[:cut])
+    with pytest.raises(InputError, match="is cut off: an IMOD model ends with IEOF"):
+        read_points(tmp_path / "a.mod")
+
+
+def test_a_length_that_goes_back(tmp_path):
+    more = b"IMAT" + struct.pack(">i", -8) + bytes(8)
+    (tmp_path / "a.mod").write_bytes(model(more=more))
+    with pytest.raises(InputError, match="is cut off"):
+        read_points(tmp_path / "a.mod")
+
+
+def test_rows_of_dynamo(tmp_path, caplog):
+    row = ["1", "1", "1", ".5", "0", "-1", *["0"] * 3, "nan", *["0"] * 9, "3", "0", "nan", "0"]
+    (tmp_path / "a.tbl").write_text(" ".join([*row, "40", "30", "12", *["0"] * 9]) + "\n")
+    with caplog.at_level(logging.WARNING):
+        points = read_points(tmp_path / "a.tbl")
+    assert points.picks.points_zyx.tolist() == [[11, 30, 40.5]]
+    assert points.classes == ("none",)
+    assert np.isnan(points.picks.scores).all()
