@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from aitom_cryosam.cli.signals import Ended, heeded
+from aitom_cryosam.cli.streams import forgiving, printable, status_of_stdout
 from aitom_cryosam.errors import InputError
 
 # Each module has add_arguments(parser) and run(args) -> exit status.
@@ -37,33 +38,36 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if all that was asked is done, 2 on input that cannot be used and 1 if the memory does
-        not suffice (one sentence on stderr), 130 after Ctrl-C, 141 if what it is piped into
-        stopped reading.
+        not suffice (one sentence on stderr), 130 after Ctrl-C, 143 after SIGTERM. If the results
+        are there, but stdout could not be written: 141 if what it is piped into stopped reading,
+        else 1.
     """
-    arguments = [_value(argument) for argument in (sys.argv[1:] if argv is None else argv)]
-    args = build_parser(arguments).parse_args(arguments)
-    _log_to_stderr(quiet=args.quiet, verbose=args.verbose)
-    try:
-        status = int(import_module(COMMANDS[args.command][0]).run(args))
-        sys.stdout.flush()
-        return status
-    except InputError as error:
-        print(f"cryosam {args.command}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"cryosam {args.command}: interrupted.", file=sys.stderr)
-        return 130
-    except MemoryError:
-        print(
-            f"cryosam {args.command}: not enough memory; close other programs, bin the tomogram, "
-            "or cut out the part of interest.",
-            file=sys.stderr,
-        )
-        return 1
-    except BrokenPipeError:
-        # Python flushes once more at its end; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    command = "cryosam"
+    with forgiving(), heeded():
+        try:
+            arguments = [_value(argument) for argument in (sys.argv[1:] if argv is None else argv)]
+            args = build_parser(arguments).parse_args(arguments)
+            command = f"cryosam {args.command}"
+            _log_to_stderr(quiet=args.quiet, verbose=args.verbose)
+            status = int(import_module(COMMANDS[args.command][0]).run(args))
+            return status or status_of_stdout()
+        except InputError as error:
+            return _told(f"{command}: {error}", 2)
+        except Ended as ended:
+            return _told(f"{command}: ended by {ended}.", ended.status)
+        except KeyboardInterrupt:
+            return _told(f"{command}: interrupted.", 130)
+        except MemoryError:
+            return _told(
+                f"{command}: not enough memory; close other programs, bin the tomogram, or cut "
+                "out the part of interest.",
+                1,
+            )
+
+
+def _told(sentence: str, status: int) -> int:
+    print(printable(sentence), file=sys.stderr)
+    return status
 
 
 def _value(argument: str) -> str:
@@ -99,7 +103,7 @@ def _log_to_stderr(*, quiet: bool, verbose: bool) -> None:
 
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
+        line = printable(super().format(record))
         return line if record.levelno == logging.INFO else f"{record.levelname.lower()}: {line}"
 
 

@@ -1,0 +1,78 @@
+"""How a command ends when it is told to: quietly, with its temporary files removed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from aitom_cryosam import temporaries
+
+CUT_OFF = (
+    b"cryosam: a file was cut off while it was read; start again when nothing writes to the "
+    b"tomogram, its cache or the folder for temporary files any more.\n"
+)
+
+
+class Ended(KeyboardInterrupt):
+    """Another signal than Ctrl-C's asks the process to end.
+
+    Attributes:
+        status: that the process is to end with, as a shell gives it.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.status = 128 + number
+
+
+@contextmanager
+def heeded() -> Iterator[None]:
+    """End the block by `Ended` at SIGTERM and SIGHUP, as Ctrl-C does by KeyboardInterrupt.
+
+    A file that loses bytes while they are mapped into memory makes the system send SIGBUS, which
+    no Python code could answer: that ends the process with a sentence.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    wanted = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    before = {number: signal.signal(number, _end) for number in wanted if number is not None}
+    answer = _answer_bus_errors()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if answer is not None:
+            signal.signal(signal.SIGBUS, signal.SIG_DFL)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise Ended(number)
+
+
+def _answer_bus_errors() -> Any:
+    """Have the C library call a function at SIGBUS; it must live as long as that may happen.
+
+    Python's own handlers run after the instruction that failed, which would fail for ever.
+    """
+    if not hasattr(signal, "SIGBUS"):
+        return None
+
+    def answer(_number: int) -> None:
+        os.write(2, CUT_OFF)
+        temporaries.remove_all()
+        os._exit(2)
+
+    call = ctypes.CFUNCTYPE(None, ctypes.c_int)(answer)
+    library = ctypes.CDLL(None)
+    library.signal.argtypes = [ctypes.c_int, type(call)]
+    library.signal.restype = ctypes.c_void_p
+    library.signal(int(signal.SIGBUS), call)
+    return call
