@@ -272,3 +272,68 @@ def test_what_does_not_belong_to_a_cache_is_left_alone(tmp_path):
     (tmp_path / "notes.txt").touch()
     assert Cache(tmp_path).entries() == []
     assert Cache(tmp_path / "missing").entries() == []
+
+
+@pytest.mark.parametrize("name", ["z.npy", "signature.json"])
+def test_a_flipped_bit_is_noticed(tmp_path, caplog, name):
+    _, expected = tokens_through(tmp_path)
+    path = Cache(tmp_path).entries()[0].path / name
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    planes, found = tokens_through(tmp_path)
+    assert planes > 0
+    assert found == expected
+    assert "is damaged and is made again" in caplog.text
+
+
+def test_a_flipped_bit_in_an_embedding_is_noticed(tmp_path, caplog):
+    store = Cache(tmp_path).embeddings(TOMOGRAM, {})
+    store.put(1, 2, EMBEDDING)
+    path = store.folder / "y00002.npy"
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 1
+    path.write_bytes(content)
+    assert store.get(1, 2) is None
+    assert "is damaged and is computed again" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "pipe"])
+def test_an_entry_that_is_no_folder_is_replaced(tmp_path, kind):
+    tokens_through(tmp_path / "cache")
+    entry = Cache(tmp_path / "cache").entries()[0]
+    shutil.rmtree(entry.path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "precious").touch()
+    if kind == "file":
+        entry.path.touch()
+    elif kind == "link":
+        entry.path.symlink_to(tmp_path / "elsewhere")
+    else:
+        os.mkfifo(entry.path)
+    assert Cache(tmp_path / "cache").entries()[0].problem == "damaged"
+    assert tokens_through(tmp_path / "cache")[0] > 0
+    assert tokens_through(tmp_path / "cache")[0] == 0
+    assert (tmp_path / "elsewhere" / "precious").exists()
+    assert Cache(tmp_path / "cache").remove(Cache(tmp_path / "cache").entries()[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "[1]",
+        "null",
+        '{"tomogram": 1, "signature": 2, "sha256": {}}',
+        '{"tomogram": "a", "signature": {"a": 1}, "sha256": []}',
+        "1" * 5000,
+        '{"signature": ' + '{"a": ' * 900 + "1" + "}" * 901,
+    ],
+)
+def test_a_signature_that_is_none(tmp_path, text):
+    tokens_through(tmp_path)
+    entry = Cache(tmp_path).entries()[0]
+    (entry.path / "signature.json").write_text(text)
+    assert Cache(tmp_path).entries()[0].problem == "damaged"
+    assert tokens_through(tmp_path)[0] > 0
+    assert tokens_through(tmp_path)[0] == 0

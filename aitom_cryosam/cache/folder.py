@@ -15,9 +15,8 @@ import os
 import re
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -26,6 +25,8 @@ from typing import Any, Literal, TypeVar
 
 from aitom_cryosam.cache.embedding_files import EmbeddingFiles
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.source_file import existing_file, sha256_of
+from aitom_cryosam.temporaries import sweep, temporary_folder
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -33,8 +34,9 @@ logger = logging.getLogger(__name__)
 Kind = Literal["features", "embeddings"]
 T = TypeVar("T")
 
-_FORMAT = 1  # of the files in an entry
+_FORMAT = 2  # of the files in an entry
 _DAMAGED = (OSError, EOFError, ValueError)
+_MALFORMED = (*_DAMAGED, KeyError, TypeError, AttributeError, RecursionError)
 _NAME = re.compile(r"(\.)?(features|embeddings)-[0-9a-f]{16}(?(1)-[0-9a-f]{32})")
 _SIGNATURE = "signature.json"
 _UNFINISHED_DAYS = 1.0  # younger ones may be somebody's who is still at work
@@ -48,20 +50,25 @@ class Entry:
         path: its folder.
         tomogram: the name of the tomogram, or "?".
         signature: all that it depends on; empty if that cannot be read.
+        checksums: sha256 of its files, by name.
     """
 
     path: Path
     tomogram: str
     signature: dict[str, Any]
+    checksums: dict[str, str]
 
     @classmethod
     def open(cls, path: Path) -> Entry:
         """Whatever state it is in."""
         try:
-            content = json.loads((path / _SIGNATURE).read_text("utf-8"))
-            return cls(path, str(content["tomogram"]), dict(content["signature"]))
-        except (*_DAMAGED, KeyError, TypeError):
-            return cls(path, "?", {})
+            content = json.loads(existing_file(path / _SIGNATURE).read_text("utf-8"))
+            signature = dict(content["signature"])
+            _flat(signature)
+            checksums = {str(name): str(sum) for name, sum in content["sha256"].items()}
+            return cls(path, str(content["tomogram"]), signature, checksums)
+        except (*_MALFORMED, InputError):
+            return cls(path, "?", {}, {})
 
     @property
     def name(self) -> str:
@@ -87,6 +94,16 @@ class Entry:
     def age(self) -> float:
         """Days since then."""
         return (time.time() - self.modified) / 86400
+
+    def check(self) -> None:
+        """Compare its files with their checksums.
+
+        Raises:
+            OSError, ValueError: one is missing, or has not the content that was written.
+        """
+        for name, checksum in self.checksums.items():
+            if sha256_of(self.path / Path(name).name) != checksum:
+                raise ValueError(f"{name} has not the content that was written")
 
     @property
     def problem(self) -> str | None:
@@ -129,7 +146,7 @@ class Cache:
         """
         if entry.problem == "unfinished" and entry.age < _UNFINISHED_DAYS:
             return False
-        shutil.rmtree(entry.path)
+        _remove(entry.path)
         return True
 
     def load(
@@ -157,17 +174,18 @@ class Cache:
         """
         signature = _signature(tomogram, settings)
         path = self.folder / _entry_name(kind, signature)
-        if path.is_dir():
+        if os.path.lexists(path):
             try:
-                result = read(path)
+                result = self._checked(path, signature, read)
             except _DAMAGED as error:
                 logger.warning("%s is damaged and is made again: %s", path, error)
             else:
                 logger.info("%s of %s: from the cache.", kind.capitalize(), tomogram.name)
                 return result
+            with suppress(OSError):
+                _remove(path)
         else:
             logger.info("%s", self._why_missing(kind, tomogram, signature))
-        shutil.rmtree(path, ignore_errors=True)
         with _made(path, tomogram, signature) as folder:
             make(folder)
         return read(path)
@@ -184,6 +202,14 @@ class Cache:
         """
         settings = {"segmenter": signature}
         return self.load("embeddings", tomogram, settings, make=lambda _: None, read=EmbeddingFiles)
+
+    def _checked(self, path: Path, signature: dict[str, Any], read: Callable[[Path], T]) -> T:
+        """What an entry holds, if it is what its signature says."""
+        entry = Entry.open(path)
+        if entry.signature != signature:
+            raise ValueError("its signature is another one, or cannot be read")
+        entry.check()
+        return read(path)
 
     def _why_missing(self, kind: Kind, tomogram: Tomogram, signature: dict[str, Any]) -> str:
         """Compared with the entry of the same tomogram that differs least."""
@@ -207,25 +233,38 @@ class Cache:
 @contextmanager
 def _made(path: Path, tomogram: Tomogram, signature: dict[str, Any]) -> Iterator[Path]:
     """A folder to be filled, which then takes its name unless another one has it by then."""
-    folder = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
-        folder.mkdir(parents=True)
-        yield folder
-        content = {"tomogram": tomogram.name, "signature": signature}
-        (folder / _SIGNATURE).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-        for file in folder.iterdir():  # a power cut must not leave a complete name with holes
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
-        folder.rename(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        with temporary_folder(path.parent) as temporary:
+            folder = temporary / path.name
+            folder.mkdir()
+            yield folder
+            content = {
+                "tomogram": tomogram.name,
+                "signature": signature,
+                "sha256": {file.name: sha256_of(file) for file in sorted(folder.iterdir())},
+            }
+            (folder / _SIGNATURE).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+            for file in folder.iterdir():  # a power cut must not leave a complete name with holes
+                with file.open("rb") as opened:
+                    os.fsync(opened.fileno())
+            folder.rename(path)
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not path.is_dir():
             raise InputError(
                 f"Cannot write to the cache {path.parent} ({error.strerror}); "
                 "choose another --cache, or leave it out."
             ) from error
         logger.info("Another process was faster; %s is taken from it.", path.name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    """A folder, or what else lies there under the name of an entry; links are not followed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _signature(tomogram: Tomogram, settings: Mapping[str, Any]) -> dict[str, Any]:

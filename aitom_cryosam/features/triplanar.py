@@ -21,6 +21,7 @@ from aitom_cryosam.features.view import View
 from aitom_cryosam.geometry import CellAxis
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.progress import Progress, Steps
+from aitom_cryosam.temporaries import sweep, temporary_folder
 from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
 
@@ -92,8 +93,9 @@ class TriplanarFeatures:
                 steps.add(steps.total)
         elif ram_bytes is not None and work.nbytes > ram_bytes:
             # The files go with the folder, now; their contents with the last array in them.
-            with tempfile.TemporaryDirectory(prefix="aitom_cryosam-") as folder:
-                views = work.to_files(Path(folder), steps)
+            sweep(Path(tempfile.gettempdir()))
+            with temporary_folder() as folder:
+                views = work.to_files(folder, steps)
         else:
             views = work.to_memory(steps)
         return cls(views, ratios, work.signature)
