@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_cache_path
 
+from aitom_cryosam.download import download
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import output_folder, writing
+from aitom_cryosam.files import output_folder
 from aitom_cryosam.models import MODELS, Model, Weights
+from aitom_cryosam.names import printable
+from aitom_cryosam.source_file import sha256_of
 
 if TYPE_CHECKING:
     import torch
@@ -31,8 +34,6 @@ PUBLISHED = {name: model for name, model in MODELS.items() if model.weights is n
 """The models that need weights, by name."""
 
 _WRAPPERS = ("model", "teacher", "state_dict")
-_TIMEOUT = 30  # seconds without a byte
-_CHUNK = 1 << 20
 _NONE: Mapping[str, Path] = {}
 
 
@@ -68,11 +69,18 @@ def find(model: Model, given: Mapping[str, Path] = _NONE) -> Path | None:
     return None
 
 
-def require(model: Model, given: Mapping[str, Path] = _NONE) -> Path:
+def require(model: Model, given: Mapping[str, Path] = _NONE, *, checked: bool = True) -> Path:
     """The file of a model's weights on this machine, as `find`.
 
+    Args:
+        model: one that needs weights.
+        given: as for `find`.
+        checked: whether a file that is not given must be the published one, where its checksum
+            is known.
+
     Raises:
-        InputError: there is none; says how to get it with and without a network.
+        InputError: there is none; says how to get it with and without a network. Or it is
+            another file than the published one.
     """
     path = find(model, given)
     if path is None:
@@ -80,6 +88,14 @@ def require(model: Model, given: Mapping[str, Path] = _NONE) -> Path:
             f"The weights of {model.name} are not on this machine; type `cryosam weights fetch "
             f"{model.name}`, or download {weights_of(model).url} on another machine and copy it "
             f"into {home()}, or, if you have the file, add --checkpoint {model.name}=FILE."
+        )
+    weights = weights_of(model)
+    checked = checked and model.name not in given and weights.sha256 is not None
+    if checked and digest(path) != weights.sha256:
+        raise InputError(
+            f"{path} is not the published {weights.file}: its sha256 is {digest(path)}. Remove it "
+            f"and type `cryosam weights fetch {model.name}`, or add --checkpoint "
+            f"{model.name}={path} if it is meant."
         )
     return path
 
@@ -131,8 +147,8 @@ def config(path: str | Path) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{beside} is not JSON ({error}); mend or remove it.") from error
+    except (OSError, ValueError, RecursionError):
+        raise InputError(f"{beside} is not JSON that can be read; mend or remove it.") from None
     if not isinstance(found, dict):
         raise InputError(
             f"{beside} holds a JSON {type(found).__name__}; expected an object, as "
@@ -192,15 +208,27 @@ def fetch(model: Model, *, folder: str | Path | None = None, progress: bool = Fa
             f"{target.parent} has {free / 1e9:.1f} GB left and {weights.file} needs "
             f"{weights.size / 1e9:.1f} GB; free some, or name another folder with --folder."
         )
-    with writing(target, overwrite=True) as temporary:
-        _download(weights, temporary, progress=progress)
-        try:
-            _check(temporary, weights)
-        except _Flaw as flaw:
-            raise InputError(
-                f"What came from {weights.url} {flaw}, so it was not kept; try again, or "
-                f"{_offline(target.parent)}."
-            ) from flaw
+    offline = _offline(target.parent)
+    part = target.with_name(f".{target.name}.part")
+    if weights.sha256 is None:  # what is resumed could not be told from a mixture
+        part.unlink(missing_ok=True)
+    try:
+        download(weights.url, part, hint=offline, size=weights.size, progress=progress)
+        _check(part, weights)
+        part.replace(target)
+    except _Flaw as flaw:
+        part.unlink()
+        raise InputError(
+            f"What came from {weights.url} {flaw}, so it was not kept; try again, or {offline}."
+        ) from flaw
+    except OSError as error:
+        raise InputError(
+            f"Cannot write {target} ({error.strerror}); free some space, or name another folder "
+            "with --folder."
+        ) from error
+    finally:
+        if part.exists() and not part.stat().st_size:
+            part.unlink()
     return target
 
 
@@ -275,9 +303,7 @@ def _offline(folder: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _digest(path: Path, _size: int, _mtime_ns: int) -> str:
-    from pooch import file_hash
-
-    return str(file_hash(str(path), alg="sha256"))
+    return sha256_of(path)
 
 
 def _check(path: Path, weights: Weights) -> None:
@@ -335,31 +361,15 @@ def _state(path: Path) -> dict[str, torch.Tensor]:
         and all(isinstance(value, torch.Tensor) for value in found.values())
     ):
         raise _Flaw("holds no state dict, which is tensors by their names")
+    for name, value in found.items():
+        _check_tensor(str(name), value)
     return dict(found)
 
 
-def _download(weights: Weights, path: Path, *, progress: bool) -> None:
-    """Write what the publisher sends.
+def _check_tensor(name: str, value: torch.Tensor) -> None:
+    import torch
 
-    Raises:
-        InputError: nothing comes, or not all of it.
-        OSError: it cannot be written.
-    """
-    from pooch import HTTPDownloader
-    from requests import exceptions
-
-    get = HTTPDownloader(progressbar=progress, chunk_size=_CHUNK, timeout=_TIMEOUT)
-    offline = _offline(path.parent)
-    try:
-        get(weights.url, str(path), None)
-    except exceptions.HTTPError as error:
-        answer = str(error).partition(" for url")[0]
-        raise InputError(f"{weights.url} answers {answer}; try later, or {offline}.") from error
-    except exceptions.ChunkedEncodingError as error:
-        raise InputError(
-            f"The download of {weights.url} broke off; type the command again, or {offline}."
-        ) from error
-    except exceptions.RequestException as error:
-        raise InputError(
-            f"{weights.url} cannot be reached; check the network and its proxy, or {offline}."
-        ) from error
+    if value.layout is not torch.strided or value.is_quantized or value.is_meta:
+        raise _Flaw(f"holds a sparse, quantised or empty tensor, {printable(name)}")
+    if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        raise _Flaw(f"holds NaN or infinity in {printable(name)}")

@@ -1,4 +1,4 @@
-"""Names of tomograms: from a path, and as each program writes them."""
+"""Names of tomograms: from a path, as each program writes them, and as they can be shown."""
 
 from __future__ import annotations
 
@@ -123,3 +123,13 @@ def file_stem(path: str | Path) -> str:
         if name.lower().endswith(extension):
             name = name[: -len(extension)]
     return name
+
+
+def printable(text: str) -> str:
+    """Text without characters that steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one in "\n\t" else one.encode("unicode_escape").decode()
+        for one in text
+    )

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from aitom_cryosam import checkpoints
+from aitom_cryosam import download as downloading
 from aitom_cryosam.checkpoints import config, digest, fetch, find, given, load, require, verify
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS, Model, Weights
@@ -225,7 +226,7 @@ def test_the_widths_of_another_model_lie_beside_it(machine: Path) -> None:
     beside.write_text(json.dumps({"embed_dim": 12, "depth": 2}))
     assert config(path) == {"embed_dim": 12, "depth": 2}
     beside.write_text("{embed_dim")
-    with pytest.raises(InputError, match=r"tiny\.json is not JSON \(Expecting .*\); mend or"):
+    with pytest.raises(InputError, match=r"tiny\.json is not JSON that can be read; mend or"):
         config(path)
     beside.write_text("[12, 2]")
     with pytest.raises(InputError, match="holds a JSON list; expected an object"):
@@ -321,7 +322,6 @@ OTHER = saved({"a": torch.ones(2)}).ljust(len(GOOD), b"x")
         ({"body": OTHER}, r"What came from http.* is not the published tiny_0123\.pth: its sha256"),
         ({"body": PAGE}, "What came from http.* is a web page and no checkpoint, so it was not k"),
         ({"body": GOOD[:99]}, f"What came from http.* is cut short: it has 99 of {len(GOOD)} byt"),
-        ({"body": GOOD[:99], "promised": len(GOOD)}, "The download of http.* broke off; type the"),
         ({"body": PAGE, "status": 404}, "answers 404 Client Error: Not Found; try later"),
         ({"body": PAGE, "status": 503}, "answers 503 Server Error: Service Unavailable; try la"),
         (None, "http://127.0.0.1:9/tiny_0123.pth cannot be reached; check the network"),
@@ -346,7 +346,92 @@ def test_a_failed_download_leaves_what_was_there(machine: Path) -> None:
     assert path.read_bytes() == OTHER
 
 
-def test_an_interrupt_leaves_nothing(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_that_broke_off_is_gone_on_with(machine: Path) -> None:
+    asked: list[str | None] = []
+    with serving(GOOD[:99], promised=len(GOOD)) as url:
+        with pytest.raises(InputError, match=r"broke off; type the command again to go on") as told:
+            fetch(published(url))
+        assert f"copy it into {machine / 'cache'}." in str(told.value)
+        assert [path.name for path in (machine / "cache").iterdir()] == [".tiny_0123.pth.part"]
+    with serving(GOOD, ranges=True, asked=asked) as url:
+        assert fetch(published(url)).read_bytes() == GOOD
+    assert asked == ["bytes=99-"]
+    assert [path.name for path in (machine / "cache").iterdir()] == ["tiny_0123.pth"]
+
+
+def test_a_publisher_that_knows_no_ranges_sends_all_again(machine: Path) -> None:
+    put(machine / "cache" / ".tiny_0123.pth.part", GOOD[:50])
+    with serving(GOOD) as url:
+        assert fetch(published(url)).read_bytes() == GOOD
+
+
+def test_a_rest_that_does_not_fit_is_thrown_away(machine: Path) -> None:
+    put(machine / "cache" / ".tiny_0123.pth.part", b"x" * 50)
+    with serving(GOOD, ranges=True) as url:
+        with pytest.raises(InputError, match="so it was not kept"):
+            fetch(published(url))
+        assert fetch(published(url)).read_bytes() == GOOD
+
+
+def test_a_publisher_that_sends_for_ever_is_stopped(machine: Path) -> None:
+    with (
+        serving(GOOD * 1000) as url,
+        pytest.raises(InputError, match=f"sends more than the {len(GOOD)} bytes of the file"),
+    ):
+        fetch(published(url))
+    assert list((machine / "cache").iterdir()) == []
+
+
+def test_a_trickle_is_stopped(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloading, "_STALL", 0.3)
+    with (
+        serving(GOOD, pause=0.02) as url,
+        pytest.raises(InputError, match=r"stalled: less than 65536 bytes came in 0\.3 seconds"),
+    ):
+        fetch(published(url))
+
+
+def test_a_planted_link_is_not_written_through(machine: Path) -> None:
+    precious = put(machine / "precious", b"precious")
+    (machine / "cache").mkdir()
+    part = machine / "cache" / ".tiny_0123.pth.part"
+    part.symlink_to(precious)
+    with serving(GOOD) as url, pytest.raises(InputError, match="Cannot write"):
+        fetch(published(url))
+    part.unlink()
+    os.link(precious, part)
+    with serving(GOOD) as url, pytest.raises(InputError, match="another name of a file"):
+        fetch(published(url))
+    assert precious.read_bytes() == b"precious"
+
+
+def test_weights_that_were_altered_are_refused_unless_they_are_named(machine: Path) -> None:
+    path = put(machine / "cache" / "tiny_0123.pth", GOOD[:-1] + b"x")
+    with pytest.raises(InputError, match=r"is not the published tiny_0123\.pth: its sha256 is"):
+        require(TINY)
+    assert require(TINY, {"tiny": path}) == path
+    put(path)
+    assert require(TINY) == path
+
+
+@pytest.mark.parametrize(
+    ("tensor", "says"),
+    [
+        (torch.tensor([1.0, float("nan")]), "holds NaN or infinity in a.weight"),
+        (torch.tensor([float("inf")], dtype=torch.float16), "holds NaN or infinity in a.weight"),
+        (torch.ones(3).to_sparse(), "holds a sparse, quantised or empty tensor, a.weight"),
+        (torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8), "sparse, quantised"),
+    ],
+)
+def test_tensors_that_cannot_be_weights(machine: Path, tensor: torch.Tensor, says: str) -> None:
+    path = put(machine / "w.pth", saved({"ok": torch.ones(2), "a.weight": tensor}))
+    with pytest.raises(InputError, match=rf"w\.pth .*{says}"):
+        load(path)
+
+
+def test_an_interrupt_leaves_nothing_under_the_name(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(path: Path, weights: Weights) -> None:
         assert path.read_bytes() == GOOD  # all of it came, under another name
         raise KeyboardInterrupt
@@ -354,7 +439,7 @@ def test_an_interrupt_leaves_nothing(machine: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(checkpoints, "_check", interrupted)
     with serving(GOOD) as url, pytest.raises(KeyboardInterrupt):
         fetch(published(url))
-    assert list((machine / "cache").iterdir()) == []
+    assert not (machine / "cache" / "tiny_0123.pth").exists()
 
 
 def test_a_disk_that_is_too_small_is_refused_before(machine: Path) -> None:

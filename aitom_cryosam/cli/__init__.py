@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from aitom_cryosam.cli.signals import Ended, heeded
-from aitom_cryosam.cli.streams import forgiving, printable, status_of_stdout
+from aitom_cryosam.cli.streams import forgiving, status_of_stdout
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.names import printable
 
 # Each module has add_arguments(parser) and run(args) -> exit status.
 COMMANDS = {

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from aitom_cryosam.names import printable
+
 
 class Shown:
     """A stream that drops what cannot be written.
@@ -77,16 +79,6 @@ def status_of_stdout() -> int:
     if failure is None:
         return 0
     return 141 if failure.errno == errno.EPIPE else 1
-
-
-def printable(text: str) -> str:
-    """Text without characters that steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        one if one.isprintable() or one in "\n\t" else one.encode("unicode_escape").decode()
-        for one in text
-    )
 
 
 def _open_closed() -> None:
