@@ -121,7 +121,13 @@ def numbers(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> np.nda
     Raises:
         InputError: naming the first row with a value that is not a finite number.
     """
-    values = table[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    try:
+        values = table[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    except OverflowError:  # whole numbers of hundreds of digits
+        raise InputError(
+            f"{path} holds a number that is too large; expected {', '.join(columns)} in voxels "
+            "or Å."
+        ) from None
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         row, column = bad[0]
