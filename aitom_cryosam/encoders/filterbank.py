@@ -24,7 +24,7 @@ WINDOWS = (0.4, 0.7)
 RESPONSES = 4 * len(SCALES)
 """Intensity, gradient magnitude and two curvatures, at every scale."""
 
-PLANES_AT_ONCE = 8
+PLANES_AT_ONCE = 2
 SMALLEST_SIGMA = 0.6  # pixels; below it a sampled Gaussian derivative is not one
 
 
@@ -75,42 +75,37 @@ class FilterBankEncoder:
         grid = self.grid(planes.shape[1:])
         shape = (self.channels, grid.rows.count, grid.columns.count)
         tokens = np.empty((len(planes), *shape), np.float32)
-        for plane, made in zip(planes, tokens, strict=True):  # one at a time stays in the cache
-            self._fill(made.reshape(-1, RESPONSES, *shape[1:]), *self._moments(plane))
+        means, squares, centres = self._moments(planes)
+        features = tokens.reshape(len(planes), -1, RESPONSES, *shape[1:])
+        np.add(self._pool(means, POOLING), centres, out=features[:, 0])
+        for index, window in enumerate(WINDOWS):
+            mean = self._pool(means, window)
+            np.add(mean, centres, out=features[:, 1 + 2 * index])
+            mean *= mean
+            variance = np.subtract(self._pool(squares, window), mean, out=mean)
+            np.sqrt(np.maximum(variance, 0, out=mean), out=features[:, 2 + 2 * index])
         return np.moveaxis(tokens, 1, -1)
 
-    def _moments(self, plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _moments(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The mean and the mean square of each response in each token, and what is taken off.
 
-        Each scale is computed on a plane decimated as far as it allows and the tokens divide.
+        Each scale is computed on planes decimated as far as it allows and the tokens divide.
 
         Returns:
-            (RESPONSES, gh, gw) twice, of each response less (RESPONSES, 1, 1): its own mean, as
-            the square of an offset would drown the variance in rounding.
+            (b, RESPONSES, gh, gw) twice, of each response less (b, RESPONSES, 1, 1): its own
+            mean, as the square of an offset would drown the variance in rounding.
         """
         means, squares, centres = [], [], []
         divisors = [f for f in range(1, self.token + 1) if self.token % f == 0]
         for scale in SCALES:
             sigma = max(scale * self.radius, SMALLEST_SIGMA)
             factor = max(f for f in divisors if f <= max(sigma, 1))
-            for response in _invariants(_decimate(plane, factor), sigma, factor):
-                centres.append(response.mean())
+            for response in _invariants(_decimate(planes, factor), sigma, factor):
+                centres.append(response.mean(axis=(1, 2), keepdims=True))
                 response = response - centres[-1]
                 means.append(_decimate(response, self.token // factor))
                 squares.append(_decimate(np.square(response), self.token // factor))
-        return np.stack(means), np.stack(squares), np.array(centres)[:, None, None]
-
-    def _fill(
-        self, features: np.ndarray, means: np.ndarray, squares: np.ndarray, centres: np.ndarray
-    ) -> None:
-        """features: (1 + 2 windows, RESPONSES, gh, gw), filled from the moments."""
-        np.add(self._pool(means, POOLING), centres, out=features[0])
-        for index, window in enumerate(WINDOWS):
-            mean = self._pool(means, window)
-            np.add(mean, centres, out=features[1 + 2 * index])
-            mean *= mean
-            variance = np.subtract(self._pool(squares, window), mean, out=mean)
-            np.sqrt(np.maximum(variance, 0, out=mean), out=features[2 + 2 * index])
+        return np.stack(means, axis=1), np.stack(squares, axis=1), np.stack(centres, axis=1)
 
     def _pool(self, tokens: np.ndarray, width: float) -> np.ndarray:
         """Gaussian average over `width` radii, on the token grid."""
@@ -124,26 +119,31 @@ def _token_size(target: float) -> int:
     return min(candidates, key=lambda size: abs(np.log(size / target)))
 
 
-def _decimate(plane: np.ndarray, factor: int) -> np.ndarray:
-    """(h, w) to means of factor x factor pixels; the edge is repeated to fill the last ones."""
+def _decimate(planes: np.ndarray, factor: int) -> np.ndarray:
+    """(b, h, w) to means of factor x factor pixels; the edge is repeated to fill the last ones."""
     if factor == 1:
-        return plane
-    h, w = plane.shape
+        return planes
+    _, h, w = planes.shape
     if h % factor or w % factor:
-        plane = np.pad(plane, ((0, -h % factor), (0, -w % factor)), mode="edge")
-    rows = sum((plane[i::factor] for i in range(1, factor)), start=plane[::factor])
-    total = sum((rows[:, i::factor] for i in range(1, factor)), start=rows[:, ::factor])
-    return np.asarray(total) / np.float32(factor**2)
+        planes = np.pad(planes, ((0, 0), (0, -h % factor), (0, -w % factor)), mode="edge")
+    rows = planes[:, ::factor] + planes[:, 1::factor]
+    for i in range(2, factor):
+        rows += planes[:, i::factor]
+    total = rows[:, :, ::factor] + rows[:, :, 1::factor]
+    for i in range(2, factor):
+        total += rows[:, :, i::factor]
+    total /= np.float32(factor**2)
+    return total
 
 
-def _invariants(plane: np.ndarray, sigma: float, factor: int) -> Iterator[np.ndarray]:
+def _invariants(planes: np.ndarray, sigma: float, factor: int) -> Iterator[np.ndarray]:
     """Intensity, gradient magnitude and Hessian eigenvalues at `sigma`, in scale-normalised units.
 
-    The block mean of the decimation has blurred the plane already; its variance is taken off.
+    The block mean of the decimation has blurred the planes already; its variance is taken off.
     """
     width = np.sqrt(max(sigma**2 - (factor**2 - 1) / 12, SMALLEST_SIGMA**2)) / factor
     filters = gaussians(width, orders=3)
-    along, slope, bend = filters.down(plane)
+    along, slope, bend = filters.down(planes)
     smooth, gradient_x, xx = filters.across(along)
     gradient_y, yx = filters[:2].across(slope)
     (yy,) = filters[:1].across(bend)

@@ -82,9 +82,17 @@ class Filters:
 
     def _padded(self, planes: np.ndarray, axis: int, size: int) -> np.ndarray:
         """Planes, reflected where the filters leave them, and to a whole number of blocks."""
-        edges = [(0, 0)] * planes.ndim
-        edges[axis] = (self.reach, self.reach + size - planes.shape[axis])
-        return np.ascontiguousarray(np.pad(planes, edges, mode="symmetric"))
+        reach, count = self.reach, planes.shape[axis]
+        source = np.pad(np.arange(count), (reach, reach + size - count), mode="symmetric")
+        shape = list(planes.shape)
+        shape[axis] = len(source)
+        padded = np.empty(shape, np.float32)
+        along = np.moveaxis(padded, axis, 0)
+        planes = np.moveaxis(planes, axis, 0)
+        along[reach : reach + count] = planes
+        for edge in (slice(reach), slice(reach + count, None)):
+            along[edge] = planes[source[edge]]
+        return padded
 
 
 @lru_cache(maxsize=64)
