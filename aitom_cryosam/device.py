@@ -41,6 +41,9 @@ class Device:
         """
         name = _available(resources.device)
         if name.startswith("cuda"):
+            # Pinned memory and the like belong to the current device: else cuda:1 would take
+            # memory of cuda:0, too.
+            torch.cuda.set_device(name)
             return cls(name, _cuda_limit(name, resources.gpu_bytes))
         if resources.gpu_bytes is not None and name != "cpu":
             return cls(name, resources.gpu_bytes)
@@ -60,7 +63,9 @@ class Device:
         """In which networks compute and embeddings are kept."""
         if not self.name.startswith("cuda"):
             return torch.float32
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        # Emulated, as on a T4 or V100, bfloat16 is slower than float32.
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
 
     def autocast(self) -> AbstractContextManager[object]:
         """Compute in `precision`; nothing to do where that is float32."""

@@ -11,6 +11,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.resources import Resources
 
 SHARES: list[tuple[float, str]] = []
+CURRENT: list[str] = []
 
 
 def hardware(monkeypatch: pytest.MonkeyPatch, *, gpus: int = 0, mps: bool = False) -> None:
@@ -18,6 +19,7 @@ def hardware(monkeypatch: pytest.MonkeyPatch, *, gpus: int = 0, mps: bool = Fals
     process has 700 and uses 200."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", CURRENT.append)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (8000, 10000))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 700)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 200)
@@ -44,7 +46,10 @@ def test_the_device_that_was_asked_for(
     monkeypatch: pytest.MonkeyPatch, gpus: int, mps: bool, wanted: str, name: str
 ) -> None:
     hardware(monkeypatch, gpus=gpus, mps=mps)
+    CURRENT.clear()
     assert Device.choose(Resources(device=wanted)).name == name
+    # What torch does without being told where happens there, not on cuda:0.
+    assert ([name] if name.startswith("cuda") else []) == CURRENT
 
 
 @pytest.mark.parametrize(
@@ -84,9 +89,14 @@ def test_the_limit_is_the_budget_or_most_of_what_is_free(monkeypatch: pytest.Mon
 def test_half_precision_is_for_cuda_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("cpu", "mps"):
         assert Device(name, 1).precision is torch.float32
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+
+    def supported(including_emulation: bool = True) -> bool:
+        return native or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    native = True
     assert Device("cuda:0", 1).precision is torch.bfloat16
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    native = False  # a T4, a V100: bfloat16 in emulation only
     assert Device("cuda:0", 1).precision is torch.float16
 
 

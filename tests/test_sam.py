@@ -431,3 +431,33 @@ def test_half_precision_weights_are_widened(tmp_path):
     assert {parameter.dtype for parameter in sam.parameters()} == {torch.float32}
     assert not any(parameter.requires_grad for parameter in sam.parameters())
     assert not sam.training
+
+
+def test_logits_that_stay_on_the_device_give_the_same_masks(monkeypatch):
+    planes = planes_of((40, 90), 2)
+    rows, points = np.array([0, 1, 1]), np.array([(20.0, 45.0), (11, 60), (30, 20)])
+    found = []
+    for kept in (False, True):
+        monkeypatch.setattr(SamSegmenter, "_keeps_logits", kept)
+        segmenter = segmenter_of(tiny_sam())
+        segmenter._decoding = Batches(2)
+        embeddings = segmenter.embed(planes)
+        first = segmenter.segment(embeddings, rows, points, None)
+        again = first.take(np.array([2, 0, 1])).take(np.array([True, True, True]))
+        found.append(segmenter.segment(embeddings, rows[[2, 0, 1]], again.points_yx, again))
+        none = segmenter.segment([], rows[:0], points[:0], None)
+        assert none.logits.shape == (0, 32, 32)
+    assert isinstance(found[1].logits, torch.Tensor)
+    assert found[1].logits.nbytes == found[0].logits.nbytes
+    np.testing.assert_array_equal(found[1].logits.numpy(), found[0].logits)
+    np.testing.assert_array_equal(found[1].masks, found[0].masks)
+
+
+def test_points_are_encoded_in_full_precision():
+    decoder = sam_module.SamDecoder(tiny_sam())
+    points_xy = torch.tensor([[17.3, 90.8], [100.1, 3.7]])
+    full = decoder._prompt(points_xy)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = decoder._prompt(points_xy)
+    assert half.dtype is torch.float32
+    np.testing.assert_array_equal(half.numpy(), full.numpy())

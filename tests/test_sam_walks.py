@@ -105,3 +105,39 @@ def test_six_walks_return_the_spheres(monkeypatch, sam, window):
         assert sorted(mask.stops) == ["+x", "+y", "+z", "-x", "-y", "-z"]
         assert set(mask.stops.values()) <= {"iou", "empty"}
     assert Follower.calls > 20
+
+
+class Undecided(Follower):
+    """Three candidates: the core, the particle, and it with what lies around it. Their predicted
+    overlaps differ by noise alone."""
+
+    depths = (3.0, 0.0, -2.5)  # voxels within the surface
+    steps = 0  # of all walks together
+
+    def __call__(self, images, points_xy, masks):
+        logits, _ = super().__call__(images, points_xy, masks)
+        Undecided.steps += 0 if masks is None else len(masks)
+        within = torch.tensor(self.depths)[:, None, None] * (127.5 / 3 / 3 / 58.395)
+        noise = Undecided.rng.standard_normal((len(logits), 3))
+        return logits - within, torch.tensor(0.9 + 0.05 * noise, dtype=torch.float)
+
+
+def steps_of_240_walks(monkeypatch, agreement):
+    monkeypatch.setattr(sam_module, "SamDecoder", Undecided)
+    monkeypatch.setattr(Undecided, "steps", 0)
+    monkeypatch.setattr(Undecided, "rng", np.random.default_rng(0), raising=False)
+    monkeypatch.setattr(sam_module.SamEncoder, "__call__", show)
+    segmenter = sam_module.SamSegmenter(
+        tiny_sam(), Device("cpu", 10**9), max_extent=MAX_EXTENT, identity={}, agreement=agreement
+    )
+    prompts = np.tile(CENTRES, (20, 1)) + np.random.default_rng(1).uniform(-1, 1, (40, 3))
+    CrossPlanePropagator(segmenter, max_extent=MAX_EXTENT).propagate(Spheres(), prompts)
+    return Undecided.steps
+
+
+def test_a_walk_keeps_to_the_candidates_that_agree_with_the_mask_before(monkeypatch):
+    # By the predicted overlap alone it jumps between the core and the surroundings, and ends
+    # half way to the surface, 5 to 10 voxels from the middle.
+    alone, agreeing = (steps_of_240_walks(monkeypatch, agreement) for agreement in (0.0, 0.5))
+    assert alone < 240 * 5
+    assert agreeing > 240 * 7

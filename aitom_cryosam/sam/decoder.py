@@ -96,7 +96,9 @@ class SamDecoder:
     def _prompt(self, points_xy: Tensor) -> Tensor:
         """(b, n, C): the output tokens, then the point's and SAM's padding point's."""
         labels = torch.ones(len(points_xy), 1, dtype=torch.int, device=points_xy.device)
-        sparse, _ = self._prompts(points=(points_xy[:, None], labels), boxes=None, masks=None)
+        # In full: half precision would move a point by half a pixel of the padded square.
+        with torch.autocast(points_xy.device.type, enabled=False):
+            sparse, _ = self._prompts(points=(points_xy[:, None], labels), boxes=None, masks=None)
         output = torch.cat([self._decoder.iou_token.weight, self._decoder.mask_tokens.weight])
         return torch.cat([output.expand(len(points_xy), -1, -1), sparse], dim=1)
 

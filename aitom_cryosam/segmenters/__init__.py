@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from aitom_cryosam.models import MODELS, Model
 from aitom_cryosam.resources import Resources
@@ -18,7 +19,7 @@ def build(
     """The segmenter that the settings name.
 
     Args:
-        settings: its `segmenter`, and for SAM `window`.
+        settings: its `segmenter`, and for SAM `window` and `tau_iou`.
         resources: device, memory and checkpoints of a network.
         diameter_voxels: of the particle, in voxels.
         max_extent: voxels, of the widest mask that can be a particle.
@@ -59,10 +60,14 @@ def _sam(
     sam = networks.hold(model, path, device, lambda: load_sam(path, model))
     device = networks.beside(Device.choose(resources), sam)
     identity = {"segmenter": model.name, "weights": checkpoints.digest(path)}
+    rules: dict[str, Any] = {
+        "max_extent": max_extent,
+        "identity": identity,
+        "agreement": settings.tau_iou,
+    }
     if settings.window is None:
-        return SamSegmenter(sam, device, max_extent=max_extent, identity=identity)
-    side = round(settings.window * diameter_voxels)
-    return WindowSamSegmenter(sam, device, max_extent=max_extent, identity=identity, side=side)
+        return SamSegmenter(sam, device, **rules)
+    return WindowSamSegmenter(sam, device, **rules, side=round(settings.window * diameter_voxels))
 
 
 # A model's family -> the builder of its segmenter.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,14 +18,15 @@ class Segmentation:
     Attributes:
         offsets_yx: (n, 2) int64, the plane pixel of each window's first pixel.
         masks: (n, h, w) bool, windows of the plane; pixels outside the plane are False.
-        logits: (n, lh, lw) float32, the mask as the segmenter takes it back for the next plane.
+        logits: (n, lh, lw) float32, the mask as the segmenter takes it back for the next plane;
+            an array, or what takes the same indices, such as a tensor on the segmenter's device.
         scores: (n,) float32, predicted quality, 0 to 1.
         points_yx: (n, 2) float64, plane pixel of the highest confidence (Q of eq. 1).
     """
 
     offsets_yx: np.ndarray
     masks: np.ndarray
-    logits: np.ndarray
+    logits: Any
     scores: np.ndarray
     points_yx: np.ndarray
 
@@ -43,13 +44,21 @@ class Segmentation:
         )
 
     @staticmethod
-    def concatenate(parts: list[Segmentation]) -> Segmentation:
-        """Several segmentations with windows of one size as one, in the given order."""
+    def concatenate(
+        parts: list[Segmentation], join_logits: Callable[[list[Any]], Any] = np.concatenate
+    ) -> Segmentation:
+        """Several segmentations with windows of one size as one, in the given order.
+
+        Args:
+            parts: at least one.
+            join_logits: what makes one of their logits, if those are no arrays.
+        """
         return Segmentation(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("offsets_yx", "masks", "logits", "scores", "points_yx")
-            )
+            np.concatenate([part.offsets_yx for part in parts]),
+            np.concatenate([part.masks for part in parts]),
+            join_logits([part.logits for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.points_yx for part in parts]),
         )
 
 

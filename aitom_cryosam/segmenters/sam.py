@@ -21,7 +21,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.sam.decoder import SamDecoder
 from aitom_cryosam.sam.encoder import SamEncoder
-from aitom_cryosam.segmenters.base import Segmentation
+from aitom_cryosam.segmenters.base import Segmentation, shifted
 from aitom_cryosam.segmenters.codec import ArrayCodec, EmbeddingCodec
 
 SHOWN = 3.0
@@ -82,7 +82,10 @@ class SamSegmenter:
     """Segments with SAM: a point and the previous plane's mask logits to a mask (eq. 1, 2).
 
     Of SAM's candidates, the one with the highest predicted overlap is taken among those that
-    are no wider than a particle; if all are, the smallest. Masks are computed in a window
+    are no wider than a particle and agree with the mask before; else among those that are no
+    wider; if all are, the smallest. The predicted overlaps of a part of a particle, of all of it
+    and of it with its surroundings differ by less than their noise: taken alone, they would jump
+    from one to another, and end the walk. Masks are computed in a window
     around the point only, with the numbers that SAM's own upsampling gives there.
 
     Args:
@@ -90,16 +93,25 @@ class SamSegmenter:
         device: where it computes. On MPS in float32; that has not been tried.
         max_extent: voxels, the largest particle along any axis.
         identity: what tells these weights from others, JSON values; for the signature.
+        agreement: overlap (IoU) with the mask before from which a candidate agrees with it; 0 for
+            the predicted overlap alone.
 
     Raises:
         InputError: a single plane needs more memory than the device has for it.
     """
 
     def __init__(
-        self, sam: Sam, device: Device, *, max_extent: float, identity: dict[str, Any]
+        self,
+        sam: Sam,
+        device: Device,
+        *,
+        max_extent: float,
+        identity: dict[str, Any],
+        agreement: float = 0.0,
     ) -> None:
         self.device = device
         self.max_extent = max_extent
+        self.agreement = agreement
         self.identity = identity
         self.side = 2 * math.ceil(max_extent) + 3  # a pixel beyond what may be a mask
         self._encoder = SamEncoder(sam.image_encoder, device)  # before all is moved in full
@@ -173,9 +185,15 @@ class SamSegmenter:
             before = None if previous is None else previous.take(part)
             return self._segment([embeddings[row] for row in rows[part]], points[part], before)
 
-        return Segmentation.concatenate(
-            [self._nothing(), *self._batches_of_prompts().run(work, len(points))]
-        )
+        parts = [self._nothing(), *self._batches_of_prompts().run(work, len(points))]
+        if self._keeps_logits:
+            return Segmentation.concatenate(parts, torch.cat)
+        return Segmentation.concatenate(parts)
+
+    @property
+    def _keeps_logits(self) -> bool:
+        """Whether logits stay on the device: through the host they would cost more than a step."""
+        return self.device.name.startswith("cuda")
 
     def _batches_of_prompts(self) -> Batches:
         return self._decoding
@@ -199,12 +217,16 @@ class SamSegmenter:
         view = self._view(embeddings, points, previous)
         scales = np.divide(self._input_shape(view.shape), view.shape)
         points_xy = ((points - view.corners_yx) * scales)[:, ::-1].astype(np.float32)
-        masks = None if previous is None else self._send(previous.logits)
+        masks = None if previous is None else self._logits(previous)
         with self.device.autocast():
             logits, scores = self._decoder(view.tokens, self._send(points_xy), masks)
         maps = self._upsampled(logits, view)  # (b, k, side, side)
         inside = self._send(view.inside(self.side))
-        best = self._choice((maps > self._sam.mask_threshold) & inside[:, None], scores)
+        before = None
+        if previous is not None and self.agreement > 0:
+            old = shifted(previous.masks, previous.offsets_yx, view.offsets_yx, False)
+            before = self._send(old)
+        best = self._choice((maps > self._sam.mask_threshold) & inside[:, None], scores, before)
         each = torch.arange(len(best), device=best.device)
         logits, scores, maps = logits[each, best], scores[each, best].clamp(0, 1), maps[each, best]
         peaks = maps.where(inside, -torch.inf).flatten(1).argmax(dim=1).cpu().numpy()
@@ -212,7 +234,7 @@ class SamSegmenter:
         return Segmentation(
             view.offsets_yx,
             ((maps > self._sam.mask_threshold) & inside).cpu().numpy(),
-            logits.cpu().numpy(),
+            logits if self._keeps_logits else logits.cpu().numpy(),
             scores.cpu().numpy(),
             np.asarray(peaks_yx, np.float64),
         )
@@ -233,21 +255,41 @@ class SamSegmenter:
             across.append(matrix[self._send(line)][:, None])  # (b, 1, side, l)
         return across[0] @ logits @ across[1].transpose(2, 3)
 
-    def _choice(self, masks: Tensor, scores: Tensor) -> Tensor:
-        """(b,) int64, the candidate to take: masks (b, k, side, side), scores (b, k)."""
+    def _choice(self, masks: Tensor, scores: Tensor, before: Tensor | None) -> Tensor:
+        """The candidate to take of each prompt.
+
+        Args:
+            masks: (b, k, side, side) bool.
+            scores: (b, k).
+            before: (b, side, side) bool, the masks of the plane before, or None.
+
+        Returns:
+            (b,) int64.
+        """
         extents = torch.maximum(*(_extent(masks.any(dim=dim)) for dim in (2, 3)))
         extents = extents.where(extents > 0, 2 * self.side)  # an empty one is the last resort
         fitting = extents <= self.max_extent
+        if before is not None:
+            both = (masks & before[:, None]).sum(dim=(2, 3))
+            either = (masks | before[:, None]).sum(dim=(2, 3))
+            agreeing = fitting & (both >= self.agreement * either)
+            fitting = torch.where(agreeing.any(dim=1, keepdim=True), agreeing, fitting)
         best = scores.where(fitting, -torch.inf).argmax(dim=1)
         return torch.where(fitting.any(dim=1), best, extents.argmin(dim=1))
 
+    def _logits(self, masks: Segmentation) -> Tensor:
+        """Those of masks, on the device."""
+        return self._send(masks.logits) if isinstance(masks.logits, np.ndarray) else masks.logits
+
     def _nothing(self) -> Segmentation:
         """No mask, in the shapes that masks have."""
-        low = self.map_side
+        shape = (0, self.map_side, self.map_side)
         return Segmentation(
             np.zeros((0, 2), np.int64),
             np.zeros((0, self.side, self.side), bool),
-            np.zeros((0, low, low), np.float32),
+            torch.zeros(shape, device=self.device.name)
+            if self._keeps_logits
+            else np.zeros(shape, np.float32),
             np.zeros(0, np.float32),
             np.zeros((0, 2)),
         )
@@ -316,9 +358,16 @@ class WindowSamSegmenter(SamSegmenter):
     """
 
     def __init__(
-        self, sam: Sam, device: Device, *, max_extent: float, identity: dict[str, Any], side: int
+        self,
+        sam: Sam,
+        device: Device,
+        *,
+        max_extent: float,
+        identity: dict[str, Any],
+        side: int,
+        agreement: float = 0.0,
     ) -> None:
-        super().__init__(sam, device, max_extent=max_extent, identity=identity)
+        super().__init__(sam, device, max_extent=max_extent, identity=identity, agreement=agreement)
         self.side = side
 
     @property
