@@ -90,7 +90,7 @@ class Picks:
             self.kept[index],
             tuple(self.reasons[i] for i in index),
             None if self.probabilities is None else self.probabilities[index],
-            None if self.rotations is None else self.rotations[index],
+            self.rotations[index] if self.rotations is not None and len(self) else self.rotations,
             self.classes and tuple(self.classes[i] for i in index),
             {label: tuple(column[i] for i in index) for label, column in self.extra.items()},
         )

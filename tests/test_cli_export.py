@@ -66,10 +66,10 @@ def test_a_project_of_relion5(world, capsys):
     blocks = starfile.read("out/particles.star", always_dict=True, parse_as_string=["rlnTomoName"])
     assert list(blocks) == ["particles"]
     assert blocks["particles"].to_numpy().tolist() == [
-        ["00255", -2558.25, -2482.65, -1069.2, 0.9],
-        ["00255", 649.35, -344.25, 0.0, 0.5],
-        ["TS_02", -2558.25, -2482.65, -799.2, 0.9],
-        ["TS_02", 649.35, -344.25, 270.0, 0.5],
+        ["00255", -2558.25, -2482.65, -1069.2, 0.9, "00255:2", 0.9],
+        ["00255", 649.35, -344.25, 0.0, 0.5, "00255:1", 0.5],
+        ["TS_02", -2558.25, -2482.65, -799.2, 0.9, "TS_02:2", 0.9],
+        ["TS_02", 649.35, -344.25, 270.0, 0.5, "TS_02:1", 0.5],
     ]
     listed = starfile.read("out/import.star", parse_as_string=["rlnTomoName"])
     assert list(listed) == ["rlnTomoName", "rlnTomoImportParticleFile"]
@@ -178,7 +178,7 @@ def test_the_header_of_a_tomogram(world):
     (world / "a.csv").write_text("x,y,z\n7,5,3\n")
     assert export("a.csv", "--to", "relion5", "--out", "a.star", "--tomo", "TS_07.mrc") == 0
     [row] = starfile.read("a.star").to_numpy().tolist()
-    assert row == ["TS_07", 60.0, 40.0, 20.0, 0.0]
+    assert row == ["TS_07", 60.0, 40.0, 20.0, 0.0, "TS_07:1", 0.0]
     (world / "a.csv").write_text("x,y,z\n1,1,1\n7,5,4\n")
     assert export("a.csv", "--to", "coords", "--out", "a.coords", "--tomo", "TS_07.mrc") == 2
 

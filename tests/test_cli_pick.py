@@ -32,6 +32,8 @@ COLUMNS = [
     "rlnAngleTilt",
     "rlnAnglePsi",
     "rlnAutopickFigureOfMerit",
+    "cryosamParticleId",
+    "cryosamScore",
     "cryosamInstanceId",
     "cryosamVoxelSize",
 ]

@@ -550,7 +550,7 @@ def test_a_tomograms_star(tmp_path):
         (
             "warp/warp2_particles_matching.star",
             "1218 points of 5 tomograms in voxels of 4 Å",
-            "",
+            "warning",
             "RELION 5 Extract, WarpTools ts_export_particles, M create_species",
         ),
         (
@@ -581,7 +581,7 @@ def test_exports_of_warptools_fit_their_project(data_dir, particles, project):
     folder = data_dir / "coordinate_files" / "warp"
     world = Expected(tomograms=read_tomograms_star(folder / project.format(name)))
     report = check(folder / particles.format(name), world)
-    assert said(report) == []
+    assert [finding.partition(",")[0] for finding in said(report)] == ["has rlnImageName"]
     assert "times too near to the corner" in of(report, "RELION 5 Extract")
 
 
@@ -595,3 +595,22 @@ def test_an_export_of_warptools_counts_pixels_of_its_images(tmp_path):
     assert check(path).content == "1 point of TS_01 in voxels of 4 Å"
     path.write_text(path.read_text().replace(".tomostar", ""))
     assert check(path).content == "1 point of TS_01 in pixels of the tilt series"
+
+
+def test_columns_that_warptools_crashes_on(tmp_path):
+    labels = (*XYZ, "rlnMicrographName", *ANGLES, "rlnMagnification", "rlnVoltage")
+    report = check(star(tmp_path / "a.star", labels, ["1 2 3 a.tomostar 0 0 0 10000 300"]))
+    [warning] = said(report, "warning")
+    assert warning.startswith("has rlnMagnification, rlnVoltage, on which WarpTools 2.0.0dev37")
+
+
+def test_tomograms_without_a_point_in_a_file_of_several(tmp_path):
+    project = tomograms(
+        tmp_path / "tomograms.star", *(f"TS_0{i} 1.35 8 3838 3710 1600" for i in (1, 2, 3))
+    )
+    labels = ("rlnTomoName", *CENTRED)
+    path = star(tmp_path / "a.star", labels, ["TS_01 1 -2 3", "TS_03 1 -2 3"])
+    [warning] = said(check(path, Expected(tomograms=project)), "warning")
+    assert warning.startswith("has no point of 1 tomograms of tomograms.star (TS_02)")
+    path = star(tmp_path / "b.star", labels, ["TS_01 1 -2 3"])
+    assert said(check(path, Expected(tomograms=project)), "warning") == []

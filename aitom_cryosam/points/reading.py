@@ -21,6 +21,7 @@ from aitom_cryosam.points.table import (
     ID,
     KEPT,
     ORIGINS,
+    PARTICLE_ID,
     PIXEL_ORIGINS,
     PIXELS,
     PROBABILITY,
@@ -325,7 +326,7 @@ def _picks(table: Table, points_xyz: np.ndarray, path: Path) -> Picks:
     return Picks(
         picks.points_zyx,
         scores,
-        numbers(rows, (ID,), path)[:, 0].astype(np.int64) if ID in rows else picks.ids,
+        _ids(rows, picks, path),
         numbers(rows, (KEPT,), path)[:, 0] != 0 if KEPT in rows else picks.kept,
         tuple("" if text == NO_REASON else str(text) for text in reasons),
         numbers(rows, (PROBABILITY,), path)[:, 0] if PROBABILITY in rows else None,
@@ -335,6 +336,17 @@ def _picks(table: Table, points_xyz: np.ndarray, path: Path) -> Picks:
         else None,
         {label: tuple(map(str, rows[label])) for label in table.extra},
     )
+
+
+def _ids(rows: pd.DataFrame, picks: Picks, path: Path) -> np.ndarray:
+    """(n,) the numbers of instances: their own column, or the end of the particles' names."""
+    if ID in rows:
+        return numbers(rows, (ID,), path)[:, 0].astype(np.int64)
+    if PARTICLE_ID in rows:
+        found = [re.search(r":(\d{1,18})(\.\d+)?$", str(name)) for name in rows[PARTICLE_ID]]
+        if all(found):
+            return np.array([int(one[1]) for one in found if one], np.int64)
+    return picks.ids
 
 
 def of_tomogram(points: PointFile, tomogram: str | Path) -> PointFile:

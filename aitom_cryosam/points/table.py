@@ -32,9 +32,11 @@ SCORE = "rlnAutopickFigureOfMerit"
 CLASS = "particleClass"
 CLASS_NUMBER = "rlnClassNumber"
 # Labels of our own, which RELION and Warp carry along unread.
-ID, KEPT, PROBABILITY, REASON, VOXEL_SIZE = (
+ID, KEPT, OWN_SCORE, PARTICLE_ID, PROBABILITY, REASON, VOXEL_SIZE = (
     "cryosamInstanceId",
     "cryosamKept",
+    "cryosamScore",
+    "cryosamParticleId",
     "cryosamProbability",
     "cryosamReason",
     "cryosamVoxelSize",

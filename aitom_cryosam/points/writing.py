@@ -115,6 +115,10 @@ def project_files(
         _tell_lost(kind, format, groups)
         return _file(kind, out, groups, particle)
     _tell_lost(kind, format, groups)
+    empty = [relion_name(info.name) for picks, info in groups if not len(picks)]
+    if kind.names and 0 < len(empty) < len(groups):
+        listed = ", ".join(empty)
+        logger.warning("No picks, and so no rows in the file of all tomograms: %s.", listed)
     files: dict[Path, str | bytes] = {}
     sizes = [info.voxel_size or 0.0 for _, info in groups]
     if format == "warp" and max(sizes) - min(sizes) > _SAME_SIZE * min(sizes):

@@ -11,7 +11,8 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import relion_name, tomogram_root
+from aitom_cryosam.names import relion_name, series_name, tomogram_root
+from aitom_cryosam.points.formats.relion_warp import WARP_CRASHES
 from aitom_cryosam.points.reading import of_tomogram, read_points
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import (
@@ -80,6 +81,13 @@ def of_blocks(blocks: list[Block], table: Table) -> Iterator[Finding]:
     if table.mixed and table.sizes is not None:
         sizes = " and ".join(f"{size:g}" for size in dict.fromkeys(table.sizes[:_SHOWN]))
         yield Finding(Severity.ERROR, f"mixes voxels of {sizes} Å; export them one by one")
+    warp = any(map(is_tomostar, table.names or ()))
+    if warp and (crashing := [label for label in WARP_CRASHES if label in block.labels]):
+        yield Finding(
+            Severity.WARNING,
+            f"has {', '.join(crashing)}, on which WarpTools 2.0.0dev37 and 38 crash (warp#475, "
+            "warp#478); export --to warp leaves them out",
+        )
     shifts = [label for label in (*ORIGINS, *PIXEL_ORIGINS) if label in rows]
     moved = int(rows[shifts].apply(pd.to_numeric, errors="coerce").any(axis=1).sum())
     if moved:
@@ -87,7 +95,7 @@ def of_blocks(blocks: list[Block], table: Table) -> Iterator[Finding]:
         yield Finding(Severity.NOTE, text)
     if table.names and SCORE not in rows and not shifts:
         yield Finding(Severity.NOTE, f"has no scores ({SCORE}) to choose by")
-    if any(map(is_tomostar, table.names or ())) and not set(ANGLES) <= set(rows):
+    if warp and not set(ANGLES) <= set(rows):
         yield Finding(Severity.NOTE, f"has no {ANGLES[0]}, Tilt, Psi, which M needs")
 
 
@@ -116,6 +124,20 @@ def of_names(table: Table, names: list[str], tomograms: TomogramsStar | None) ->
         yield Finding(Severity.ERROR, text)
     if len(wrong) > _SHOWN:
         yield Finding(Severity.ERROR, f"and {len(wrong) - _SHOWN} more names like these")
+    yield from _without_points(unique, tomograms)
+
+
+def _without_points(names: list[str], tomograms: TomogramsStar) -> Iterator[Finding]:
+    """Tomograms of the project that a file of several has nothing of."""
+    there = {series_name(name) for name in names}
+    missing = [str(one.name) for one in tomograms.series if series_name(str(one.name)) not in there]
+    if len(names) > 1 and missing:
+        listed = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
+        yield Finding(
+            Severity.WARNING,
+            f"has no point of {len(missing)} tomograms of tomograms.star ({listed}), which "
+            "WarpTools may not pass over (warp#505): take them out of its input",
+        )
 
 
 def _unknown(name: str, tomograms: TomogramsStar, *, exact: bool) -> str:

@@ -8,6 +8,7 @@ the same bytes. Coordinates in files are x, y, z; in arrays z, y, x.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,8 @@ from aitom_cryosam.points.table import (
     CLASS_NUMBER,
     ID,
     KEPT,
+    OWN_SCORE,
+    PARTICLE_ID,
     PIXELS,
     PROBABILITY,
     REASON,
@@ -140,7 +143,7 @@ def _warp(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
     table["rlnMicrographName"] = f"{tomogram_root(info.name)}.tomostar"
     table[list(ANGLES)] = 0.0 if picks.rotations is None else to_relion(picks.rotations)
     table[SCORE] = scores(picks)
-    return _carried(table, picks, skip=WARP_CRASHES)
+    return _identified(_carried(table, picks, skip=WARP_CRASHES), picks, info)
 
 
 def _relion31(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
@@ -200,7 +203,7 @@ def _relion(
     table.insert(0, "rlnTomoName", project_name(info))
     table = _turned(table, picks)
     table[SCORE] = scores(picks)
-    return _carried(table, picks)
+    return _identified(_carried(table, picks), picks, info)
 
 
 def _turned(table: pd.DataFrame, picks: Picks) -> pd.DataFrame:
@@ -218,10 +221,29 @@ def _carried(table: pd.DataFrame, picks: Picks, *, skip: Collection[str] = ()) -
     if picks.classes is not None:
         numbered = all(name.isascii() and name.isdigit() for name in picks.classes)
         table[CLASS_NUMBER if numbered else CLASS] = [star_word(name) for name in picks.classes]
-    extra = {label: column for label, column in picks.extra.items() if label not in table}
+    known = {*table, OWN_SCORE}
+    extra = {label: column for label, column in picks.extra.items() if label not in known}
     if lost := [label for label in extra if label in skip]:
         logger.warning("Left out, as WarpTools crashes on them: %s.", ", ".join(lost))
     return table.assign(**{label: extra[label] for label in extra if label not in lost})
+
+
+def _identified(table: pd.DataFrame, picks: Picks, info: TomogramInfo) -> pd.DataFrame:
+    """With score and name of each particle under labels that WarpTools and M keep.
+
+    No other particle of the data set has its name, and every run gives it the same: the
+    tomogram's with the instance's number, or what the points' own file called it.
+    """
+    if PARTICLE_ID not in table:
+        name, seen = relion_name(info.name), Counter[int]()
+        names = []
+        for number in map(int, picks.ids):
+            again = f".{seen[number]}" if seen[number] else ""  # of files that were joined
+            names.append(f"{name}:{number}{again}")
+            seen[number] += 1
+        table[PARTICLE_ID] = names
+    table[OWN_SCORE] = scores(picks)
+    return table
 
 
 def project_name(info: TomogramInfo) -> str:

@@ -23,6 +23,7 @@ from aitom_cryosam.points.table import (
     KEPT,
     NAMES,
     ORIGINS,
+    OWN_SCORE,
     PIXEL_ORIGINS,
     PIXELS,
     PROBABILITY,
@@ -34,7 +35,7 @@ from aitom_cryosam.points.table import (
     numbers,
 )
 
-_SCORES = (SCORE, "rlnLCCmax")  # the second is pytom-match-pick's
+_SCORES = (SCORE, OWN_SCORE, "rlnLCCmax")  # the last is pytom-match-pick's
 _SET = "rlnTomoParticlesFile"
 _UNITS = {PIXELS: (Unit.VOXEL, Unit.PIXEL), CENTRED: (Unit.CENTRED_ANGSTROM,)}
 _PRIORS = ("rlnAngleTiltPrior", "rlnAnglePsiPrior")  # within the frame of a subtomogram
@@ -131,7 +132,7 @@ def _table(
     blocks: Sequence[Block],
 ) -> Table:
     extra = [label for label in rows if label not in _UNDERSTOOD]
-    for label, other in ((SCORE, _SCORES[1]), (CLASS, CLASS_NUMBER)):
+    for label, other in (*((SCORE, other) for other in _SCORES[1:]), (CLASS, CLASS_NUMBER)):
         if label not in rows and other in rows:
             rows = rows.rename(columns={other: label})
     frames = _rotations(rows, FRAME_ANGLES, path)
