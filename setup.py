@@ -28,8 +28,9 @@ setup(
     keywords="cryo-ET tomography particle-picking segmentation",
     python_requires=">=3.10",
     packages=find_packages(include=["aitom_cryosam", "aitom_cryosam.*"]),
-    package_data={"aitom_cryosam": ["py.typed"]},
+    package_data={"aitom_cryosam": ["py.typed"], "aitom_cryosam.report": ["templates/*"]},
     install_requires=[
+        "jinja2>=3.1",
         "matplotlib>=3.8",
         "mrcfile>=1.5",
         "numpy>=1.26",

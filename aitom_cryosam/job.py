@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from aitom_cryosam.doctor import examine
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import output_folder, refuse_existing, write_text
 from aitom_cryosam.names import file_stem
@@ -26,6 +27,7 @@ from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Contrast, Tomogram
+from aitom_cryosam.validation.finding import Severity
 
 logger = logging.getLogger(__name__)
 
@@ -241,6 +243,7 @@ def pick(job: Job, *, progress: Progress | None = None) -> Result:
             refuse_existing(job.files.values(), overwrite=job.overwrite)
         if job.settings_note:
             logger.info(job.settings_note)
+        _look_at(tomogram, prompts, job.settings)
         picker = CryoSAM(job.settings, resources=job.resources, progress=progress)
         result = picker.pick(tomogram, prompts)
     return replace(result, warnings=tuple(warnings))
@@ -268,6 +271,15 @@ def write(job: Job, result: Result, *, note: str = "") -> Record:
         overwrite=job.overwrite,
     )
     return Record.open(paths["run"])
+
+
+def _look_at(tomogram: Tomogram, prompts: Picks, settings: Settings) -> None:
+    """Warn of what makes a run doubtful, before anything long."""
+    diameter = settings.diameter_angstrom and settings.diameter_angstrom / tomogram.voxel_size
+    for seen in examine(tomogram, prompts.points_zyx, diameter=diameter).worst(Severity.WARNING):
+        typed = " ".join(f"--{name} {value}" for name, value in seen.options.items())
+        todo = "; ".join(filter(None, [seen.remedy, typed and f"add {typed}"]))
+        logger.warning("%s", f"{seen.text} Consider: {todo}." if todo else seen.text)
 
 
 def _prompts(job: Job, tomogram: Tomogram) -> Picks:

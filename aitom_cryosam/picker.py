@@ -22,10 +22,12 @@ from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator import Propagator
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
+from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.verdict import decided, judged, ranked
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.trace import Trace
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ class CryoSAM:
                 pooled = cores(prompt_masks, diameter_voxels)
             query, prompt_features = features.pool(pooled)
             maxima, proposals = self.match(features, query, diameter_voxels)
+            trace = self._trace(features, query, prompts, prompt_masks, maxima, diameter_voxels)
         with stages.measure("centring"):
             proposals = centred(tomogram, proposals, diameter_voxels)
         with stages.measure("proposal masks"):
@@ -112,7 +115,23 @@ class CryoSAM:
             masks=masks,
             stages=stages,
             networks=networks,
+            trace=trace,
         )
+
+    def _trace(
+        self,
+        features: TriplanarFeatures,
+        query: np.ndarray,
+        prompts: Picks,
+        masks: list[ParticleMask],
+        maxima: Picks,
+        diameter_voxels: float,
+    ) -> Trace:
+        """What led to the proposals, in the planes through the first prompt that was used."""
+        ratio = self._ratios(diameter_voxels)[-1]
+        centre = prompts.points_zyx[int(prompts.kept.argmax())]
+        similarity = Query(features, query).similarity(ratio)
+        return Trace.of(masks, centre, ratio, similarity, chance_level(maxima.scores))
 
     def propagator(self, tomogram: Tomogram, diameter_voxels: float) -> Propagator:
         """What makes masks of points (2.1).

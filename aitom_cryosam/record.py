@@ -34,11 +34,11 @@ def result_paths(
 ) -> dict[str, Path]:
     """The files of a result for a tomogram of this name, by kind.
 
-    The kinds are "picks", "proposals", "labels", each of the flavours `star`, "query", "run" and
-    "picture".
+    The kinds are "picks", "proposals", "labels", each of the flavours `star`, "query", "trace",
+    "run" and "picture".
     """
     kinds = {**_KINDS, **{flavour: f"{flavour}.star" for flavour in star}}
-    kinds |= {"query": "query.npz", "run": _RUN[1:]}
+    kinds |= {"query": "query.npz", "trace": "trace.npz", "run": _RUN[1:]}
     if picture:
         kinds["picture"] = "picks.png"
     return {kind: Path(folder) / f"{name}_{ending}" for kind, ending in kinds.items()}

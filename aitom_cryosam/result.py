@@ -24,6 +24,7 @@ from aitom_cryosam.settings import Settings
 from aitom_cryosam.source_file import sha256_of
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.trace import Trace
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -46,6 +47,7 @@ class Result:
         stages: seconds and memory.
         networks: file and checksum of the weights in use, by model.
         warnings: that were given on the way.
+        trace: the prompts' masks and the similarity around one, for a report.
     """
 
     tomogram: Tomogram
@@ -61,6 +63,7 @@ class Result:
     stages: Stages
     networks: dict[str, dict[str, str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    trace: Trace | None = None
 
     @property
     def picks(self) -> Picks:
@@ -83,6 +86,10 @@ class Result:
             pooling=self.settings.pooling,
             signature=self.signature,
         )
+
+    def _bare_trace(self) -> Trace:
+        used = int(self.prompts.kept.argmax())
+        return Trace(self.prompt_masks, self.prompts.points_zyx[used])
 
     def write(
         self,
@@ -124,6 +131,8 @@ class Result:
                 )
             with writing(drafts["query"]) as draft:
                 self.particle_query().write(draft)
+            with writing(drafts["trace"]) as draft:
+                (self.trace or self._bare_trace()).write(draft)
             if picture:
                 write_picture(drafts["picture"], self, note=note)
             content = {

@@ -36,6 +36,7 @@ def test_every_file_is_there(out: Path) -> None:
         "demo_proposals.star",
         "demo_query.npz",
         "demo_run.json",
+        "demo_trace.npz",
         "simulated/demo.mrc",
         "simulated/demo_truth.star",
         "simulated/demo_truth_labels.mrc",

@@ -83,7 +83,7 @@ def test_every_file_is_there(golden):
         "relion31.star",
         "relion4.star",
     ]
-    kinds += ["relion5.star", "run.json", "warp.star"]
+    kinds += ["relion5.star", "run.json", "trace.npz", "warp.star"]
     assert sorted(os.listdir(golden)) == [f"{STEM}_{kind}" for kind in kinds]
 
 

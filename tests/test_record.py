@@ -92,7 +92,7 @@ def test_the_tomogram_is_opened_as_it_was(record: Record, tomogram: Tomogram) ->
 
 
 def test_the_files_are_named(record: Record) -> None:
-    kinds = ["picks", "proposals", "labels", "warp", "query", "run", "picture"]
+    kinds = ["picks", "proposals", "labels", "warp", "query", "trace", "run", "picture"]
     assert list(record.files) == kinds
     assert all(path.is_file() for path in record.files.values())
     folder = record.path.parent

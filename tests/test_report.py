@@ -1,95 +1,268 @@
-"""The picture: what is drawn where, on three unequal axes."""
+"""The report: one file, escaped, small, readable without a browser's help."""
 
 import json
+import re
+import tracemalloc
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.image import imread
-from matplotlib.patches import Circle
 
-from aitom_cryosam import Picks, Result, Settings, Tomogram, report
+from aitom_cryosam import CryoSAM, Settings, Tomogram
+from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.stages import Stages
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.record import Record
+from aitom_cryosam.report.figures import label_overlay
+from aitom_cryosam.report.gallery import movable
+from aitom_cryosam.report.page import Truth, page
+from aitom_cryosam.report.section import Section
+from aitom_cryosam.trace import Trace
+from aitom_cryosam.volumes.mrc import write_volume
+from tests.toys import small_simulation
 
-PICKS = [(10, 15, 20), (12, 30, 50), (22, 15, 40)]
-"""z y x; the first is in both slices, the second in that across z, the third in that across y."""
+NAME = "<script>alert(1)<&'\"TS_01"
+VOID = {"meta", "link", "img", "br", "input", "path", "rect", "line", "image", "use"}
 
 
-def cube(number: int, centre: tuple[int, int, int]) -> ParticleMask:
-    """3 x 3 x 3 voxels."""
-    return ParticleMask(number, np.array(centre), np.array(centre) - 1, np.ones((3, 3, 3), bool), 1)
+class Parsed(HTMLParser):
+    """Tags with their attributes, and whether every one is closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def all(self, wanted: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag == wanted]
 
 
-@pytest.fixture
-def result() -> Result:
-    data = np.random.default_rng(0).standard_normal((28, 40, 64)).astype(np.float32)
-    empty = ParticleMask(2, np.full(3, 5.0), np.zeros(3, int), np.zeros((0, 0, 0), bool), 0)
-    proposals = Picks.from_points(np.array([*PICKS, (10, 35, 5)]), np.array([0.9, 0.8, 0.7, 0.1]))
-    return Result(
-        tomogram=Tomogram.from_array(data, voxel_size=10, name="TS_01"),
-        settings=Settings(diameter_angstrom=np.float32(80)),
-        diameter_angstrom=80.0,
-        prompts=Picks.from_points(np.array([(10, 15, 20), (5, 5, 5)])).reject([1], "no mask"),
-        prompt_masks=[cube(1, PICKS[0]), empty],
-        query=np.ones(3, np.float32),
-        prompt_features=np.ones((2, 3), np.float32),
-        signature={},
-        proposals=proposals.reject([3], "below the cut"),
-        masks=[cube(number, centre) for number, centre in enumerate(PICKS, 1)],
-        stages=Stages(),
+@pytest.fixture(scope="module")
+def simulation():
+    return small_simulation()
+
+
+@pytest.fixture(scope="module")
+def record(simulation, tmp_path_factory) -> Record:
+    """Of a tomogram with a name that means something in HTML, on three unequal axes."""
+    folder = tmp_path_factory.mktemp("report")
+    path = folder / f"{NAME}.mrc"
+    write_volume(path, simulation.data, voxel_size=20.0)
+    settings = Settings(preset="embedded", top_k=40, diameter_angstrom=250.0)
+    clicks = simulation.points_zyx[1:3, ::-1]
+    result = CryoSAM(settings).pick(Tomogram.open(path), clicks)
+    result.write(folder / "out")
+    return Record.open(folder / "out")
+
+
+@pytest.fixture(scope="module")
+def text(record, simulation) -> str:
+    return page(record, Truth(Picks.from_points(simulation.points_zyx[:8]), 100.0))
+
+
+@pytest.fixture(scope="module")
+def parsed(text) -> Parsed:
+    return Parsed(text)
+
+
+def test_it_is_one_small_file_that_asks_for_nothing(text, parsed):
+    assert len(text) < 5e6
+    assert parsed.open == []
+    policy = next(one for one in parsed.all("meta") if "http-equiv" in one)["content"]
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    for _, attributes in parsed.tags:
+        for name in ("src", "href"):
+            if name in attributes:
+                assert re.match(r"data:image/|data:,|#slice$", attributes[name])
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_every_text_of_the_user_is_escaped(text, parsed):
+    assert len(parsed.all("script")) == 2
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)" in text
+
+
+def test_it_says_what_the_record_says(text, record):
+    assert f"<dd>{len(record.picks)} <small>of {len(record.proposals)} proposals" in text
+    assert "250 Å" in text
+    assert "90 × 76 × 40" in text
+    assert record.provenance["sha256"] in text
+    assert "WarpTools ts_export_particles" in text
+    assert str(record.files["picks"].resolve()).replace("'", "&#39;")[:20] in text
+    for reason in {reason for reason in record.proposals.reasons if reason}:
+        assert reason in text
+    for heading in (
+        "From the click",
+        "The clicked particle",
+        "Scores and",
+        "Where the picks",
+        "Gallery",
+        "Against the known",
+        "What the clicks",
+        "Next",
+        "How it came",
+    ):
+        assert heading in text  # fmt: skip
+
+
+def test_six_panels_lead_from_the_click_to_the_picks(parsed):
+    labels = [one["aria-label"] for one in parsed.all("svg") if "aria-label" in one]
+    assert [label.split(",")[0] for label in labels[:6]] == [
+        "the click", "its mask", "similarity with it", "proposals", "masks of the picks", "picks",
+    ]  # fmt: skip
+    assert labels[6:9] == ["across z", "across y", "across x"]
+
+
+def test_the_slider_has_what_a_cut_can_move(text, record):
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])
+    rows = np.array(data["rows"])
+    assert rows.tolist() == np.flatnonzero(movable(record.proposals)).tolist()
+    assert np.allclose(data["scores"], record.proposals.scores[rows], atol=1e-4)
+    assert data["cut"] == pytest.approx(record.picks.scores.min(), abs=1e-4)
+
+
+def test_bars_count_every_proposal(text, record):
+    bars = re.findall(r"<title>\S+ to \S+: (\d+) picks, (\d+) left out", text)
+    assert sum(int(picks) for picks, _ in bars) == len(record.picks)
+    assert sum(int(a) + int(b) for a, b in bars) == len(record.proposals)
+
+
+def test_maps_show_every_movable_proposal_where_it_is(text, record):
+    maps = text[text.index('id="maps"') : text.index('id="gallery"')]
+    above, side = maps.split("<figure>")[1:3]
+    rows = np.flatnonzero(movable(record.proposals))
+    for part, axis, height in ((above, 1, 76), (side, 0, 40)):
+        found = re.findall(
+            r'<circle class="(\w+)" cx="(\S+)" cy="(\S+)" \S+ data-row="(\d+)"', part
+        )
+        assert sorted(int(row) for *_, row in found) == rows.tolist()
+        for kind, x, y, row in found:
+            point = record.proposals.points_zyx[int(row)]
+            assert float(x) == pytest.approx(point[2] + 0.5, abs=0.06)
+            assert float(y) == pytest.approx(height - point[axis] - 0.5, abs=0.06)
+            assert kind == ("pick" if record.proposals.kept[int(row)] else "left")
+
+
+def test_a_section_places_a_voxel_where_its_picture_has_it():
+    data = np.zeros((5, 7, 11), np.float32)
+    data[3, 2, 8] = 1
+    point = np.array([[3.0, 2.0, 8.0]])
+    for axis in range(3):
+        for section in (
+            Section.whole(data, axis, int(point[0, axis]), 1),
+            Section.around(data, axis, point[0], 9, 1),
+        ):
+            row, column = np.argwhere(section.values[::-1] == 1)[0]
+            assert section.place(point)[0].tolist() == [column + 0.5, row + 0.5]
+
+
+def test_an_outline_goes_around_its_voxels():
+    data = np.zeros((9, 12, 15), np.float32)
+    cube = ParticleMask(1, np.full(3, 4.0), np.array([3, 5, 6]), np.ones((3, 3, 3), bool), 1.0)
+    path = Section.whole(data, 0, 4, 1).outline(cube)
+    numbers = np.array(re.findall(r"[\d.]+,[\d.]+", path))
+    x, y = np.array([pair.split(",") for pair in numbers], float).T
+    assert (x.min(), x.max()) == (6, 9)  # voxels 6 to 8, drawn from edge to edge
+    assert (y.min(), y.max()) == (12 - 8, 12 - 5)
+    assert Section.whole(data, 0, 8, 1).outline(cube) == ""
+
+
+def test_a_trace_is_read_back(tmp_path):
+    rng = np.random.default_rng(0)
+    empty = ParticleMask(2, np.full(3, 1.0), np.zeros(3, int), np.zeros((0, 0, 0), bool), 0.0)
+    full = ParticleMask(
+        1,
+        np.array([4.0, 5, 6]),
+        np.array([3, 4, 5]),
+        rng.random((3, 4, 5)) < 0.5,
+        0.8,
+        {"+z": "iou"},
     )
+    similarity = rng.random((4, 5, 6)).astype(np.float32)
+    trace = Trace.of([full, empty], np.array([9.0, 3, 23]), 4, similarity, 0.25)
+    trace.write(tmp_path / "a.npz")
+    read = Trace.read(tmp_path / "a.npz")
+    assert np.array_equal(read.masks[0].mask, full.mask)
+    assert read.masks[0].offset_zyx.tolist() == [3, 4, 5]
+    assert (read.masks[0].stops, read.masks[1].volume) == ({"+z": "iou"}, 0)
+    assert (read.ratio, read.chance) == (4, 0.25)
+    for found, cut in zip(
+        read.similarity, (similarity[2], similarity[:, 0], similarity[..., 5]), strict=True
+    ):
+        np.testing.assert_allclose(found, cut, atol=1e-3)
+    trace.write(tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    (tmp_path / "c.npz").write_text("nothing")
+    with pytest.raises(InputError, match=r"c\.npz is not the trace"):
+        Trace.read(tmp_path / "c.npz")
 
 
-def circles(axes: Axes) -> list[tuple[tuple[float, float], float]]:
-    return [(patch.center, patch.radius) for patch in axes.patches if isinstance(patch, Circle)]
+def test_labels_are_coloured_only_where_there_are_some():
+    assert label_overlay(np.zeros((4, 5), int)).startswith("data:image/png;base64,")
 
 
-def test_each_slice_shows_its_own_picks_as_wide_as_the_particle(result: Result) -> None:
-    _, across_z, _, across_y = report._draw(result, "").axes
-    assert circles(across_z) == [((20, 15), 4), ((50, 30), 4)]  # x, y
-    assert circles(across_y) == [((20, 10), 4), ((40, 22), 4)]  # x, z
+def test_the_command_writes_a_page_or_a_project(record, tmp_path, capsys):
+    folder = str(record.path.parent)
+    out = tmp_path / "new" / "report.html"
+    assert main(["report", folder, "--out", str(out)]) == 0
+    assert out.read_text() == page(record)
+    assert main(["report", folder, "--out", str(out)]) == 2
+    assert "already exists" in capsys.readouterr().err
+    assert main(["report", folder, folder, "--out", str(tmp_path / "all.html")]) == 0
+    index = Parsed((tmp_path / "all.html").read_text())
+    links = [one["href"] for one in index.all("a")]
+    assert len(set(links)) == 2
+    assert all((tmp_path / link).is_file() for link in links)
 
 
-def test_the_slice_is_the_click_s_in_the_tomogram_s_own_contrast(result: Result) -> None:
-    bare = report._draw(result, "").axes[0]
-    image = np.asarray(bare.images[0].get_array())
-    expected = result.tomogram.data[9:12].mean(axis=0)
-    assert image.shape == (40, 64)
-    assert np.corrcoef(image.ravel(), expected.ravel())[0, 1] > 0.999
-    assert bare.get_title(loc="left") == "z = 10, mean of 3 planes"
+def test_what_cannot_be_shown_is_one_sentence(record, tmp_path, capsys):
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "a.html")]) == 2
+    assert "holds no result" in capsys.readouterr().err
+    assert main(["report", str(record.path), "--out", str(tmp_path / "a.txt")]) == 2
+    assert "Expected a page to write" in capsys.readouterr().err
 
 
-def test_outlines_enclose_the_masks(result: Result) -> None:
-    _, across_z, _, across_y = report._draw(result, "").axes
-    for axes, height, width in ((across_z, 15, 20), (across_y, 10, 20)):
-        clicked = [line for line in axes.lines if line.get_color() == report.CLICK]
-        x, y = clicked[0].get_data()
-        assert (min(x), max(x)) == (width - 1.5, width + 1.5)
-        assert (min(y), max(y)) == (height - 1.5, height + 1.5)
-    assert sum(line.get_color() == report.MASK for line in across_z.lines) == 1
+def test_a_tomogram_that_is_gone_or_another_is_told(record, tmp_path):
+    content = json.loads(record.path.read_text())
+    content["tomogram"]["path"] = str(tmp_path / "gone.mrc")
+    run = tmp_path / "x_run.json"
+    run.write_text(json.dumps(content))
+    for file in record.files.values():
+        if file != record.path:
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(InputError, match=r"There is no file .*gone\.mrc"):
+        page(Record.open(run))
+    write_volume(tmp_path / "gone.mrc", np.ones((4, 5, 6), np.float32), voxel_size=20)
+    with pytest.raises(InputError, match="replaced after the run"):
+        page(Record.open(run))
 
 
-def test_title_and_file(result: Result, tmp_path: Path) -> None:
-    figure = report._draw(result, "a note")
-    assert [text.get_text() for text in figure.texts] == ["TS_01: 3 picks from 1 click", "a note"]
-    path = tmp_path / "TS_01_picks.png"
-    assert path == tmp_path / "TS_01_picks.png"
-    report.write_picture(path, result)
-    assert imread(path).shape[1] == 1300
-    with pytest.raises(InputError, match="already exists"):
-        report.write_picture(path, result)
+def test_a_page_takes_little_memory(record):
+    tracemalloc.start()
+    page(record)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60e6
 
 
-@pytest.mark.parametrize(
-    ("largest", "length"), [(0.9, 0.5), (1, 1), (4.9, 2), (5, 5), (99, 50), (100, 100)]
-)
-def test_the_scale_bar_is_round(largest: float, length: float) -> None:
-    assert report._round_length(largest) == pytest.approx(length)
-
-
-def test_numbers_of_numpy_are_recorded(result: Result, tmp_path: Path) -> None:
-    run = result.write(tmp_path)["run"]
-    assert json.loads(run.read_text())["settings"]["diameter_angstrom"] == 80
+def test_a_result_of_an_earlier_version_has_no_trace_but_a_page():
+    folder = Path(__file__).parent / "results_of_0.1"
+    with pytest.raises(InputError, match="There is no file"):
+        page(Record.open(folder))

@@ -18,6 +18,7 @@ from aitom_cryosam.names import printable
 COMMANDS = {
     "pick": ("aitom_cryosam.cli.pick", "pick every copy of a particle from one or more clicks"),
     "doctor": ("aitom_cryosam.cli.doctor", "check a tomogram and clicks before a run"),
+    "report": ("aitom_cryosam.cli.report", "write a page that shows what runs found"),
     "demo": ("aitom_cryosam.cli.demo", "simulate a tomogram, pick from one click, evaluate"),
     "average": ("aitom_cryosam.cli.average", "align and average picks, with orientations"),
     "export": ("aitom_cryosam.cli.export", "write picks as the files of another program"),

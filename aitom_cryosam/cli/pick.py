@@ -45,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--picture", action="store_true", help="also draw two slices with the picks, as a PNG"
     )
+    parser.add_argument(
+        "--report", action="store_true", help="also write a page that shows all of it, as HTML"
+    )
     options.add_method(parser)
     options.add_resources(parser)
 
@@ -57,12 +60,22 @@ def run(args: argparse.Namespace) -> int:
     """
     from aitom_cryosam import job
     from aitom_cryosam.cli.progress import ShownProgress
+    from aitom_cryosam.files import refuse_existing
+    from aitom_cryosam.report.files import write_report
 
     start = time.perf_counter()
+    asked = _job(args)
+    page = Path(args.out) / f"{asked.name}_report.html"
+    if args.report:
+        refuse_existing([page], overwrite=args.overwrite)
     with ShownProgress(quiet=args.quiet) as progress:
-        record = job.run(_job(args), progress=progress)
+        record = job.run(asked, progress=progress)
+    if args.report:
+        write_report(page, [record], overwrite=args.overwrite)
     if not args.quiet:
         print(_summary(record, time.perf_counter() - start))
+        if args.report:
+            print(f"{'report':10}{page}")
     if not len(record.picks):
         logger.warning(_nothing(record))
     elif record.settings.cut == "auto" and len(record.picks) < FEW * len(record.proposals):

@@ -1,0 +1,86 @@
+"""`cryosam report`: what runs found, as pages that need nothing but a browser."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aitom_cryosam.errors import InputError
+
+if TYPE_CHECKING:
+    from aitom_cryosam.record import Record
+    from aitom_cryosam.report.page import Truth
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cryosam report`."""
+    parser.add_argument(
+        "results", nargs="+", metavar="RESULT", help="folders that `pick` wrote, or their run.json"
+    )
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE.html",
+        help="the page; of several tomograms the one that leads to their pages beside it",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace existing pages")
+    truth = parser.add_argument_group("known positions", "to see where a run is wrong")
+    truth.add_argument("--truth", metavar="FILE", help="known positions, any format of `export`")
+    truth.add_argument(
+        "--radius", type=float, metavar="ANGSTROM", help="of the matching (default: the particle's)"
+    )
+    truth.add_argument(
+        "--class", dest="particle_class", metavar="NAME", help="only this class of the truth"
+    )
+    truth.add_argument(
+        "--truth-angpix", type=float, metavar="ANGSTROM", help="pixel size of the truth"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the pages, say where they are.
+
+    Raises:
+        InputError: a result cannot be used; pages written before stay.
+    """
+    from aitom_cryosam.cli.progress import ShownProgress
+    from aitom_cryosam.report.files import write_report
+
+    out = Path(args.out)
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"Expected a page to write, as report.html, got {out}.")
+    records = [record for result in args.results for record in _records(Path(result))]
+    truths = [_truth(args, record) for record in records] if args.truth else None
+    with ShownProgress(quiet=args.quiet) as progress:
+        shown = progress if len(records) > 1 else None
+        files = write_report(out, records, truths=truths, progress=shown, overwrite=args.overwrite)
+    if not args.quiet:
+        pages = f", with {len(files) - 1} pages beside it" if len(files) > 1 else ""
+        print(f"open {files[0]}{pages}")
+    return 0
+
+
+def _records(path: Path) -> Iterator[Record]:
+    from aitom_cryosam.record import Record
+
+    found = Record.all_in(path) if path.is_dir() else [Record.open(path)]
+    if not found:
+        raise InputError(f"{path} holds no result; expected a folder that `cryosam pick` wrote.")
+    yield from found
+
+
+def _truth(args: argparse.Namespace, record: Record) -> Truth:
+    from aitom_cryosam.evaluation.pairing import of_class
+    from aitom_cryosam.points.reading import of_tomogram, read_points
+    from aitom_cryosam.report.page import Truth
+
+    everything = read_points(
+        args.truth,
+        voxel_size=record.info.voxel_size,
+        coords_angpix=args.truth_angpix,
+        shape_zyx=record.info.shape_zyx,
+    )
+    here = of_class(of_tomogram(everything, record.info.name), everything, args.particle_class)
+    return Truth(here.picks, args.radius or record.diameter_angstrom / 2)

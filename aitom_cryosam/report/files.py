@@ -1,0 +1,76 @@
+"""The report's files: one page a tomogram, and one that leads to them where there are several."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from aitom_cryosam.files import output_folder, refuse_existing, write_text
+from aitom_cryosam.progress import Progress, Steps
+from aitom_cryosam.record import Record
+from aitom_cryosam.report.page import Truth, index, page
+
+
+def write_report(
+    path: str | Path,
+    records: Sequence[Record],
+    *,
+    truths: Sequence[Truth | None] | None = None,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write the page of one run; or of several, in a folder beside the page that leads to them.
+
+    Args:
+        path: `.html`.
+        records: of the runs, at least one.
+        truths: known positions, one for each record or None.
+        progress: called with "report", the pages written and their number.
+        overwrite: replace existing files.
+
+    Returns:
+        The files, the one to open first.
+
+    Raises:
+        InputError: a result or its tomogram is missing or damaged, or a file cannot be written.
+    """
+    path = Path(path)
+    truths = truths or [None] * len(records)
+    output_folder(path.parent)
+    if len(records) == 1:
+        refuse_existing([path], overwrite=overwrite)
+        write_text(path, page(records[0], truths[0]), overwrite=overwrite)
+        return [path]
+    folder = path.with_name(f"{path.stem}_pages")
+    pages = [folder / f"{name}.html" for name in _names(records)]
+    refuse_existing([path, *pages], overwrite=overwrite)
+    output_folder(folder)
+    steps = Steps(progress, "report", len(records))
+    rows = []
+    for record, truth, target in zip(records, truths, pages, strict=True):
+        write_text(target, page(record, truth), overwrite=overwrite)
+        steps.add(1)
+        rows.append(
+            {
+                "name": record.info.name,
+                "href": f"{folder.name}/{target.name}",
+                "picks": len(record.picks),
+                "proposals": len(record.proposals),
+                "diameter": record.diameter_angstrom,
+                "seconds": sum(record.seconds.values()),
+                "warnings": len(record.warnings),
+            }
+        )
+    write_text(path, index(rows, f"{len(rows)} tomograms"), overwrite=overwrite)
+    return [path, *pages]
+
+
+def _names(records: Sequence[Record]) -> list[str]:
+    """A file name for each record: its tomogram's, numbered where two are the same."""
+    names: list[str] = []
+    for record in records:
+        name = re.sub(r"[^\w.-]+", "_", record.info.name) or "tomogram"
+        same = sum(other == name or other.startswith(f"{name}-") for other in names)
+        names.append(f"{name}-{same + 1}" if same else name)
+    return names

@@ -1,0 +1,146 @@
+"""Trace: what led a run to its picks, kept small enough to lie beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.masks import ParticleMask
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The prompts' masks, and the similarity where the first used prompt lies.
+
+    Attributes:
+        masks: of the prompts, in their order, with why each walk ended.
+        centre_zyx: (3,) voxels; the planes below go through it.
+        ratio: voxels of a cell of these planes.
+        similarity: cosine similarity (eq. 6) with the query of the cells in three planes, across
+            z, y and x; None if it is not known.
+        chance: similarity that the bulk of all maxima stays below.
+    """
+
+    masks: Sequence[ParticleMask]
+    centre_zyx: np.ndarray
+    ratio: int = 1
+    similarity: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    chance: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        masks: Sequence[ParticleMask],
+        centre_zyx: np.ndarray,
+        ratio: int,
+        similarity: np.ndarray,
+        chance: float,
+    ) -> Trace:
+        """Cut the planes out of a similarity map.
+
+        Args:
+            masks: of the prompts.
+            centre_zyx: (3,) voxels, inside the tomogram.
+            ratio: voxels of a cell of the map.
+            similarity: (cells z, y, x).
+            chance: as the attribute.
+        """
+        cell = np.minimum(
+            np.floor(np.asarray(centre_zyx) + 0.5).astype(int) // ratio,
+            np.array(similarity.shape) - 1,
+        )
+        z, y, x = (similarity.take(cell[axis], axis=axis) for axis in range(3))
+        return cls(masks, np.asarray(centre_zyx, np.float64), ratio, (z, y, x), chance)
+
+    def write(self, path: Path) -> None:
+        """Write an npz file; the same trace gives the same bytes.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        about = {
+            "format": _FORMAT,
+            "ratio": self.ratio,
+            "chance": float(self.chance),
+            "stops": [mask.stops for mask in self.masks],
+            "scores": [float(mask.score) for mask in self.masks],
+            "ids": [int(mask.id) for mask in self.masks],
+        }
+        bits = [np.packbits(mask.mask) for mask in self.masks]
+        arrays = {
+            "centre_zyx": self.centre_zyx,
+            "prompts_zyx": _rows([mask.prompt_zyx for mask in self.masks], np.float64),
+            "offsets_zyx": _rows([mask.offset_zyx for mask in self.masks], np.int64),
+            "shapes_zyx": _rows([mask.mask.shape for mask in self.masks], np.int64),
+            "voxels": np.concatenate([*bits, np.zeros(0, np.uint8)]),
+        }
+        for axis, plane in zip("zyx", self.similarity or (), strict=False):
+            arrays[f"similarity_{axis}"] = np.asarray(plane, np.float16)
+        with path.open("wb") as file:
+            np.savez_compressed(file, **{"about": np.array(json.dumps(about)), **arrays})  # type: ignore[arg-type]
+
+    @classmethod
+    def read(cls, path: Path) -> Trace:
+        """Read what `write` wrote.
+
+        Raises:
+            InputError: there is no such file, or it is not a trace.
+        """
+        try:
+            with np.load(path) as file:
+                about = json.loads(str(file["about"]))
+                if about["format"] != _FORMAT:
+                    raise InputError(f"{path} was written by a newer version of this program.")
+                similarity = None
+                if "similarity_z" in file:
+                    z, y, x = (file[f"similarity_{axis}"].astype(np.float32) for axis in "zyx")
+                    similarity = (z, y, x)
+                masks, centre = _masks(about, file), file["centre_zyx"]
+                return cls(masks, centre, about["ratio"], similarity, about["chance"])
+        except FileNotFoundError:
+            raise InputError(f"There is no file {path}.") from None
+        except InputError:
+            raise
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
+            raise InputError(f"{path} is not the trace of a run ({error}).") from None
+
+
+def _masks(about: dict[str, Any], file: Any) -> list[ParticleMask]:
+    shapes = file["shapes_zyx"]
+    counts = shapes.prod(axis=1)
+    ends = np.cumsum(-(-counts // 8))
+    parts = np.split(file["voxels"], ends)
+    return [
+        ParticleMask(
+            number,
+            prompt,
+            offset,
+            np.unpackbits(bits, count=int(count)).astype(bool).reshape(shape),
+            score,
+            stops,
+        )
+        for number, prompt, offset, bits, count, shape, score, stops in zip(
+            about["ids"],
+            file["prompts_zyx"],
+            file["offsets_zyx"],
+            parts[:-1],
+            counts,
+            shapes,
+            about["scores"],
+            about["stops"],
+            strict=True,
+        )
+    ]
+
+
+def _rows(values: Sequence[Any], dtype: type) -> np.ndarray:
+    return np.array(values, dtype).reshape(-1, 3)
