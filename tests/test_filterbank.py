@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from aitom_cryosam.encoders.filterbank import FilterBankEncoder
-from aitom_cryosam.encoders.filters import gaussians
+from aitom_cryosam.filters import gaussians
 
 DIAMETER = 18.0  # voxels; tokens of 4
 

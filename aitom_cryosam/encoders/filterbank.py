@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from aitom_cryosam.encoders.filters import gaussians
+from aitom_cryosam.filters import gaussians
 from aitom_cryosam.geometry import TokenAxis, TokenGrid
 
 # Lengths in units of the particle's radius.

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
+from aitom_cryosam.filters import gaussians
 from aitom_cryosam.segmenters.base import Segmentation, shifted
 from aitom_cryosam.segmenters.codec import ArrayCodec
 from aitom_cryosam.threads import side_by_side
@@ -16,6 +16,8 @@ _ANGLES = 32
 _STEPS = 24  # radii along each angle
 _RIM = 5  # steps outside a contour that it is compared with
 _CHUNK = 64  # points segmented at once, which bounds the memory
+_CONSTANT = 1e-5  # neighbours in a smoothed plane that differ by less differ by rounding
+_PLANES = 8  # smoothed in one call
 # Lengths in diameters of the particle.
 _BLUR = 0.1  # standard deviation of the Gaussian that smooths a plane
 _REACH = 0.65  # the largest distance of a contour from its point
@@ -77,8 +79,8 @@ class ContourSegmenter:
         return 256e6
 
     def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
-        """One: a plane is smoothed on its own."""
-        return 1
+        """A few, for as many threads."""
+        return _PLANES
 
     def embed(self, planes: np.ndarray) -> list[np.ndarray]:
         """Smooth planes at the particle's scale.
@@ -90,7 +92,13 @@ class ContourSegmenter:
             b arrays (h + 2m, w + 2m) float32 in standard deviations of the smoothed plane where
             it is not constant (a margin, a filled corner), with m pixels repeated around it.
         """
-        return [self._embed(plane) for plane in planes]
+        made: list[np.ndarray] = [planes[0]] * len(planes)
+
+        def smooth(index: int) -> None:
+            made[index] = self._embed(planes[index])
+
+        side_by_side(smooth, range(len(planes)))
+        return made
 
     def segment(
         self,
@@ -130,11 +138,13 @@ class ContourSegmenter:
         return 4 * (height + 2 * self._half) * (width + 2 * self._half)
 
     def _embed(self, plane: np.ndarray) -> np.ndarray:
-        smooth = gaussian_filter(plane, self._blur, mode="nearest", truncate=3)
-        varying = smooth[np.diff(smooth, axis=1, append=smooth[:, -1:]) != 0]
-        deviation = varying.std() if varying.size else 0.0
+        blur = gaussians(self._blur, beyond="edge")
+        smooth = blur.across(blur.down(plane)[0])[0]
+        varies = np.abs(smooth[:, 1:] - smooth[:, :-1]) > _CONSTANT
+        values = smooth.ravel() if varies.all() else smooth[:, :-1][varies]
+        deviation = _deviation(values)
         if deviation > 0:  # once more without the tails, which gold and membranes make
-            deviation = np.clip(varying, -3 * deviation, 3 * deviation).std()
+            deviation = _deviation(np.clip(values, -3 * deviation, 3 * deviation))
         scaled = smooth / np.float32(deviation if deviation > 1e-6 else np.inf)
         return np.pad(scaled, self._half, mode="edge")
 
@@ -307,6 +317,14 @@ def _closed_contours(gains: np.ndarray, least: int) -> np.ndarray:
         contour[turn % angles] = edge  # the earlier of two visits stays
         edge = edge + moves[turn, edge, each]
     return contour
+
+
+def _deviation(values: np.ndarray) -> float:
+    """Standard deviation of values (n,); 0 of none."""
+    if not values.size:
+        return 0.0
+    values = values - values.mean()
+    return math.sqrt(float(values @ values) / values.size)
 
 
 def _on_plane(offsets: np.ndarray, side: int, shape: np.ndarray) -> np.ndarray:

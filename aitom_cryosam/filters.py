@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -10,6 +11,7 @@ from scipy import ndimage
 
 TRUNCATE = 3.0
 """Standard deviations: a Gaussian ends there."""
+Beyond = Literal["symmetric", "edge"]
 BLOCK = 24
 """Pixels of a line that one small product of matrices makes. More would multiply more zeros."""
 
@@ -18,15 +20,16 @@ class Filters:
     """Filters that reach equally far, along the rows or columns of planes.
 
     A line is cut into short blocks: each is the product of a small matrix and the pixels under
-    it, which BLAS does several times faster than a loop over the taps. Beyond its edges a plane
-    is reflected.
+    it, which BLAS does several times faster than a loop over the taps.
 
     Args:
         taps: (k, 2 r + 1) float32, k filters as they are laid over the pixels.
+        beyond: the plane's edges: "symmetric" for its reflection, "edge" for its last pixel.
     """
 
-    def __init__(self, taps: np.ndarray) -> None:
+    def __init__(self, taps: np.ndarray, beyond: Beyond = "symmetric") -> None:
         self.taps = np.asarray(taps, np.float32)
+        self.beyond = beyond
         self.reach = self.taps.shape[1] // 2
 
         self._made: dict[int, np.ndarray] = {}
@@ -36,7 +39,7 @@ class Filters:
 
     def __getitem__(self, which: slice) -> Filters:
         """Some of them."""
-        return Filters(self.taps[which])
+        return Filters(self.taps[which], self.beyond)
 
     def down(self, planes: np.ndarray) -> np.ndarray:
         """Along the columns: planes (..., h, w) float32 to (k, ..., h, w)."""
@@ -81,9 +84,9 @@ class Filters:
         return self._made[block]
 
     def _padded(self, planes: np.ndarray, axis: int, size: int) -> np.ndarray:
-        """Planes, reflected where the filters leave them, and to a whole number of blocks."""
+        """Planes with what lies beyond their edges, up to a whole number of blocks."""
         reach, count = self.reach, planes.shape[axis]
-        source = np.pad(np.arange(count), (reach, reach + size - count), mode="symmetric")
+        source = np.pad(np.arange(count), (reach, reach + size - count), mode=self.beyond)
         shape = list(planes.shape)
         shape[axis] = len(source)
         padded = np.empty(shape, np.float32)
@@ -96,12 +99,13 @@ class Filters:
 
 
 @lru_cache(maxsize=64)
-def gaussians(sigma: float, orders: int = 1) -> Filters:
+def gaussians(sigma: float, orders: int = 1, beyond: Beyond = "symmetric") -> Filters:
     """A Gaussian and its first derivatives.
 
     Args:
         sigma: pixels.
         orders: 1 for the Gaussian alone, 2 with its first derivative, 3 with its second.
+        beyond: as for `Filters`.
     """
     point = np.zeros(2 * int(TRUNCATE * sigma + 0.5) + 1)
     point[len(point) // 2] = 1
@@ -109,7 +113,8 @@ def gaussians(sigma: float, orders: int = 1) -> Filters:
         ndimage.gaussian_filter1d(point, sigma, order=order, mode="constant", truncate=TRUNCATE)
         for order in range(orders)
     ]
-    return Filters(np.stack(made)[:, ::-1])  # the response to a point is the filter turned round
+    # The response to a point is the filter turned round.
+    return Filters(np.stack(made)[:, ::-1], beyond)
 
 
 def _blocks(size: int) -> tuple[int, int]:
