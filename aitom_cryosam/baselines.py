@@ -16,7 +16,7 @@ from skimage.filters import threshold_otsu
 
 from aitom_cryosam.aitom import DoGPicker, TemplateMatchingPicker, aitom_module
 from aitom_cryosam.aitom.aitom_pickers import template_offset, zyz_angles
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.evaluation.comparison import Found
 from aitom_cryosam.picker import SPACING
 from aitom_cryosam.picks import Picks
@@ -162,7 +162,7 @@ def read_template(
     try:
         volume = read_volume(path, voxel_size=map_voxel_size)
     except InputError as error:  # --voxel-size is the tomogram's here
-        raise InputError(str(error).replace("--voxel-size", "--template-voxel-size")) from None
+        raise error.instead({Remedy.VOXEL_SIZE: Remedy.TEMPLATE_VOXEL_SIZE}) from None
     data = np.asarray(volume.data, np.float32) * np.float32(1 if contrast == "bright" else -1)
     if not np.isfinite(data).all():
         raise InputError(f"{path} holds NaN or infinity; expected a density map.")

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import torch
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.resources import Resources, free_ram
 
 logger = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ def _available(wanted: str) -> str:
         return wanted
     if wanted == "mps":
         if not torch.backends.mps.is_available():
-            raise InputError("There is no MPS device on this machine; use --device auto.")
+            raise InputError("There is no MPS device on this machine", Remedy.ANY_DEVICE)
         return wanted
     found = re.fullmatch(r"cuda(?::(\d+))?", wanted)
     if found is None:
@@ -152,6 +152,6 @@ def _available(wanted: str) -> str:
     if index >= count:
         there = f"{count} of them" if count else "none that torch can use"
         raise InputError(
-            f"The device {wanted} was asked for, but this machine has {there}; use --device auto."
+            f"The device {wanted} was asked for, but this machine has {there}", Remedy.ANY_DEVICE
         )
     return f"cuda:{index}"

@@ -1,9 +1,194 @@
-"""The one error a user can cause."""
+"""The one error a user can cause, and the remedies that each door puts into its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ContextDecorator, contextmanager
+from enum import Enum
+from typing import Any
+
+
+class Door(Enum):
+    """Where the user came in: it decides how a remedy is worded."""
+
+    COMMAND_LINE = "command line"
+    PYTHON = "Python"
+    AITOM = "AITom"
+    NAPARI = "napari"
+
+
+class Remedy(Enum):
+    """What a user can do, by door; a door without words of its own takes Python's."""
+
+    VOXEL_SIZE = "voxel size"
+    TEMPLATE_VOXEL_SIZE = "voxel size of the template"
+    REFERENCE_VOXEL_SIZE = "voxel size of the reference"
+    MAP_VOXEL_SIZE = "voxel size of the map"
+    SHAPE = "size of the tomogram"
+    TILT_SERIES = "pixel size of the tilt series"
+    TILT_SERIES_SIZE = "size of the tilt series"
+    COORDS_ANGPIX = "pixel size of the coordinates"
+    PROMPT = "a prompt"
+    DIAMETER = "diameter"
+    NEARER_PROMPT = "a prompt nearer to the particle"
+    NEARER_PROMPT_OR_WINDOW = "a prompt nearer to the particle, or another segmenter"
+    OVERWRITE = "replace what is there"
+    SMALLER_ENCODER = "more memory, or a smaller encoder"
+    SMALLER_SEGMENTER = "more memory, or a smaller segmenter"
+    ANY_DEVICE = "another device"
+
+    def worded(self, door: Door, **values: Any) -> str:
+        """As the end of a sentence, without its full stop."""
+        words = _WORDS[self]
+        return words.get(door, words[Door.PYTHON]).format(**values)
+
+
+_LINE, _PYTHON, _AITOM, _NAPARI = Door.COMMAND_LINE, Door.PYTHON, Door.AITOM, Door.NAPARI
+_NEARER = "click on a particle's centre, check "
+_WORDS: dict[Remedy, dict[Door, str]] = {
+    Remedy.VOXEL_SIZE: {
+        _LINE: "add --voxel-size ANGSTROM",
+        _PYTHON: "give voxel_size in Å",
+        _AITOM: "give voxel_size, Å, in the op",
+        _NAPARI: "fill in the voxel size, Å",
+    },
+    Remedy.TEMPLATE_VOXEL_SIZE: {
+        _LINE: "add --template-voxel-size ANGSTROM",
+        _PYTHON: "give map_voxel_size in Å",
+    },
+    Remedy.REFERENCE_VOXEL_SIZE: {
+        _LINE: "add --reference-voxel-size ANGSTROM",
+        _PYTHON: "give map_voxel_size in Å",
+    },
+    Remedy.MAP_VOXEL_SIZE: {
+        _LINE: "add --map-voxel-size ANGSTROM",
+        _PYTHON: "give map_voxel_size in Å",
+    },
+    Remedy.SHAPE: {
+        _LINE: "add --tomo FILE, or --shape X,Y,Z in voxels",
+        _PYTHON: "give shape_zyx in voxels",
+    },
+    Remedy.TILT_SERIES: {
+        _LINE: "add --tomograms-star FILE or --unbinned-pixel-size ANGSTROM",
+        _PYTHON: "give its TiltSeries",
+    },
+    Remedy.TILT_SERIES_SIZE: {
+        _LINE: "add --tomograms-star FILE, or --unbinned-pixel-size and --unbinned-size",
+        _PYTHON: "give its TiltSeries with size_xyz",
+    },
+    Remedy.COORDS_ANGPIX: {
+        _LINE: "check --voxel-size, or add --coords-angpix {size:g}",
+        _PYTHON: "check the voxel size, or give coords_angpix={size:g}",
+    },
+    Remedy.PROMPT: {
+        _LINE: "add --prompt X,Y,Z or --prompts FILE",
+        _PYTHON: "give prompts as rows of x, y, z in voxels",
+        _NAPARI: "click on a particle",
+    },
+    Remedy.DIAMETER: {
+        _LINE: "check --diameter and --voxel-size",
+        _PYTHON: "check diameter_angstrom and the voxel size",
+        _AITOM: "check diameter and voxel_size in the op",
+        _NAPARI: "check the diameter and the voxel size",
+    },
+    Remedy.NEARER_PROMPT: {
+        _LINE: f"{_NEARER}--contrast, give its --diameter",
+        _PYTHON: f"{_NEARER}contrast, give its diameter_angstrom",
+        _AITOM: f"{_NEARER}contrast, give its diameter in the op",
+        _NAPARI: f"{_NEARER}the contrast, fill in its diameter",
+    },
+    Remedy.NEARER_PROMPT_OR_WINDOW: {
+        _LINE: f"{_NEARER}--contrast, give its --diameter, or try --window 3 or "
+        "--segmenter contour",
+        _PYTHON: f"{_NEARER}contrast, give its diameter_angstrom, or try window=3 or "
+        'segmenter="contour"',
+        _AITOM: f"{_NEARER}contrast, give its diameter in the op, or a window of 3 or the "
+        "segmenter contour",
+        _NAPARI: f"{_NEARER}the contrast, fill in its diameter, or take the preset embedded",
+    },
+    Remedy.OVERWRITE: {
+        _LINE: "choose another output, or add --overwrite to replace it",
+        _PYTHON: "choose another output, or give overwrite=True to replace it",
+        _NAPARI: "choose another folder, or tick overwrite",
+    },
+    Remedy.SMALLER_ENCODER: {
+        _LINE: "allow more with --memory, or take a smaller --encoder",
+        _PYTHON: "allow more in Resources, or take a smaller encoder",
+        _AITOM: "allow more memory in the op, or take a smaller encoder",
+    },
+    Remedy.SMALLER_SEGMENTER: {
+        _LINE: "allow more with --memory, or take a smaller --segmenter",
+        _PYTHON: "allow more in Resources, or take a smaller segmenter",
+        _AITOM: "allow more memory in the op, or take a smaller segmenter",
+    },
+    Remedy.ANY_DEVICE: {
+        _LINE: "use --device auto",
+        _PYTHON: 'use device="auto"',
+    },
+}
 
 
 class InputError(ValueError):
     """A file, option or value that cannot be used: one sentence for the user.
 
-    The sentence says what came, what was expected and what to type. The command line prints
-    it on stderr and exits with status 2; anything else that is raised is a defect.
+    The sentence says what came, what was expected and what to do. The command line prints it
+    on stderr and exits with status 2; anything else that is raised is a defect.
+
+    Args:
+        problem: the sentence; without its full stop and the remedy, if there is one.
+        remedy: what to do.
+        values: that the remedy names.
+
+    Attributes:
+        problem: as above.
+        remedy: as above, or None if the sentence is complete.
+        door: whose words `str` takes; None for those of the running program.
     """
+
+    def __init__(self, problem: str, remedy: Remedy | None = None, **values: Any) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+        self.values = values
+        self.door: Door | None = None
+
+    def __str__(self) -> str:
+        return self.worded(self.door or _doors[-1])
+
+    def worded(self, door: Door) -> str:
+        """The sentence as a door says it."""
+        if self.remedy is None:
+            return self.problem
+        return f"{self.problem}; {self.remedy.worded(door, **self.values)}."
+
+    def instead(self, remedies: dict[Remedy, Remedy]) -> InputError:
+        """The same problem, with another remedy for some."""
+        found = remedies.get(self.remedy, self.remedy) if self.remedy else None
+        return InputError(self.problem, found, **self.values)
+
+
+_doors = [Door.PYTHON]  # of the running program, the last one counts
+
+
+@contextmanager
+def program_of(door: Door) -> Iterator[None]:
+    """All that is said meanwhile is in the words of a door; for the program's own main."""
+    _doors.append(door)
+    try:
+        yield
+    finally:
+        _doors.pop()
+
+
+class at_door(ContextDecorator):
+    """Errors that leave the block, or the decorated function, speak in the words of a door."""
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+
+    def __enter__(self) -> at_door:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, InputError):
+            error.door = self.door

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.publication import Publication, locked, place_exclusively
 from aitom_cryosam.temporaries import leftovers, sweep, temporary_folder
 
@@ -47,7 +47,7 @@ def writing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
             else:
                 place_exclusively(temporary, target)
     except OSError as error:
-        raise InputError(_sentence(target, error)) from error
+        raise _failure(target, error) from error
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def publishing(
                 Publication(temporary, home, moves, gone, overwrite).publish()
     except OSError as error:
         first = next(iter(paths.values()))
-        raise InputError(_sentence(Path(error.filename2 or first), error)) from error
+        raise _failure(Path(error.filename2 or first), error) from error
 
 
 def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
@@ -140,11 +140,11 @@ def refuse_existing(paths: Iterable[str | Path], *, overwrite: bool = False) -> 
             continue
         except (OSError, ValueError) as error:
             number = getattr(error, "errno", errno.EINVAL)
-            raise InputError(_sentence(path, OSError(number, str(error)))) from None
+            raise _failure(path, OSError(number, str(error))) from None
         if path.is_dir():
             raise InputError(f"{path} is a folder; expected a file name to write to.")
         if not overwrite:
-            raise InputError(_exists(path))
+            raise _exists(path)
 
 
 def output_folder(path: str | Path) -> Path:
@@ -161,9 +161,8 @@ def output_folder(path: str | Path) -> Path:
         tidy(folder)
     except (OSError, ValueError) as error:
         number = getattr(error, "errno", errno.EINVAL)
-        raise InputError(
-            _sentence(folder / "file", OSError(number, getattr(error, "strerror", "") or "name"))
-        ) from error
+        reason = getattr(error, "strerror", "") or "name"
+        raise _failure(folder / "file", OSError(number, reason)) from error
     return folder
 
 
@@ -186,8 +185,14 @@ def _finish(folder: Path) -> None:
     sweep(folder)
 
 
-def _exists(path: Path) -> str:
-    return f"{path} already exists; choose another output, or add --overwrite to replace it."
+def _exists(path: Path) -> InputError:
+    return InputError(f"{path} already exists", Remedy.OVERWRITE)
+
+
+def _failure(target: Path, error: OSError) -> InputError:
+    if error.errno == errno.EEXIST and target.exists() and not target.is_dir():
+        return _exists(target)
+    return InputError(_sentence(target, error))
 
 
 def _sentence(target: Path, error: OSError) -> str:
@@ -198,8 +203,6 @@ def _sentence(target: Path, error: OSError) -> str:
         return f"The folder {folder} is not writable; choose another output."
     if error.errno == errno.ENAMETOOLONG:
         return f"The name {target.name} is too long for this disk; choose a shorter one."
-    if error.errno == errno.EEXIST and target.exists() and not target.is_dir():
-        return _exists(target)
     if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}:
         return f"{folder} is not an existing folder; make it, or choose another output."
     return f"Cannot write {target}: {error.strerror or error}."

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aitom_cryosam.doctor import examine
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.files import output_folder, refuse_existing, write_text
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.picker import CryoSAM
@@ -97,9 +97,8 @@ class Job:
                     f"Expected a STAR flavour of {', '.join(FLAVOURS)}, got {flavour!r}."
                 )
         if "relion4" in self.star and self.tilt_series is None:
-            raise InputError(
-                "--star relion4 needs --tomograms-star FILE or --unbinned-pixel-size ANGSTROM."
-            )
+            problem = "The format relion4 needs the pixel size of the tilt series"
+            raise InputError(problem, Remedy.TILT_SERIES)
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.fft import irfftn, next_fast_len, rfftn
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.threads import side_by_side
@@ -43,14 +43,15 @@ def particle_diameter(tomogram: Tomogram, points_zyx: np.ndarray, settings: Sett
         if not 2 <= given <= largest:
             raise InputError(
                 f"A particle of {settings.diameter_angstrom:g} Å is {given:.1f} voxels wide; "
-                f"expected 2 to {largest:g} voxels. Check --diameter and --voxel-size."
+                f"expected 2 to {largest:g} voxels",
+                Remedy.DIAMETER,
             )
         return given
     largest = min(settings.max_diameter_angstrom / tomogram.voxel_size, largest)
     if largest < MIN_DIAMETER:
         raise InputError(
-            f"A particle below {MIN_DIAMETER:g} voxels has no size that could be estimated; "
-            "check --voxel-size, or give the --diameter."
+            f"A particle below {MIN_DIAMETER:g} voxels has no size that could be estimated",
+            Remedy.DIAMETER,
         )
     estimate = estimate_diameter(tomogram, points_zyx, max_diameter_voxels=largest)
     logger.info("Diameter estimated from the prompts: %.0f Å", estimate * tomogram.voxel_size)

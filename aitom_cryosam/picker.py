@@ -10,7 +10,7 @@ import numpy as np
 
 from aitom_cryosam import checkpoints, encoders, propagator
 from aitom_cryosam.cache import Cache
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.masks import ParticleMask, cores
@@ -219,10 +219,8 @@ def _without_empty(prompts: Picks, masks: list[ParticleMask]) -> Picks:
     if empty.sum() > MOST_WARNINGS:
         logger.warning("Nor at %d other prompts.", empty.sum() - MOST_WARNINGS)
     if empty.all():
-        raise InputError(
-            "No particle was found at any prompt; click on a particle's centre, check --contrast, "
-            f"give its --diameter{', or try --window 3 or --segmenter contour' if why else ''}."
-        )
+        remedy = Remedy.NEARER_PROMPT_OR_WINDOW if why else Remedy.NEARER_PROMPT
+        raise InputError("No particle was found at any prompt", remedy)
     return prompts.reject(empty, "no mask")
 
 

@@ -98,7 +98,7 @@ def test_maps_that_are_no_template_are_refused(tmp_path: Path) -> None:
         read_template(tmp_path / "none.mrc", 10.0)
     data = blob((8, 9, 10), np.array([4, 4, 5]), 2)
     write_volume(tmp_path / "one.mrc", data, voxel_size=1)
-    with pytest.raises(InputError, match=r"stands for unknown; add --template-voxel-size ANGSTROM"):
+    with pytest.raises(InputError, match=r"stands for unknown; give map_voxel_size in Å"):
         read_template(tmp_path / "one.mrc", 10.0)
     assert read_template(tmp_path / "one.mrc", 10.0, map_voxel_size=10.0).shape == (9, 9, 9)
     write_volume(tmp_path / "flat.mrc", np.ones((4, 5, 6), np.float32), voxel_size=5)

@@ -56,8 +56,8 @@ def test_the_device_that_was_asked_for(
     ("gpus", "wanted", "says"),
     [
         (0, "cuda", "The device cuda was asked for, but this machine has none that torch can use"),
-        (2, "cuda:2", "The device cuda:2 was asked for, but this machine has 2 of them; use --dev"),
-        (2, "mps", "There is no MPS device on this machine; use --device auto"),
+        (2, "cuda:2", "The device cuda:2 was asked for, but this machine has 2 of them; use dev"),
+        (2, "mps", "There is no MPS device on this machine; use device="),
         (2, "gpu", "Expected auto, cuda, cuda:N, mps or cpu as device, got 'gpu'"),
         (2, "cuda:x", "got 'cuda:x'"),
         (2, "cuda:-1", "got 'cuda:-1'"),

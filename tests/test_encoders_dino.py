@@ -197,7 +197,7 @@ def test_a_network_that_does_not_fit_is_refused_before_it_starts(tmp_path):
     given = {name: write_tiny_dino(tmp_path)}
     settings = Settings(encoder=name)
     small = Resources(device="cpu", ram_bytes=100_000, checkpoints=given)
-    with pytest.raises(InputError, match=r"needs about 0.0 GB on cpu, and may use 0.0 GB; .*--mem"):
+    with pytest.raises(InputError, match=r"about 0.0 GB on cpu, and may use 0.0 GB; .*smaller enc"):
         build(settings, small, diameter_voxels=20, voxel_size=10)
     enough = Resources(device="cpu", ram_bytes=2_000_000, checkpoints=given)
     assert build(settings, enough, diameter_voxels=20, voxel_size=10).planes_at_once((40, 40)) == 1

@@ -33,7 +33,7 @@ def test_temporary_file_has_its_name_in_a_folder_of_its_own_beside(tmp_path):
 def test_existing_result_stays_unless_overwritten(tmp_path):
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(InputError, match=r"a\.txt already exists.*--overwrite"):
+    with pytest.raises(InputError, match=r"a\.txt already exists; .*overwrite=True"):
         write_text(path, "new")
     assert path.read_text() == "old"
     write_text(path, "new", overwrite=True)

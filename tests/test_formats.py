@@ -287,7 +287,7 @@ def test_what_the_user_says_decides_between_two_units(tmp_path):
 @pytest.mark.parametrize(
     ("name", "info", "says"),
     [
-        ("relion5", TomogramInfo("a"), "format relion5 needs the voxel size; add --voxel-size"),
+        ("relion5", TomogramInfo("a"), "format relion5 needs the voxel size; give voxel_size"),
         (
             "relion5",
             TomogramInfo("a", 10),
@@ -297,7 +297,7 @@ def test_what_the_user_says_decides_between_two_units(tmp_path):
         (
             "relion4",
             TomogramInfo("a", 10),
-            "needs the pixel size of the tilt series; add --tomograms",
+            "needs the pixel size of the tilt series; give its Tilt",
         ),
         ("copick", TomogramInfo("a"), "format copick needs the voxel size"),
         ("eman2", TomogramInfo("a", 10), "format eman2 needs the pixel size"),
@@ -582,7 +582,7 @@ def test_files_of_other_programs(data_dir, file, count, first_zyx, score, name, 
         ("relion3.1/cryodrgn_relion31.star", "no coordinates in z"),
         ("relion5/cryodrgn_relion5.star", "no coordinates in z"),
         ("warp/warp2_matching_optimisation_set.star", "only names other files"),
-        ("relion5/cylindra_job_dirs/Picks/job_picks/particles.star", "add --tomograms-star"),
+        ("relion5/cylindra_job_dirs/Picks/job_picks/particles.star", "give its TiltSeries"),
     ],
 )
 def test_files_that_hold_no_points_say_so(data_dir, file, says):

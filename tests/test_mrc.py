@@ -105,7 +105,7 @@ def test_axes_that_make_no_sense(tmp_path):
 )
 def test_voxel_size_that_must_be_asked_for(tmp_path, size, says):
     path = save(tmp_path / "a.mrc", voxel_size=size)
-    with pytest.raises(InputError, match=f"{says}.*add --voxel-size"):
+    with pytest.raises(InputError, match=f"{says}.*give voxel_size"):
         read_volume(path)
     assert read_volume(path, voxel_size=7.5).voxel_size == 7.5
 
@@ -251,13 +251,13 @@ def test_bytes_behind_the_voxels_are_told(tmp_path, caplog):
 @pytest.mark.parametrize("steps", [(0, 0, 0), (5, 4, 0), (-5, 4, 3)])
 def test_a_cell_without_steps_gives_no_voxel_size(tmp_path, steps):
     path = save(tmp_path / "a.mrc", **dict(zip(("mx", "my", "mz"), steps, strict=True)))
-    with pytest.raises(InputError, match=r"no voxel size.*\(mx, my, mz\); add --voxel-size"):
+    with pytest.raises(InputError, match=r"no voxel size.*\(mx, my, mz\); give voxel_size"):
         read_volume(path)
 
 
 @pytest.mark.parametrize("size", [1e-9, 1e6])
 def test_a_voxel_size_that_cannot_be(tmp_path, size):
-    with pytest.raises(InputError, match="which cannot be; add --voxel-size"):
+    with pytest.raises(InputError, match="which cannot be; give voxel_size"):
         read_volume(save(tmp_path / "a.mrc", voxel_size=size))
 
 

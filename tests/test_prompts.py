@@ -51,7 +51,7 @@ def test_not_three_numbers(tomogram, text):
 
 
 def test_no_prompt_at_all(tomogram):
-    with pytest.raises(InputError, match="no prompt; add --prompt"):
+    with pytest.raises(InputError, match="no prompt; give prompts as rows of x, y, z"):
         read_prompts(tomogram)
 
 

@@ -201,7 +201,7 @@ def test_a_map_of_unknown_voxel_size_names_the_right_option(tmp_path) -> None:
     path = tmp_path / "map.mrc"
     with mrcfile.new(path) as file:
         file.set_data(np.ones((8, 8, 8), dtype=np.float32))
-    with pytest.raises(InputError, match="add --map-voxel-size ANGSTROM"):
+    with pytest.raises(InputError, match="give map_voxel_size in Å"):
         load_density(path, 10.0)
 
 

@@ -21,7 +21,7 @@ from aitom_cryosam.aitom.op import (
     settings_of,
     tomogram_of,
 )
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import Door, InputError, at_door
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.job import Job, pick
 from aitom_cryosam.masks import ParticleMask, labels
@@ -70,6 +70,7 @@ class _Configured:
         **RESOURCES_KEYS,
     }
 
+    @at_door(Door.AITOM)
     def __init__(
         self, op: Mapping[str, Any] | None = None, *, progress: Progress | None = None
     ) -> None:
@@ -107,6 +108,7 @@ class CryoSAMPicker(_Configured):
         result = self.run(volume, prompts)
         return records(result.picks, result.tomogram.name)[: self.op.get("pick_num")]
 
+    @at_door(Door.AITOM)
     def run(self, volume: Volume, prompts: Any = None) -> Result:
         """As `pick`, but with the masks, the proposals that were left out, and the files."""
         wanted = self.op.get("prompts") if prompts is None else prompts
@@ -122,6 +124,7 @@ class CryoSAMPicker(_Configured):
 class CryoSAMEncoder(_Configured):
     """The plane encoder with the features it makes; its op needs the "diameter"."""
 
+    @at_door(Door.AITOM)
     def encode(self, volume: Volume) -> TriplanarFeatures:
         """The features of a volume (paper section 2.2)."""
         tomogram = tomogram_of(volume, self.op)
@@ -131,10 +134,12 @@ class CryoSAMEncoder(_Configured):
 class CryoSAMSegmenter(_Configured):
     """The plane segmenter with the walks across planes; its op needs the "diameter"."""
 
+    @at_door(Door.AITOM)
     def masks(self, volume: Volume, prompts: Any) -> list[ParticleMask]:
         """One mask a prompt (paper section 2.1), empty where nothing was found."""
         return self._masks(tomogram_of(volume, self.op), prompts)
 
+    @at_door(Door.AITOM)
     def segment(self, volume: Volume, prompts: Any) -> np.ndarray:
         """(x, y, z) int32: the number of the prompt, from 1, in every voxel of its mask."""
         tomogram = tomogram_of(volume, self.op)
@@ -150,6 +155,7 @@ class CryoSAMSegmenter(_Configured):
 class CryoSAMMatcher(_Configured):
     """The hierarchical matcher; its op needs the "diameter" and the "voxel_size"."""
 
+    @at_door(Door.AITOM)
     def match(self, features: TriplanarFeatures, query: np.ndarray) -> list[Record]:
         """The best top_k places whose features resemble the query (paper section 2.3).
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from aitom_cryosam.averaging.alignment import Reference
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.volumes.mrc import read_volume
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def read_reference(
     try:
         volume = read_volume(path, voxel_size=map_voxel_size)
     except InputError as error:  # --voxel-size is the tomogram's here
-        raise InputError(str(error).replace("--voxel-size", "--reference-voxel-size")) from None
+        raise error.instead({Remedy.VOXEL_SIZE: Remedy.REFERENCE_VOXEL_SIZE}) from None
     data = np.asarray(volume.data, np.float32)
     if not np.isfinite(data).all() or data.min() == data.max():
         raise InputError(f"{path} holds NaN, or nothing at all; expected a density map.")

@@ -11,7 +11,7 @@ from importlib import import_module
 
 from aitom_cryosam.cli.signals import Ended, heeded
 from aitom_cryosam.cli.streams import forgiving, status_of_stdout
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import Door, InputError, program_of
 from aitom_cryosam.names import printable
 
 # Each module has add_arguments(parser) and run(args) -> exit status.
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else 1.
     """
     command = "cryosam"
-    with forgiving(), heeded():
+    with forgiving(), heeded(), program_of(Door.COMMAND_LINE):
         try:
             arguments = [_value(argument) for argument in (sys.argv[1:] if argv is None else argv)]
             args = build_parser(arguments).parse_args(arguments)
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = int(import_module(COMMANDS[args.command][0]).run(args))
             return status or status_of_stdout()
         except InputError as error:
-            return _told(f"{command}: {error}", 2)
+            return _told(f"{command}: {error.worded(Door.COMMAND_LINE)}", 2)
         except Ended as ended:
             return _told(f"{command}: ended by {ended}.", ended.status)
         except KeyboardInterrupt:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from aitom_cryosam.device import Batches, Device
 from aitom_cryosam.encoders.tiles import OVERLAP, TileAxis
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.geometry import PixelAxis, TokenGrid
 
 SHOWN = 3.0
@@ -201,8 +201,8 @@ class NetworkEncoder:
         if needed > self.device.limit:
             raise InputError(
                 f"The encoder needs about {needed / 1e9:.1f} GB on {self.device.name}, and may use "
-                f"{self.device.limit / 1e9:.1f} GB; allow more with --memory, or take a smaller "
-                "--encoder."
+                f"{self.device.limit / 1e9:.1f} GB",
+                Remedy.SMALLER_ENCODER,
             )
         fitting = (self.device.limit - weights) // self.backbone.tile_bytes
         return min(fitting, MOST_AT_ONCE[self.device.name.split(":")[0]])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.names import distinct, relion_name
 from aitom_cryosam.points.reading import PointFile, of_tomogram, read_points
 from aitom_cryosam.points.tilt_series import TomogramsStar
@@ -134,7 +134,7 @@ def _read_all(
     for path in _files(paths):
         points = read(path)
         if len(points.picks) and not (voxel_size or points.voxel_size):
-            raise InputError(f"{path} states no voxel size; add --voxel-size ANGSTROM.")
+            raise InputError(f"{path} states no voxel size", Remedy.VOXEL_SIZE)
         yield points
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.reading import of_tomogram, read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
@@ -49,7 +49,7 @@ def read_prompts(
     if path is not None:
         points.extend(_from_file(Path(path), tomogram, coords_angpix, tilt_series))
     if not points:
-        raise InputError("There is no prompt; add --prompt X,Y,Z or --prompts FILE.")
+        raise InputError("There is no prompt", Remedy.PROMPT)
     return Picks.from_points(np.array(points))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.names import distinct, relion_name, same_place, series_name
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.registry import reader
@@ -248,7 +248,9 @@ def _agree(table: Table, path: Path, voxel_size: float | None) -> None:
     if stated and voxel_size and abs(stated - voxel_size) > SAME_SIZE * voxel_size:
         raise InputError(
             f"{path} is written in voxels of {stated:g} Å, but the voxels here have "
-            f"{voxel_size:g} Å; check --voxel-size, or add --coords-angpix {stated:g}."
+            f"{voxel_size:g} Å",
+            Remedy.COORDS_ANGPIX,
+            size=stated,
         )
     if table.unit is Unit.PIXEL:
         logger.warning(
@@ -264,8 +266,8 @@ def _extents(path: Path, series: list[TiltSeries] | None) -> np.ndarray:
     if series is None or not all(one.size_xyz for one in series):
         raise InputError(
             f"{path} has only {CENTRED[0]}, Å from the centre of an unbinned tomogram whose "
-            f"size is not known here; add --tomograms-star FILE, or --unbinned-pixel-size and "
-            "--unbinned-size."
+            "size is not known here",
+            Remedy.TILT_SERIES_SIZE,
         )
     sizes = [np.array(one.size_xyz) * one.pixel_size for one in series]
     return np.array(sizes).reshape(-1, 3)

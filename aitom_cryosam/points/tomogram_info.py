@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.tomogram import Tomogram
 
@@ -66,7 +66,7 @@ class TomogramInfo:
             InputError: it is not known; `asking` begins the sentence.
         """
         if self.voxel_size is None:
-            raise InputError(f"{asking} needs the voxel size; add --voxel-size ANGSTROM.")
+            raise InputError(f"{asking} needs the voxel size", Remedy.VOXEL_SIZE)
         return self.voxel_size
 
     def known_shape(self, asking: str) -> np.ndarray:
@@ -76,9 +76,7 @@ class TomogramInfo:
             InputError: it is not known; `asking` begins the sentence.
         """
         if self.shape_zyx is None:
-            raise InputError(
-                f"{asking} needs the tomogram's size; add --tomo FILE, or --shape X,Y,Z in voxels."
-            )
+            raise InputError(f"{asking} needs the tomogram's size", Remedy.SHAPE)
         return np.array(self.shape_zyx[::-1])
 
     def known_tilt_series(self, asking: str) -> TiltSeries:
@@ -88,10 +86,8 @@ class TomogramInfo:
             InputError: it is not known; `asking` begins the sentence.
         """
         if self.tilt_series is None:
-            raise InputError(
-                f"{asking} needs the pixel size of the tilt series; add --tomograms-star FILE or "
-                "--unbinned-pixel-size ANGSTROM."
-            )
+            problem = f"{asking} needs the pixel size of the tilt series"
+            raise InputError(problem, Remedy.TILT_SERIES)
         return self.tilt_series
 
     def outside(self, points_zyx: np.ndarray) -> np.ndarray:

@@ -42,7 +42,8 @@ def judged(
             for point in points_zyx
             for region in REGIONS
         ]
-        return features.masked_means(balls).reshape(len(points_zyx), len(REGIONS), -1)
+        means = features.masked_means(balls)
+        return means.reshape(len(points_zyx), len(REGIONS), 3 * features.channels)
 
     return judge(
         proposals.scores,

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from aitom_cryosam.device import Batches, Device
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.sam.decoder import SamDecoder
 from aitom_cryosam.sam.encoder import SamEncoder
@@ -340,8 +340,8 @@ class SamSegmenter:
             needed = (each + weights) / share
             raise InputError(
                 f"The segmenter needs about {needed / 1e9:.1f} GB on {self.device.name}, and may "
-                f"use {self.device.limit / 1e9:.1f} GB; allow more with --memory, or take a "
-                "smaller --segmenter."
+                f"use {self.device.limit / 1e9:.1f} GB",
+                Remedy.SMALLER_SEGMENTER,
             )
         return int(free // each)
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import expit
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.volumes.mrc import read_volume
 
 LABEL_FRACTION = 0.1
@@ -77,7 +77,7 @@ def load_density(
     try:
         volume = read_volume(path, voxel_size=map_voxel_size)
     except InputError as error:  # --voxel-size is the tomogram's here
-        raise InputError(str(error).replace("--voxel-size", "--map-voxel-size")) from None
+        raise error.instead({Remedy.VOXEL_SIZE: Remedy.MAP_VOXEL_SIZE}) from None
     data = np.asarray(volume.data, dtype=np.float32)
     if not np.isfinite(data).all():
         raise InputError(f"{path} holds NaN or infinity; expected a density map.")

@@ -17,7 +17,7 @@ import mrcfile
 import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.source_file import existing_file
 
 logger = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class MrcHeader:
         sizes, problem = self._voxel_sizes()
         if wanted is None:
             if problem:
-                raise InputError(f"{self.path}: {problem}; add --voxel-size ANGSTROM.")
+                raise InputError(f"{self.path}: {problem}", Remedy.VOXEL_SIZE)
             return float(f"{sum(sizes) / 3:.6g}")  # what single precision is good for
         if not problem and abs(wanted - sizes[0]) > _ANISOTROPY * wanted:
             logger.warning(

@@ -1,0 +1,72 @@
+"""Errors: the problem once, the remedy in the words of each door."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aitom_cryosam import Tomogram
+from aitom_cryosam.aitom import CryoSAMPicker
+from aitom_cryosam.cli import main
+from aitom_cryosam.errors import Door, InputError, Remedy, at_door, program_of
+from aitom_cryosam.volumes.mrc import write_volume
+
+
+def test_a_sentence_without_a_remedy_is_as_it_is() -> None:
+    error = InputError("Expected a dog, got a cat.")
+    for door in Door:
+        assert error.worded(door) == str(error) == "Expected a dog, got a cat."
+
+
+@pytest.mark.parametrize("door", Door)
+@pytest.mark.parametrize("remedy", Remedy)
+def test_every_door_has_words_for_every_remedy(door: Door, remedy: Remedy) -> None:
+    words = remedy.worded(door, size=8.0)
+    assert words
+    assert not words.endswith((".", ";"))
+    assert "{" not in words
+    assert ("--" in words) == (door is Door.COMMAND_LINE)
+
+
+def test_values_are_named() -> None:
+    error = InputError("Its pixels differ", Remedy.COORDS_ANGPIX, size=2.5)
+    assert error.worded(Door.COMMAND_LINE) == (
+        "Its pixels differ; check --voxel-size, or add --coords-angpix 2.5."
+    )
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # from another process
+
+
+def test_another_remedy_for_the_same_problem() -> None:
+    error = InputError("a.mrc: no voxel size", Remedy.VOXEL_SIZE)
+    other = error.instead({Remedy.VOXEL_SIZE: Remedy.MAP_VOXEL_SIZE})
+    assert other.worded(Door.COMMAND_LINE) == (
+        "a.mrc: no voxel size; add --map-voxel-size ANGSTROM."
+    )
+    assert str(InputError("Wrong.").instead({Remedy.VOXEL_SIZE: Remedy.SHAPE})) == "Wrong."
+
+
+def test_the_program_speaks_and_an_error_keeps_its_door() -> None:
+    error = InputError("No prompt", Remedy.PROMPT)
+    assert str(error) == "No prompt; give prompts as rows of x, y, z in voxels."
+    with program_of(Door.COMMAND_LINE):
+        assert str(error) == "No prompt; add --prompt X,Y,Z or --prompts FILE."
+    assert str(error) == "No prompt; give prompts as rows of x, y, z in voxels."
+    with pytest.raises(InputError), at_door(Door.NAPARI):
+        raise error
+    assert str(error) == "No prompt; click on a particle."
+
+
+def test_one_problem_through_three_doors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.mrc"
+    write_volume(path, np.ones((4, 5, 6), np.float32), voxel_size=1.0)
+    with pytest.raises(InputError, match=r"stands for unknown; give voxel_size in Å\.$"):
+        Tomogram.open(path)
+    picker = CryoSAMPicker({"preset": "embedded"})
+    with pytest.raises(InputError, match=r"unknown; give voxel_size, Å, in the op\.$"):
+        picker.pick(path, [[1, 1, 1]])
+    typed = ["pick", str(path), "--prompt", "1,1,1", "--out", str(tmp_path / "out")]
+    assert main(typed) == 2
+    assert capsys.readouterr().err.endswith("unknown; add --voxel-size ANGSTROM.\n")
