@@ -11,10 +11,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from aitom_cryosam.doctor import examine
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.files import output_folder, refuse_existing, write_text
 from aitom_cryosam.names import file_stem
+from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import FLAVOURS
@@ -23,6 +26,7 @@ from aitom_cryosam.points.table import json_of, reading
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_extent
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.record import Record, result_paths
+from aitom_cryosam.regions import RegionRules
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
 from aitom_cryosam.settings import Settings
@@ -42,6 +46,8 @@ class Job:
     Attributes:
         tomogram: an MRC file; or an open tomogram, which stays in this process.
         prompts: clicks, rows of x, y, z in voxels.
+        query: file of what particles clicked elsewhere look like, in place of prompts or beside.
+        regions: where picks may lie.
         prompts_file: further clicks, in any format that `points.reading` knows.
         coords_angpix: Å, the pixel size that `prompts_file` is written in, if not the tomogram's.
         out: folder of the results; None for `pick`, which writes nothing.
@@ -61,6 +67,8 @@ class Job:
 
     tomogram: Path | Tomogram
     prompts: tuple[Sequence[float], ...] = ()
+    query: Path | None = None
+    regions: RegionRules = field(default_factory=RegionRules)
     prompts_file: Path | None = None
     coords_angpix: float | None = None
     out: Path | None = None
@@ -81,7 +89,7 @@ class Job:
             "settings": self.settings or Settings.of(resources=self.resources),
             **{
                 name: Path(path)
-                for name in ("tomogram", "prompts_file", "out")
+                for name in ("tomogram", "query", "prompts_file", "out")
                 if isinstance(path := getattr(self, name), str)
             },
         }
@@ -148,6 +156,8 @@ class Job:
             "schema": _SCHEMA,
             "tomogram": str(tomogram),
             "prompts": [list(row) for row in self.prompts],
+            "query": None if self.query is None else str(self.query),
+            "regions": self.regions.to_json(),
             "prompts_file": None if self.prompts_file is None else str(self.prompts_file),
             "coords_angpix": self.coords_angpix,
             "out": None if self.out is None else str(self.out),
@@ -180,6 +190,7 @@ class Job:
             "settings": Settings.from_json,
             "resources": Resources.from_json,
             "tilt_series": _tilt_series,
+            "regions": RegionRules.from_json,
         }
         for name, make in makers.items():
             if given.get(name) is not None:
@@ -236,7 +247,9 @@ def pick(job: Job, *, progress: Progress | None = None) -> Result:
     with _collected() as warnings:
         tomogram = job.open_tomogram()
         warn_of_extent(TomogramInfo.of(tomogram, job.tilt_series))
+        query = None if job.query is None else ParticleQuery.read(job.query)
         prompts = _prompts(job, tomogram)
+        regions = job.regions.of(tomogram) if job.regions.any else None
         if job.out is not None:
             output_folder(job.out)
             refuse_existing(job.files.values(), overwrite=job.overwrite)
@@ -244,7 +257,7 @@ def pick(job: Job, *, progress: Progress | None = None) -> Result:
             logger.info(job.settings_note)
         _look_at(tomogram, prompts, job.settings)
         picker = CryoSAM(job.settings, resources=job.resources, progress=progress)
-        result = picker.pick(tomogram, prompts)
+        result = picker.pick(tomogram, prompts, query=query, regions=regions)
     return replace(result, warnings=tuple(warnings))
 
 
@@ -282,6 +295,8 @@ def _look_at(tomogram: Tomogram, prompts: Picks, settings: Settings) -> None:
 
 
 def _prompts(job: Job, tomogram: Tomogram) -> Picks:
+    if job.query is not None and not job.prompts and job.prompts_file is None:
+        return Picks.from_points(np.zeros((0, 3)))
     return read_prompts(
         tomogram,
         job.prompts,

@@ -1,10 +1,10 @@
-"""ParticleQuery: what a clicked particle looks like to an encoder, kept beside the picks."""
+"""ParticleQuery: what clicked particles look like to an encoder, for any tomogram."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -13,8 +13,10 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 
-_FORMAT = 1
-_ARRAYS = ("vector", "prompt_features", "prompts_zyx")
+_FORMAT = 2
+_ARRAYS = ("vector", "prompt_features", "prompts_zyx", "instances")
+_LENGTHS = ("encoder.radius", "encoder.token", "slab")
+"""Of a signature: they follow the particle's size in voxels, which may differ."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -25,9 +27,11 @@ class ParticleQuery:
         vector: (3C,) float32, F_Q.
         prompt_features: (n, 3C) float32, the mean of F over each prompt's mask; NaN without one.
         prompts_zyx: (n, 3) float64, voxels of the tomogram it comes from.
+        instances: (p, k, 3C) float32, the prompted instances as the verdict sees them.
         diameter_angstrom: of the particle.
         voxel_size: Å, of the tomogram it comes from.
         contrast: of protein there, "dark" or "bright".
+        sources: names of the tomograms it comes from.
         pooling: over which voxels of a mask F was averaged, as in `Settings`.
         signature: of the features: encoder, slab and whitening (`TriplanarFeatures.signature`).
     """
@@ -35,11 +39,79 @@ class ParticleQuery:
     vector: np.ndarray
     prompt_features: np.ndarray
     prompts_zyx: np.ndarray
+    instances: np.ndarray
     diameter_angstrom: float
     voxel_size: float
     contrast: str
     pooling: str
     signature: Mapping[str, Any] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+
+    @classmethod
+    def merged(cls, queries: Sequence[ParticleQuery]) -> ParticleQuery:
+        """One query of all, in which every click counts alike; the place is the first one's.
+
+        Raises:
+            InputError: they come from other features, or of another contrast.
+        """
+        first = queries[0]
+        if len(queries) == 1:
+            return first
+        for other in queries[1:]:
+            other.require(first.signature, first.contrast, first.pooling)
+        clicks = [len(query.instances) for query in queries]
+        vector = np.average([query.vector for query in queries], axis=0, weights=clicks)
+        return replace(
+            first,
+            vector=vector.astype(np.float32),
+            prompt_features=np.concatenate([query.prompt_features for query in queries]),
+            prompts_zyx=np.concatenate([query.prompts_zyx for query in queries]),
+            instances=np.concatenate([query.instances for query in queries]),
+            diameter_angstrom=float(
+                np.average([query.diameter_angstrom for query in queries], weights=clicks)
+            ),
+            sources=tuple(dict.fromkeys(name for query in queries for name in query.sources)),
+        )
+
+    def require(self, signature: Mapping[str, Any], contrast: str, pooling: str) -> None:
+        """Refuse features that the query cannot be compared with. Lengths may differ.
+
+        Args:
+            signature: of the features to search.
+            contrast: of the tomogram to search.
+            pooling: that the run was asked for.
+
+        Raises:
+            InputError: naming what the query has and what was found.
+        """
+        if contrast != self.contrast:
+            raise InputError(
+                f"The query is of {self.contrast} protein, the tomogram is said to have it "
+                f"{contrast}; add --contrast {self.contrast} if it has not, or click in a tomogram "
+                "of this contrast."
+            )
+        ours, theirs = _flat(self.signature), _flat(signature)
+        ours["pooling"], theirs["pooling"] = self.pooling, pooling
+        for key in dict.fromkeys((*ours, *theirs)):
+            if key not in _LENGTHS and ours.get(key) != theirs.get(key):
+                raise InputError(
+                    f"The query was made with {key} {ours.get(key)}, this run has "
+                    f"{theirs.get(key)}; run with the query's settings, or make it again."
+                )
+
+    def _check(self) -> None:
+        """Raises: ValueError: the arrays do not go together."""
+        channels = self.vector.shape[-1]
+        if not (
+            self.vector.shape == (channels,)
+            and self.prompt_features.ndim == 2
+            and self.instances.ndim == 3
+            and {self.prompt_features.shape[-1], self.instances.shape[-1]} == {channels}
+            and np.isfinite(self.vector).all()
+            and np.isfinite(self.instances).all()
+            and self.diameter_angstrom > 0
+        ):
+            raise ValueError("its arrays do not go together")
 
     def write(self, path: Path) -> None:
         """Write an npz file; the same query gives the same bytes.
@@ -54,6 +126,7 @@ class ParticleQuery:
             "contrast": self.contrast,
             "pooling": self.pooling,
             "signature": self.signature,
+            "sources": self.sources,
         }
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         with path.open("wb") as file:
@@ -70,11 +143,25 @@ class ParticleQuery:
             with np.load(path) as file:
                 about = json.loads(str(file["about"]))
                 if about.pop("format") != _FORMAT:
-                    raise InputError(f"{path} was written by a newer version of this program.")
-                return cls(**about, **{name: file[name] for name in _ARRAYS})
+                    raise InputError(f"{path} was written by another version; make it again.")
+                about["sources"] = tuple(about["sources"])
+                query = cls(**about, **{name: file[name] for name in _ARRAYS})
+                query._check()
+                return query
         except FileNotFoundError:
             raise InputError(f"There is no file {path}.") from None
         except InputError:
             raise
         except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise InputError(f"{path} is not the query of a run ({error}).") from None
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted names; sequences as lists, as JSON has them."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return flat

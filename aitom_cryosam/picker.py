@@ -10,16 +10,18 @@ import numpy as np
 
 from aitom_cryosam import checkpoints, encoders, propagator
 from aitom_cryosam.cache import Cache
-from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
-from aitom_cryosam.masks import ParticleMask, cores
+from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.matcher import HierarchicalMatcher
+from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.presets import PAPER_RATIOS
 from aitom_cryosam.progress import Progress
+from aitom_cryosam.prompting import as_picks, particle_query, segmented, sized
 from aitom_cryosam.propagator import Propagator
+from aitom_cryosam.regions import Regions, located
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
 from aitom_cryosam.scoring.chance import chance_level
@@ -33,8 +35,6 @@ logger = logging.getLogger(__name__)
 
 SPACING = 0.65
 """Two particles are at least this many diameters apart; of two closer picks the better stays."""
-MOST_WARNINGS = 5
-"""Prompts without a mask that are named one by one."""
 
 
 class CryoSAM:
@@ -57,40 +57,58 @@ class CryoSAM:
         self.settings = settings or Settings.of(resources=self.resources)
         self.progress = progress
 
-    def pick(self, tomogram: Tomogram, prompts: Picks | Sequence[Sequence[float]]) -> Result:
+    def pick(
+        self,
+        tomogram: Tomogram,
+        prompts: Picks | Sequence[Sequence[float]] = (),
+        *,
+        query: ParticleQuery | None = None,
+        regions: Regions | None = None,
+    ) -> Result:
         """Run the method on one tomogram.
 
         Args:
             tomogram: (D, H, W).
-            prompts: points on particles of one kind, or n rows of x, y, z in voxels.
+            prompts: points on particles of one kind, or n rows of x, y, z in voxels; none if
+                there is a query.
+            query: of particles that were clicked elsewhere; they and the prompts count alike.
+            regions: where picks may lie; what lies elsewhere is no background either.
 
         Returns:
             Every proposal with its verdict, the masks of the picks, and how it came about.
 
         Raises:
-            InputError: there is no prompt, no prompt gives a mask, or a network cannot be run.
+            InputError: there is neither prompt nor query, no prompt gives a mask, the query does
+                not fit the run, or a network cannot be run.
         """
-        prompts = _as_picks(prompts)
+        prompts = as_picks(prompts, query)
         stages = Stages()
         with stages.measure("weights"):
             networks = checkpoints.used(self.settings.networks, self.resources.checkpoints)
         with stages.measure("diameter"):
-            diameter_voxels = particle_diameter(tomogram, prompts.points_zyx, self.settings)
+            settings = sized(self.settings, query)
+            diameter_voxels = particle_diameter(tomogram, prompts.points_zyx, settings)
         segment = self.propagator(tomogram, diameter_voxels).propagate
         with stages.measure("prompt masks"):
             prompt_masks = segment(
                 tomogram, prompts.points_zyx, progress=self.progress, stage="prompt masks"
             )
-            prompts = _without_empty(prompts, prompt_masks)
+            prompts = segmented(prompts, prompt_masks)
         with stages.measure("features"):
             features = self.features(tomogram, diameter_voxels)
         with stages.measure("matching"):
-            pooled = prompt_masks
-            if self.settings.pooling == "core":
-                pooled = cores(prompt_masks, diameter_voxels)
-            query, prompt_features = features.pool(pooled)
-            maxima, proposals = self.match(features, query, diameter_voxels)
-            trace = self._trace(features, query, prompts, prompt_masks, maxima, diameter_voxels)
+            if query is not None:
+                query.require(features.signature, tomogram.contrast, settings.pooling)
+            if len(prompts):
+                clicked = particle_query(
+                    tomogram, features, prompts, prompt_masks, diameter_voxels, settings
+                )
+                query = clicked if query is None else ParticleQuery.merged([clicked, query])
+            assert query is not None  # as_picks has seen to it
+            maxima, proposals = self.match(features, query.vector, diameter_voxels, regions)
+            trace = self._trace(
+                features, query.vector, prompts, prompt_masks, maxima, diameter_voxels
+            )
         with stages.measure("centring"):
             proposals = centred(tomogram, proposals, diameter_voxels)
         with stages.measure("proposal masks"):
@@ -98,25 +116,44 @@ class CryoSAM:
                 tomogram, proposals.points_zyx, progress=self.progress, stage="proposal masks"
             )
         with stages.measure("picks"):
-            verdict = judged(features, prompts, proposals, maxima, diameter_voxels)
-            proposals = replace(proposals, scores=verdict.scores)
-            proposals = decided(proposals, verdict, masks, self.settings.cut)
+            verdict = judged(features, query.instances, proposals, maxima, diameter_voxels)
+            proposals = located(replace(proposals, scores=verdict.scores), regions)
+            proposals = decided(proposals, verdict, masks, settings.cut)
             proposals, masks = ranked(proposals, masks, SPACING * diameter_voxels)
         return Result(
             tomogram=tomogram,
-            settings=self.settings,
+            settings=settings,
             diameter_angstrom=diameter_voxels * tomogram.voxel_size,
             prompts=prompts,
             prompt_masks=prompt_masks,
             query=query,
-            prompt_features=prompt_features,
-            signature=features.signature,
             proposals=proposals,
             masks=masks,
             stages=stages,
             networks=networks,
             trace=trace,
         )
+
+    def query(
+        self, tomogram: Tomogram, prompts: Picks | Sequence[Sequence[float]]
+    ) -> ParticleQuery:
+        """What the clicked particles look like, to look for them in other tomograms.
+
+        Args:
+            tomogram: (D, H, W).
+            prompts: points on particles of one kind, or n rows of x, y, z in voxels.
+
+        Raises:
+            InputError: as for `pick`.
+        """
+        prompts = as_picks(prompts)
+        diameter_voxels = particle_diameter(tomogram, prompts.points_zyx, self.settings)
+        masks = self.propagator(tomogram, diameter_voxels).propagate(
+            tomogram, prompts.points_zyx, progress=self.progress, stage="prompt masks"
+        )
+        prompts = segmented(prompts, masks)
+        features = self.features(tomogram, diameter_voxels)
+        return particle_query(tomogram, features, prompts, masks, diameter_voxels, self.settings)
 
     def _trace(
         self,
@@ -127,9 +164,14 @@ class CryoSAM:
         maxima: Picks,
         diameter_voxels: float,
     ) -> Trace:
-        """What led to the proposals, in the planes through the first prompt that was used."""
+        """What led to the proposals, in the planes through the first prompt that was used.
+
+        Without a prompt, through the best maximum.
+        """
         ratio = self._ratios(diameter_voxels)[-1]
-        centre = prompts.points_zyx[int(prompts.kept.argmax())]
+        clicked = prompts.points_zyx[prompts.kept]
+        middle = (np.array(features.shape) - 1) / 2
+        centre = np.concatenate([clicked, maxima.best_first().points_zyx, [middle]])[0]
         similarity = Query(features, query).similarity(ratio)
         return Trace.of(masks, centre, ratio, similarity, chance_level(maxima.scores))
 
@@ -173,7 +215,11 @@ class CryoSAM:
         return _useful_ratios(diameter_voxels) if isinstance(ratios, str) else ratios
 
     def match(
-        self, features: TriplanarFeatures, query: np.ndarray, diameter_voxels: float
+        self,
+        features: TriplanarFeatures,
+        query: np.ndarray,
+        diameter_voxels: float,
+        regions: Regions | None = None,
     ) -> tuple[Picks, Picks]:
         """Where the features resemble the query (2.3).
 
@@ -181,6 +227,7 @@ class CryoSAM:
             features: of the tomogram.
             query: (3C,) F_Q of eq. 4.
             diameter_voxels: voxels, of the particle.
+            regions: where maxima count.
 
         Returns:
             All maxima of the similarity at the finest level, and the proposals.
@@ -192,36 +239,10 @@ class CryoSAM:
             ratios=ratios, tau_sim=self.settings.tau_sim, distance=distance
         )
         similarity = Query(features, query)
-        found = matcher.match(similarity)
-        return everywhere.match(similarity), found.take(np.arange(len(found)) < self.settings.top_k)
-
-
-def _as_picks(prompts: Picks | Sequence[Sequence[float]]) -> Picks:
-    if isinstance(prompts, Picks):
-        return prompts
-    points_xyz = np.asarray(prompts, dtype=np.float64)
-    if points_xyz.ndim != 2 or points_xyz.shape[1] != 3 or len(points_xyz) == 0:
-        raise InputError(f"Expected prompts as n rows of x, y, z, got {points_xyz.shape}.")
-    return Picks.from_points(points_xyz[:, ::-1])
-
-
-def _without_empty(prompts: Picks, masks: list[ParticleMask]) -> Picks:
-    """Prompts without a mask are left out; if none is left there is nothing to look for."""
-    empty = np.array([mask.volume == 0 for mask in masks])
-    wide = [mask for mask in masks if mask.volume == 0 and "size limit" in mask.stops.values()]
-    why = "; its outline is wider than the particle" if len(wide) == empty.sum() else ""
-    for point in prompts.points_zyx[empty][:MOST_WARNINGS]:
-        logger.warning(
-            "No particle was found at the prompt %s%s; it is left out.",
-            ",".join(f"{value:g}" for value in point[::-1]),
-            why,
-        )
-    if empty.sum() > MOST_WARNINGS:
-        logger.warning("Nor at %d other prompts.", empty.sum() - MOST_WARNINGS)
-    if empty.all():
-        remedy = Remedy.NEARER_PROMPT_OR_WINDOW if why else Remedy.NEARER_PROMPT
-        raise InputError("No particle was found at any prompt", remedy)
-    return prompts.reject(empty, "no mask")
+        found, maxima = matcher.match(similarity), everywhere.match(similarity)
+        if regions is not None:
+            found, maxima = (some.take(regions.allows(some.points_zyx)) for some in (found, maxima))
+        return maxima, found.take(np.arange(len(found)) < self.settings.top_k)
 
 
 def _useful_ratios(diameter_voxels: float) -> tuple[int, ...]:

@@ -39,9 +39,7 @@ class Result:
         diameter_angstrom: of the particle, given or estimated.
         prompts: the user's points; one without a mask is not kept, and says why.
         prompt_masks: one a prompt, in their order.
-        query: (3C,) float32, F_Q of eq. 4.
-        prompt_features: (n, 3C) float32, the mean of F over each prompt's mask; NaN without one.
-        signature: what the features depend on beside the tomogram.
+        query: F_Q of eq. 4, of the prompts and of a query from elsewhere.
         proposals: every proposal, best first, with its verdict.
         masks: the instances of the kept proposals; ids as in `proposals`.
         stages: seconds and memory.
@@ -55,9 +53,7 @@ class Result:
     diameter_angstrom: float
     prompts: Picks
     prompt_masks: list[ParticleMask]
-    query: np.ndarray
-    prompt_features: np.ndarray
-    signature: Mapping[str, Any]
+    query: ParticleQuery
     proposals: Picks
     masks: list[ParticleMask]
     stages: Stages
@@ -74,22 +70,10 @@ class Result:
         """(D, H, W) int32, the id of the pick in every voxel of its mask, 0 elsewhere."""
         return labels(self.tomogram.shape, self.masks)
 
-    def particle_query(self) -> ParticleQuery:
-        """The query with all that it takes to use it on another tomogram."""
-        return ParticleQuery(
-            vector=self.query,
-            prompt_features=self.prompt_features,
-            prompts_zyx=self.prompts.points_zyx,
-            diameter_angstrom=self.diameter_angstrom,
-            voxel_size=self.tomogram.voxel_size,
-            contrast=self.tomogram.contrast,
-            pooling=self.settings.pooling,
-            signature=self.signature,
-        )
-
     def _bare_trace(self) -> Trace:
-        used = int(self.prompts.kept.argmax())
-        return Trace(self.prompt_masks, self.prompts.points_zyx[used])
+        used = self.prompts.points_zyx[self.prompts.kept]
+        middle = (np.array(self.tomogram.shape) - 1) / 2
+        return Trace(self.prompt_masks, used[0] if len(used) else middle)
 
     def write(
         self,
@@ -130,7 +114,7 @@ class Result:
                     flavour, drafts[flavour], self.proposals, self.tomogram, tilt_series=tilt_series
                 )
             with writing(drafts["query"]) as draft:
-                self.particle_query().write(draft)
+                self.query.write(draft)
             with writing(drafts["trace"]) as draft:
                 (self.trace or self._bare_trace()).write(draft)
             if picture:

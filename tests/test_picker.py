@@ -139,9 +139,9 @@ def test_several_prompts_average(everything, data, truth):
     several = pick(data, truth[:3], ALL)
     assert len(several.prompts) == len(several.prompt_masks) == 3
     assert f1(several.picks.take(np.arange(8)), truth) >= 0.8
-    assert not np.allclose(everything.query, several.query)
+    assert not np.allclose(everything.query.vector, several.query.vector)
     again = pick(data, truth[[1, 1, 1]], Settings(top_k=1))
-    np.testing.assert_allclose(again.query, everything.query, atol=1e-5)
+    np.testing.assert_allclose(again.query.vector, everything.query.vector, atol=1e-5)
 
 
 def test_a_prompt_without_a_mask_is_reported_and_left_out(data, truth, caplog):
@@ -235,7 +235,7 @@ def test_prompts_are_x_y_z(everything, data, truth):
     for prompts in ([(x, y, z)], Picks.from_points([[z, y, x]])):
         found = CryoSAM(Settings(cut="none", top_k=1)).pick(tomogram, prompts)
         assert found.prompts.points_zyx.tolist() == [[z, y, x]]
-        np.testing.assert_allclose(found.query, everything.query, atol=1e-6)
+        np.testing.assert_allclose(found.query.vector, everything.query.vector, atol=1e-6)
 
 
 @pytest.mark.parametrize("prompts", [[], [1.0, 2.0, 3.0], [[1.0, 2.0]], np.zeros((0, 3))])

@@ -70,8 +70,8 @@ def test_masks_are_the_labels(record: Record, result: Result) -> None:
 
 def test_the_query_travels(record: Record, result: Result, tmp_path: Path) -> None:
     query = record.query
-    assert query.vector.tobytes() == result.query.tobytes()
-    assert query.prompt_features.tobytes() == result.prompt_features.tobytes()
+    assert query.vector.tobytes() == result.query.vector.tobytes()
+    assert query.prompt_features.tobytes() == result.query.prompt_features.tobytes()
     assert query.prompts_zyx.tolist() == result.prompts.points_zyx.tolist()
     assert (query.diameter_angstrom, query.voxel_size, query.contrast) == (250, 20, "dark")
     assert query.pooling == "core"

@@ -12,6 +12,7 @@ from matplotlib.patches import Circle
 from aitom_cryosam import Picks, Result, Settings, Tomogram
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.report import picture as report
 from aitom_cryosam.stages import Stages
 
@@ -29,15 +30,23 @@ def result() -> Result:
     data = np.random.default_rng(0).standard_normal((28, 40, 64)).astype(np.float32)
     empty = ParticleMask(2, np.full(3, 5.0), np.zeros(3, int), np.zeros((0, 0, 0), bool), 0)
     proposals = Picks.from_points(np.array([*PICKS, (10, 35, 5)]), np.array([0.9, 0.8, 0.7, 0.1]))
+    query = ParticleQuery(
+        vector=np.ones(3, np.float32),
+        prompt_features=np.ones((2, 3), np.float32),
+        prompts_zyx=np.array([(10.0, 15, 20), (5, 5, 5)]),
+        instances=np.ones((1, 2, 3), np.float32),
+        diameter_angstrom=80.0,
+        voxel_size=10.0,
+        contrast="dark",
+        pooling="core",
+    )
     return Result(
         tomogram=Tomogram.from_array(data, voxel_size=10, name="TS_01"),
         settings=Settings(diameter_angstrom=np.float32(80)),
         diameter_angstrom=80.0,
         prompts=Picks.from_points(np.array([(10, 15, 20), (5, 5, 5)])).reject([1], "no mask"),
         prompt_masks=[cube(1, PICKS[0]), empty],
-        query=np.ones(3, np.float32),
-        prompt_features=np.ones((2, 3), np.float32),
-        signature={},
+        query=query,
         proposals=proposals.reject([3], "below the cut"),
         masks=[cube(number, centre) for number, centre in enumerate(PICKS, 1)],
         stages=Stages(),

@@ -17,6 +17,10 @@ from aitom_cryosam.names import printable
 # Each module has add_arguments(parser) and run(args) -> exit status.
 COMMANDS = {
     "pick": ("aitom_cryosam.cli.pick", "pick every copy of a particle from one or more clicks"),
+    "query": (
+        "aitom_cryosam.cli.query",
+        "keep what clicked particles look like",
+    ),
     "doctor": ("aitom_cryosam.cli.doctor", "check a tomogram and clicks before a run"),
     "report": ("aitom_cryosam.cli.report", "write a page that shows what runs found"),
     "demo": ("aitom_cryosam.cli.demo", "simulate a tomogram, pick from one click, evaluate"),

@@ -19,6 +19,7 @@ from aitom_cryosam.cli.options import (
     add_prompts,
     add_resources,
     add_tilt_series,
+    add_volume,
     tilt_series_of_tomogram,
 )
 from aitom_cryosam.errors import InputError
@@ -61,12 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=FILE",
         help="any program's picks of this tomogram; repeatable",
     )
-    parser.add_argument(
-        "--voxel-size", type=float, metavar="ANGSTROM", help="instead of the header's"
-    )
-    parser.add_argument(
-        "--contrast", choices=("dark", "bright"), default="dark", help="of protein (default: dark)"
-    )
+    add_volume(parser)
     parser.add_argument("--out", metavar="DIR", help="also write JSON, a figure, and the picks")
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
     add_tilt_series(parser)

@@ -16,6 +16,7 @@ from aitom_cryosam.models import ENCODERS, SEGMENTERS
 if TYPE_CHECKING:
     from aitom_cryosam.points.tilt_series import TomogramsStar
     from aitom_cryosam.points.tomogram_info import TiltSeries
+    from aitom_cryosam.regions import RegionRules
     from aitom_cryosam.resources import Resources
     from aitom_cryosam.settings import Settings
 
@@ -39,6 +40,68 @@ def add_prompts(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> No
         type=float,
         metavar="ANGSTROM",
         help="pixel size that FILE is written in, if not the tomogram's",
+    )
+
+
+def add_volume(parser: argparse.ArgumentParser) -> None:
+    """How a tomogram is read."""
+    parser.add_argument(
+        "--voxel-size", type=float, metavar="ANGSTROM", help="instead of the header's"
+    )
+    parser.add_argument(
+        "--contrast", choices=("dark", "bright"), default="dark", help="of protein (default: dark)"
+    )
+
+
+def add_regions(parser: argparse.ArgumentParser) -> None:
+    """Where picks may lie."""
+    where = parser.add_argument_group(
+        "regions", "where picks may lie; what lies elsewhere is no background either"
+    )
+    where.add_argument(
+        "--region",
+        metavar="MASK",
+        help="only inside of this mask of the tomogram",
+    )
+    where.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="MASK",
+        help="not inside of this mask, as of membranes or gold; repeatable",
+    )
+    where.add_argument(
+        "--exclude-distance",
+        type=float,
+        default=0.0,
+        metavar="ANGSTROM",
+        help="nor so close to its surface",
+    )
+    where.add_argument(
+        "--edge", type=float, default=0.0, metavar="ANGSTROM", help="nor so close to the faces"
+    )
+    where.add_argument(
+        "--lamella",
+        choices=("none", "auto"),
+        default="none",
+        help="auto: only in the sample's slab between empty ice above and below",
+    )
+
+
+def regions(args: argparse.Namespace) -> RegionRules:
+    """What `add_regions` was given.
+
+    Raises:
+        InputError: a value makes no sense.
+    """
+    from aitom_cryosam.regions import RegionRules
+
+    return RegionRules(
+        region=args.region,
+        exclude=tuple(args.exclude),
+        exclude_distance=args.exclude_distance,
+        edge=args.edge,
+        lamella=args.lamella,
     )
 
 

@@ -26,14 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam pick`."""
     parser.add_argument("tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz)")
     options.add_prompts(parser)
+    parser.add_argument(
+        "--query",
+        type=Path,
+        metavar="FILE",
+        help="what particles clicked elsewhere look like, of `cryosam query` or a run's "
+        "_query.npz; in place of clicks or beside them",
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
-    parser.add_argument(
-        "--voxel-size", type=float, metavar="ANGSTROM", help="instead of the header's"
-    )
-    parser.add_argument(
-        "--contrast", choices=("dark", "bright"), default="dark", help="of protein (default: dark)"
-    )
+    options.add_volume(parser)
     parser.add_argument(
         "--star",
         type=_flavours,
@@ -48,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", action="store_true", help="also write a page that shows all of it, as HTML"
     )
+    options.add_regions(parser)
     options.add_method(parser)
     options.add_resources(parser)
 
@@ -93,6 +96,8 @@ def _job(args: argparse.Namespace) -> Job:
     return Job(
         tomogram=Path(args.tomogram),
         prompts=tuple(map(parse_prompt, args.prompt)),
+        query=args.query,
+        regions=options.regions(args),
         prompts_file=Path(args.prompts) if args.prompts else None,
         coords_angpix=args.coords_angpix,
         out=Path(args.out),

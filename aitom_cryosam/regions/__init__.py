@@ -2,6 +2,6 @@
 
 from aitom_cryosam.regions.lamella import Slab, find_slab
 from aitom_cryosam.regions.mask import RegionMask
-from aitom_cryosam.regions.regions import RegionRules, Regions
+from aitom_cryosam.regions.regions import RegionRules, Regions, located
 
-__all__ = ["RegionMask", "RegionRules", "Regions", "Slab", "find_slab"]
+__all__ = ["RegionMask", "RegionRules", "Regions", "Slab", "find_slab", "located"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.picks import Picks
 from aitom_cryosam.regions.lamella import Slab, find_slab
 from aitom_cryosam.regions.mask import RegionMask
 from aitom_cryosam.tomogram import Tomogram
@@ -157,3 +158,21 @@ class Regions:
         """(n,) Å to the surface of each mask, negative inside, by its name."""
         masks = [*([self.region] if self.region is not None else []), *self.excluded]
         return {mask.name: mask.signed_distance(points_zyx) for mask in masks}
+
+
+def located(picks: Picks, regions: Regions | None) -> Picks:
+    """The picks with those left out that lie where they may not, and their distances in `extra`.
+
+    Args:
+        picks: n.
+        regions: None leaves the picks as they are.
+    """
+    if regions is None:
+        return picks
+    for reason, out in regions.left_out(picks.points_zyx).items():
+        picks = picks.reject(out, reason)
+    columns = {
+        f"cryosamDistance{name.capitalize()}": tuple(f"{value:.1f}" for value in distances)
+        for name, distances in regions.distances_angstrom(picks.points_zyx).items()
+    }
+    return replace(picks, extra={**picks.extra, **columns})

@@ -9,14 +9,11 @@ from typing import Literal
 import numpy as np
 
 from aitom_cryosam.features import TriplanarFeatures
-from aitom_cryosam.masks import ParticleMask, ball
+from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.scoring.chance import chance_level
+from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.scoring.kind import Verdict, judge
-
-REGIONS = (0.5, 1.0)
-"""Radii, in particle radii, of the balls over which an instance's features are averaged."""
-
 
 CHANCE_SAMPLE = 250
 """Maxima at chance level that stand for the background."""
@@ -24,33 +21,30 @@ CHANCE_SAMPLE = 250
 
 def judged(
     features: TriplanarFeatures,
-    prompts: Picks,
+    clicked: np.ndarray,
     proposals: Picks,
     maxima: Picks,
     diameter_voxels: float,
 ) -> Verdict:
-    """Compare the proposals' features with the prompts' and with the background's."""
+    """Compare the proposals' features with the clicked ones and with the background's.
+
+    Args:
+        features: of the tomogram.
+        clicked: (p, k, 3C) instances of the prompts, of this tomogram or others.
+        proposals: n.
+        maxima: all of the similarity, most of them background.
+        diameter_voxels: of the particle.
+    """
     chance = chance_level(maxima.scores)
     low = np.flatnonzero(maxima.scores < chance)
     sample = np.linspace(0, len(low) - 1, min(len(low), CHANCE_SAMPLE))
     low = low[sample.round().astype(int)]
-
-    def pooled(points_zyx: np.ndarray) -> np.ndarray:
-        """(n, k, 3C), eq. 4 over balls in place of masks: a bad mask must not spoil a score."""
-        balls = [
-            ball(point, region * diameter_voxels / 2, features.shape)
-            for point in points_zyx
-            for region in REGIONS
-        ]
-        means = features.masked_means(balls)
-        return means.reshape(len(points_zyx), len(REGIONS), 3 * features.channels)
-
     return judge(
         proposals.scores,
         chance,
-        pooled(proposals.points_zyx),
-        pooled(prompts.points_zyx[prompts.kept]),
-        pooled(maxima.points_zyx[low]),
+        pooled(features, proposals.points_zyx, diameter_voxels),
+        clicked,
+        pooled(features, maxima.points_zyx[low], diameter_voxels),
     )
 
 

@@ -1,0 +1,65 @@
+"""`cryosam query`: what clicked particles look like, to pick in other tomograms without a click."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from aitom_cryosam.cli import options
+from aitom_cryosam.errors import InputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cryosam query`."""
+    parser.add_argument(
+        "tomograms", nargs="+", metavar="TOMO", help="MRC files with the clicked particles"
+    )
+    options.add_prompts(parser)
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="FILE", help="to write, as ribosome.query"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    options.add_volume(parser)
+    options.add_method(parser)
+    options.add_resources(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segment the clicked particles, average their features, write the query.
+
+    Raises:
+        InputError: a file or option cannot be used; nothing is written then.
+    """
+    from aitom_cryosam.cli.progress import ShownProgress
+    from aitom_cryosam.files import refuse_existing, writing
+    from aitom_cryosam.particle_query import ParticleQuery
+    from aitom_cryosam.picker import CryoSAM
+    from aitom_cryosam.points.prompts import read_prompts
+    from aitom_cryosam.tomogram import Tomogram
+
+    if args.prompt and len(args.tomograms) > 1:
+        raise InputError(
+            "--prompt is a click in one tomogram, and there are "
+            f"{len(args.tomograms)}; give the clicks with --prompts FILE that names the tomograms."
+        )
+    refuse_existing([args.out], overwrite=args.overwrite)
+    resources = options.resources(args)
+    settings = options.settings(args, resources)
+    queries = []
+    with ShownProgress(quiet=args.quiet) as progress:
+        picker = CryoSAM(settings, resources=resources, progress=progress)
+        for path in args.tomograms:
+            tomogram = Tomogram.open(path, voxel_size=args.voxel_size, contrast=args.contrast)
+            prompts = read_prompts(
+                tomogram, args.prompt, args.prompts, coords_angpix=args.coords_angpix
+            )
+            queries.append(picker.query(tomogram, prompts))
+    query = ParticleQuery.merged(queries)
+    with writing(args.out, overwrite=args.overwrite) as draft:
+        query.write(draft)
+    if not args.quiet:
+        clicks, n = len(query.instances), len(query.sources)
+        print(f"diameter  {query.diameter_angstrom:.0f} Å")
+        print(f"clicks    {clicks} in {n} tomogram{'' if n == 1 else 's'}")
+        print(f"file      {args.out}")
+    return 0

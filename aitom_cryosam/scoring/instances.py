@@ -1,0 +1,33 @@
+"""Instances: features averaged over what surrounds a point."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aitom_cryosam.features import TriplanarFeatures
+from aitom_cryosam.masks import ball
+
+REGIONS = (0.5, 1.0)
+"""Radii, in particle radii, of the balls over which an instance's features are averaged."""
+
+
+def pooled(
+    features: TriplanarFeatures, points_zyx: np.ndarray, diameter_voxels: float
+) -> np.ndarray:
+    """Eq. 4 over balls in place of masks: a bad mask must not spoil a score.
+
+    Args:
+        features: of the tomogram.
+        points_zyx: (n, 3) voxels.
+        diameter_voxels: of the particle.
+
+    Returns:
+        (n, k, 3C) float32, for the k `REGIONS`.
+    """
+    balls = [
+        ball(point, region * diameter_voxels / 2, features.shape)
+        for point in points_zyx
+        for region in REGIONS
+    ]
+    means = features.masked_means(balls)  # (n k, 3C)
+    return means.reshape(len(points_zyx), len(REGIONS), 3 * features.channels)

@@ -1,0 +1,170 @@
+"""Queries that travel: clicks in one tomogram, picks in another."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram
+from aitom_cryosam.cli import main
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.evaluation import evaluate
+from aitom_cryosam.particle_query import ParticleQuery
+from aitom_cryosam.record import Record
+from aitom_cryosam.regions import RegionMask, Regions
+from aitom_cryosam.result import Result
+from aitom_cryosam.simulation.density import barrel, ribosome_like
+from aitom_cryosam.simulation.files import write_simulation
+from aitom_cryosam.simulation.settings import SimulationSettings
+from aitom_cryosam.simulation.simulate import Simulation, simulate
+from tests.toys import SMALL
+
+EMBEDDED = Settings(preset="embedded")
+
+
+@dataclass(frozen=True)
+class World:
+    """A simulated tomogram and the bodies of one kind in it."""
+
+    simulation: Simulation
+    tomogram: Tomogram
+    picks: Picks
+
+
+def world(seed: int, voxel_size: float) -> World:
+    """8 two-lobed bodies among 8 barrels."""
+    kinds = [(ribosome_like(voxel_size), 8), (barrel(voxel_size), 8)]
+    settings = SimulationSettings(**{**SMALL, "seed": seed, "voxel_size": voxel_size})
+    made = simulate(kinds, settings)
+    tomogram = Tomogram.from_array(made.data, voxel_size=voxel_size)
+    return World(made, tomogram, Picks.from_points(made.points_zyx[:8]))
+
+
+@pytest.fixture(scope="module")
+def worlds() -> tuple[World, World]:
+    return world(1, 20.0), world(2, 18.0)
+
+
+@pytest.fixture(scope="module")
+def query(worlds) -> ParticleQuery:
+    one, _ = worlds
+    return CryoSAM(EMBEDDED).query(one.tomogram, one.picks.take(np.arange(3)))
+
+
+def ranking(found: Result, where: World) -> float:
+    """Average precision of the proposals."""
+    voxel_size = where.tomogram.voxel_size
+    return evaluate(
+        found.proposals, where.picks, radius=100, voxel_size=voxel_size
+    ).average_precision
+
+
+def test_a_query_finds_the_particles_of_another_tomogram(worlds, query):
+    _, other = worlds
+    travelled = CryoSAM(EMBEDDED).pick(other.tomogram, query=query)
+    assert ranking(travelled, other) > 0.9
+    assert evaluate(travelled.picks, other.picks, radius=100, voxel_size=18.0).recall > 0.8
+    assert travelled.diameter_angstrom == pytest.approx(query.diameter_angstrom)
+    assert len(travelled.prompts) == 0
+
+
+def test_query_and_prompts_count_alike(worlds, query):
+    _, other = worlds
+    one = CryoSAM(EMBEDDED).pick(other.tomogram, other.picks.take(np.arange(1)), query=query)
+    assert len(one.query.instances) == 4
+    assert one.query.sources == ("tomogram",)
+    alone = CryoSAM(replace(EMBEDDED, diameter_angstrom=query.diameter_angstrom)).pick(
+        other.tomogram, other.picks.take(np.arange(1))
+    )
+    np.testing.assert_allclose(
+        one.query.vector, (3 * query.vector + alone.query.vector) / 4, atol=1e-6
+    )
+
+
+def test_there_and_back(query, tmp_path):
+    query.write(tmp_path / "a.query")
+    again = ParticleQuery.read(tmp_path / "a.query")
+    for name in ("vector", "prompt_features", "prompts_zyx", "instances"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(query, name))
+    again.require(query.signature, "dark", "core")
+    again.write(tmp_path / "b.query")
+    assert (tmp_path / "a.query").read_bytes() == (tmp_path / "b.query").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"contrast": "bright"}, "query is of bright protein"),
+        ({"pooling": "mask"}, "made with pooling mask, this run has core"),
+        ({"signature": {"shrinkage": 0.2}}, "shrinkage 0.2, this run has 0.1|encoder"),
+    ],
+)
+def test_a_query_that_does_not_fit_is_refused(worlds, query, changes, says):
+    with pytest.raises(InputError, match=says):
+        CryoSAM(EMBEDDED).pick(worlds[1].tomogram, query=replace(query, **changes))
+
+
+def test_without_prompt_and_query_there_is_nothing_to_look_for(worlds):
+    with pytest.raises(InputError, match="prompts as n rows"):
+        CryoSAM(EMBEDDED).pick(worlds[1].tomogram)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "There is no file"), (b"", "is not the query"), (b"PK\x03\x04 nonsense", "is not the")],
+)
+def test_what_is_no_query(content, says, tmp_path):
+    path = tmp_path / "x.query"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        ParticleQuery.read(path)
+
+
+def test_arrays_that_do_not_go_together(query, tmp_path):
+    replace(query, vector=query.vector[:-1]).write(tmp_path / "x.query")
+    with pytest.raises(InputError, match="do not go together"):
+        ParticleQuery.read(tmp_path / "x.query")
+
+
+def test_the_commands(worlds, tmp_path: Path, capsys, caplog):
+    for world, name in zip(worlds, ("one", "two"), strict=True):
+        write_simulation(world.simulation, tmp_path, name)
+    click = ",".join(f"{value:g}" for value in worlds[0].picks.points_zyx[0, ::-1])
+    out = tmp_path / "a.query"
+    asked = [str(tmp_path / "one.mrc"), "--prompt", click, "--preset", "embedded"]
+    assert main(["query", *asked, "--out", str(out)]) == 0
+    assert "1 in 1 tomogram" in capsys.readouterr().out
+    assert main(["query", *asked, "--out", str(out)]) == 2
+    assert "already exists" in capsys.readouterr().err
+    both = [str(tmp_path / "one.mrc"), *asked]
+    assert main(["query", *both, "--out", str(tmp_path / "b.query")]) == 2
+    assert "a click in one tomogram" in capsys.readouterr().err
+    picked = ["pick", str(tmp_path / "two.mrc"), "--query", str(out), "--preset", "embedded"]
+    assert main([*picked, "--out", str(tmp_path / "picks")]) == 0
+    record = Record.open(tmp_path / "picks")
+    assert record.query.sources == ("one",)
+    assert evaluate(record.picks, worlds[1].picks, radius=100, voxel_size=18.0).recall > 0.5
+    assert main([*picked, "--contrast", "bright", "--out", str(tmp_path / "no")]) == 2
+    assert "query is of dark protein" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists() or not list((tmp_path / "no").iterdir())
+
+
+def test_only_what_lies_in_the_region_is_picked(worlds, query):
+    _, other = worlds
+    tomogram = other.tomogram
+    inside = np.zeros(tomogram.shape, bool)
+    inside[:, :, : tomogram.shape[2] // 2] = True
+    mask = RegionMask("left", inside, 1, tomogram.voxel_size)
+    found = CryoSAM(EMBEDDED).pick(
+        tomogram, query=query, regions=Regions(shape_zyx=tomogram.shape, region=mask)
+    )
+    half = tomogram.shape[2] / 2 - 0.5
+    assert len(found.picks) > 0
+    assert (found.picks.points_zyx[:, 2] <= half + 1).all()  # the middle of its mask counts too
+    there = other.picks.take(other.picks.points_zyx[:, 2] < half)
+    assert evaluate(found.picks, there, radius=100, voxel_size=18.0).recall == 1
+    distances = np.array(found.proposals.extra["cryosamDistanceLeft"], float)
+    beyond = [reason == "outside the region" for reason in found.proposals.reasons]
+    assert (distances[beyond] > 0).all()
