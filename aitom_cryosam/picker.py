@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,11 +12,10 @@ from aitom_cryosam.cache import Cache
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.matcher import HierarchicalMatcher
+from aitom_cryosam.matcher import HierarchicalMatcher, useful_ratios
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.presets import PAPER_RATIOS
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.prompting import as_picks, particle_query, segmented, sized
 from aitom_cryosam.propagator import Propagator
@@ -30,8 +28,6 @@ from aitom_cryosam.settings import Settings
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.trace import Trace
-
-logger = logging.getLogger(__name__)
 
 SPACING = 0.65
 """Two particles are at least this many diameters apart; of two closer picks the better stays."""
@@ -212,7 +208,7 @@ class CryoSAM:
 
     def _ratios(self, diameter_voxels: float) -> tuple[int, ...]:
         ratios = self.settings.ratios
-        return _useful_ratios(diameter_voxels) if isinstance(ratios, str) else ratios
+        return useful_ratios(diameter_voxels) if isinstance(ratios, str) else ratios
 
     def match(
         self,
@@ -243,13 +239,3 @@ class CryoSAM:
         if regions is not None:
             found, maxima = (some.take(regions.allows(some.points_zyx)) for some in (found, maxima))
         return maxima, found.take(np.arange(len(found)) < self.settings.top_k)
-
-
-def _useful_ratios(diameter_voxels: float) -> tuple[int, ...]:
-    """The paper's levels that can see the particle: cells no larger than its radius.
-
-    A larger cell mixes the particle with its surroundings and would be dropped with it.
-    """
-    radius = diameter_voxels / 2
-    useful = tuple(ratio for ratio in PAPER_RATIOS if ratio <= max(radius, 1))
-    return useful or (max(1, int(radius / 1.5)),)
