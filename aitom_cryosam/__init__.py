@@ -1,8 +1,9 @@
 """CryoSAM for AITom: pick every copy of a particle in a tomogram from one click.
 
->>> from aitom_cryosam import CryoSAM, Tomogram
+>>> from aitom_cryosam import CryoSAM, Record, Tomogram
 >>> result = CryoSAM().pick(Tomogram.open("tomogram.mrc"), [(120, 200, 64)])  # doctest: +SKIP
->>> result.write("picks")  # doctest: +SKIP
+>>> files = result.write("picks")  # doctest: +SKIP
+>>> record = Record.open(files["run"])  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aitom_cryosam.job import Job
     from aitom_cryosam.picker import CryoSAM
     from aitom_cryosam.picks import Picks
+    from aitom_cryosam.record import Record
     from aitom_cryosam.result import Result
     from aitom_cryosam.settings import Settings
     from aitom_cryosam.tomogram import Tomogram
 
-__all__ = ["CryoSAM", "Picks", "Result", "Settings", "Tomogram"]
+__all__ = ["CryoSAM", "Job", "Picks", "Record", "Result", "Settings", "Tomogram"]
 
 _HOMES = {
     "CryoSAM": "picker",
+    "Job": "job",
     "Picks": "picks",
+    "Record": "record",
     "Result": "result",
     "Settings": "settings",
     "Tomogram": "tomogram",

@@ -5,7 +5,7 @@ python examples/pick_from_click.py [FOLDER]
 
 import sys
 
-from aitom_cryosam import CryoSAM, Picks, Tomogram
+from aitom_cryosam import CryoSAM, Picks, Record, Tomogram
 from aitom_cryosam.evaluation import evaluate
 from aitom_cryosam.simulation.density import barrel, ribosome_like
 from aitom_cryosam.simulation.settings import SimulationSettings
@@ -31,8 +31,9 @@ def main(folder: str = "picks_of_example") -> None:
         print(f"z, y, x = {pick.round(1)}, score {score:.2f}")
     quality = evaluate(result.picks, truth, radius=100, voxel_size=VOXEL_SIZE)
     print(f"{quality.n_picks} picks, precision {quality.precision:.2f}, F1 {quality.f1:.2f}")
-    for path in result.write(folder, overwrite=True).values():
-        print(path)
+    files = result.write(folder, overwrite=True)
+    for kind, path in Record.open(files["run"]).files.items():
+        print(f"{kind:10}{path}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import aitom_cryosam
 from aitom_cryosam import CryoSAM, Settings, Tomogram, job
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.job import Job
@@ -46,6 +47,11 @@ def test_there_and_back(wanted: Job, tmp_path: Path) -> None:
     again = Job.read(tmp_path / "job.json")
     assert again == wanted
     assert again.to_json() == wanted.to_json()
+
+
+def test_the_package_gives_both() -> None:
+    assert aitom_cryosam.Job is Job
+    assert aitom_cryosam.Record is Record
 
 
 def test_what_is_left_out_is_as_usual() -> None:
