@@ -100,6 +100,12 @@ class TokenGrid:
         return cls(rows, columns)
 
     @classmethod
+    def square(cls, plane_shape: tuple[int, int], count: int) -> TokenGrid:
+        """`count` tokens along either side: oblong where the plane is."""
+        rows, columns = (TokenAxis(size, count, size / count) for size in plane_shape)
+        return cls(rows, columns)
+
+    @classmethod
     def spaced(cls, plane_shape: tuple[int, int], step: float) -> TokenGrid:
         """Square tokens of `step` voxels, as many as it takes."""
         rows, columns = (

@@ -106,7 +106,8 @@ class CryoSAM:
                 features, query.vector, prompts, prompt_masks, maxima, diameter_voxels
             )
         with stages.measure("centring"):
-            proposals = centred(tomogram, proposals, diameter_voxels)
+            if self.settings.centring:
+                proposals = centred(tomogram, proposals, diameter_voxels)
         with stages.measure("proposal masks"):
             masks = segment(
                 tomogram, proposals.points_zyx, progress=self.progress, stage="proposal masks"

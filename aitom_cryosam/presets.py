@@ -17,6 +17,8 @@ _SHARED: dict[str, Any] = {
     "top_k": 512,
     "normalisation": "tomogram",
     "token_size_angstrom": None,
+    "plane_shape": "aspect",
+    "centring": True,
     "window": None,
     "cut": "auto",
 }
@@ -42,6 +44,20 @@ VALUES: Mapping[str, Mapping[str, Any]] = {
         "pooling": "mask",
         "slab": 0,
         "shrinkage": None,
+        "plane_shape": "square",
+        "cut": "none",
+    },
+    "networks": {
+        **_SHARED,
+        "encoder": "dinov2_vitl14_reg",
+        "segmenter": "sam_vit_h",
+        "merge": "consensus",
+        "tau_sim": 0.0,
+        "ratios": "auto",
+        "pooling": "core",
+        "slab": 0,
+        "shrinkage": 0.1,
+        "token_size_angstrom": "auto",
     },
 }
 """What `Settings` takes where it is given nothing else, by the preset's name."""
@@ -53,8 +69,8 @@ def resolve(name: str, resources: Resources, needed: Sequence[Model]) -> tuple[s
     """The preset's own name, and why it is this one.
 
     Args:
-        name: one of `CHOICES`; "auto" takes "paper" if all of its weights are found and there
-            is a CUDA device, and "embedded" otherwise.
+        name: one of `CHOICES`. "auto" is "embedded": no measurement on tomograms shows yet that
+            the networks pick better, and it runs everywhere.
         resources: device and checkpoints.
         needed: the networks of "paper", with what the user changes of it.
 
@@ -66,7 +82,7 @@ def resolve(name: str, resources: Resources, needed: Sequence[Model]) -> tuple[s
     if name != "auto":
         return name, "asked for"
     lack = _lack(needed, resources)
-    return ("embedded", lack) if lack else ("paper", "weights and a GPU are there")
+    return "embedded", lack or "the networks, whose weights and a GPU are there, can be asked for"
 
 
 def networks(encoder: str, segmenter: str) -> list[Model]:

@@ -43,7 +43,12 @@ class Settings:
         normalisation: of the planes for a network encoder: by the tomogram's own mean and
             deviation ("tomogram", as the paper's authors do) or ImageNet's ("imagenet").
         token_size_angstrom: of tomogram, Å, that one token of a network encoder stands for, the
-            planes being cut into tiles of the network's size; None fits a whole plane (paper).
+            planes being cut into tiles of the network's size; None fits a whole plane (paper),
+            "auto" is half a particle's diameter.
+        plane_shape: of a whole plane as a network encoder sees it: "square", as the paper's
+            authors do, or its own "aspect".
+        centring: whether proposals are moved to the middle of what stands out there. Without
+            it, as in the paper, a proposal is as precise as a token.
         window: side of the window around a particle that SAM sees, in diameters; None shows it
             the whole plane (paper).
         cut: which proposals become picks: "auto" (see `scoring.judge`), "none" for all,
@@ -67,7 +72,9 @@ class Settings:
     slab: float = _OF_PRESET
     shrinkage: float | None = _OF_PRESET
     normalisation: Literal["tomogram", "imagenet"] = _OF_PRESET
-    token_size_angstrom: float | None = _OF_PRESET
+    token_size_angstrom: float | Literal["auto"] | None = _OF_PRESET
+    plane_shape: Literal["aspect", "square"] = _OF_PRESET
+    centring: bool = _OF_PRESET
     window: float | None = _OF_PRESET
     cut: float | Literal["auto", "none"] = _OF_PRESET
 
@@ -78,7 +85,7 @@ class Settings:
         """The settings of a preset, the same for the command line, Python and AITom.
 
         Args:
-            preset: "embedded", "paper", or "auto" for the better one that this machine can run.
+            preset: "embedded", "paper", "networks", or "auto" (see `presets.resolve`).
             resources: device and checkpoints; what the machine has if None.
             changes: settings that take the place of the preset's.
 
@@ -142,9 +149,11 @@ class Settings:
                 "tomogram or imagenet",
             ),
             "token_size_angstrom": (
-                self.token_size_angstrom is None or _positive(self.token_size_angstrom),
-                "a length above 0 Å, or None",
+                self.token_size_angstrom in (None, "auto") or _positive(self.token_size_angstrom),
+                "a length above 0 Å, auto, or None",
             ),
+            "plane_shape": (self.plane_shape in ("aspect", "square"), "aspect or square"),
+            "centring": (isinstance(self.centring, bool), "True or False"),
             "window": (
                 self.window is None or (_positive(self.window) and self.window >= MIN_WINDOW),
                 f"a number of diameters from {MIN_WINDOW:g}, or None",

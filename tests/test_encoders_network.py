@@ -29,7 +29,9 @@ def patch_means(images):
     return nn.functional.avg_pool2d(images, PATCH).permute(0, 2, 3, 1)
 
 
-def transparent(*, token_size, tokens=8, fixed=False, colours=None, forward=patch_means):
+def transparent(
+    *, token_size, tokens=8, fixed=False, colours=None, forward=patch_means, squashed=False
+):
     backbone = Backbone(
         module=nn.Identity(),
         forward=forward,
@@ -40,7 +42,9 @@ def transparent(*, token_size, tokens=8, fixed=False, colours=None, forward=patc
         colours=colours,
         tile_bytes=1000,
     )
-    return NetworkEncoder(backbone, CPU, voxel_size=10, token_size=token_size, identity={})
+    return NetworkEncoder(
+        backbone, CPU, voxel_size=10, token_size=token_size, identity={}, squashed=squashed
+    )
 
 
 def tiny_dino(folder, *, token_size=None, tokens=5, **changes):
@@ -97,17 +101,22 @@ def test_planes_of_a_few_pixels_are_encoded_whole(shape):
     assert np.isfinite(tokens).all()
 
 
-@pytest.mark.parametrize("token_size", [None, 35.0, 40.0])
+@pytest.mark.parametrize(
+    ("token_size", "squashed"), [(None, False), (None, True), (35.0, False), (40.0, True)]
+)
 @pytest.mark.parametrize("fixed", [False, True])
-def test_a_ramp_in_voxels_is_read_off_at_the_token_centres(token_size, fixed):
+def test_a_ramp_in_voxels_is_read_off_at_the_token_centres(token_size, squashed, fixed):
     # Rows and columns at once, on a plane whose sides differ: the axes cannot be mixed up.
     y, x = np.mgrid[:41, :97].astype(np.float32)
-    encoder = transparent(token_size=token_size, fixed=fixed)
+    encoder = transparent(token_size=token_size, fixed=fixed, squashed=squashed)
     tokens = encoder.encode((0.1 * y - 0.03 * x)[None])[0, ..., 0]
     grid = encoder.grid((41, 97))
     expected = 0.1 * grid.rows.centres[:, None] - 0.03 * grid.columns.centres
     # The outermost tokens see the repeated edge, or the padding.
     np.testing.assert_allclose(tokens[1:-1, 1:-1], expected[1:-1, 1:-1], atol=2e-3)
+    whole = token_size is None
+    assert (tokens.shape == (8, 8)) == (squashed and whole)
+    assert encoder.signature["squashed"] == (squashed and whole)
 
 
 def test_the_edge_is_repeated_where_any_size_will_do_and_zeros_follow_where_it_is_fixed():

@@ -217,3 +217,9 @@ def test_a_span_has_the_weights_that_are_not_0(axis, data):
     whole = np.zeros((count, axis.count))
     whole[:, tokens] = matrix
     np.testing.assert_allclose(whole, axis.weights(np.arange(first, first + count)), atol=1e-6)
+
+
+def test_a_square_grid_has_oblong_tokens():
+    grid = TokenGrid.square((30, 100), 5)
+    assert [(axis.count, axis.step) for axis in (grid.rows, grid.columns)] == [(5, 6.0), (5, 20.0)]
+    assert grid.rows.centres.tolist() == [2.5, 8.5, 14.5, 20.5, 26.5]

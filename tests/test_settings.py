@@ -12,7 +12,7 @@ def test_the_preset_gives_what_is_not_given() -> None:
     assert Settings(preset="paper") == PRESETS["paper"]
     assert Settings(preset="paper", slab=0.5).encoder == PRESETS["paper"].encoder
     for bad in ("nonsense", "auto", None, []):
-        with pytest.raises(InputError, match="a preset of embedded, paper, got"):
+        with pytest.raises(InputError, match="a preset of embedded, paper, networks, got"):
             Settings(preset=bad)  # type: ignore[arg-type]
 
 
@@ -32,6 +32,13 @@ def test_the_paper_preset_has_the_numbers_of_the_paper() -> None:
     assert (paper.ratios, paper.top_k) == ((16, 8, 4), 512)
     assert (paper.tau_iou, paper.tau_sim, paper.merge) == (0.5, 0.5, "union")
     assert (paper.slab, paper.shrinkage, paper.pooling) == (0, None, "mask")
+    assert (paper.cut, paper.plane_shape, paper.token_size_angstrom) == ("none", "square", None)
+
+
+def test_the_networks_preset_has_what_was_found_to_help() -> None:
+    networks = PRESETS["networks"]
+    assert (networks.shrinkage, networks.tau_sim, networks.cut) == (0.1, 0.0, "auto")
+    assert (networks.token_size_angstrom, networks.plane_shape) == ("auto", "aspect")
 
 
 @pytest.mark.parametrize(
@@ -57,6 +64,9 @@ def test_the_paper_preset_has_the_numbers_of_the_paper() -> None:
         {"pooling": "mask"},
         {"normalisation": "imagenet"},
         {"token_size_angstrom": 60},
+        {"token_size_angstrom": "auto"},
+        {"plane_shape": "square"},
+        {"centring": False},
         {"window": 2},
     ],
 )
@@ -96,7 +106,7 @@ def test_what_makes_sense_is_taken(good: dict) -> None:
         ({"ratios": "all"}, "or auto as ratios, got 'all'"),
         ({"pooling": "ball"}, "Expected mask or core as pooling, got 'ball'."),
         ({"normalisation": "none"}, "Expected tomogram or imagenet as normalisation"),
-        ({"token_size_angstrom": 0}, "a length above 0 Å, or None as token_size, got 0"),
+        ({"token_size_angstrom": 0}, "a length above 0 Å, auto, or None as token_size, got 0"),
         ({"window": 1.9}, "a number of diameters from 2, or None as window, got 1.9"),
         ({"cut": "some"}, "Expected auto, none or a score as cut, got 'some'."),
         ({"cut": float("nan")}, "as cut, got nan"),

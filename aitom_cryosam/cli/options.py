@@ -132,10 +132,10 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     """The preset, the particle's diameter and every switch of `Settings`."""
     parser.add_argument(
         "--preset",
-        choices=("auto", "embedded", "paper"),
+        choices=("auto", "embedded", "paper", "networks"),
         default="auto",
-        help="paper: DINOv2 and SAM; embedded: models without weights; auto (default): paper "
-        "if its weights and a GPU are there",
+        help="embedded: models without weights; paper: DINOv2 and SAM to the letter; networks: "
+        "these with what was found to help; auto (default): embedded",
     )
     parser.add_argument(
         "--diameter", type=float, metavar="ANGSTROM", help="of the particle, instead of an estimate"
@@ -182,9 +182,20 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     )
     method.add_argument(
         "--token-size",
-        type=float,
-        metavar="ANGSTROM",
-        help="a network's token stands for so much; without it a whole plane fills its input",
+        type=_word_or(float, "a length", "auto"),
+        metavar="auto|ANGSTROM",
+        help="a network's token stands for so much (auto: half a diameter); without it a whole "
+        "plane fills its input",
+    )
+    method.add_argument(
+        "--plane-shape",
+        choices=("aspect", "square"),
+        help="a network sees a whole plane in its own aspect, or made a square",
+    )
+    method.add_argument(
+        "--centring",
+        action=argparse.BooleanOptionalAction,
+        help="move proposals to the middle of what stands out there",
     )
     method.add_argument(
         "--window",

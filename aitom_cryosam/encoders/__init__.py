@@ -18,7 +18,8 @@ def build(
     """The encoder that the settings name.
 
     Args:
-        settings: its `encoder`, and for networks `normalisation` and `token_size`.
+        settings: its `encoder`, and for networks `normalisation`, `token_size_angstrom` and
+            `plane_shape`.
         resources: device, memory and checkpoints of a network.
         diameter_voxels: of the particle, in voxels.
         voxel_size: Å.
@@ -76,9 +77,17 @@ def _network(
         backbone,
         networks.beside(Device.choose(resources), backbone.module),
         voxel_size=voxel_size,
-        token_size=settings.token_size_angstrom,
+        token_size=_token_size(settings, diameter_voxels * voxel_size),
+        squashed=settings.plane_shape == "square",
         identity={"encoder": model.name, "weights": checkpoints.digest(path)},
     )
+
+
+def _token_size(settings: Settings, diameter_angstrom: float) -> float | None:
+    """Å; "auto" is half a particle, the largest token that still shows where one ends."""
+    if settings.token_size_angstrom == "auto":
+        return diameter_angstrom / 2
+    return settings.token_size_angstrom
 
 
 # A model's family -> the builder of its encoder.

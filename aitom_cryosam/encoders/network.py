@@ -64,6 +64,8 @@ class NetworkEncoder:
         token_size: Å of tomogram for one token, the planes being cut into overlapping tiles of
             the network's own size; None fits the longer side of a plane into that size.
         identity: what tells this network from others, for the signature.
+        squashed: whether a whole plane is made a square of the network's own size, as the paper's
+            authors do; its tokens are then as oblong as the plane is.
 
     Raises:
         InputError: the network does not fit on the device.
@@ -77,12 +79,14 @@ class NetworkEncoder:
         voxel_size: float,
         token_size: float | None,
         identity: dict[str, Any],
+        squashed: bool = False,
     ) -> None:
         self.backbone = backbone
         self.device = device
         self.voxel_size = voxel_size
         self.token_size = token_size
         self.identity = identity
+        self.squashed = squashed
         self._batches = Batches(self._tiles_at_once())
         self._layouts: dict[tuple[int, int], _Layout] = {}
 
@@ -104,6 +108,7 @@ class NetworkEncoder:
             **self.identity,
             "tokens": self.backbone.tokens,
             "step": step,
+            "squashed": self.squashed and step is None,
             "overlap": OVERLAP,
             "shown": SHOWN,
             "colours": self.backbone.colours and [list(part) for part in self.backbone.colours],
@@ -120,6 +125,8 @@ class NetworkEncoder:
         Raises:
             InputError: tokens are smaller than a voxel, or larger than the plane.
         """
+        if self.token_size is None and self.squashed:
+            return TokenGrid.square(plane_shape, self.backbone.tokens)
         if self.token_size is None:
             return TokenGrid.fitted(plane_shape, self.backbone.tokens)
         step, largest = self.token_size / self.voxel_size, min(plane_shape)
