@@ -89,7 +89,7 @@ def test_one_voxel_size_or_none(tmp_path):
         (LABELS[:1], "a", "is no tomograms.star: no table has the columns rlnTomoName and"),
         (LABELS[:2], "a 0", "rlnTomoTiltSeriesPixelSize is '0"),
         (LABELS[:2], "a x", "rlnTomoTiltSeriesPixelSize is 'x'; expected a number above 0"),
-        (LABELS[:6], "a 1 1 5 nan 5", "rlnTomoSizeY is 'nan'"),
+        (LABELS[:6], "a 1 1 5 big 5", "rlnTomoSizeY is 'big'"),
     ],
 )
 def test_bad_tables(tmp_path, labels, row, says):

@@ -1,5 +1,6 @@
 """A unit that a file states is used, or the file is refused."""
 
+import json
 import logging
 import struct
 
@@ -8,6 +9,7 @@ import pytest
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.points.tilt_series import read_tomograms_star
 from aitom_cryosam.points.tomogram_info import TiltSeries
 
 XYZ = ["rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ"]
@@ -194,3 +196,35 @@ def test_rows_of_dynamo(tmp_path, caplog):
     assert points.picks.points_zyx.tolist() == [[11, 30, 40.5]]
     assert points.classes == ("none",)
     assert np.isnan(points.picks.scores).all()
+
+
+def test_sizes_that_tomograms_star_leaves_open(tmp_path):
+    labels = ["rlnTomoName", "rlnTomoTiltSeriesPixelSize", "rlnTomoTomogramBinning"]
+    labels += [f"rlnTomoSize{axis}" for axis in "XYZ"]
+    rows = ["TS_01 1.35 nan 3838 3710 <NA>", "TS_02 1.35 8 0 0 0", "TS_03 1.35 8 4 5 6"]
+    (tmp_path / "t.star").write_text(block("global", labels, rows))
+    first, second, third = read_tomograms_star(tmp_path / "t.star").series
+    assert (first.size_xyz, first.binning) == (None, None)
+    assert (second.size_xyz, second.binning) == (None, 8)
+    assert third.size_xyz == (4, 5, 6)
+
+
+def test_boxes_without_depth(tmp_path):
+    labels = ["CoordinateX", "CoordinateY", "CoordinateZ", "Width", "Height", "Confidence"]
+    rows = ["10 20 7 32 32 0.5", "11 21 8 32 32 <NA>"]
+    (tmp_path / "a.cbox").write_text(block("cryolo", labels, rows))
+    picks = read_points(tmp_path / "a.cbox").picks
+    assert picks.points_zyx.tolist() == [[7, 36, 26], [8, 37, 27]]
+    assert picks.scores[0] == 0.5
+    assert np.isnan(picks.scores[1])
+
+
+def test_fields_that_copick_leaves_open(tmp_path):
+    empty = {"pickable_object_name": None, "run_name": None, "voxel_spacing": None}
+    points = [{"location": {"x": 10, "y": 20, "z": 30}, "score": score} for score in (0.5, None)]
+    (tmp_path / "a.json").write_text(json.dumps({**empty, "points": points}))
+    found = read_points(tmp_path / "a.json", voxel_size=10)
+    assert found.picks.points_zyx.tolist() == [[3, 2, 1]] * 2
+    assert (found.names, found.classes, found.voxel_size) == (None, ("none", "none"), None)
+    (tmp_path / "a.json").write_text(json.dumps({**empty, "points": None}))
+    assert len(read_points(tmp_path / "a.json", voxel_size=10).picks) == 0

@@ -614,3 +614,12 @@ def test_tomograms_without_a_point_in_a_file_of_several(tmp_path):
     assert warning.startswith("has no point of 1 tomograms of tomograms.star (TS_02)")
     path = star(tmp_path / "b.star", labels, ["TS_01 1 -2 3"])
     assert said(check(path, Expected(tomograms=project)), "warning") == []
+
+
+@pytest.mark.parametrize("name", ["9" * 5000, "a\0b"])
+def test_a_list_of_files_that_no_system_has(tmp_path, name):
+    path = star(tmp_path / "a.star", LIST, [f"TS_01 {name}"])
+    if "\0" in name:
+        assert not check(path).valid
+    else:
+        assert said(check(path), "error") == [f"{name}: does not exist"]

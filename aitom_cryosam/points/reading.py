@@ -108,8 +108,8 @@ def read_points(
         raise InputError(f"There is no file {path}.")
     try:
         table = reader(path, format)(path)
-    except (UnicodeDecodeError, PermissionError) as error:
-        raise InputError(f"{path} cannot be read as text ({error}).") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from None
     stated = table.voxel_size or (tomograms and tomograms.voxel_size) or None
     info = TomogramInfo(str(path), voxel_size or stated, shape_zyx)
     names = table.names

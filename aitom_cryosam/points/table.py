@@ -148,9 +148,14 @@ def numbers_or_gaps(column: pd.Series, path: Path) -> np.ndarray:
     values = np.where(np.isinf(values), np.nan, values)
     for row in np.flatnonzero(np.isnan(values)):
         text = column.iloc[row]
-        if str(text).lower() not in _OPEN:
+        if not is_open(text):
             raise InputError(f"{path}, row {row + 1}: {column.name} is '{text}', not a number.")
     return values
+
+
+def is_open(value: object) -> bool:
+    """Whether a program has left the value open, by any of the usual words for nothing."""
+    return str(value).strip().lower() in _OPEN
 
 
 _OPEN = {"", "nan", "+nan", "-nan", "inf", "+inf", "-inf", "none", "null", "<na>", "n/a", "na"}

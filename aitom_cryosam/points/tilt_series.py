@@ -11,7 +11,7 @@ import pandas as pd
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import relion_name, series_name
 from aitom_cryosam.points.star_syntax import read_blocks
-from aitom_cryosam.points.table import NAMES, positive
+from aitom_cryosam.points.table import NAMES, is_open, positive
 from aitom_cryosam.points.tomogram_info import TiltSeries
 
 _PIXEL_SIZE = "rlnTomoTiltSeriesPixelSize"
@@ -98,13 +98,19 @@ def read_tomograms_star(path: str | Path) -> TomogramsStar:
 
 
 def _series(row: pd.Series, path: Path) -> TiltSeries:
-    size = None
-    if set(_SIZES) <= set(row.index):
-        x, y, z = (positive(row[label], path, label) for label in _SIZES)
-        size = (x, y, z)
-    binning = positive(row[_BINNING], path, _BINNING) if _BINNING in row.index else None
+    sizes = [_optional(row, label, path) for label in _SIZES]
+    x, y, z = sizes
+    size = (x, y, z) if x and y and z else None
+    binning = _optional(row, _BINNING, path)
     pixel_size = positive(row[_PIXEL_SIZE], path, _PIXEL_SIZE)
     return TiltSeries(pixel_size, size, str(row[NAMES[0]]), binning)
+
+
+def _optional(row: pd.Series, label: str, path: Path) -> float | None:
+    """A size above 0; None where the program has left it open."""
+    if label not in row.index or is_open(row[label]) or row[label] in ("0", "0.0", "0.000000"):
+        return None
+    return positive(row[label], path, label)
 
 
 def _ends(place: str, path: str) -> bool:

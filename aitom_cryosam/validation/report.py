@@ -5,6 +5,7 @@ A unit is never guessed: what looks like another one is a warning, never an erro
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -93,9 +94,9 @@ def _check(path: Path, expected: Expected, *, follow: bool) -> Report:
 
 def _no_points(path: Path) -> str:
     """Why a file cannot be one of points, if that shows at once."""
-    if path.is_dir():
+    if os.path.isdir(path):
         return "is a folder; name the files in it"
-    if not path.is_file():
+    if not os.path.isfile(path):  # False also where no system could have such a name
         return "does not exist"
     try:
         with path.open("rb") as file:
@@ -236,7 +237,7 @@ def _named(path: Path, written: str, expected: Expected) -> tuple[Path, Report]:
     if not written.strip("\"'"):
         return path, Report(path, findings=(Finding(Severity.ERROR, "a file has no name"),))
     places = [Path(written), *(folder / written for folder in path.absolute().parents)]
-    found = next((place for place in places if place.is_file()), places[0])
+    found = next((place for place in places if os.path.isfile(place)), places[0])
     return found, _check(found, expected, follow=False)
 
 

@@ -41,12 +41,13 @@ def read(path: Path) -> Table:
         InputError: the file has no such boxes.
     """
     for rows in (block.table() for block in read_blocks(path)):
-        if set(_CORNER) | set(_SIZES) <= set(rows):
-            half = numbers(rows, _SIZES, path) / 2 * [1, 1, 0]
-            return Table.of(
-                numbers(rows, _CORNER, path) + half, Unit.VOXEL, scores=rows.get("Confidence")
-            )
-    raise InputError(f"{path} has no boxes; expected the columns {', '.join(_CORNER + _SIZES)}.")
+        if {*_CORNER, *_SIZES[:2]} <= set(rows):
+            half = np.zeros((len(rows), 3))
+            half[:, :2] = numbers(rows, _SIZES[:2], path) / 2
+            centres = numbers(rows, _CORNER, path) + half
+            return Table.of(centres, Unit.VOXEL, scores=rows.get("Confidence"))
+    expected = ", ".join(_CORNER + _SIZES[:2])
+    raise InputError(f"{path} has no boxes; expected the columns {expected}.")
 
 
 def refuse(path: Path) -> Table:

@@ -83,7 +83,7 @@ def read(path: Path) -> Table:
             [[point["location"][axis] for axis in "xyz"] for point in points],
             Unit.ANGSTROM,
             names=None if run is None else [str(run)] * len(points),
-            classes=[str(content["pickable_object_name"])] * len(points),
+            classes=[content.get("pickable_object_name")] * len(points),
             scores=[point.get("score") for point in points],
             voxel_size=None if spacing is None else positive(spacing, path, "voxel_spacing"),
             rotations=_rotations(content, path),
