@@ -11,6 +11,7 @@ from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks, joined
 from aitom_cryosam.points.formats.registry import FORMATS
+from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.rotations import (
     from_dynamo,
@@ -331,3 +332,21 @@ def test_against_eulerangles():
         ours = back(there(angles))
         other = from_relion if target == "relion" else from_dynamo
         assert (other(np.asarray(theirs)).inv() * other(ours)).magnitude().max() < 1e-9
+
+
+def test_each_class_is_an_object_of_copick(tmp_path, caplog):
+    these = replace(picks(), classes=("80S ribosome", "FAS", "FAS", "80S ribosome"))
+    files = project_files("copick", tmp_path, [(these, FRAME)])
+    found = {
+        path.name: [point["instance_id"] for point in json.loads(text)["points"]]
+        for path, text in files.items()
+    }
+    ids = these.ids.tolist()
+    assert found == {
+        "cryosam_1_80S-ribosome.json": [ids[0], ids[3]],
+        "cryosam_1_FAS.json": [ids[1], ids[2]],
+    }
+    assert not caplog.messages
+    [path] = project_files("copick", tmp_path, [(these, FRAME)], particle=Particle("mine"))
+    assert path.name == "cryosam_1_mine.json"
+    assert caplog.messages == ["Left out, as files of the format copick hold no classes."]

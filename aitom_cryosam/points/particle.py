@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from aitom_cryosam.errors import InputError
 
 
+def object_name(text: str) -> str:
+    """Any name as one that files of an object can have.
+
+    >>> object_name("70S ribosome")
+    '70S-ribosome'
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-") or Particle().name
+
+
 @dataclass(frozen=True)
 class Particle:
     """What the picks are of.

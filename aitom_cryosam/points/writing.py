@@ -15,7 +15,7 @@ from aitom_cryosam.names import distinct, relion_name
 from aitom_cryosam.picks import Picks, joined
 from aitom_cryosam.points.formats.registry import Format, known_format
 from aitom_cryosam.points.formats.relion_warp import project_name, with_extent
-from aitom_cryosam.points.particle import Particle
+from aitom_cryosam.points.particle import Particle, object_name
 from aitom_cryosam.points.star_syntax import star_text
 from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 
@@ -114,7 +114,8 @@ def project_files(
             )
         _tell_lost(kind, format, groups)
         return _file(kind, out, groups, particle)
-    _tell_lost(kind, format, groups)
+    parts = [part for picks, info in groups for part in _by_object(kind, picks, info, particle)]
+    _tell_lost(kind, format, [group for group, _ in parts])
     empty = [relion_name(info.name) for picks, info in groups if not len(picks)]
     if kind.names and 0 < len(empty) < len(groups):
         listed = ", ".join(empty)
@@ -126,11 +127,27 @@ def project_files(
     elif kind.names:
         files |= _file(kind, out / f"particles{kind.ending}", groups, particle)
     if format not in _COMBINED_ONLY:
-        for group in groups:
-            files |= _file(kind, out / kind.file_name(group[1], particle), [group], particle)
+        for group, thing in parts:
+            files |= _file(kind, out / kind.file_name(group[1], thing), [group], thing)
     if format == "relion5":
         files |= _relion5(kind, out, [info for _, info in groups], particle, tomograms_star)
     return files
+
+
+def _by_object(
+    kind: Format, picks: Picks, info: TomogramInfo, particle: Particle
+) -> list[tuple[TomogramPicks, Particle]]:
+    """The files of one tomogram: one for each class, if a file is of one object.
+
+    An object that the user names goes before the classes.
+    """
+    if not kind.by_object or picks.classes is None or particle.name != Particle().name:
+        return [((picks, info), particle)]
+    names = np.array([object_name(name) for name in picks.classes])
+    return [
+        ((replace(picks.take(names == name), classes=None), info), replace(particle, name=name))
+        for name in dict.fromkeys(names.tolist())
+    ] or [((replace(picks, classes=None), info), particle)]
 
 
 def _tell_lost(kind: Format, format: str, groups: Sequence[TomogramPicks]) -> None:

@@ -47,6 +47,7 @@ class Format:
         rotations: whether it holds them.
         classes: whether it holds them.
         columns: whether it holds those of other programs (`Picks.extra`).
+        by_object: whether a file is of one object, so that each class has one of its own.
         whole: whether it holds whole voxels only.
         place: the natural file of one tomogram within a folder of results.
         beside: further files, by their ending.
@@ -61,6 +62,7 @@ class Format:
     rotations: bool = False
     classes: bool = False
     columns: bool = False
+    by_object: bool = False
     whole: bool = False
     place: Callable[[TomogramInfo, Particle], str] | None = None
     beside: dict[str, Writer] = field(default_factory=dict)
@@ -173,6 +175,7 @@ FORMATS: dict[str, Format] = {
         write=copick.text,
         read=copick.read,
         rotations=True,
+        by_object=True,
         place=copick.place,
     ),
     "portal": Format(
