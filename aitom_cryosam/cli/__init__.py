@@ -21,6 +21,7 @@ COMMANDS = {
         "aitom_cryosam.cli.query",
         "keep what clicked particles look like",
     ),
+    "select": ("aitom_cryosam.cli.select", "other picks from a run's proposals, without a new run"),
     "doctor": ("aitom_cryosam.cli.doctor", "check a tomogram and clicks before a run"),
     "report": ("aitom_cryosam.cli.report", "write a page that shows what runs found"),
     "demo": ("aitom_cryosam.cli.demo", "simulate a tomogram, pick from one click, evaluate"),

@@ -53,6 +53,17 @@ def add_volume(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_flavours(parser: argparse.ArgumentParser) -> None:
+    """Further STAR files."""
+    parser.add_argument(
+        "--star",
+        type=_flavours,
+        default=(),
+        metavar="FLAVOUR[,FLAVOUR...]",
+        help="also write relion5, relion4, relion31, warp",
+    )
+
+
 def add_regions(parser: argparse.ArgumentParser) -> None:
     """Where picks may lie."""
     where = parser.add_argument_group(
@@ -353,3 +364,12 @@ def size_xyz(text: str) -> tuple[float, float, float]:
     if not (min(x, y, z) > 0 and math.isfinite(x + y + z)):
         raise argparse.ArgumentTypeError(f"expected numbers above 0, got {text!r}")
     return x, y, z
+
+
+def _flavours(text: str) -> tuple[str, ...]:
+    known = ("relion5", "relion4", "relion31", "warp")
+    chosen = tuple(text.split(","))
+    for name in chosen:
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"unknown {name!r}; expected {', '.join(known)}")
+    return chosen

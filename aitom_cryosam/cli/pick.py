@@ -36,13 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
     options.add_volume(parser)
-    parser.add_argument(
-        "--star",
-        type=_flavours,
-        default=(),
-        metavar="FLAVOUR[,FLAVOUR...]",
-        help="also write relion5, relion4, relion31, warp",
-    )
+    options.add_flavours(parser)
     add_tilt_series(parser)
     parser.add_argument(
         "--picture", action="store_true", help="also draw two slices with the picks, as a PNG"
@@ -164,12 +158,3 @@ def _few(record: Record) -> str:
         "of these particles, click on two or three others too (--prompt): a single click can be "
         "on an odd copy."
     )
-
-
-def _flavours(text: str) -> tuple[str, ...]:
-    known = ("relion5", "relion4", "relion31", "warp")
-    chosen = tuple(text.split(","))
-    for name in chosen:
-        if name not in known:
-            raise argparse.ArgumentTypeError(f"unknown {name!r}; expected {', '.join(known)}")
-    return chosen

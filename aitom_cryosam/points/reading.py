@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +51,14 @@ class PointFile:
         picks: n points in voxels.
         names: n tomogram names as written, or None if the file does not say.
         voxel_size: Å, as the file states for its coordinates, or None.
+        has_ids: whether the file itself numbers its points, as ours do.
     """
 
     path: Path
     picks: Picks
     names: tuple[str, ...] | None = None
     voxel_size: float | None = None
+    has_ids: bool = False
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -67,7 +69,7 @@ class PointFile:
         """The points of an index or boolean array, in its order."""
         rows = np.arange(len(self.picks))[np.asarray(index)]
         names = self.names and tuple(self.names[row] for row in rows)
-        return PointFile(self.path, self.picks.take(rows), names, self.voxel_size)
+        return replace(self, picks=self.picks.take(rows), names=names)
 
 
 def read_points(
@@ -123,6 +125,7 @@ def read_points(
         _picks(table, _voxels(table, path, info, series, coords_angpix), path),
         names,
         stated,
+        ID in table.rows,
     )
 
 

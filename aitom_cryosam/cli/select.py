@@ -1,0 +1,125 @@
+"""`cryosam select`: other picks from a run's proposals, without a new run."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aitom_cryosam.cli import options
+from aitom_cryosam.cli.averaging import records_of
+from aitom_cryosam.errors import InputError
+
+if TYPE_CHECKING:
+    from aitom_cryosam.points.tomogram_info import TiltSeries
+    from aitom_cryosam.record import Record
+
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cryosam select`."""
+    parser.add_argument(
+        "results",
+        nargs="+",
+        metavar="RESULT",
+        help="folders that `pick` wrote, or their *_run.json; of one or many tomograms",
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
+    parser.add_argument(
+        "--cut", type=float, metavar="SCORE", help="from this score on, in place of the verdict"
+    )
+    parser.add_argument(
+        "--fdr",
+        type=float,
+        metavar="SHARE",
+        help="as many as their probabilities let expect so few false picks, as 0.1",
+    )
+    parser.add_argument("--top", type=int, metavar="N", help="at most the N best")
+    parser.add_argument(
+        "--reject-ids",
+        type=Path,
+        metavar="FILE",
+        help="numbers of instances (cryosamInstanceId) that are no picks, one a line",
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FILE",
+        help="curated points of any program; what is not in it is no pick",
+    )
+    options.add_regions(parser)
+    options.add_flavours(parser)
+    options.add_tilt_series(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Select, write new results, print how many picks there are now.
+
+    Raises:
+        InputError: a file or option cannot be used; then nothing is written for that tomogram
+            and those after it.
+    """
+    from aitom_cryosam.selection import Selection, write_selection
+
+    records = records_of(args.results)
+    selection = Selection(
+        cut=args.cut,
+        fdr=args.fdr,
+        top=args.top,
+        regions=options.regions(args),
+        reject_ids=_numbers(args.reject_ids) if args.reject_ids else frozenset(),
+        keep=args.keep,
+    )
+    for record in records:  # before the first is written
+        selection.of(record)
+    for record in records:
+        new = write_selection(
+            record,
+            selection,
+            args.out,
+            star=args.star,
+            tilt_series=_tilt_series(args, record),
+            overwrite=args.overwrite,
+        )
+        _tell(record, new, quiet=args.quiet)
+    return 0
+
+
+def _tell(record: Record, new: Record, *, quiet: bool) -> None:
+    before, after = len(record.picks), len(new.picks)
+    if not quiet:
+        print(f"{record.info.name}: {after} picks, {before} before; {new.files['picks']}")
+    if after == 0:
+        best = record.proposals.scores.max(initial=float("-inf"))
+        logger.warning(
+            "%s: nothing is selected; the best of %d proposals has a score of %.3f.",
+            record.info.name,
+            len(record.proposals),
+            best,
+        )
+    missing = len(set(new.picks.ids.tolist()) - set(record.picks.ids.tolist()))
+    if missing and not quiet:
+        logger.info("%d of them were no picks of the run and have no mask.", missing)
+
+
+def _tilt_series(args: argparse.Namespace, record: Record) -> TiltSeries | None:
+    typed, tomograms = options.tilt_series_of(args), options.tomograms_of(args)
+    return tomograms.of(str(record.tomogram_path or record.info.name)) if tomograms else typed
+
+
+def _numbers(path: Path) -> frozenset[int]:
+    """Whole numbers of a text file, apart by white space or commas.
+
+    Raises:
+        InputError: there is no such file, or it holds anything else.
+    """
+    try:
+        words = path.read_text(encoding="utf-8").replace(",", " ").split()
+        return frozenset(int(word) for word in words)
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}.") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"Expected whole numbers in {path}, one a line ({error}).") from None

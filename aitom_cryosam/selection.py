@@ -1,0 +1,214 @@
+"""Selection: other picks from the proposals of a run, without running anything again."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.files import publishing, write_text
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks, write_proposals
+from aitom_cryosam.points.reading import of_tomogram, read_points
+from aitom_cryosam.points.tomogram_info import TiltSeries
+from aitom_cryosam.record import Record, result_paths, stale_files
+from aitom_cryosam.regions import RegionRules, located
+from aitom_cryosam.source_file import sha256_of
+from aitom_cryosam.volumes.mrc import label_type, read_volume, write_volume
+
+CUT_REASONS = frozenset({"chance", "another kind", "below the cut"})
+"""Why a proposal was left out that another cut can make a pick of."""
+_SAME = 0.5
+"""Radii: a curated point so close to a proposal is that proposal, if the file has no ids."""
+_COPIED = ("query", "trace")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which of a run's proposals are picks now. What is not given stays as it was.
+
+    Attributes:
+        cut: the least score of a pick, in place of the run's verdict.
+        fdr: the largest share of false picks that the probabilities let expect, likewise.
+        top: the most picks, the best ones.
+        regions: where picks may lie.
+        reject_ids: instances that are no picks.
+        keep: file of curated points of any program; what is not in it is no pick.
+
+    Raises:
+        InputError: a value makes no sense.
+    """
+
+    cut: float | None = None
+    fdr: float | None = None
+    top: int | None = None
+    regions: RegionRules = field(default_factory=RegionRules)
+    reject_ids: frozenset[int] = frozenset()
+    keep: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.cut is not None and not np.isfinite(self.cut):
+            raise InputError(f"Expected a score as cut, got {self.cut!r}.")
+        if self.fdr is not None and not 0 <= self.fdr < 1:
+            raise InputError(f"Expected a share of false picks from 0 to 1, got {self.fdr!r}.")
+        if self.top is not None and self.top < 1:
+            raise InputError(f"Expected a number of picks from 1, got {self.top!r}.")
+        if self.cut is not None and self.fdr is not None:
+            raise InputError("Expected a cut or an fdr, got both; leave one out.")
+
+    def of(self, record: Record) -> Picks:
+        """The proposals of a run with their new verdict, best first; ids and columns stay.
+
+        Raises:
+            InputError: a file cannot be used, an id is not known, or the run has no probabilities.
+        """
+        proposals = record.proposals
+        if self.cut is not None or self.fdr is not None:
+            proposals = _reopened(proposals)
+        if self.cut is not None:
+            proposals = proposals.reject(proposals.scores < self.cut, "below the cut")
+        if self.fdr is not None:
+            proposals = proposals.reject(_beyond(proposals, self.fdr, record), "below the cut")
+        if self.regions.any:
+            proposals = located(proposals, self.regions.of(record.tomogram()))
+        if self.reject_ids:
+            unknown = self.reject_ids - set(proposals.ids.tolist())
+            if unknown:
+                raise InputError(
+                    f"{record.info.name} has no instance {min(unknown)}; expected numbers of "
+                    f"column cryosamInstanceId in {record.files['proposals'].name}."
+                )
+            proposals = proposals.reject(
+                np.isin(proposals.ids, list(self.reject_ids)), "rejected by hand"
+            )
+        if self.keep is not None:
+            proposals = proposals.reject(~_listed(proposals, self.keep, record), "not curated")
+        if self.top is not None:
+            best = np.flatnonzero(proposals.kept)[self.top :]
+            proposals = proposals.reject(best, "beyond the best")
+        return proposals
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for the record."""
+        return {
+            "cut": self.cut,
+            "fdr": self.fdr,
+            "top": self.top,
+            "regions": self.regions.to_json(),
+            "reject_ids": sorted(self.reject_ids),
+            "keep": None if self.keep is None else str(self.keep),
+        }
+
+
+def write_selection(
+    record: Record,
+    selection: Selection,
+    folder: str | Path,
+    *,
+    star: Sequence[str] = (),
+    tilt_series: TiltSeries | None = None,
+    overwrite: bool = False,
+) -> Record:
+    """Write the picks that a selection leaves of a run, as a result of their own.
+
+    Proposals that the run left out have no mask, so only those that were picks have labels.
+
+    Args:
+        record: of the run; stays as it is.
+        selection: which proposals are picks.
+        folder: of the new result.
+        star: names in `points.formats.relion_warp.FLAVOURS`.
+        tilt_series: pixel size and size of the tilt series, for RELION's flavours.
+        overwrite: replace existing files.
+
+    Raises:
+        InputError: the run's files are not of one run, or a file cannot be read or written.
+    """
+    record.check()
+    proposals = selection.of(record)
+    paths = result_paths(folder, record.info.name, star)
+    kept = {kind: path for kind, path in paths.items() if kind in (*_COPIED, *record.files)}
+    paths = {kind: path for kind, path in paths.items() if kind in kept or kind in star}
+    stale = stale_files(paths) if overwrite else []
+    with publishing(folder, paths, stale=stale, overwrite=overwrite) as drafts:
+        write_picks(drafts["picks"], proposals, record.info)
+        write_proposals(drafts["proposals"], proposals, record.info)
+        for flavour in star:
+            write_flavour(flavour, drafts[flavour], proposals, record.info, tilt_series=tilt_series)
+        _write_labels(drafts["labels"], record, proposals.ids[proposals.kept])
+        for kind in _COPIED:
+            if kind in drafts:
+                drafts[kind].write_bytes(record.files[kind].read_bytes())
+        reasons = Counter(reason for reason in proposals.reasons if reason)
+        content = {
+            **record.content,
+            "counts": {
+                "proposals": len(proposals),
+                "picks": int(proposals.kept.sum()),
+                "left_out": dict(sorted(reasons.items())),
+            },
+            "selection": {"from": str(record.path), **selection.to_json()},
+            "files": {kind: path.name for kind, path in paths.items()},
+            "sha256": {kind: sha256_of(path) for kind, path in drafts.items() if kind != "run"},
+        }
+        write_text(drafts["run"], json.dumps(content, indent=1) + "\n")
+    return Record.open(paths["run"])
+
+
+def _reopened(proposals: Picks) -> Picks:
+    """Those that only a cut left out are picks again."""
+    again = np.array([reason in CUT_REASONS for reason in proposals.reasons], bool)
+    reasons = tuple("" if now else old for now, old in zip(again, proposals.reasons, strict=True))
+    return replace(proposals, kept=proposals.kept | again, reasons=reasons)
+
+
+def _beyond(proposals: Picks, fdr: float, record: Record) -> np.ndarray:
+    """(n,) bool: what the best with at most this share of false ones do not include."""
+    if proposals.probabilities is None:
+        raise InputError(
+            f"{record.path} has no probabilities, so that false picks cannot be counted; select "
+            "by a cut."
+        )
+    order = np.argsort(-proposals.probabilities, kind="stable")
+    order = order[proposals.kept[order]]
+    false = np.cumsum(1 - proposals.probabilities[order]) / np.arange(1, len(order) + 1)
+    within = np.flatnonzero(false <= fdr)
+    beyond = np.ones(len(proposals), bool)
+    beyond[order[: within[-1] + 1 if len(within) else 0]] = False
+    return beyond
+
+
+def _listed(proposals: Picks, path: Path, record: Record) -> np.ndarray:
+    """(n,) bool: whether each proposal is in a curated file, by its id, else by its place."""
+    file = read_points(path, voxel_size=record.info.voxel_size, shape_zyx=record.info.shape_zyx)
+    if file.names:
+        file = of_tomogram(file, record.info.name)
+    if file.has_ids:
+        return np.isin(proposals.ids, file.picks.ids)
+    listed = np.zeros(len(proposals), bool)
+    voxel_size = record.info.known_voxel_size("A curated file")
+    reach = _SAME * record.diameter_angstrom / 2 / voxel_size
+    if len(proposals) and len(file.picks):
+        gaps, rows = cKDTree(proposals.points_zyx).query(file.picks.points_zyx)
+        listed[rows[gaps <= reach]] = True
+    return listed
+
+
+def _write_labels(path: Path, record: Record, ids: np.ndarray) -> None:
+    """The labels of the run, those of picks alone."""
+    volume = read_volume(record.files["labels"], voxel_size=record.info.voxel_size)
+    labels = np.where(np.isin(volume.data, ids), volume.data, 0).astype(np.int64)
+    write_volume(
+        path,
+        labels.astype(label_type(labels)),
+        voxel_size=volume.voxel_size,
+        origin=volume.origin,
+        nstart=volume.nstart,
+    )
