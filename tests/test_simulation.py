@@ -279,8 +279,8 @@ def test_files_hold_the_simulation(tmp_path) -> None:
         "00255_truth_labels.mrc",
     ]
     assert paths[1].read_text().splitlines()[-2:] == [
-        "5.500000 4.000000 3.250000 00255.tomostar 4v4r",
-        "3.000000 2.000000 1.000000 00255.tomostar 1e10",
+        "5.500000 4.000000 3.250000 00255.tomostar 0.000000 0.000000 0.000000 4v4r",
+        "3.000000 2.000000 1.000000 00255.tomostar 0.000000 0.000000 0.000000 1e10",
     ]
     truth = read_points(paths[1], voxel_size=13.6)
     assert np.array_equal(truth.picks.points_zyx, tiny().points_zyx)

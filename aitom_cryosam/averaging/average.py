@@ -101,6 +101,7 @@ class Average:
         voxel_size: Å, of the boxes.
         poses: of the particles of each tomogram.
         half: of each tomogram's particles, (n,) 0 or 1.
+        coarsest: the finest shell of the first reference; alignment never uses less.
         symmetry: that was applied.
     """
 
@@ -111,6 +112,7 @@ class Average:
     voxel_size: float
     poses: list[Poses]
     half: list[np.ndarray]
+    coarsest: int = 3
     symmetry: Symmetry = C1
 
     @property
@@ -123,9 +125,18 @@ class Average:
         """Å, where the halves' correlation falls below 0.143; inf where it does from the start."""
         return resolution(self.fsc, self.extent)
 
-    def reference(self) -> Reference:
-        """The average as particles are aligned to it."""
-        return Reference(self.volume * self.mask)
+    @property
+    def agreed_shell(self) -> int:
+        """The last shell on which the halves agree, no lower than the first reference's."""
+        below = np.flatnonzero(self.fsc[1:] < AGREE)
+        agreed = int(below[0]) if len(below) else len(self.fsc) - 1
+        return int(np.clip(agreed, self.coarsest, len(self.volume) // 2 - 1))
+
+    def half_reference(self, side: int) -> Reference:
+        """One half, no finer than both agree, as particles are aligned to it."""
+        ball = Ball(len(self.volume), len(self.volume) / 2 - 1)
+        weights = trust(self.fsc, self.coarsest)[ball.shells]
+        return Reference(ball.box(ball.of(self.halves[side][None])[0] * weights) * self.mask)
 
 
 def noise_weights(spectra: Sequence[np.ndarray], ball: Ball, power: float = 1.0) -> np.ndarray:
@@ -134,6 +145,33 @@ def noise_weights(spectra: Sequence[np.ndarray], ball: Ball, power: float = 1.0)
     counts = np.maximum(np.bincount(ball.shells), 1)
     shells = np.bincount(ball.shells, mean) / counts
     return np.asarray(np.maximum(shells[ball.shells], 1e-20) ** (-power / 2))
+
+
+def particle_ball(size: int, diameter: float) -> np.ndarray:
+    """(size, size, size), a soft ball around a particle of a diameter in voxels of the box."""
+    edge = max(EDGE * diameter, 2.0)
+    return soft_ball(size, min(RADIUS * diameter, size / 2 - 1 - edge), edge)
+
+
+def first_shell(size: int, voxel_size: float, diameter_angstrom: float) -> int:
+    """The finest shell of the first reference."""
+    detail = max(diameter_angstrom / FIRST_RESOLUTION, COARSEST, 3 * voxel_size)
+    return max(3, min(round(size * voxel_size / detail), size // 2 - 1))
+
+
+def search_shell(size: int, diameter: float, step: float, shell: int) -> int:
+    """The finest shell, up to `shell`, that still fits when a turn is half a step off."""
+    useful = size / (diameter * math.radians(step))
+    return int(np.clip(round(1.2 * useful), min(4, shell), shell))
+
+
+def trust(fsc: np.ndarray, coarsest: int) -> np.ndarray:
+    """(shells,) weight as the signal's share says, 0 beyond the resolution."""
+    known = np.clip(fsc, 0, 1)
+    known[1:][np.maximum.accumulate(fsc[1:] < THRESHOLD)] = 0
+    weights = np.sqrt(2 * known / (1 + known))
+    weights[: coarsest + 1] = np.maximum(weights[: coarsest + 1], 0.2)
+    return np.asarray(weights)
 
 
 class Averaging:
@@ -168,10 +206,8 @@ class Averaging:
         self.settings = settings
         self.size = self.particles[0].subvolumes.boxes.shape[-1]
         self.diameter = settings.diameter / voxel_size
-        edge = max(EDGE * self.diameter, 2.0)
-        self.ball_mask = soft_ball(
-            self.size, min(RADIUS * self.diameter, self.size / 2 - 1 - edge), edge
-        )
+        self.coarsest = first_shell(self.size, voxel_size, settings.diameter)
+        self.ball_mask = particle_ball(self.size, self.diameter)
         self.mask = self.ball_mask
         self.full = Ball(self.size, self.size / 2 - 1)
         self._progress = progress
@@ -187,7 +223,7 @@ class Averaging:
         """
         reference = first or self.clicked()
         references = [reference, reference]
-        shell = self.first_shell()
+        shell = self.coarsest
         poses: list[Poses] = [Poses.unknown(len(one)) for one in self.masked]
         step = self.settings.step
         average = None
@@ -207,8 +243,8 @@ class Averaging:
                 said(average.resolution),
             )
             if not last:
-                references = self._next(average)
-                shell = self._next_shell(average)
+                references = [average.half_reference(side) for side in (0, 1)]
+                shell = average.agreed_shell
                 step = max(step / 1.25, 12.0)
         assert average is not None
         return average
@@ -222,7 +258,7 @@ class Averaging:
             boxes = [self.masked[0][:1]]
             wedges = [self.particles[0].wedge]
         every = np.concatenate(boxes)
-        ball = Ball(self.size, self.first_shell())
+        ball = Ball(self.size, self.coarsest)
         weights = self._weights(ball)
         rotations = [Rotation.identity()] * len(every)
         shifts = np.zeros((len(every), 3))
@@ -254,7 +290,9 @@ class Averaging:
                 )
         halves = [one.average() for one in sums]
         fsc = masked_shell_correlation(halves[0], halves[1], self.mask, self.full)
-        volume = self.full.box((sums[0] + sums[1]).coefficients() * self._trust(fsc))
+        volume = self.full.box(
+            (sums[0] + sums[1]).coefficients() * trust(fsc, self.coarsest)[self.full.shells]
+        )
         return Average(
             volume,
             (halves[0], halves[1]),
@@ -263,13 +301,9 @@ class Averaging:
             self.voxel_size,
             poses,
             self.half,
+            self.coarsest,
             self.settings.symmetry,
         )
-
-    def first_shell(self) -> int:
-        """The finest shell of the first reference."""
-        detail = max(self.settings.diameter / FIRST_RESOLUTION, COARSEST, 3 * self.voxel_size)
-        return max(3, min(round(self.size * self.voxel_size / detail), self.size // 2 - 1))
 
     def _aligned(
         self,
@@ -280,7 +314,10 @@ class Averaging:
         number: int,
     ) -> list[Poses]:
         """Poses of all particles, each against its half's reference."""
-        fine, coarse = Ball(self.size, shell), Ball(self.size, self._search_shell(shell, step))
+        fine, coarse = (
+            Ball(self.size, shell),
+            Ball(self.size, search_shell(self.size, self.diameter, step, shell)),
+        )
         weights = {ball: self._weights(ball) for ball in (fine, coarse)}
         steps = Steps(self._progress, f"alignment {number + 1}", self.count)
         result = []
@@ -301,11 +338,6 @@ class Averaging:
                 now = now.merged(rows, found)
             result.append(now)
         return result
-
-    def _search_shell(self, shell: int, step: float) -> int:
-        """The finest shell that still fits when a turn is half a step off."""
-        useful = self.size / (self.diameter * math.radians(step))
-        return int(np.clip(round(1.2 * useful), 4, shell))
 
     def _searched(
         self,
@@ -328,20 +360,6 @@ class Averaging:
         return polished.refine(
             reference, best_of(near), step=step / 8, shift_step=0.25, max_shift=reach
         )
-
-    def _next(self, average: Average) -> list[Reference]:
-        """Each half's own average, no finer than the halves agree."""
-        trust = self._trust(average.fsc)
-        return [
-            Reference(self.full.box(self.full.of(half[None])[0] * trust) * self.mask)
-            for half in average.halves
-        ]
-
-    def _next_shell(self, average: Average) -> int:
-        """The last shell on which the halves agree, no lower than the first reference's."""
-        below = np.flatnonzero(average.fsc[1:] < AGREE)
-        agreed = int(below[0]) if len(below) else len(average.fsc) - 1
-        return int(np.clip(agreed, self.first_shell(), self.size // 2 - 1))
 
     def _instance_mask(self, poses: list[Poses]) -> np.ndarray:
         """The instance masks turned into one frame and made soft; the ball where they fail."""
@@ -369,14 +387,6 @@ class Averaging:
             self.ball_mask * (0.5 + 0.5 * np.cos(np.pi * np.clip(distance / edge, 0, 1))),
             np.float32,
         )
-
-    def _trust(self, fsc: np.ndarray) -> np.ndarray:
-        """(k,) weight of each frequency, as the signal's share says; 0 beyond the resolution."""
-        known = np.clip(fsc, 0, 1)
-        known[1:][np.maximum.accumulate(fsc[1:] < THRESHOLD)] = 0
-        weights = np.sqrt(2 * known / (1 + known))
-        weights[: self.first_shell() + 1] = np.maximum(weights[: self.first_shell() + 1], 0.2)
-        return np.asarray(weights[self.full.shells])
 
     def _open(self) -> list[np.ndarray]:
         """Boxes as they are averaged: soft at the rim of the box only."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,19 @@ import numpy as np
 
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.fsc import THRESHOLD
+from aitom_cryosam.averaging.refinement import Refined
+from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.files import publishing
+from aitom_cryosam.masks import labels
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks
+from aitom_cryosam.points.formats.relion_warp import (
+    write_flavour,
+    write_picks,
+    write_proposals,
+)
 from aitom_cryosam.points.tomogram_info import TomogramInfo
+from aitom_cryosam.record import Record, result_paths
+from aitom_cryosam.source_file import sha256_of
 from aitom_cryosam.volumes.mrc import write_volume
 
 _VOLUMES = ("average", "half1", "half2", "mask")
@@ -71,13 +81,8 @@ def write_average(
         InputError: a file exists or cannot be written.
     """
     folder = next(iter(paths.values())).parent
-    volumes = (average.volume, *average.halves, average.mask)
     with publishing(folder, paths, overwrite=overwrite) as drafts:
-        for kind, volume in zip(_VOLUMES, volumes, strict=True):
-            write_volume(drafts[kind], volume.astype(np.float32), voxel_size=average.voxel_size)
-        _draw(drafts["fsc"], average)
-        text = json.dumps({**described(average), **record}, indent=1, default=np.generic.item)
-        drafts["record"].write_text(text + "\n", encoding="utf-8")
+        _write_volumes(drafts, average, record)
         for info, some in zip(infos, picks, strict=True):
             write_picks(drafts[f"{info.name} oriented"], some, info)
             for flavour in star:
@@ -88,6 +93,102 @@ def write_average(
                     info,
                     tilt_series=info.tilt_series,
                 )
+
+
+def refined_paths(
+    folder: str | Path, name: str, records: Sequence[Record], star: Sequence[str] = ()
+) -> dict[str, Path]:
+    """The files of a refinement, by kind: an average, and a result for each tomogram.
+
+    A result has the files of `pick` under their names, so that it is read as one; kinds are
+    `NAME picks` and so on.
+    """
+    paths = average_paths(folder, name, [])
+    for one in records:
+        for kind, path in result_paths(folder, one.info.name, star).items():
+            if kind != "query" or "query" in one.files:
+                paths[f"{one.info.name} {kind}"] = path
+    return paths
+
+
+def write_refined(
+    paths: Mapping[str, Path],
+    result: Refined,
+    sources: Sequence[Source],
+    records: Sequence[Record],
+    infos: Sequence[TomogramInfo],
+    entries: Mapping[str, Any],
+    *,
+    star: Sequence[str] = (),
+    overwrite: bool = False,
+) -> None:
+    """Write all files of a refinement, or none.
+
+    Args:
+        paths: of `refined_paths`.
+        result: of the refinement.
+        sources: that were refined.
+        records: of the runs before.
+        infos: of the tomograms.
+        entries: of the JSON files, beside what the average says of itself.
+        star: flavours.
+        overwrite: replace existing files.
+
+    Raises:
+        InputError: a file exists or cannot be written.
+    """
+    folder = next(iter(paths.values())).parent
+    with publishing(folder, paths, overwrite=overwrite) as drafts:
+        _write_volumes(drafts, result.average, entries)
+        for one, record, info, proposals, masks in zip(
+            sources, records, infos, result.proposals, result.masks, strict=True
+        ):
+            mine = {
+                kind.removeprefix(f"{info.name} "): draft
+                for kind, draft in drafts.items()
+                if kind.startswith(f"{info.name} ")
+            }
+            write_picks(mine["picks"], proposals, info)
+            write_proposals(mine["proposals"], proposals, info)
+            believed = set(proposals.ids[proposals.kept].tolist())
+            shown = [mask for mask in (*one.masks, *masks) if mask.id in believed and mask.volume]
+            # The masks of the run before keep their voxels: they were seen, not put there.
+            own = {mask.id for mask in one.masks}
+            scored = [replace(mask, score=float(mask.id in own)) for mask in shown]
+            one.tomogram.write_labels(mine["labels"], labels(one.tomogram.shape, scored))
+            for flavour in star:
+                write_flavour(flavour, mine[flavour], proposals, info, tilt_series=info.tilt_series)
+            if "query" in mine:
+                mine["query"].write_bytes(record.files["query"].read_bytes())
+            content = {
+                **record.content,
+                "counts": _counts(proposals),
+                "files": {kind: draft.name for kind, draft in mine.items()},
+                "sha256": {kind: sha256_of(path) for kind, path in mine.items() if kind != "run"},
+                "refinement": dict(entries),
+            }
+            text = json.dumps(content, indent=1, default=np.generic.item)
+            mine["run"].write_text(text + "\n", encoding="utf-8")
+
+
+def _counts(proposals: Picks) -> dict[str, Any]:
+    reasons = [reason for reason in proposals.reasons if reason]
+    return {
+        "proposals": len(proposals),
+        "picks": int(proposals.kept.sum()),
+        "left_out": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
+    }
+
+
+def _write_volumes(
+    drafts: Mapping[str, Path], average: Average, entries: Mapping[str, Any]
+) -> None:
+    volumes = (average.volume, *average.halves, average.mask)
+    for kind, volume in zip(_VOLUMES, volumes, strict=True):
+        write_volume(drafts[kind], volume.astype(np.float32), voxel_size=average.voxel_size)
+    _draw(drafts["fsc"], average)
+    text = json.dumps({**described(average), **entries}, indent=1, default=np.generic.item)
+    drafts["record"].write_text(text + "\n", encoding="utf-8")
 
 
 def described(average: Average) -> dict[str, Any]:

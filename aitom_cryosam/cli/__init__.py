@@ -26,6 +26,7 @@ COMMANDS = {
     "report": ("aitom_cryosam.cli.report", "write a page that shows what runs found"),
     "demo": ("aitom_cryosam.cli.demo", "simulate a tomogram, pick from one click, evaluate"),
     "average": ("aitom_cryosam.cli.average", "align and average picks, with orientations"),
+    "refine": ("aitom_cryosam.cli.refine", "judge the proposals again, with the average"),
     "export": ("aitom_cryosam.cli.export", "write picks as the files of another program"),
     "validate": ("aitom_cryosam.cli.validate", "check files of points for each program"),
     "evaluate": ("aitom_cryosam.cli.evaluate", "compare picks with known positions"),

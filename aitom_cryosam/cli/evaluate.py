@@ -13,6 +13,7 @@ from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
     from aitom_cryosam.evaluation import Evaluation, Summary
+    from aitom_cryosam.evaluation.angles import AngularErrors
     from aitom_cryosam.evaluation.labels import LabelEvaluation
     from aitom_cryosam.evaluation.pairing import Searched
 
@@ -40,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="tomograms of TRUTH without picks were searched too: their particles are missed "
         "(default: they are left out)",
+    )
+    parser.add_argument(
+        "--symmetry",
+        default="C1",
+        metavar="C1...I",
+        help="of the particle, for the angular error of oriented picks (default: C1)",
     )
     parser.add_argument(
         "--beta", type=float, metavar="B", help="also F-beta: recall counts B times as much"
@@ -127,7 +134,8 @@ def run(args: argparse.Namespace) -> int:
     )
     recalls = _class_recalls(summary.total, searched)
     masks = _masks(args, searched)
-    print(_table(args, evaluations, summary, recalls, masks))
+    angles = _angles(args, searched, evaluations)
+    print(_table(args, evaluations, summary, recalls, masks, angles))
     if args.curve:
         parts = list(evaluations.values()) if len(evaluations) > 1 else []
         name = "all tomograms" if parts else searched[0].name
@@ -138,6 +146,12 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.json:
         report = _report(args, searched, evaluations, summary, recalls, masks)
+        report["angular_error_degrees"] = angles and {
+            "median": angles.median,
+            "median_about_xyz": angles.median_about_xyz,
+            "symmetry": angles.symmetry.name,
+            "each": angles.degrees.round(3).tolist(),
+        }
         write_text(args.json, json.dumps(report, indent=1) + "\n", overwrite=args.overwrite)
     return 0
 
@@ -149,6 +163,17 @@ def _class_recalls(total: Evaluation, searched: Sequence[Searched]) -> dict[str,
         return {}
     found = [classes[true] for true in total.pairs[:, 1]]
     return {name: found.count(name) / classes.count(name) for name in sorted(set(classes))}
+
+
+def _angles(
+    args: argparse.Namespace, searched: Sequence[Searched], evaluations: Mapping[str, Evaluation]
+) -> AngularErrors | None:
+    """Of the matched picks, where both have rotations."""
+    from aitom_cryosam.averaging.symmetry import Symmetry
+    from aitom_cryosam.evaluation.angles import angular_errors
+
+    tomograms = [(one.picks.picks, one.truth.picks, evaluations[one.name]) for one in searched]
+    return angular_errors(tomograms, Symmetry(args.symmetry))
 
 
 def _masks(args: argparse.Namespace, searched: Sequence[Searched]) -> LabelEvaluation | None:
@@ -175,8 +200,20 @@ def _table(
     summary: Summary,
     recalls: dict[str, float],
     masks: LabelEvaluation | None,
+    angles: AngularErrors | None,
 ) -> str:
     further = [(f"recall of {name}", _text(recall)) for name, recall in recalls.items()]
+    if angles:
+        parts = ", ".join(
+            f"{axis} {part:.1f}°" for axis, part in zip("xyz", angles.median_about_xyz, strict=True)
+        )
+        further.append(
+            (
+                "angular error",
+                f"{angles.median:.1f}° (median, {angles.symmetry.name}, up to one rotation common "
+                f"to all); about {parts}",
+            )
+        )
     if masks:
         further += _mask_rows(masks)
     if len(evaluations) == 1:

@@ -7,7 +7,12 @@ import sys
 import time
 from typing import Any
 
-UNITS = {"features": "planes", "template matching": "rotations", "alignment": "particles"}
+UNITS = {
+    "features": "planes",
+    "template matching": "rotations",
+    "alignment": "particles",
+    "rescoring": "places",
+}
 """What a stage of this first word or name counts; the others count walks."""
 EVERY = 20.0
 """Seconds between two plain lines of a stage."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from scipy.spatial.transform import Rotation
+
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import refuse_existing, write_text
-from aitom_cryosam.points.table import CLASS, PIXELS
+from aitom_cryosam.points.rotations import to_relion
+from aitom_cryosam.points.table import ANGLES, CLASS, PIXELS
 from aitom_cryosam.simulation.simulate import Simulation
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.volumes.mrc import write_volume
@@ -18,7 +22,8 @@ def write_simulation(
     """Write `<name>.mrc`, `<name>_truth.star` and `<name>_truth_labels.mrc`.
 
     The truth has one row per particle: `rlnCoordinateX/Y/Z` (voxels from 0, an integer is a voxel
-    centre), `rlnMicrographName` and `particleClass`; row n, from 1, is label n.
+    centre), `rlnMicrographName`, RELION's three angles of the density
+    and `particleClass`; row n, from 1, is label n.
 
     Args:
         simulation: what `simulate` returned.
@@ -59,10 +64,17 @@ def simulation_paths(folder: str | Path, name: str) -> tuple[Path, Path, Path]:
 
 
 def _truth_text(simulation: Simulation, name: str) -> str:
-    columns = (*PIXELS, "rlnMicrographName", CLASS)
+    columns = (*PIXELS, "rlnMicrographName", *ANGLES, CLASS)
     header = [f"_{column} #{i}" for i, column in enumerate(columns, start=1)]
+    angles = np.zeros((0, 3))
+    if len(simulation.rotations):
+        # The simulation turns offsets z y x; a file's angles turn x y z.
+        rotations = Rotation.from_matrix(simulation.rotations[:, ::-1, ::-1])
+        angles = to_relion(rotations).round(6) + 0.0  # no -0
     rows = [
-        f"{x:.6f} {y:.6f} {z:.6f} {name}.tomostar {kind}"
-        for (z, y, x), kind in zip(simulation.points_zyx, simulation.classes, strict=True)
+        f"{x:.6f} {y:.6f} {z:.6f} {name}.tomostar {rot:.6f} {tilt:.6f} {psi:.6f} {kind}"
+        for (z, y, x), (rot, tilt, psi), kind in zip(
+            simulation.points_zyx, angles, simulation.classes, strict=True
+        )
     ]
     return "\n".join(["data_particles", "", "loop_", *header, *rows, ""])

@@ -1,0 +1,250 @@
+"""Refinement: the proposals judged a second time, with the average of the picks as template.
+
+The first reference of that average is made of the clicks alone, and the earlier verdict stays
+where the halves of the average do not agree, where the correlations with it do not fall into
+two, or where the clicked particles are not among those that it finds: then it has drifted to
+something else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+from aitom_cryosam.averaging.alignment import Reference
+from aitom_cryosam.averaging.average import Average, Averaging, AveragingSettings, said
+from aitom_cryosam.averaging.rescoring import Rescored, rescored
+from aitom_cryosam.averaging.sources import CORRELATION, Source, box_of, oriented, particles_of
+from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.picks import Picks, suppressed
+from aitom_cryosam.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+SPACING = 0.65  # diameters between two particles, as in picking
+DETAIL = 3.0  # of the diameter, that the halves must agree to
+LOSS = 1.2  # of the resolution, that a new set of picks may cost
+LOST, DUPLICATE = "unlike the average", "duplicate"
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """What a second look made of the proposals.
+
+    Attributes:
+        average: of the picks that are believed in the end.
+        proposals: of each tomogram, with rotations and correlations; scores and probabilities
+            are of both looks together, unless the earlier verdict stays.
+        masks: of the picks that have none of their own, the average's mask in their place.
+        kept_earlier: why the earlier verdict stays, empty if it does not.
+        rescored: of each tomogram; empty if the halves did not agree.
+    """
+
+    average: Average
+    proposals: list[Picks]
+    masks: list[list[ParticleMask]]
+    kept_earlier: str
+    rescored: list[Rescored]
+
+
+def refined(
+    sources: Sequence[Source],
+    proposals: Sequence[Picks],
+    settings: AveragingSettings,
+    *,
+    first: Reference | None = None,
+    progress: Progress | None = None,
+) -> Refined:
+    """Average the picks, score every proposal with the average, and decide anew.
+
+    Args:
+        sources: the picks of each tomogram.
+        proposals: of each tomogram, picks among them, by the same ids.
+        settings: of the averages.
+        first: reference to begin with, in place of the clicks' average.
+        progress: told of every step.
+
+    Raises:
+        InputError: as for `Averaging`.
+    """
+    _, voxel_size = box_of(sources, settings.diameter)
+    particles = particles_of(sources, settings.diameter)
+    average = Averaging(particles, voxel_size, settings, progress=progress).run(first)
+    picks = oriented(sources, average, particles, settings.diameter)
+    if average.resolution > settings.diameter / DETAIL:
+        why = (
+            f"the halves of the average agree to {said(average.resolution)} only, where "
+            f"{settings.diameter / DETAIL:.0f} Å would show the particle"
+        )
+        return Refined(average, _turned(proposals, picks), [[] for _ in sources], why, [])
+    scores = [
+        rescored(
+            one.tomogram,
+            every,
+            average,
+            settings,
+            one.wedge,
+            own_half=_own_half(every, some),
+            progress=progress,
+        )
+        for one, every, some in zip(sources, proposals, picks, strict=True)
+    ]
+    if why := drifted(sources, proposals, scores, settings.diameter):
+        return Refined(average, _turned(proposals, picks), [[] for _ in sources], why, scores)
+    decided = [
+        _decided(every, score, SPACING * settings.diameter / one.tomogram.voxel_size)
+        for one, every, score in zip(sources, proposals, scores, strict=True)
+    ]
+    chosen = [
+        replace(one, picks=every.take(every.kept).best_first())
+        for one, every in zip(sources, decided, strict=True)
+    ]
+    particles = particles_of(chosen, settings.diameter)
+    begin = Reference(average.volume * average.mask)
+    # The reference is near its end already.
+    short = replace(settings, iterations=min(settings.iterations, 2))
+    again = Averaging(particles, voxel_size, short, progress=progress).run(begin)
+    if again.resolution > LOSS * average.resolution:
+        why = (
+            f"the halves of the new picks agree to {said(again.resolution)}, those of the earlier "
+            f"ones to {said(average.resolution)}"
+        )
+        return Refined(average, _turned(proposals, picks), [[] for _ in sources], why, scores)
+    results = _turned(decided, oriented(chosen, again, particles, settings.diameter))
+    masks = [_missing_masks(one, every, again) for one, every in zip(sources, results, strict=True)]
+    return Refined(again, results, masks, "", scores)
+
+
+def drifted(
+    sources: Sequence[Source],
+    proposals: Sequence[Picks],
+    scores: Sequence[Rescored],
+    diameter: float,
+) -> str:
+    """Why the scores are not to be believed; empty if they are.
+
+    Args:
+        sources: with the user's clicks.
+        proposals: of each tomogram.
+        scores: of the proposals.
+        diameter: Å.
+    """
+    if not all(one.told for one in scores):
+        return "the proposals' correlations with the average do not fall into two"
+    found = []
+    for one, every, score in zip(sources, proposals, scores, strict=True):
+        if len(one.prompts):
+            distances, nearest = cKDTree(every.points_zyx).query(one.prompts)
+            near = distances <= diameter / one.tomogram.voxel_size / 2
+            found += score.probabilities[nearest[near]].tolist()
+    if found and np.mean(np.array(found) > 0.5) < 0.5:
+        return (
+            f"{sum(value <= 0.5 for value in found)} of {len(found)} clicked particles are unlike "
+            "the average, which may be of a more frequent look-alike"
+        )
+    return ""
+
+
+def _own_half(proposals: Picks, picks: Picks) -> np.ndarray:
+    """(n,) the half of the average that a proposal is in, -1 if in none."""
+    halves = {
+        number: int(half) - 1
+        for number, half, kept in zip(
+            picks.ids.tolist(), picks.extra["rlnRandomSubset"], picks.kept, strict=True
+        )
+        if kept
+    }
+    return np.array([halves.get(number, -1) for number in proposals.ids.tolist()], np.int64)
+
+
+def _decided(proposals: Picks, score: Rescored, distance: float) -> Picks:
+    """The new verdict: positions, scores, probabilities, rotations, reasons."""
+    believed = score.probabilities > 0.5
+    reasons = tuple(
+        "" if now else (LOST if before else old)
+        for now, before, old in zip(believed, proposals.kept, proposals.reasons, strict=True)
+    )
+    result = replace(
+        proposals,
+        points_zyx=np.where(believed[:, None], score.points_zyx, proposals.points_zyx),
+        scores=score.odds,
+        probabilities=score.probabilities,
+        kept=believed,
+        reasons=reasons,
+        rotations=score.poses.rotations,
+        extra=_with_correlation(proposals, score.poses.scores),
+    )
+    chosen = np.flatnonzero(believed)
+    alive = suppressed(result.points_zyx[chosen], result.scores[chosen], distance)
+    return result.reject(np.setdiff1d(chosen, chosen[alive]), DUPLICATE)
+
+
+def _turned(proposals: Sequence[Picks], picks: Sequence[Picks]) -> list[Picks]:
+    """Proposals with place, rotation and correlation of those that were averaged."""
+    result = []
+    for every, some in zip(proposals, picks, strict=True):
+        rows = {number: row for row, number in enumerate(every.ids.tolist())}
+        place = np.array([rows[number] for number in some.ids.tolist()], np.int64)
+        assert some.rotations is not None
+        start = every.rotations or Rotation.identity(len(every))
+        quaternions, points = start.as_quat(), every.points_zyx.copy()
+        quaternions[place], points[place] = some.rotations.as_quat(), some.points_zyx
+        correlations = np.array(every.extra.get(CORRELATION, ["0"] * len(every)), float)
+        correlations[place] = np.array(some.extra[CORRELATION], float)
+        result.append(
+            replace(
+                every,
+                points_zyx=points,
+                rotations=Rotation.from_quat(quaternions),
+                extra=_with_correlation(every, correlations),
+            )
+        )
+    return result
+
+
+def _with_correlation(picks: Picks, correlations: np.ndarray) -> dict[str, tuple[str, ...]]:
+    return {**picks.extra, CORRELATION: tuple(f"{value:.4f}" for value in correlations)}
+
+
+def _missing_masks(source: Source, proposals: Picks, average: Average) -> list[ParticleMask]:
+    """The average's mask in the place of each pick without a mask."""
+    known = {mask.id for mask in source.masks if mask.volume}
+    rotations = proposals.rotations or Rotation.identity(len(proposals))
+    numbers = proposals.ids.tolist()
+    return [
+        placed_mask(source, average, numbers[row], proposals.points_zyx[row], rotations[row])
+        for row in np.flatnonzero(proposals.kept).tolist()
+        if numbers[row] not in known
+    ]
+
+
+def placed_mask(
+    source: Source, average: Average, number: int, point_zyx: np.ndarray, rotation: Rotation
+) -> ParticleMask:
+    """The average's mask turned into the tomogram.
+
+    Args:
+        source: of the tomogram.
+        average: whose mask it is.
+        number: id of the mask.
+        point_zyx: (3,) voxels, where the average's middle lies.
+        rotation: of the average.
+    """
+    factor = average.voxel_size / source.tomogram.voxel_size
+    size = len(average.mask)
+    reach = int(np.ceil(size / 2 * factor))
+    middle = np.floor(point_zyx + 0.5).astype(np.int64)
+    lower = np.clip(middle - reach, 0, source.tomogram.shape)
+    upper = np.clip(middle + reach + 1, 0, source.tomogram.shape)
+    grid = np.stack(np.meshgrid(*map(np.arange, lower, upper), indexing="ij"), axis=-1)
+    offsets_xyz = (grid - point_zyx)[..., ::-1] @ rotation.as_matrix() / factor  # R^-1 r
+    voxels = np.floor(offsets_xyz[..., ::-1] + 0.5).astype(np.int64) + size // 2
+    inside = ((voxels >= 0) & (voxels < size)).all(axis=-1)
+    voxels = np.clip(voxels, 0, size - 1)
+    mask = inside & (average.mask[tuple(np.moveaxis(voxels, -1, 0))] > 0.5)
+    return ParticleMask(number, np.asarray(point_zyx, np.float64), lower, mask, 0.0)

@@ -1,0 +1,126 @@
+"""`cryosam refine`: the proposals judged again, with the average of the picks."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from aitom_cryosam.cli import averaging
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from aitom_cryosam.averaging.refinement import Refined
+    from aitom_cryosam.record import Record
+
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cryosam refine`."""
+    averaging.add_results(parser)
+    parser.add_argument("--name", metavar="NAME", help="of the average (default: the tomogram's)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Refine, write all files, say how the picks have changed.
+
+    Raises:
+        InputError: a file or option cannot be used; nothing is written then.
+    """
+    from aitom_cryosam.averaging.average import AveragingSettings
+    from aitom_cryosam.averaging.outcome import refined_paths, write_refined
+    from aitom_cryosam.averaging.refinement import refined
+    from aitom_cryosam.averaging.sources import box_of
+    from aitom_cryosam.cli.progress import ShownProgress
+    from aitom_cryosam.files import refuse_existing
+
+    start = time.perf_counter()
+    records = averaging.records_of(args.results)
+    infos = averaging.infos_of(args, records)
+    paths = refined_paths(args.out, args.name or infos[0].name, records, args.star)
+    refuse_existing(paths.values(), overwrite=args.overwrite)
+    diameter = averaging.diameter_of(args, records)
+    settings = AveragingSettings(
+        diameter=diameter, iterations=args.iterations, step=args.step, device=args.device
+    )
+    sources = [averaging.source_of(args, record) for record in records]
+    box, voxel_size = box_of(sources, diameter)
+    first = averaging.reference_of(args, box.size, voxel_size)
+    with ShownProgress(quiet=args.quiet) as progress:
+        result = refined(
+            sources,
+            [record.proposals for record in records],
+            settings,
+            first=first,
+            progress=progress,
+        )
+    entries = _entries(args, records, result, diameter, time.perf_counter() - start)
+    write_refined(
+        paths,
+        result,
+        sources,
+        records,
+        infos,
+        entries,
+        star=args.star,
+        overwrite=args.overwrite,
+    )
+    if not args.quiet:
+        print(_summary(result, entries, paths))
+    if result.kept_earlier:
+        logger.warning("The earlier verdict stays: %s.", result.kept_earlier)
+    return 0
+
+
+def _entries(
+    args: argparse.Namespace,
+    records: Sequence[Record],
+    result: Refined,
+    diameter: float,
+    seconds: float,
+) -> dict[str, Any]:
+    """What the run did, for its JSON files."""
+    return {
+        "of": [str(record.path) for record in records],
+        "diameter_angstrom": round(diameter, 1),
+        "reference": args.reference or "the clicks",
+        "earlier_verdict_stays": result.kept_earlier or None,
+        "changes": {
+            record.info.name: _changes(record, proposals)
+            for record, proposals in zip(records, result.proposals, strict=True)
+        },
+        "seconds": round(seconds, 1),
+    }
+
+
+def _changes(record: Record, proposals: Any) -> dict[str, int]:
+    """How the set of picks has changed, and why picks were lost."""
+    from collections import Counter
+
+    before = set(record.picks.ids.tolist())
+    after = set(proposals.ids[proposals.kept].tolist())
+    lost = before - after
+    reasons = dict(zip(proposals.ids.tolist(), proposals.reasons, strict=True))
+    why = Counter(reasons[number] for number in sorted(lost))
+    changes = {"before": len(before), "after": len(after), "gained": len(after - before)}
+    return changes | {f"lost, {reason}": count for reason, count in why.items()}
+
+
+def _summary(result: Refined, entries: Mapping[str, Any], paths: Mapping[str, Path]) -> str:
+    from aitom_cryosam.averaging.average import said
+
+    rows = []
+    for name, changes in entries["changes"].items():
+        words = [f"{count} {what}" for what, count in changes.items() if what != "after"]
+        rows.append((name, f"{changes['after']} picks ({', '.join(words)})"))
+    rows += [
+        ("halves", f"agree to {said(result.average.resolution)} (FSC 0.143)"),
+        ("seconds", f"{entries['seconds']:.0f}"),
+        *(("" if i else "files", str(path)) for i, path in enumerate(paths.values())),
+    ]
+    width = max(10, *(len(label) + 2 for label, _ in rows))
+    return "\n".join(f"{label:{width}}{value}" for label, value in rows)

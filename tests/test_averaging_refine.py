@@ -1,0 +1,195 @@
+"""A second look at proposals with the average: scores, guards, masks and files."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from aitom_cryosam.averaging.alignment import Poses
+from aitom_cryosam.averaging.average import Average, AveragingSettings
+from aitom_cryosam.averaging.refinement import drifted, placed_mask, refined
+from aitom_cryosam.averaging.rescoring import Rescored, background_places, combined, earlier
+from aitom_cryosam.averaging.sources import Source
+from aitom_cryosam.averaging.wedge import MissingWedge
+from aitom_cryosam.cli import main
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.record import Record
+from aitom_cryosam.simulation.density import barrel, ribosome_like
+from aitom_cryosam.simulation.settings import SimulationSettings
+from aitom_cryosam.simulation.simulate import simulate
+from aitom_cryosam.tomogram import Tomogram
+from tests.test_cli_average import errors, result, simulation  # noqa: F401
+
+WEDGE = MissingWedge(-60.0, 60.0)
+SETTINGS = AveragingSettings(diameter=230.0, iterations=2)
+
+
+class TestCombined:
+    def test_correlations_that_fall_into_two_overrule_an_unsure_verdict(self):
+        rng = np.random.default_rng(0)
+        correlations = np.concatenate([rng.normal(0.6, 0.08, 40), rng.normal(0.2, 0.05, 100)])
+        prior = np.where(np.arange(140) < 60, 0.8, 0.2)  # 20 of the 60 are no particles
+        odds, told = combined(correlations, rng.normal(0.15, 0.04, 50), prior)
+        assert told
+        assert (odds[:40] > 0).all()
+        assert (odds[40:] < 0).all()
+
+    def test_the_earlier_probability_counts_where_correlations_are_equal(self):
+        correlations = np.array([0.6] * 20 + [0.2] * 20 + [0.4] * 2)
+        prior = np.array([0.8] * 20 + [0.2] * 20 + [0.9, 0.1])
+        odds, told = combined(correlations, np.full(20, 0.2), prior)
+        assert told
+        assert odds[-2] > odds[-1]
+
+    def test_a_look_alike_between_background_and_particles_is_none(self):
+        rng = np.random.default_rng(2)
+        kinds = [rng.normal(0.6, 0.05, 30), rng.normal(0.35, 0.04, 20), rng.normal(0.15, 0.04, 80)]
+        prior = np.where(np.arange(130) < 45, 0.8, 0.2)  # the look-alikes were picked too
+        odds, told = combined(np.concatenate(kinds), rng.normal(0.12, 0.03, 50), prior)
+        assert told
+        assert (odds[:30] > 0).sum() >= 28
+        assert (odds[30:] < 0).all()
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_one_kind_is_not_cut_in_two(self, seed):
+        rng = np.random.default_rng(seed)
+        kinds = [rng.normal(0.6, 0.09, 60), rng.normal(0.15, 0.04, 80)]
+        prior = np.where(np.arange(140) < 60, 0.8, 0.2)
+        odds, _ = combined(np.concatenate(kinds), rng.normal(0.12, 0.03, 50), prior)
+        assert (odds[:60] > 0).mean() > 0.95
+
+    def test_correlations_that_say_nothing_leave_the_verdict(self):
+        rng = np.random.default_rng(1)
+        prior = np.where(np.arange(100) < 50, 0.8, 0.2)
+        odds, told = combined(rng.normal(0.2, 0.05, 100), rng.normal(0.2, 0.05, 50), prior)
+        assert not told
+        np.testing.assert_allclose(1 / (1 + np.exp(-odds)), prior)
+
+    def test_a_probability_is_taken_as_it_is_but_never_as_certain(self):
+        picks = Picks.from_points(np.zeros((3, 3))).reject([2], "chance")
+        assert earlier(picks).tolist() == pytest.approx([0.8, 0.8, 0.2])
+        sure = replace(picks, probabilities=np.array([1.0, 0.7, 0.0]))
+        assert earlier(sure).tolist() == [0.95, 0.7, 0.05]
+
+
+def test_background_keeps_away_from_the_proposals():
+    data = np.random.default_rng(0).standard_normal((40, 60, 60)).astype(np.float32)
+    points = np.array([[20.0, 20, 20], [20, 40, 40]])
+    places = background_places(Tomogram.from_array(data, voxel_size=10.0), points, 10.0)
+    assert len(places) == 100
+    assert np.linalg.norm(places[:, None] - points, axis=-1).min() >= 10
+
+
+def test_a_mask_is_put_where_the_particle_lies():
+    size = 16
+    mask = np.zeros((size,) * 3, np.float32)
+    mask[8, 8, 8:13] = 1  # along x from the middle
+    nothing = np.zeros((size,) * 3, np.float32)
+    average = Average(nothing, (nothing, nothing), mask, np.ones(8), 10.0, [], [])
+    data = np.random.default_rng(0).standard_normal((20, 30, 40)).astype(np.float32)
+    tomogram = Tomogram.from_array(data, voxel_size=10.0)
+    source = Source(tomogram, Picks.from_points([]), np.zeros((0, 3)), [], WEDGE)
+    turn = Rotation.from_euler("Z", 90, degrees=True)  # x becomes y
+    placed = placed_mask(source, average, 7, np.array([10.0, 12, 14]), turn)
+    assert placed.id == 7
+    assert placed.voxels_zyx.tolist() == [[10, y, 14] for y in range(12, 17)]
+    at_rim = placed_mask(source, average, 7, np.array([10.0, 28, 14]), turn)
+    assert at_rim.voxels_zyx.tolist() == [[10, 28, 14], [10, 29, 14]]
+
+
+def two_kinds(snr: float = 0.6) -> tuple[Tomogram, np.ndarray, np.ndarray, np.ndarray]:
+    """Tomogram, points, true rotations; 20 two-lobed bodies, then 12 barrels."""
+    settings = SimulationSettings(
+        shape_zyx=(48, 130, 130), voxel_size=20.0, membranes=0, snr=snr, denoise=15.0, seed=3
+    )
+    done = simulate([(ribosome_like(20.0), 20), (barrel(20.0), 12)], settings)
+    tomogram = Tomogram.from_array(done.data, voxel_size=20.0)
+    return tomogram, done.points_zyx, done.rotations, done.labels
+
+
+def told(points: np.ndarray, probabilities: np.ndarray) -> Rescored:
+    """What the average would say of proposals with these probabilities."""
+    odds = np.log(probabilities / (1 - probabilities))
+    return Rescored(Poses.unknown(len(points)), points, np.zeros(3), odds, True)
+
+
+class TestDrift:
+    points = np.array([[10.0, 10, 10], [10, 40, 40], [10, 40, 10]])
+
+    def source(self, *clicked: int) -> Source:
+        data = np.random.default_rng(0).standard_normal((20, 50, 50)).astype(np.float32)
+        tomogram = Tomogram.from_array(data, voxel_size=20.0)
+        return Source(tomogram, Picks.from_points([]), self.points[list(clicked)] + 1, [], WEDGE)
+
+    def test_clicked_particles_unlike_the_average_are_told(self):
+        proposals, score = (
+            Picks.from_points(self.points),
+            told(self.points, np.array([0.9, 0.1, 0.2])),
+        )
+        assert drifted([self.source(0)], [proposals], [score], 200.0) == ""
+        why = drifted([self.source(0, 1, 2)], [proposals], [score], 200.0)
+        assert why.startswith("2 of 3 clicked particles are unlike the average")
+
+    def test_correlations_that_do_not_tell_are_told(self):
+        score = replace(told(self.points, np.array([0.9, 0.1, 0.2])), told=False)
+        why = drifted([self.source(0)], [Picks.from_points(self.points)], [score], 200.0)
+        assert "do not fall into two" in why
+
+
+class TestRefined:
+    def test_what_is_unlike_goes_and_what_was_missed_comes(self):
+        tomogram, points, _, _ = two_kinds()
+        rng = np.random.default_rng(0)
+        noise = background_places(tomogram, points, 12.0)[:20]
+        every = Picks.from_points(
+            np.concatenate([points + rng.normal(0, 0.4, points.shape), noise]),
+            np.linspace(1, 0, 52),
+        )
+        # Picked: 16 of the 20, and 4 barrels in their place.
+        picked = np.isin(np.arange(52), [*range(16), *range(20, 24)])
+        proposals = every.reject(~picked, "another kind")
+        source = Source(tomogram, proposals.take(picked), points[:1], [], WEDGE)
+        found = refined([source], [proposals], SETTINGS)
+        assert found.kept_earlier == ""
+        kept = found.proposals[0].kept
+        assert kept[:20].sum() >= 19
+        assert kept[20:].sum() <= 1
+        assert {found.proposals[0].reasons[row] for row in np.flatnonzero(picked & ~kept)} <= {
+            "unlike the average",
+            "at the border",
+        }
+        assert len(found.masks[0]) == kept.sum()  # none had a mask of its own
+
+    def test_picks_of_noise_keep_the_earlier_verdict(self):
+        data = np.random.default_rng(0).standard_normal((40, 80, 80)).astype(np.float32)
+        tomogram = Tomogram.from_array(data, voxel_size=20.0)
+        points = background_places(tomogram, np.zeros((0, 3)), 12.0)[:24]
+        proposals = Picks.from_points(points, np.linspace(1, 0, 24)).reject(range(16, 24), "chance")
+        source = Source(tomogram, proposals.take(proposals.kept), points[:1], [], WEDGE)
+        found = refined([source], [proposals], SETTINGS)
+        assert found.kept_earlier
+        assert (found.proposals[0].kept == proposals.kept).all()
+
+
+@pytest.fixture(scope="module")
+def written(result, tmp_path_factory):  # noqa: F811
+    out = tmp_path_factory.mktemp("refined")
+    arguments = ["--iterations", "2", "--tilt-range", "-60,60", "--quiet"]
+    assert main(["refine", str(result), "--out", str(out), *arguments]) == 0
+    return out
+
+
+def test_a_refined_result_is_read_as_one_of_pick(written, simulation):  # noqa: F811
+    record = Record.open(written)
+    picks = record.picks
+    assert np.median(errors(picks.points_zyx, picks.rotations, simulation)) < 10
+    assert all(mask.volume for mask in record.masks)
+    assert picks.probabilities is not None
+    assert record.content["counts"]["picks"] == len(picks)
+    changes = record.content["refinement"]["changes"]["TS_01"]
+    lost = sum(count for what, count in changes.items() if what.startswith("lost"))
+    assert changes["before"] + changes["gained"] - lost == changes["after"] == len(picks)
+    assert (written / "TS_01_average.mrc").is_file()
+    assert json.loads((written / "TS_01_average.json").read_text())["particles"] >= 20
