@@ -138,6 +138,7 @@ class TestDrift:
         assert "do not fall into two" in why
 
 
+@pytest.mark.slow
 class TestRefined:
     def test_what_is_unlike_goes_and_what_was_missed_comes(self):
         tomogram, points, _, _ = two_kinds()
@@ -181,6 +182,7 @@ def written(result, tmp_path_factory):  # noqa: F811
     return out
 
 
+@pytest.mark.slow
 def test_a_refined_result_is_read_as_one_of_pick(written, simulation):  # noqa: F811
     record = Record.open(written)
     picks = record.picks
