@@ -17,7 +17,7 @@ from aitom_cryosam.averaging.rotations import (
 )
 from aitom_cryosam.averaging.spectra import Ball, Readable
 from aitom_cryosam.averaging.subvolumes import BoxSize, Subvolumes, extract, inside, soft_ball
-from aitom_cryosam.averaging.symmetry import Symmetry
+from aitom_cryosam.averaging.symmetry import LEAST, Symmetry, evidence, symmetrised
 from aitom_cryosam.averaging.wedge import MissingWedge, estimated_wedge
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.simulation.density import ribosome_like
@@ -254,6 +254,34 @@ class TestSymmetry:
         assert len(Symmetry(name)) == order
         assert Symmetry(name).rotations[0].magnitude() < 1e-6
 
+    @pytest.mark.parametrize(("name", "kept"), [("C7", True), ("D7", True), ("C5", False)])
+    def test_axes_are_found_wherever_they_lie(self, name, kept):
+        size = 32
+        z, y, x = np.indices((size,) * 3) - size // 2
+        ring = np.hypot(x, y)
+        angle = np.arctan2(y, x)
+        body = np.exp(-(((ring - 7) / 2) ** 2) - (z / 5) ** 2) * (1 + 0.8 * np.cos(7 * angle))
+        frame = Rotation.from_rotvec([30, 70, -50], degrees=True).as_matrix()[::-1, ::-1]
+        middle = np.full(3, size // 2)
+        body = ndimage.affine_transform(body, frame.T, middle - frame.T @ middle, order=3)
+        noise = np.random.default_rng(0).standard_normal((2, size, size, size))
+        halves = (body + 0.1 * noise).astype(np.float32) * soft_ball(size, 12, 3)
+        found = evidence((halves[0], halves[1]), Symmetry(name), 9)
+        assert (found.share > LEAST) == kept
+        if kept:
+            axis = found.frame.apply([0, 0, 1])
+            wanted = Rotation.from_rotvec([30, 70, -50], degrees=True).apply([0, 0, 1])
+            assert abs(axis @ wanted) > np.cos(np.radians(4))
+
+    def test_a_box_with_a_symmetry_stays_and_another_becomes_even(self):
+        box = turned(Rotation.identity()).astype(np.float32)
+        even = symmetrised(box, Symmetry("C4"))
+        again = symmetrised(even, Symmetry("C4"))
+        assert np.corrcoef(even.ravel(), again.ravel())[0, 1] > 0.995
+        quarter = np.rot90(even[:, 1:, 1:], axes=(1, 2))  # about voxel n // 2
+        assert np.corrcoef(quarter.ravel(), even[:, 1:, 1:].ravel())[0, 1] > 0.99
+        assert np.corrcoef(box.ravel(), even.ravel())[0, 1] < 0.97
+
     def test_another_name_is_refused(self):
         with pytest.raises(InputError, match="got 'X3'"):
             Symmetry("X3")
@@ -275,6 +303,17 @@ class TestAverage:
         assert np.median(errors) < 6
         assert average.resolution < 55
         assert (average.half[0] == np.arange(40) % 2).all()
+
+    def test_a_symmetry_that_the_average_contradicts_is_told(self, caplog):
+        boxes, _rotations, _ = world(24, noise=0.8, seed=8)
+        particles = Particles(boxes_of(boxes), WEDGE, boxes_of(boxes[:1]))
+        settings = AveragingSettings(diameter=250.0, iterations=1, symmetry=Symmetry("C5"))
+        average = Averaging([particles], 16.0, settings).run(
+            Reference(rim(turned(Rotation.identity())))
+        )
+        assert "contradicts the symmetry C5: its halves correlate by 0." in caplog.text
+        assert average.symmetry.name == "C5"
+        assert len(average.poses[0]) == 24
 
     def test_few_particles_are_refused(self):
         boxes, _, _ = world(9, noise=1.0)

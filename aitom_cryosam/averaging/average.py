@@ -22,7 +22,14 @@ from aitom_cryosam.averaging.fsc import THRESHOLD, masked_shell_correlation, res
 from aitom_cryosam.averaging.reconstruction import Sum
 from aitom_cryosam.averaging.spectra import Ball
 from aitom_cryosam.averaging.subvolumes import Subvolumes, soft_ball
-from aitom_cryosam.averaging.symmetry import C1, Symmetry
+from aitom_cryosam.averaging.symmetry import (
+    C1,
+    CANDIDATES,
+    LEAST,
+    Symmetry,
+    evidence,
+    symmetrised,
+)
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.progress import Progress, Steps
@@ -39,6 +46,7 @@ EDGE = 0.12  # of the diameter, over which masks fall
 RADIUS = 0.65  # of the diameter, of the ball that particles are masked with
 MASK_SHARE = 0.35  # of the instance masks that hold a voxel of the average's mask
 MASK_VOLUMES = (0.3, 3.0)  # of the particle's ball: a mask beyond them is none
+FINEST_SHELL = 5  # that halves must agree on before axes are looked for
 AGREE = 0.5  # FSC from which on a shell is taken into the alignment
 
 
@@ -50,7 +58,7 @@ class AveragingSettings:
         diameter: Å, of the particle.
         iterations: rounds of alignment and averaging, at least 1.
         step: degrees, of the first search over all turns; halved from round to round.
-        symmetry: of the particle, about the axes that the average turns out to have.
+        symmetry: of the particle; its axes are looked for in the average. None looks for one too.
         device: of torch.
 
     Raises:
@@ -60,7 +68,7 @@ class AveragingSettings:
     diameter: float
     iterations: int = 4
     step: float = 24.0
-    symmetry: Symmetry = C1
+    symmetry: Symmetry | None = C1
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -153,6 +161,13 @@ def particle_ball(size: int, diameter: float) -> np.ndarray:
     return soft_ball(size, min(RADIUS * diameter, size / 2 - 1 - edge), edge)
 
 
+def mass_centre(volume: np.ndarray) -> np.ndarray:
+    """(3,) x, y, z voxels from voxel n // 2 to the middle of what is bright."""
+    bright = np.clip(volume - 0.2 * volume.max(), 0, None)
+    middle = np.array(ndimage.center_of_mass(bright)) - len(volume) // 2
+    return np.asarray(middle[::-1])
+
+
 def first_shell(size: int, voxel_size: float, diameter_angstrom: float) -> int:
     """The finest shell of the first reference."""
     detail = max(diameter_angstrom / FIRST_RESOLUTION, COARSEST, 3 * voxel_size)
@@ -209,6 +224,7 @@ class Averaging:
         self.coarsest = first_shell(self.size, voxel_size, settings.diameter)
         self.ball_mask = particle_ball(self.size, self.diameter)
         self.mask = self.ball_mask
+        self.symmetry = C1  # until its axes are known
         self.full = Ball(self.size, self.size / 2 - 1)
         self._progress = progress
         # Best first, so that both halves have as many good ones.
@@ -247,7 +263,69 @@ class Averaging:
                 shell = average.agreed_shell
                 step = max(step / 1.25, 12.0)
         assert average is not None
-        return average
+        return self._symmetric(average)
+
+    def _symmetric(self, average: Average) -> Average:
+        """In the frame of the symmetry's axes, aligned once more to what it makes; if there is one.
+
+        Raises:
+            InputError: the halves agree on too little to look for axes.
+        """
+        wanted = self.settings.symmetry
+        if wanted is not None and len(wanted) == 1:
+            return average
+        centre = mass_centre(average.volume * average.mask)
+        halves = [self._moved(half, centre) * self.ball_mask for half in average.halves]
+        if average.agreed_shell < FINEST_SHELL or not math.isfinite(average.resolution):
+            raise InputError(
+                f"The halves agree to {said(average.resolution)}, which is too little to look "
+                "for a symmetry; leave --symmetry out."
+            )
+        names = CANDIDATES if wanted is None else (wanted.name,)
+        found = [
+            evidence((halves[0], halves[1]), Symmetry(name), average.agreed_shell) for name in names
+        ]
+        for one in found:
+            logger.info(
+                "Symmetry %s: the halves correlate by %.2f when turned by it, %.2f as they are.",
+                one.symmetry.name,
+                one.correlation,
+                one.unturned,
+            )
+        if wanted is None:
+            found = [one for one in found if one.share >= LEAST]
+            if not found:
+                logger.info("Symmetry auto: none is kept; C1.")
+                return average
+        best = max(found, key=lambda one: len(one.symmetry))
+        if best.share < LEAST:
+            logger.warning(
+                "The average contradicts the symmetry %s: its halves correlate by %.2f when "
+                "turned by it, by %.2f as they are; try --symmetry auto.",
+                best.symmetry.name,
+                best.correlation,
+                best.unturned,
+            )
+        poses = [
+            Poses(
+                one.rotations * best.frame,
+                one.shifts_xyz + one.rotations.apply(centre),
+                one.scores,
+            )
+            for one in average.poses
+        ]
+        self.symmetry = best.symmetry
+        self.mask = self.ball_mask
+        average = self.averaged(poses)
+        references = [average.half_reference(side) for side in (0, 1)]
+        shell = average.agreed_shell
+        poses = self._aligned(references, poses, shell, self.settings.step, 1)
+        return self.averaged(poses)
+
+    def _moved(self, box: np.ndarray, shift_xyz: np.ndarray) -> np.ndarray:
+        """What lies at a shift (x, y, z voxels) in the middle."""
+        spectrum = self.full.of(box[None])[0]
+        return self.full.box(spectrum * self.full.shifts(shift_xyz))
 
     def clicked(self) -> Reference:
         """The average of the clicks: the first, with the others aligned to it."""
@@ -288,11 +366,11 @@ class Averaging:
                 sums[side] = sums[side].add(
                     boxes[rows], pose.take(rows), one.wedge, device=self.settings.device
                 )
-        halves = [one.average() for one in sums]
+        halves = [symmetrised(one.average(), self.symmetry) for one in sums]
         fsc = masked_shell_correlation(halves[0], halves[1], self.mask, self.full)
-        volume = self.full.box(
-            (sums[0] + sums[1]).coefficients() * trust(fsc, self.coarsest)[self.full.shells]
-        )
+        whole = symmetrised((sums[0] + sums[1]).average(), self.symmetry)
+        weights = trust(fsc, self.coarsest)[self.full.shells]
+        volume = self.full.box(self.full.of(whole[None])[0] * weights)
         return Average(
             volume,
             (halves[0], halves[1]),
@@ -302,7 +380,7 @@ class Averaging:
             poses,
             self.half,
             self.coarsest,
-            self.settings.symmetry,
+            self.symmetry,
         )
 
     def _aligned(

@@ -9,6 +9,8 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from aitom_cryosam.averaging.rotations import all_rotations, nearby_rotations
+from aitom_cryosam.averaging.spectra import Ball, Readable
 from aitom_cryosam.errors import InputError
 
 
@@ -39,8 +41,118 @@ class Symmetry:
         rest = [i for i in range(len(group)) if i != nearest]
         return group[[nearest, *rest]]
 
+    @cached_property
+    def generators(self) -> Rotation:
+        """Few of them that make all others: a turn of each kind."""
+        group = self.rotations[1:]
+        angles = np.round(np.degrees(group.magnitude()), 3)
+        first = int(angles.argmin())  # of the highest order
+        axis = group[first].as_rotvec() / group[first].magnitude()
+        axes = group.as_rotvec() / group.magnitude()[:, None]
+        other = np.flatnonzero(np.abs(axes @ axis) < 0.99)
+        return group[[first, *other[:1].tolist()]]
+
     def __len__(self) -> int:
         return len(self.rotations)
 
 
 C1 = Symmetry("C1")
+CANDIDATES = (*(f"{kind}{order}" for kind in "CD" for order in range(2, 9)), "T", "O", "I")
+"""What `auto` looks for."""
+LEAST = 0.8
+"""Of the halves' correlation, that a symmetry must keep for `auto` to take it."""
+_STEP = 12.0  # degrees, of the search for the axes
+_FIRST = 3  # shell: coarser ones are round in most particles
+_AT_ONCE = 2_000_000  # coefficients
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How well an average keeps a symmetry.
+
+    Attributes:
+        symmetry: that was tried.
+        frame: turns its axes into those of the average.
+        correlation: mean over shells of one half with the other one turned by the group.
+        unturned: likewise of the halves as they are.
+    """
+
+    symmetry: Symmetry
+    frame: Rotation
+    correlation: float
+    unturned: float
+
+    @property
+    def share(self) -> float:
+        """1 where turning costs nothing, 0 where it destroys what the halves share."""
+        return self.correlation / max(self.unturned, 1e-6)
+
+
+def evidence(halves: tuple[np.ndarray, np.ndarray], symmetry: Symmetry, shell: int) -> Evidence:
+    """The axes about which two halves keep a symmetry best, and how well they do.
+
+    The halves are compared with each other, so that noise gains nothing from being turned.
+
+    Args:
+        halves: two (n, n, n) float32, masked and centred.
+        symmetry: not C1.
+        shell: the finest that both agree on.
+    """
+    size = len(halves[0])
+    coarse, fine = Ball(size, min(shell, 8)), Ball(size, shell)
+    read = [Readable(half[None]) for half in halves]
+    frames = all_rotations(_STEP)
+    values = _kept(read, coarse, frames, symmetry.generators)
+    best, step = frames[int(values.argmax())], _STEP / 2
+    for _ in range(4):
+        near = best * nearby_rotations(step, 1.8 * step)
+        best = near[int(_kept(read, fine, near, symmetry.rotations[1:]).argmax())]
+        step /= 2
+    alone = Rotation.concatenate([best])
+    turned = float(_kept(read, fine, alone, symmetry.rotations[1:])[0])
+    unturned = float(_kept(read, fine, alone, Rotation.identity(1))[0])
+    return Evidence(symmetry, best, turned, unturned)
+
+
+def _kept(read: list[Readable], ball: Ball, frames: Rotation, group: Rotation) -> np.ndarray:
+    """(f,) correlation of a half in each frame with the other one turned, over shells and group."""
+    import torch
+
+    points = ball.points_xyz[ball.shells >= _FIRST].astype(np.float32)
+    shells = ball.shells[ball.shells >= _FIRST] - _FIRST
+    member = np.eye(int(shells.max()) + 1, dtype=np.float32)[shells]  # (k, shells)
+    result = []
+    batch = max(1, _AT_ONCE // len(points))
+
+    def spectra(which: Readable, rotations: Rotation) -> np.ndarray:
+        asked = points @ rotations.as_matrix().astype(np.float32).transpose(0, 2, 1)
+        found = which.at(torch.from_numpy(asked.reshape(1, -1, 3)))
+        return np.asarray(found.numpy().reshape(len(asked), -1))
+
+    for first in range(0, len(frames), batch):
+        some = frames[first : first + batch]
+        one = spectra(read[0], some)
+        total = np.zeros(len(some))
+        for g in group:
+            other = spectra(read[1], some * g)
+            cross = (one * np.conj(other)).real @ member
+            powers = ((np.abs(one) ** 2) @ member) * ((np.abs(other) ** 2) @ member)
+            total += (cross / np.sqrt(np.maximum(powers, 1e-30))).mean(axis=1)
+        result.append(total / len(group))
+    return np.concatenate(result)
+
+
+def symmetrised(box: np.ndarray, symmetry: Symmetry) -> np.ndarray:
+    """(n, n, n) float32, the mean of a box turned by all of a group about its own axes."""
+    import torch
+
+    if len(symmetry) == 1:
+        return box
+    ball = Ball(len(box), len(box) / 2 - 1)
+    read = Readable(box[None])
+    matrices = symmetry.rotations.as_matrix().astype(np.float32)
+    total = np.zeros(len(ball.points_xyz), np.complex128)
+    for matrix in matrices:
+        asked = (ball.points_xyz @ matrix.T).astype(np.float32)
+        total += read.at(torch.from_numpy(asked[None]))[0].numpy()
+    return ball.box(total / len(matrices))

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         diameter=diameter,
         iterations=args.iterations,
         step=args.step,
-        symmetry=Symmetry("C1" if args.symmetry == "auto" else args.symmetry),
+        symmetry=None if args.symmetry == "auto" else Symmetry(args.symmetry),
         device=args.device,
     )
     sources = [averaging.source_of(args, record) for record in records]
