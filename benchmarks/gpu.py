@@ -27,13 +27,16 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from aitom_cryosam import Tomogram, encoders, segmenters
+from aitom_cryosam.checkpoints import digest
 from aitom_cryosam.device import Device
 from aitom_cryosam.encoders.dino import published_shapes
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.models import ENCODERS, MODELS, SEGMENTERS
-from aitom_cryosam.propagator import CrossPlanePropagator
+from aitom_cryosam.particle_size import centred
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.propagator import EXTENT, CrossPlanePropagator
 from aitom_cryosam.resources import Resources, parse_memory
 from aitom_cryosam.sam.model import ARCHITECTURES, build_sam
 from aitom_cryosam.segmenters import Segmentation
@@ -71,6 +74,10 @@ def measure(
 ) -> None:
     """Run the stages one after the other."""
     planes = sum(tomogram.shape)
+    with table.stage("digest", work="of weights and tomogram"):
+        for path in resources.checkpoints.values():
+            digest(path)
+        tomogram.digest()
     with table.stage("load encoder"):
         encoder = encoders.build(
             settings, resources, diameter_voxels=DIAMETER, voxel_size=tomogram.voxel_size
@@ -88,9 +95,15 @@ def measure(
         vector = features.sample(np.array(tomogram.shape)[None] / 2)[0]
         matcher = HierarchicalMatcher(ratios=settings.ratios, tau_sim=-1, distance=DIAMETER / 2)
         matcher.match(Query(features, vector))
+    with table.stage("centring", work=f"{args.proposals} proposals"):
+        centred(
+            tomogram,
+            Picks.from_points(random_points(tomogram.shape, args.proposals, args.reach)),
+            DIAMETER,
+        )
     with table.stage("load segmenter"):
         built = segmenters.build(
-            settings, resources, diameter_voxels=DIAMETER, max_extent=2 * args.reach
+            settings, resources, diameter_voxels=DIAMETER, max_extent=EXTENT * DIAMETER
         )
         segmenter = FixedWalks(built)
     points = random_points(tomogram.shape, args.proposals, args.reach)
@@ -172,13 +185,13 @@ class Table:
         row = Row(name, **known)
         on_gpu = self.device.name.startswith("cuda")
         if on_gpu:
-            torch.cuda.synchronize()
-            torch.cuda.reset_peak_memory_stats()
+            torch.cuda.synchronize(self.device.name)
+            torch.cuda.reset_peak_memory_stats(self.device.name)
         start = time.perf_counter()
         yield row
         if on_gpu:
-            torch.cuda.synchronize()
-            row.device_bytes = torch.cuda.max_memory_allocated()
+            torch.cuda.synchronize(self.device.name)
+            row.device_bytes = torch.cuda.max_memory_allocated(self.device.name)
         row.seconds = time.perf_counter() - start
         row.megabytes = peak_megabytes()
         self.rows.append(row)

@@ -8,6 +8,10 @@ memory the process had held when the stage ended (`start`: after loading the pac
 for each voxel, where a number that does not rise means no worse than linear. At most `top_k` =
 512 proposals get a mask, so that stage stops growing at about 128 voxels.
 
+Beside two stages stands their floor: the bytes that must be read or written once and the
+operations that the method asks for, over what this machine moved and multiplied in a second in
+the same process. What lies between floor and time is Python, copies and caches.
+
 Then the cosine similarity of all voxels of a 64 x 128 x 128 tomogram on one core: ours, and two
 ways of building all channels of every voxel. Their time grows with the channels, ours does not
 but for one product with the tokens.
@@ -24,14 +28,21 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from aitom_cryosam.encoders.filterbank import POOLING, RESPONSES, WINDOWS, FilterBankEncoder
+from aitom_cryosam.filters import TRUNCATE
+from aitom_cryosam.settings import PRESETS
 
 if TYPE_CHECKING:
     from aitom_cryosam.features import TriplanarFeatures
 
 DIAMETER = 12.0
+PRODUCTS = 6
+"""Numbers that matching needs of a token: its dot products with the query, itself and four
+neighbours."""
 SPACING = 24
 
 
@@ -77,7 +88,8 @@ def scaling(size: int) -> float:
     for stage in seconds:
         row = seconds[stage], seconds[stage] / voxels * 1e6
         memory = megabytes[stage], (megabytes[stage] - start) * 1e6 / voxels
-        print(f"  {stage:16}{row[0]:8.2f}{row[1]:11.3f}{memory[0]:10.0f}{memory[1]:13.1f}")
+        line = f"  {stage:16}{row[0]:8.2f}{row[1]:11.3f}{memory[0]:10.0f}{memory[1]:13.1f}"
+        print(line + floor_text(run, stage, size))
     total = sum(seconds.values())
     share = seconds["matching"] / total
     print(
@@ -112,7 +124,52 @@ def pick(path: str) -> None:
     result = CryoSAM().pick(Tomogram.open(path), [(SPACING // 2,) * 3])
     stages = result.stages
     report = {"seconds": stages.seconds, "peak_megabytes": stages.peak_megabytes}
-    print(json.dumps({**report, "start": start, "proposals": len(result.proposals)}))
+    report |= {"start": start, "proposals": len(result.proposals), **speeds()}
+    print(json.dumps(report))
+
+
+def floor_text(run: dict[str, Any], stage: str, size: int) -> str:
+    """What a stage cannot do without, where that is known, and how long it would take."""
+    needs = floors(size).get(stage)
+    if needs is None:
+        return ""
+    moved, operations = needs
+    seconds = max(moved / run["bytes_a_second"], operations / run["operations_a_second"])
+    return f"   floor {seconds:.2f} s: {moved / 1e9:.2f} GB, {operations / 1e9:.1f} GFLOP"
+
+
+def floors(size: int) -> dict[str, tuple[float, float]]:
+    """(bytes, operations) of the stages of a cube that are most of the work, by their name."""
+    encoder = FilterBankEncoder(DIAMETER)
+    slab = max(1, round(PRESETS["embedded"].slab * DIAMETER / 2))
+    planes = 3 * -(-size // slab)
+    tokens = planes * (-(-size // encoder.token)) ** 2
+    filtered = 0.0
+    for sigma, factor in encoder.scales():
+        # Three derivatives down the columns, and six of these across.
+        filtered += planes * (size / factor) ** 2 * 9 * 2 * (2 * TRUNCATE * sigma / factor + 1)
+    for width in (POOLING, *WINDOWS):
+        maps = RESPONSES * (1 if width == POOLING else 2)
+        taps = 2 * TRUNCATE * width * encoder.radius / encoder.token + 1
+        filtered += tokens * maps * 2 * 2 * taps
+    whitened = tokens * 2 * encoder.channels**2
+    kept = 2 * tokens * encoder.channels  # float16
+    return {
+        "features": (3 * 4 * size**3 + kept, filtered + whitened),
+        "matching": (kept, tokens * PRODUCTS * 2 * encoder.channels),
+    }
+
+
+def speeds() -> dict[str, float]:
+    """Bytes copied and operations of a matrix product in a second, the best of five."""
+    source, target = np.ones((2, 1 << 25), np.float32)
+    square = np.ones((2048, 2048), np.float32)
+    copied = min(timed(lambda: np.copyto(target, source) or target)[1] for _ in range(5))
+    multiplied = min(timed(lambda: square @ square)[1] for _ in range(5))
+    return {
+        "bytes_a_second": 2 * source.nbytes / copied,
+        "operations_a_second": 2 * len(square) ** 3 / multiplied,
+    }
 
 
 def exactness(shape: tuple[int, int, int] = (64, 128, 128)) -> None:

@@ -86,6 +86,12 @@ class FilterBankEncoder:
             np.sqrt(np.maximum(variance, 0, out=mean), out=features[:, 2 + 2 * index])
         return np.moveaxis(tokens, 1, -1)
 
+    def scales(self) -> list[tuple[float, int]]:
+        """Pixels of each scale's Gaussian, and by how much planes are decimated before it."""
+        divisors = [f for f in range(1, self.token + 1) if self.token % f == 0]
+        sigmas = [max(scale * self.radius, SMALLEST_SIGMA) for scale in SCALES]
+        return [(sigma, max(f for f in divisors if f <= max(sigma, 1))) for sigma in sigmas]
+
     def _moments(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The mean and the mean square of each response in each token, and what is taken off.
 
@@ -96,10 +102,7 @@ class FilterBankEncoder:
             mean, as the square of an offset would drown the variance in rounding.
         """
         means, squares, centres = [], [], []
-        divisors = [f for f in range(1, self.token + 1) if self.token % f == 0]
-        for scale in SCALES:
-            sigma = max(scale * self.radius, SMALLEST_SIGMA)
-            factor = max(f for f in divisors if f <= max(sigma, 1))
+        for sigma, factor in self.scales():
             for response in _invariants(_decimate(planes, factor), sigma, factor):
                 centres.append(response.mean(axis=(1, 2), keepdims=True))
                 response = response - centres[-1]
