@@ -28,7 +28,11 @@ setup(
     keywords="cryo-ET tomography particle-picking segmentation",
     python_requires=">=3.10",
     packages=find_packages(include=["aitom_cryosam", "aitom_cryosam.*"]),
-    package_data={"aitom_cryosam": ["py.typed"], "aitom_cryosam.report": ["templates/*"]},
+    package_data={
+        "aitom_cryosam": ["py.typed"],
+        "aitom_cryosam.napari": ["napari.yaml"],
+        "aitom_cryosam.report": ["templates/*"],
+    },
     install_requires=[
         "jinja2>=3.1",
         "matplotlib>=3.8",
@@ -51,6 +55,7 @@ setup(
     ],
     extras_require={
         "imod": ["imodmodel>=0.0.11"],
+        "napari": ["napari>=0.5", "pyqt6>=6.5"],
         "test": ["hypothesis>=6.90", "imodmodel>=0.0.11", "pytest>=8.0", "starfile>=0.5.8"],
         # What `make` runs, pinned: a new release must not turn a good commit red.
         "dev": [
@@ -69,6 +74,7 @@ setup(
             "cryosam = aitom_cryosam.cli:main",
             "cryosam-picking = aitom_cryosam.cli.picking:main",
         ],
+        "napari.manifest": ["aitom-cryosam = aitom_cryosam.napari:napari.yaml"],
         "aitom.pickers": ["cryosam = aitom_cryosam.aitom:CryoSAMPicker"],
     },
 )

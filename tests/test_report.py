@@ -266,3 +266,15 @@ def test_a_result_of_an_earlier_version_has_no_trace_but_a_page():
     folder = Path(__file__).parent / "results_of_0.1"
     with pytest.raises(InputError, match="There is no file"):
         page(Record.open(folder))
+
+
+def test_a_run_without_clicks_of_its_own_has_a_page(record, simulation, tmp_path):
+    """As after a query from another tomogram."""
+    assert record.tomogram_path is not None
+    picker = CryoSAM(record.settings)
+    tomogram = Tomogram.open(record.tomogram_path, voxel_size=20.0)
+    query = picker.query(tomogram, simulation.points_zyx[1:2, ::-1])
+    picker.pick(tomogram, [], query=query).write(tmp_path)
+    text = page(Record.open(tmp_path))
+    assert "From the click" in text
+    assert "The clicked particle" not in text

@@ -24,6 +24,7 @@ COMMANDS = {
     "select": ("aitom_cryosam.cli.select", "other picks from a run's proposals, without a new run"),
     "doctor": ("aitom_cryosam.cli.doctor", "check a tomogram and clicks before a run"),
     "report": ("aitom_cryosam.cli.report", "write a page that shows what runs found"),
+    "view": ("aitom_cryosam.cli.view", "look at a result in napari"),
     "demo": ("aitom_cryosam.cli.demo", "simulate a tomogram, pick from one click, evaluate"),
     "average": ("aitom_cryosam.cli.average", "align and average picks, with orientations"),
     "refine": ("aitom_cryosam.cli.refine", "judge the proposals again, with the average"),

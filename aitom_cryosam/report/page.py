@@ -135,11 +135,12 @@ class _Content:
         }
 
     def _shown_click(self) -> np.ndarray:
-        """(3,) the click that the trace is cut at, else the first used one."""
+        """(3,) where the trace is cut, else the first used click, else the middle."""
         if self.trace is not None:
             return self.trace.centre_zyx
-        prompts = self.record.prompts
-        return np.asarray(prompts.points_zyx[int(np.argmax(prompts.kept))])
+        clicked = self.record.prompts.take(self.record.prompts.kept).points_zyx
+        middle = (np.array(self.data.shape) - 1) / 2
+        return np.concatenate([clicked, [middle]])[0]
 
     def _story(self) -> list[Panel]:
         """The paper's figure 4, a to f."""
@@ -151,7 +152,8 @@ class _Content:
             "radius": self.diameter / 2,
         }
         z = _nearest(self.point[0])
-        panels = [Panel(title=f"the click, z = {z}", circles=clicked, **shared)]
+        first = f"the click, z = {z}" if len(clicked) else f"z = {z}"
+        panels = [Panel(title=first, circles=clicked, **shared)]
         if (mask := self._mask()) is not None:
             outline = tuple(filter(None, [section.outline(mask)]))
             panels.append(Panel(title="its mask", circles=clicked, outlines=outline, **shared))
@@ -173,8 +175,8 @@ class _Content:
         ]
 
     def _mask(self) -> ParticleMask | None:
-        """Of the shown click."""
-        if self.trace is None:
+        """Of the shown click; None without one, as after a query from another tomogram."""
+        if self.trace is None or not len(self.trace.masks):
             return None
         distances = [np.abs(mask.prompt_zyx - self.point).max() for mask in self.trace.masks]
         mask = self.trace.masks[int(np.argmin(distances))]

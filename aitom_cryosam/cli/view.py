@@ -1,0 +1,47 @@
+"""`cryosam view`: a result in napari, with the tomogram, masks, picks, clicks and the widget."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+
+from aitom_cryosam.errors import InputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cryosam view`."""
+    parser.add_argument(
+        "result", metavar="RESULT", help="folder that `pick` wrote, its run.json, or a tomogram"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Open napari, and wait until it is closed.
+
+    Raises:
+        InputError: napari is not installed, or the result cannot be used.
+    """
+    missing = [name for name in ("napari", "qtpy") if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"{missing[0]} is not installed; type: pip install 'aitom-cryosam[napari]'."
+        )
+    from aitom_cryosam.napari.reader import reader
+
+    path = Path(args.result)
+    read = reader(str(path))
+    if read is None:
+        raise InputError(f"Expected a result or a tomogram to show, got {path}.")
+    shown = read(str(path))
+    import napari
+    from napari.layers import Layer
+
+    from aitom_cryosam.napari.widget import CryoSAMWidget
+
+    viewer = napari.Viewer(title=f"CryoSAM: {path.name}")
+    for data, how, kind in shown:
+        viewer.add_layer(Layer.create(data, how, kind))
+    viewer.window.add_dock_widget(CryoSAMWidget(viewer), name="CryoSAM", area="right")
+    napari.run()
+    return 0

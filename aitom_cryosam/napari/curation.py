@@ -1,0 +1,109 @@
+"""Curation: what a person decided of proposals, on top of what a run decided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from aitom_cryosam.picks import Picks
+
+COLUMN = "cryosamCuration"
+"""Of the STAR files: who accepted or rejected a proposal; "none" where the run decided."""
+_NEVER = ("no mask", "duplicate", "negative click")
+
+
+class Curation:
+    """Decisions on proposals, a cut, and the way back.
+
+    Args:
+        proposals: of a run, with its verdict.
+        who: the name that decisions are recorded under.
+    """
+
+    def __init__(self, proposals: Picks, who: str) -> None:
+        self.proposals = proposals
+        self.who = who
+        self.cut: float | None = None
+        self._decided: dict[int, bool] = {}
+        self._before: list[tuple[int, bool | None]] = []
+        self._movable = np.isfinite(proposals.scores) & np.array(
+            [not reason.startswith(_NEVER) for reason in proposals.reasons], bool
+        )
+
+    @property
+    def kept(self) -> np.ndarray:
+        """(n,) bool: by the person where they decided, else by the cut, else by the run."""
+        kept = self.proposals.kept.copy()
+        if self.cut is not None:
+            kept = np.where(self._movable, self.proposals.scores >= self.cut, kept)
+        for row, accepted in self._decided.items():
+            kept[row] = accepted
+        return kept
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest score that a cut can lie at."""
+        scores = self.proposals.scores[self._movable]
+        return (float(scores.min()), float(scores.max())) if len(scores) else (0.0, 1.0)
+
+    def decide(self, row: int, accepted: bool) -> None:
+        """Accept or reject a proposal."""
+        self._before.append((row, self._decided.get(row)))
+        self._decided[row] = accepted
+
+    def undo(self) -> int | None:
+        """Take the last decision back; the row that it was on, or None if there is none."""
+        if not self._before:
+            return None
+        row, before = self._before.pop()
+        if before is None:
+            del self._decided[row]
+        else:
+            self._decided[row] = before
+        return row
+
+    def suggest(self) -> int | None:
+        """The undecided proposal whose verdict is the least certain; None if all are decided.
+
+        By the probability where there is one, else by the distance from the cut.
+        """
+        open_ = self._movable.copy()
+        open_[list(self._decided)] = False
+        if not open_.any():
+            return None
+        doubt = np.where(open_, self._doubt(), np.inf)
+        return int(doubt.argmin())
+
+    def following(self, row: int | None, step: int = 1) -> int | None:
+        """The next pick in the order of the proposals, around the end."""
+        rows = np.flatnonzero(self.kept)
+        if not len(rows):
+            return None
+        if row is None:
+            return int(rows[0])
+        at = np.searchsorted(rows, row, side="right" if step > 0 else "left")
+        return int(rows[(at if step > 0 else at - 1) % len(rows)])
+
+    def curated(self) -> Picks:
+        """The proposals with the person's verdict; ids stay, the column says who decided."""
+        kept = self.kept
+        by = ["none"] * len(kept)
+        reasons = [
+            "" if now else reason or "below the cut"
+            for now, reason in zip(kept, self.proposals.reasons, strict=True)
+        ]
+        for row, accepted in self._decided.items():
+            by[row] = f"{'accepted' if accepted else 'rejected'}_by_{self.who}"
+            reasons[row] = "" if accepted else "rejected by hand"
+        extra = {**self.proposals.extra, COLUMN: tuple(by)}
+        return replace(self.proposals, kept=kept, reasons=tuple(reasons), extra=extra)
+
+    def _doubt(self) -> np.ndarray:
+        if self.proposals.probabilities is not None:
+            return np.abs(self.proposals.probabilities - 0.5)
+        scores = self.proposals.scores
+        if self.cut is not None:
+            return np.abs(scores - self.cut)
+        kept = scores[self.proposals.kept]
+        return np.abs(scores - (kept.min() if len(kept) else np.nanmax(scores)))

@@ -1,0 +1,135 @@
+"""What napari is given to show: layer data of tomograms and of results.
+
+All layers count voxels, as STAR does (napari's z, y, x): the status line shows the numbers of the
+files. The voxel size lies in the layers' metadata.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.record import Record
+from aitom_cryosam.volumes.mrc import read_volume
+
+KEY = "cryosam"
+"""Of the plugin's part of a layer's metadata."""
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def tomogram_layer(path: Path, *, voxel_size: float | None = None) -> LayerData:
+    """An image layer of an MRC file, memory-mapped.
+
+    Raises:
+        InputError: it cannot be used.
+    """
+    volume = read_volume(path, voxel_size=voxel_size)
+    middle = np.asarray(volume.data[len(volume.data) // 2], np.float32)
+    about = {"path": str(path), "voxel_size": volume.voxel_size}
+    low, high = (float(value) for value in np.percentile(middle, (0.5, 99.5)))
+    limits = (low, high if high > low else low + 1)
+    how = {"name": path.stem, "contrast_limits": limits, "metadata": {KEY: about}}
+    return volume.data, how, "image"
+
+
+def picks_layer(picks: Picks, diameter: float, about: dict[str, Any], name: str) -> LayerData:
+    """A points layer with score, probability and reason of every point, coloured by score.
+
+    Args:
+        picks: kept ones are shown, the others hidden.
+        diameter: voxels, of the particle.
+        about: of the tomogram: its "path", "name", "voxel_size" and "shape_zyx".
+        name: of the layer.
+    """
+    how = {
+        "name": name,
+        "features": features(picks),
+        "size": diameter,
+        "shown": picks.kept.copy(),
+        "projection_mode": "all",  # those in the thickness of a slice
+        "face_color": "transparent",
+        "border_width": 0.06,
+        "border_color": "score" if len(picks) else "yellow",
+        "border_colormap": "viridis",
+        "metadata": {KEY: about},
+    }
+    return picks.points_zyx, how, "points"
+
+
+def features(picks: Picks) -> dict[str, Any]:
+    """The columns of a points layer."""
+    columns: dict[str, Any] = {
+        "id": picks.ids,
+        "score": np.nan_to_num(picks.scores),
+        "reason": np.array(picks.reasons, object),
+    }
+    if picks.probabilities is not None:
+        columns["probability"] = picks.probabilities
+    return columns
+
+
+def record_layers(record: Record) -> list[LayerData]:
+    """A result: the tomogram if its file is there, masks, picks with the rejected, clicks."""
+    voxel_size = float(record.info.voxel_size or 1)
+    diameter = record.diameter_angstrom / voxel_size
+    about = {
+        "path": None if record.tomogram_path is None else str(record.tomogram_path),
+        "name": record.info.name,
+        "voxel_size": voxel_size,
+        "shape_zyx": record.info.shape_zyx,
+        "record": str(record.path),
+        "contrast": record.contrast,
+    }
+    layers: list[LayerData] = []
+    if record.tomogram_path is not None and record.tomogram_path.is_file():
+        layers.append(tomogram_layer(record.tomogram_path, voxel_size=voxel_size))
+    masks = np.asarray(record.labels())
+    if masks.dtype.kind not in "iu":
+        masks = masks.astype(np.int32)
+    layers.append((masks, {"name": "masks", "opacity": 0.4, "metadata": {KEY: about}}, "labels"))
+    layers.append(picks_layer(record.proposals, diameter, about, "picks"))
+    layers.append(clicks_layer(record.prompts.points_zyx, diameter, about))
+    return layers
+
+
+def clicks_layer(points_zyx: np.ndarray, diameter: float, about: dict[str, Any]) -> LayerData:
+    """A points layer of clicks; each is on a particle or, "negative", on something else."""
+    how = {
+        "name": "clicks",
+        "features": {"negative": np.zeros(len(points_zyx), bool)},
+        "symbol": "cross",
+        "size": max(diameter / 2, 3),
+        "face_color": "#ff3b7f",
+        "border_width": 0,
+        "ndim": 3,
+        "projection_mode": "all",  # those in the thickness of a slice
+        "metadata": {KEY: about},
+    }
+    return np.asarray(points_zyx, np.float64).reshape(-1, 3), how, "points"
+
+
+def known_of(layer: Any) -> dict[str, Any]:
+    """The plugin's part of a layer's metadata."""
+    return dict(layer.metadata.get(KEY, {}))
+
+
+def voxels_of(points: Any, image: Any) -> np.ndarray:
+    """(n, 3) where the points of a layer lie in the voxels of another, however both are placed.
+
+    Args:
+        points: napari points layer; scaled, turned and moved as the user likes.
+        image: napari image layer of the tomogram.
+
+    Raises:
+        InputError: a layer does not have three axes.
+    """
+    if image.ndim != 3 or points.ndim != 3:
+        raise InputError(f"Expected layers of three axes, got {image.ndim} and {points.ndim}.")
+    data = np.asarray(points.data, np.float64).reshape(-1, 3)
+    return np.array(
+        [image.world_to_data(points.data_to_world(point)) for point in data], np.float64
+    ).reshape(-1, 3)

@@ -1,0 +1,36 @@
+"""The plugin's reader: tomograms, and folders of results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from aitom_cryosam.napari.layers import LayerData, record_layers, tomogram_layer
+from aitom_cryosam.record import Record
+
+VOLUMES = (".mrc", ".rec", ".map", ".mrc.gz", ".rec.gz", ".map.gz")
+
+
+def reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[LayerData]] | None:
+    """What opens these paths; None if they are something else."""
+    paths = [path] if isinstance(path, str) else list(path)
+    return _read if paths and all(_known(Path(one)) for one in paths) else None
+
+
+def _known(path: Path) -> bool:
+    if path.is_dir():
+        return any(path.glob("*_run.json"))
+    return path.name.lower().endswith((*VOLUMES, "_run.json"))
+
+
+def _read(path: str | Sequence[str]) -> list[LayerData]:
+    paths = [path] if isinstance(path, str) else list(path)
+    return [layer for one in paths for layer in _layers(Path(one))]
+
+
+def _layers(path: Path) -> list[LayerData]:
+    if path.is_dir():
+        return [layer for record in Record.all_in(path) for layer in record_layers(record)]
+    if path.name.endswith("_run.json"):
+        return record_layers(Record.open(path))
+    return [tomogram_layer(path)]

@@ -1,0 +1,135 @@
+"""Session: the method on one tomogram, with what it made kept for the next request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.features import TriplanarFeatures
+from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.particle_size import particle_diameter
+from aitom_cryosam.picker import CryoSAM
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.progress import Progress
+from aitom_cryosam.resources import Resources
+from aitom_cryosam.result import Result
+from aitom_cryosam.settings import Settings
+from aitom_cryosam.tomogram import Tomogram
+
+
+class _Keeping(CryoSAM):
+    """A picker that makes the features of a tomogram once."""
+
+    def __init__(self, session: Session, settings: Settings, progress: Progress | None) -> None:
+        super().__init__(settings, resources=session.resources, progress=progress)
+        self._session = session
+
+    def features(self, tomogram: Tomogram, diameter_voxels: float) -> TriplanarFeatures:
+        key = (round(diameter_voxels, 3), self.settings)
+        if self._session.features_key != key:
+            self._session.features = super().features(tomogram, diameter_voxels)
+            self._session.features_key = key
+        assert self._session.features is not None
+        return self._session.features
+
+
+class Session:
+    """Masks and picks of one tomogram, as often as they are asked for.
+
+    Args:
+        tomogram: to work on.
+        resources: device, memory and checkpoints.
+    """
+
+    def __init__(self, tomogram: Tomogram, resources: Resources | None = None) -> None:
+        self.tomogram = tomogram
+        self.resources = resources or Resources()
+        self.features: TriplanarFeatures | None = None
+        self.features_key: tuple[object, ...] | None = None
+
+    def diameter_angstrom(self, points_zyx: np.ndarray, settings: Settings) -> float:
+        """As it was given, or estimated from clicks."""
+        return particle_diameter(self.tomogram, points_zyx, settings) * self.tomogram.voxel_size
+
+    def mask(self, point_zyx: np.ndarray, settings: Settings) -> ParticleMask:
+        """The mask that one click gives.
+
+        Raises:
+            InputError: the click lies outside, or gives no mask.
+        """
+        point = np.asarray(point_zyx, np.float64).reshape(1, 3)
+        self._inside(point)
+        diameter = self.diameter_angstrom(point, settings) / self.tomogram.voxel_size
+        picker = CryoSAM(settings, resources=self.resources)
+        (mask,) = picker.propagator(self.tomogram, diameter).propagate(self.tomogram, point)
+        if not mask.volume:
+            raise InputError("This click gives no mask", Remedy.NEARER_PROMPT)
+        return mask
+
+    def pick(
+        self,
+        clicks_zyx: np.ndarray,
+        negatives_zyx: np.ndarray,
+        settings: Settings,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Pick; proposals at a negative click are left out.
+
+        Raises:
+            InputError: a click lies outside, or none gives a mask.
+            Cancelled: by `progress`.
+        """
+        self._inside(clicks_zyx)
+        if not len(clicks_zyx):
+            raise InputError("There is no click", Remedy.PROMPT)
+        diameter = self.diameter_angstrom(clicks_zyx, settings)
+        settings = replace(settings, diameter_angstrom=diameter)
+        picker = _Keeping(self, settings, progress)
+        result = picker.pick(self.tomogram, Picks.from_points(clicks_zyx))
+        reach = diameter / self.tomogram.voxel_size / 2
+        offsets = result.proposals.points_zyx[:, None] - np.asarray(negatives_zyx).reshape(-1, 3)
+        unwanted = (np.linalg.norm(offsets, axis=2) < reach).any(axis=1)
+        proposals = result.proposals.reject(unwanted, "negative click")
+        kept = set(proposals.ids[proposals.kept].tolist())
+        masks = [mask for mask in result.masks if mask.id in kept]
+        return replace(result, proposals=proposals, masks=masks)
+
+    def save(
+        self, result: Result, curated: Picks, folder: Path, *, star: Sequence[str] = ()
+    ) -> dict[str, Path]:
+        """Write the files of the command, with a person's verdict.
+
+        Args:
+            result: of `pick`.
+            curated: its proposals, in their order, with the verdict.
+            folder: made if it is missing; files there are replaced.
+            star: further flavours.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        masks = {mask.id: mask for mask in result.masks}
+        kept = np.flatnonzero(curated.kept)
+        new = [row for row in kept.tolist() if int(curated.ids[row]) not in masks]
+        if new:
+            diameter = result.diameter_angstrom / self.tomogram.voxel_size
+            propagator = CryoSAM(result.settings, resources=self.resources).propagator(
+                self.tomogram, diameter
+            )
+            grown = propagator.propagate(self.tomogram, curated.points_zyx[new])
+            for row, mask in zip(new, grown, strict=True):
+                masks[int(curated.ids[row])] = replace(mask, id=int(curated.ids[row]))
+        chosen = [masks[int(curated.ids[row])] for row in kept]
+        changed = replace(result, proposals=curated, masks=chosen)
+        return changed.write(folder, star=star, overwrite=True)
+
+    def _inside(self, points_zyx: np.ndarray) -> None:
+        points = np.asarray(points_zyx, np.float64).reshape(-1, 3)
+        inside = ((points >= -0.5) & (points < np.array(self.tomogram.shape) - 0.5)).all(axis=1)
+        if not inside.all():
+            x, y, z = points[~inside][0][::-1]
+            raise InputError(f"The click {x:.0f}, {y:.0f}, {z:.0f} lies outside the tomogram.")

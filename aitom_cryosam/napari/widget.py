@@ -1,0 +1,560 @@
+"""The dock widget: click, see the mask, pick, judge, save."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import napari
+import numpy as np
+from napari.layers import Image, Labels, Points
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QProgressBar,
+    QPushButton,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
+from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.masks import labels
+from aitom_cryosam.names import star_word
+from aitom_cryosam.napari.curation import Curation
+from aitom_cryosam.napari.layers import (
+    clicks_layer,
+    known_of,
+    picks_layer,
+    voxels_of,
+)
+from aitom_cryosam.napari.session import Session
+from aitom_cryosam.napari.worker import Problem, Worker
+from aitom_cryosam.napari.writer import format_of, write_picks_as
+from aitom_cryosam.points.tomogram_info import TomogramInfo
+from aitom_cryosam.presets import CHOICES
+from aitom_cryosam.progress import Progress
+from aitom_cryosam.record import Record
+from aitom_cryosam.result import Result
+from aitom_cryosam.settings import Settings
+from aitom_cryosam.tomogram import Contrast, Tomogram
+
+logger = logging.getLogger(__name__)
+
+STEPS = 1000
+"""Of the slider."""
+
+
+class CryoSAMWidget(QWidget):
+    """Pick every copy of a clicked particle.
+
+    Args:
+        viewer: that it is docked in.
+    """
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.worker: Worker | None = None
+        self.result: Result | None = None
+        self.curation: Curation | None = None
+        self._session: Session | None = None
+        self._session_key: tuple[Any, ...] = ()
+        self._row: int | None = None
+        self.box: QMessageBox | None = None
+        self._build()
+        self._bind_keys()
+        viewer.layers.events.inserted.connect(self._list_tomograms)
+        viewer.layers.events.removed.connect(self._list_tomograms)
+        self._list_tomograms()
+        self._adopt_result()
+
+    # What is set -------------------------------------------------------------------------
+
+    @property
+    def image(self) -> Image:
+        """The layer of the tomogram.
+
+        Raises:
+            InputError: there is none.
+        """
+        name = self.tomogram_box.currentText()
+        if name not in self.viewer.layers:
+            raise InputError("There is no tomogram: open one with three axes first.")
+        layer = self.viewer.layers[name]
+        return layer
+
+    @property
+    def settings(self) -> Settings:
+        """The preset, with the diameter if it is given."""
+        diameter = self.diameter_box.value()
+        preset = self.preset_box.currentText()
+        return (
+            Settings.of(preset, diameter_angstrom=diameter) if diameter > 0 else Settings.of(preset)
+        )
+
+    @property
+    def clicks(self) -> Points | None:
+        """The layer of clicks, if it is there."""
+        found = [one for one in self.viewer.layers if one.name == "clicks"]
+        return found[0] if found and isinstance(found[0], Points) else None
+
+    def session(self) -> Session:
+        """The method on the chosen tomogram, with its features as long as that stays the same.
+
+        Raises:
+            InputError: there is no tomogram, or it cannot be used.
+        """
+        image, about = self.image, known_of(self.image)
+        contrast: Contrast = "dark" if self.contrast_box.currentText() == "dark" else "bright"
+        voxel_size = self.voxel_box.value() or about.get("voxel_size")
+        if not voxel_size:
+            raise InputError("The voxel size is not known", Remedy.VOXEL_SIZE)
+        key = (id(image.data), contrast, voxel_size)
+        if self._session is None or self._session_key != key:
+            if about.get("path"):
+                tomogram = Tomogram.open(about["path"], voxel_size=voxel_size, contrast=contrast)
+            else:
+                tomogram = Tomogram.from_array(
+                    np.asarray(image.data),
+                    voxel_size=voxel_size,
+                    name=star_word(image.name),
+                    contrast=contrast,
+                )
+            self._session, self._session_key = Session(tomogram), key
+        return self._session
+
+    def split_clicks(self) -> tuple[np.ndarray, np.ndarray]:
+        """(n, 3) clicks on particles and (m, 3) on what is none, voxels of the tomogram."""
+        layer = self.clicks
+        if layer is None or not len(layer.data):
+            return np.zeros((0, 3)), np.zeros((0, 3))
+        points = voxels_of(layer, self.image)
+        negative = np.asarray(layer.features["negative"], bool)
+        return points[~negative], points[negative]
+
+    # What can be done --------------------------------------------------------------------
+
+    def new_clicks(self) -> None:
+        """A layer to click on: left adds a particle, right or Alt something that is none."""
+        image = self.image
+        if self.clicks is None:
+            diameter = self.diameter_box.value() / self._voxel_size() or 10.0
+            data, how, _ = clicks_layer(np.zeros((0, 3)), diameter, known_of(image))
+            layer = self.viewer.add_points(data, **how, **_place(image))
+            layer.mouse_drag_callbacks.append(self._clicked)
+            self._thicken(diameter)
+        layer = self.clicks
+        assert layer is not None
+        layer.mode = "pan_zoom"
+        self.viewer.layers.selection.active = layer
+        self._say("Click on particles; right-click, or Alt and click, on what is none.")
+
+    def add_click(self, point_zyx: np.ndarray, *, negative: bool = False) -> None:
+        """Add one click, in voxels of the tomogram."""
+        if self.clicks is None:
+            self.new_clicks()
+        layer = self.clicks
+        assert layer is not None
+        data = layer.world_to_data(self.image.data_to_world(point_zyx))
+        layer.add(np.asarray(data)[None])
+        table = layer.features.copy()
+        table.loc[len(table) - 1, "negative"] = negative
+        table["negative"] = table["negative"].astype(bool)
+        layer.features = table
+        colours = np.where(table["negative"].to_numpy()[:, None], [[0.4, 0.6, 1, 1]],
+                           [[1, 0.23, 0.5, 1]])  # fmt: skip
+        layer.face_color = colours
+
+    def show_mask(self) -> None:
+        """Show the mask of the last click."""
+        with self._told():
+            positive, _ = self.split_clicks()
+            if not len(positive):
+                raise InputError("There is no click", Remedy.PROMPT)
+            session, settings, point = self.session(), self.settings, positive[-1]
+            self._run(lambda _: session.mask(point, settings), self._mask_is_there)
+
+    def pick(self) -> None:
+        """Pick with all clicks, in a thread."""
+        with self._told():
+            positive, negative = self.split_clicks()
+            session, settings = self.session(), self.settings
+
+            def work(progress: Progress) -> Result:
+                return session.pick(positive, negative, settings, progress)
+
+            self._run(work, self._result_is_there)
+
+    def cancel(self) -> None:
+        """Stop what runs."""
+        if self.worker is not None:
+            self.worker.stop()
+            self._say("Stopping …")
+
+    def set_cut(self, cut: float) -> None:
+        """Another cut, without another run."""
+        if self.curation is None:
+            return
+        self.curation.cut = cut
+        low, high = self.curation.range
+        self.slider.blockSignals(True)
+        self.slider.setValue(round(STEPS * (cut - low) / max(high - low, 1e-12)))
+        self.slider.blockSignals(False)
+        self._show_verdict()
+
+    def suggest(self) -> None:
+        """Go to the proposal that it is most useful to judge."""
+        if self.curation is not None:
+            self._go_to(self.curation.suggest(), "Everything is judged.")
+
+    def follow(self, step: int = 1) -> None:
+        """Go to the next pick, or to the one before."""
+        if self.curation is not None:
+            self._go_to(self.curation.following(self._row, step), "There are no picks.")
+
+    def judge(self, accepted: bool) -> None:
+        """Accept or reject the proposal in view, and go to the next useful one."""
+        if self.curation is None or self._row is None:
+            return
+        self.curation.decide(self._row, accepted)
+        self._show_verdict()
+        self.suggest()
+
+    def undo(self) -> None:
+        """Take the last judgement back."""
+        if self.curation is not None:
+            self._go_to(self.curation.undo(), "There is nothing to undo.")
+            self._show_verdict()
+
+    def save(self, folder: str | Path | None = None) -> None:
+        """Write the files of the command, with the curation recorded."""
+        with self._told():
+            if self.curation is None or self.result is None:
+                raise InputError("There is nothing to save: pick first.")
+            chosen = folder or QFileDialog.getExistingDirectory(self, "Folder for the picks")
+            if not chosen:
+                return
+            paths = self.session().save(self.result, self.curation.curated(), Path(chosen))
+            self._say(f"Saved {int(self.curation.kept.sum())} picks: {paths['picks']}")
+
+    def export(self, path: str | Path | None = None) -> None:
+        """Write the picks in the format that the file's ending names."""
+        with self._told():
+            if self.curation is None:
+                raise InputError("There is nothing to export: pick first.")
+            chosen = path or QFileDialog.getSaveFileName(self, "Export picks")[0]
+            if not chosen:
+                return
+            target, about = Path(chosen), known_of(self._picks_layer())
+            shape = about.get("shape_zyx")
+            info = TomogramInfo(about["name"], about["voxel_size"], shape and tuple(shape))
+            picks = self.curation.curated()
+            for one in write_picks_as(format_of(target), target, picks, info):
+                self._say(f"Exported {int(picks.kept.sum())} picks: {one}")
+
+    # How it looks ------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.tomogram_box = QComboBox()
+        self.voxel_box = _length("from the file", 1000)
+        self.contrast_box = QComboBox()
+        self.contrast_box.addItems(["dark", "bright"])
+        self.diameter_box = _length("from the clicks", 5000)
+        self.diameter_box.valueChanged.connect(self._show_diameter)
+        self.preset_box = QComboBox()
+        self.preset_box.addItems(list(CHOICES))
+        form = QFormLayout()
+        for label, box in (
+            ("Tomogram", self.tomogram_box),
+            ("Voxel size", self.voxel_box),
+            ("Protein is", self.contrast_box),
+            ("Diameter", self.diameter_box),
+            ("Preset", self.preset_box),
+        ):
+            form.addRow(label, box)
+        self.progress = QProgressBar()
+        self.progress.setVisible(False)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, STEPS)
+        self.slider.setEnabled(False)
+        self.slider.valueChanged.connect(self._slid)
+        self.count = QLabel("no picks yet")
+        self.message = QLabel("Open a tomogram, then click on a particle.")
+        self.message.setWordWrap(True)
+        self.buttons: dict[str, QPushButton] = {}
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addLayout(self._row_of(("Click", self.new_clicks), ("Show mask", self.show_mask)))
+        layout.addLayout(self._row_of(("Pick", self.pick), ("Cancel", self.cancel)))
+        layout.addWidget(self.progress)
+        layout.addWidget(QLabel("Cut"))
+        layout.addWidget(self.slider)
+        layout.addWidget(self.count)
+        layout.addLayout(
+            self._row_of(
+                ("Suggest", self.suggest),
+                ("Accept (Y)", lambda: self.judge(True)),
+                ("Reject (N)", lambda: self.judge(False)),
+            )
+        )
+        layout.addLayout(
+            self._row_of(
+                ("Before (B)", lambda: self.follow(-1)),
+                ("Next (F)", lambda: self.follow(1)),
+                ("Undo (U)", self.undo),
+            )
+        )
+        layout.addLayout(self._row_of(("Save …", self.save), ("Export …", self.export)))
+        layout.addWidget(self.message)
+        layout.addStretch()
+        self.buttons["Cancel"].setEnabled(False)
+
+    def _row_of(self, *buttons: tuple[str, Callable[[], None]]) -> QHBoxLayout:
+        row = QHBoxLayout()
+        for label, action in buttons:
+            button = QPushButton(label)
+            button.clicked.connect(lambda _=False, action=action: action())
+            self.buttons[label.split(" (")[0].removesuffix(" …")] = button
+            row.addWidget(button)
+        return row
+
+    def _bind_keys(self) -> None:
+        actions: dict[str, Callable[[], None]] = {
+            "Y": lambda: self.judge(True),
+            "N": lambda: self.judge(False),
+            "F": lambda: self.follow(1),
+            "B": lambda: self.follow(-1),
+            "U": self.undo,
+        }
+        for key, action in actions.items():
+            self.viewer.bind_key(key, lambda _, action=action: action(), overwrite=True)
+
+    def _list_tomograms(self, _event: Any = None) -> None:
+        chosen = self.tomogram_box.currentText()
+        names = [one.name for one in self.viewer.layers if isinstance(one, Image) and one.ndim == 3]
+        self.tomogram_box.clear()
+        self.tomogram_box.addItems(names)
+        if chosen in names:
+            self.tomogram_box.setCurrentText(chosen)
+
+    def _adopt_result(self) -> None:
+        """Take over a result that was opened before the widget."""
+        for layer in self.viewer.layers:
+            record = known_of(layer).get("record")
+            if isinstance(layer, Points) and layer.name == "picks" and record:
+                self.curation = Curation(Record.open(record).proposals, _user())
+                self._set_slider()
+                self._show_verdict()
+
+    def _picks_layer(self) -> Points:
+        return self.viewer.layers["picks"]
+
+    def _clicked(self, _layer: Points, event: Any) -> Iterator[None]:
+        """Left adds a click, right or Alt a negative one; dragging moves the view as ever."""
+        start = np.array(event.pos)
+        yield
+        while event.type == "mouse_move":
+            if np.abs(np.array(event.pos) - start).max() > 3:
+                return
+            yield
+        point = self.image.world_to_data(event.position)
+        negative = event.button == 2 or "Alt" in event.modifiers
+        with self._told():
+            self.add_click(np.asarray(point), negative=negative)
+
+    def _slid(self, value: int) -> None:
+        if self.curation is not None:
+            low, high = self.curation.range
+            self.curation.cut = low + (high - low) * value / STEPS
+            self._show_verdict()
+
+    def _set_slider(self) -> None:
+        assert self.curation is not None
+        kept = self.curation.proposals.scores[self.curation.proposals.kept]
+        low, high = self.curation.range
+        at = float(kept.min()) if len(kept) else high
+        self.slider.blockSignals(True)
+        self.slider.setValue(round(STEPS * (at - low) / max(high - low, 1e-12)))
+        self.slider.blockSignals(False)
+        self.slider.setEnabled(True)
+
+    def _show_verdict(self) -> None:
+        assert self.curation is not None
+        kept = self.curation.kept
+        self._picks_layer().shown = kept
+        cut = "" if self.curation.cut is None else f" from {self.curation.cut:.3f} on"
+        self.count.setText(f"{int(kept.sum())} picks{cut}")
+
+    def _show_diameter(self, value: float) -> None:
+        if value > 0 and self.clicks is not None:
+            self.clicks.size = max(value / self._voxel_size() / 2, 3)
+
+    def _voxel_size(self) -> float:
+        about = known_of(self.image) if self.tomogram_box.count() else {}
+        return float(self.voxel_box.value() or about.get("voxel_size") or 1)
+
+    def _go_to(self, row: int | None, otherwise: str) -> None:
+        if row is None or self.curation is None:
+            self._say(otherwise)
+            return
+        self._row = row
+        picks = self.curation.proposals
+        world = np.asarray(self._picks_layer().data_to_world(picks.points_zyx[row]))
+        self.viewer.dims.set_point(range(3), world)
+        self.viewer.camera.center = tuple(world)
+        self.viewer.layers.selection.active = self._picks_layer()
+        self._picks_layer().selected_data = {row}
+        reason = f", {picks.reasons[row]}" if picks.reasons[row] else ""
+        self._say(f"Number {picks.ids[row]}: score {picks.scores[row]:.3f}{reason}. Y or N?")
+
+    def _say(self, text: str) -> None:
+        self.message.setText(text)
+
+    # Work --------------------------------------------------------------------------------
+
+    def _run(self, work: Callable[[Progress], Any], then: Callable[[Any], None]) -> None:
+        if self.worker is not None:
+            raise InputError("Something runs already: wait for it, or cancel it.")
+        worker = Worker(work, self)
+        worker.progressed.connect(self._progressed)
+        worker.succeeded.connect(then)
+        worker.failed.connect(self.tell)
+        worker.cancelled.connect(lambda: self._say("Stopped; nothing was changed."))
+        worker.finished.connect(self._finished)
+        self.worker = worker
+        self._set_busy(True)
+        worker.start()
+
+    def _finished(self) -> None:
+        self.worker = None
+        self._set_busy(False)
+
+    def _set_busy(self, busy: bool) -> None:
+        self.progress.setVisible(busy)
+        self.progress.setRange(0, 0)
+        for name in ("Pick", "Show mask", "Save", "Export"):
+            self.buttons[name].setEnabled(not busy)
+        self.buttons["Cancel"].setEnabled(busy)
+
+    def _progressed(self, stage: str, done: int, total: int) -> None:
+        self.progress.setRange(0, total)
+        self.progress.setValue(done)
+        self.progress.setFormat(f"{stage} %p %")
+
+    def _mask_is_there(self, mask: Any) -> None:
+        volume = labels(self.image.data.shape, [replace(mask, id=1)])
+        self._put_labels("mask of the click", volume)
+        voxels = mask.volume
+        self._say(f"The mask has {voxels} voxels, {mask.diameter * self._voxel_size():.0f} Å wide.")
+
+    def _result_is_there(self, result: Result) -> None:
+        self.result = result
+        self._row = None
+        self.curation = Curation(result.proposals, _user())
+        self.diameter_box.setValue(result.diameter_angstrom)  # so that the features stay
+        tomogram = result.tomogram
+        about = {
+            "name": tomogram.name,
+            "path": None if tomogram.path is None else str(tomogram.path),
+            "voxel_size": tomogram.voxel_size,
+            "shape_zyx": tomogram.shape,
+        }
+        diameter = result.diameter_angstrom / tomogram.voxel_size
+        self._put_labels("masks", result.labels())
+        data, how, _ = picks_layer(result.proposals, diameter, about, "picks")
+        if "picks" in self.viewer.layers:
+            self.viewer.layers.remove("picks")
+        self.viewer.add_points(data, **how, **_place(self.image))
+        self._thicken(diameter)
+        self._set_slider()
+        self._show_verdict()
+        self._say(f"{len(result.picks)} picks of {len(result.proposals)} proposals.")
+
+    def _thicken(self, diameter: float) -> None:
+        """Let a slice show points a quarter of a diameter (voxels) from it: few lie just in it."""
+        reach = tuple(float(diameter / 4 * abs(scale)) for scale in self.image.scale)
+        missing = (0.0,) * (self.viewer.dims.ndim - len(reach))
+        self.viewer.dims.margin_left = self.viewer.dims.margin_right = (*missing, *reach)
+
+    def _put_labels(self, name: str, volume: np.ndarray) -> None:
+        if name in self.viewer.layers and isinstance(self.viewer.layers[name], Labels):
+            self.viewer.layers[name].data = volume
+            return
+        self.viewer.add_labels(volume, name=name, opacity=0.4, **_place(self.image))
+
+    # Errors ------------------------------------------------------------------------------
+
+    def _told(self) -> _Told:
+        return _Told(self.tell)
+
+    def tell(self, problem: Problem) -> None:
+        """A box with what is wrong, what to do and details to copy."""
+        self._say("; ".join(filter(None, [problem.text, problem.remedy])))
+        self.box = self._box(problem)
+        self.box.open()
+
+    def _box(self, problem: Problem) -> QMessageBox:
+        box = QMessageBox(self)
+        box.setIcon(QMessageBox.Icon.Warning)
+        box.setWindowTitle("CryoSAM")
+        box.setText(problem.text)
+        box.setInformativeText(problem.remedy[:1].upper() + problem.remedy[1:])
+        if problem.details:
+            box.setDetailedText(problem.details)
+        box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        return box
+
+
+class _Told:
+    """Shows the user's errors of a block instead of raising them."""
+
+    def __init__(self, tell: Callable[[Problem], None]) -> None:
+        self._tell = tell
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if isinstance(error, InputError):
+            self._tell(Problem.of(error))
+            return True
+        return False
+
+
+def _place(image: Image) -> dict[str, Any]:
+    """Where a layer of the same voxels lies."""
+    return {
+        "scale": image.scale,
+        "translate": image.translate,
+        "rotate": image.rotate,
+        "shear": image.shear,
+        "affine": image.affine,
+    }
+
+
+def _length(nothing: str, largest: float) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setRange(0, largest)
+    box.setDecimals(2)
+    box.setSuffix(" Å")
+    box.setSpecialValueText(nothing)
+    return box
+
+
+def _user() -> str:
+    """The name on this machine."""
+    try:
+        return star_word(getpass.getuser())
+    except (KeyError, OSError):  # no such user, as in some containers
+        return "somebody"

@@ -1,0 +1,308 @@
+"""The napari plugin: layers, clicks, masks, picks, judgements and files, without a window."""
+
+import os
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.napari
+pytest.importorskip("napari", reason="napari is not installed")
+pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
+
+import starfile  # noqa: E402
+from napari.components import ViewerModel  # noqa: E402
+from napari.layers import Layer, Points  # noqa: E402
+
+from aitom_cryosam import CryoSAM, Settings, Tomogram  # noqa: E402
+from aitom_cryosam.errors import InputError  # noqa: E402
+from aitom_cryosam.napari.curation import COLUMN, Curation  # noqa: E402
+from aitom_cryosam.napari.layers import KEY, voxels_of  # noqa: E402
+from aitom_cryosam.napari.reader import reader  # noqa: E402
+from aitom_cryosam.napari.widget import CryoSAMWidget  # noqa: E402
+from aitom_cryosam.napari.writer import write_points  # noqa: E402
+from aitom_cryosam.picks import Picks  # noqa: E402
+from aitom_cryosam.record import Record  # noqa: E402
+from aitom_cryosam.volumes.mrc import write_volume  # noqa: E402
+from tests.toys import small_simulation  # noqa: E402
+
+FOREVER = 300_000  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    """40 x 76 x 90 voxels."""
+    return small_simulation()
+
+
+@pytest.fixture(scope="module")
+def file(simulation, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("napari") / "TS_01.mrc"
+    write_volume(path, simulation.data, voxel_size=20.0)
+    return path
+
+
+@pytest.fixture(scope="module")
+def record(simulation, file) -> Record:
+    picker = CryoSAM(Settings(preset="embedded", top_k=40, diameter_angstrom=250.0))
+    result = picker.pick(Tomogram.open(file), simulation.points_zyx[1:3, ::-1])
+    result.write(file.parent / "out")
+    return Record.open(file.parent / "out")
+
+
+def opened(*paths: Path) -> ViewerModel:
+    viewer = ViewerModel()
+    for path in paths:
+        read = reader(str(path))
+        assert read is not None
+        for layer in read(str(path)):
+            viewer.add_layer(Layer.create(*layer))
+    return viewer
+
+
+@pytest.fixture
+def widget(qtbot, file) -> CryoSAMWidget:
+    made = CryoSAMWidget(opened(file))
+    made.preset_box.setCurrentText("embedded")
+    made.diameter_box.setValue(250)
+    qtbot.addWidget(made)
+    yield made
+    if made.worker is not None:
+        made.worker.stop()
+        made.worker.wait(FOREVER)
+
+
+def wait(qtbot, widget) -> None:
+    qtbot.waitUntil(lambda: widget.worker is None, timeout=FOREVER)
+
+
+def points_star(path: Path) -> np.ndarray:
+    """(n, 3) x, y, z."""
+    table = starfile.read(path, always_dict=True)["particles"]
+    return table[[f"rlnCoordinate{axis}" for axis in "XYZ"]].to_numpy(float)
+
+
+def test_a_result_is_opened_as_it_was_written(record):
+    viewer = opened(record.path.parent)
+    assert [layer.name for layer in viewer.layers] == ["TS_01", "masks", "picks", "clicks"]
+    image, masks, picks, clicks = viewer.layers
+    assert image.data.shape == masks.data.shape == (40, 76, 90)
+    np.testing.assert_allclose(picks.data, record.proposals.points_zyx)
+    assert picks.shown.tolist() == record.proposals.kept.tolist()
+    assert picks.features["id"].tolist() == record.proposals.ids.tolist()
+    assert picks.features["reason"].tolist() == list(record.proposals.reasons)
+    np.testing.assert_allclose(clicks.data, record.prompts.points_zyx)
+    shown = np.asarray(picks.data[picks.shown])[:, ::-1]
+    np.testing.assert_allclose(shown, points_star(record.files["picks"]), atol=1e-4)
+
+
+def test_what_is_no_tomogram_is_left_to_others(tmp_path):
+    (tmp_path / "a.txt").write_text("")
+    assert reader(str(tmp_path)) is None
+    assert reader(str(tmp_path / "a.txt")) is None
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {},
+        {"scale": (20, 20, 20), "translate": (100, -50, 7)},
+        {"scale": (2, 3, 5), "translate": (1, 2, 3), "rotate": (10, 20, 30)},
+    ],
+)
+def test_clicks_are_voxels_of_the_tomogram_however_layers_lie(qtbot, simulation, place):
+    """Unequal axes, a scaled, moved and turned image; the clicks' layer lies otherwise."""
+    viewer = ViewerModel()
+    image = viewer.add_image(simulation.data, name="TS_01", **place)
+    image.metadata[KEY] = {"voxel_size": 20.0}
+    made = CryoSAMWidget(viewer)
+    qtbot.addWidget(made)
+    wanted = np.array([[10.0, 20, 30], [39, 75, 89]])
+    for point in wanted:
+        made.add_click(point)
+    made.clicks.translate = np.asarray(made.clicks.translate) + 5
+    made.clicks.data = np.asarray(made.clicks.data) - 5 / np.asarray(made.clicks.scale)
+    if "rotate" not in place:
+        found, none = made.split_clicks()
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+        assert len(none) == 0
+    other = Points(
+        wanted * (2, 4, 8) + 3, scale=(1 / 2, 1 / 4, 1 / 8), translate=(-1.5, -0.75, -0.375)
+    )
+    plain = viewer.add_image(simulation.data, name="plain")
+    np.testing.assert_allclose(voxels_of(other, plain), wanted, atol=1e-9)
+
+
+def test_picks_lie_in_the_star_file_where_napari_shows_them(qtbot, simulation, tmp_path):
+    """A tomogram whose layer is scaled and moved, saved and read again."""
+    viewer = ViewerModel()
+    place = {"scale": (20, 20, 20), "translate": (100, -50, 7)}
+    image = viewer.add_image(simulation.data, name="TS_07", **place)
+    image.metadata[KEY] = {"voxel_size": 20.0}
+    made = CryoSAMWidget(viewer)
+    qtbot.addWidget(made)
+    made.preset_box.setCurrentText("embedded")
+    made.diameter_box.setValue(250)
+    made.add_click(simulation.points_zyx[1])
+    made.pick()
+    wait(qtbot, made)
+    made.save(tmp_path)
+    star = points_star(tmp_path / "TS_07_picks.star")
+    layer = viewer.layers["picks"]
+    world = np.array([layer.data_to_world(point) for point in layer.data[layer.shown]])
+    np.testing.assert_allclose((world - (100, -50, 7))[:, ::-1] / 20, star, atol=1e-4)
+    offsets = np.linalg.norm(star[:, None, ::-1] - simulation.points_zyx[:8], axis=2)
+    assert (offsets.min(axis=0) < 5).sum() >= 6  # and these are the particles
+
+
+def test_a_mask_a_pick_a_second_pick_and_its_files(qtbot, widget, simulation, tmp_path):
+    widget.add_click(simulation.points_zyx[1])
+    widget.show_mask()
+    wait(qtbot, widget)
+    mask = widget.viewer.layers["mask of the click"].data
+    assert mask[tuple(np.round(simulation.points_zyx[1]).astype(int))] == 1
+    widget.pick()
+    wait(qtbot, widget)
+    features = widget.session().features
+    first = widget.result
+    assert len(first.picks) > 0
+    widget.add_click(simulation.points_zyx[2])
+    widget.pick()
+    wait(qtbot, widget)
+    assert widget.session().features is features
+    assert len(widget.result.prompts) == 2
+    picks = widget.viewer.layers["picks"]
+    assert set(picks.features) >= {"id", "score", "reason"}
+    row = int(np.flatnonzero(widget.curation.kept)[0])
+    widget._go_to(row, "")
+    widget.judge(False)
+    left_out = np.flatnonzero(~widget.curation.kept & (widget.curation.proposals.ids > 0))
+    back = next(i for i in left_out if i != row)
+    widget._go_to(int(back), "")
+    widget.judge(True)
+    widget.save(tmp_path)
+    saved = Record.open(tmp_path)
+    assert saved.proposals.ids.tolist() == widget.result.proposals.ids.tolist()
+    assert not saved.proposals.kept[row]
+    assert saved.proposals.reasons[row] == "rejected by hand"
+    assert saved.proposals.kept[back]
+    column = starfile.read(saved.files["proposals"], always_dict=True)["particles"][COLUMN]
+    assert column[row].startswith("rejected_by_")
+    assert column[back].startswith("accepted_by_")
+    assert (column == "none").sum() == len(column) - 2
+    numbers = set(np.unique(saved.labels()).tolist()) - {0}
+    assert numbers <= set(saved.picks.ids.tolist())
+    assert int(saved.proposals.ids[row]) not in numbers
+
+
+def test_a_negative_click_leaves_out_what_lies_there(qtbot, widget, simulation):
+    widget.add_click(simulation.points_zyx[1])
+    widget.add_click(simulation.points_zyx[3], negative=True)
+    positive, negative = widget.split_clicks()
+    assert (len(positive), len(negative)) == (1, 1)
+    widget.pick()
+    wait(qtbot, widget)
+    proposals = widget.result.proposals
+    near = np.linalg.norm(proposals.points_zyx - simulation.points_zyx[3], axis=1) < 250 / 20 / 2
+    assert near.any()
+    assert not proposals.kept[near].any()
+    assert "negative click" in {reason for reason, here in zip(proposals.reasons, near, strict=True)
+                                if here}  # fmt: skip
+
+
+def test_a_run_can_be_stopped(qtbot, widget, simulation):
+    widget.add_click(simulation.points_zyx[1])
+    widget.pick()
+    assert widget.buttons["Cancel"].isEnabled()
+    widget.cancel()
+    wait(qtbot, widget)
+    assert widget.result is None
+    assert widget.message.text() == "Stopped; nothing was changed."
+    assert widget.buttons["Pick"].isEnabled()
+
+
+def test_the_slider_cuts_five_thousand_picks_ten_times_a_second(qtbot):
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 100, (5000, 3))
+    proposals = Picks.from_points(points, np.sort(rng.random(5000))[::-1])
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((100, 100, 100), np.float32), name="TS_01")
+    made = CryoSAMWidget(viewer)
+    qtbot.addWidget(made)
+    made.curation = Curation(proposals, "me")
+    viewer.add_points(points, name="picks", features={"score": proposals.scores})
+    made._set_slider()
+    start = time.perf_counter()
+    for value in range(0, 1000, 20):
+        made.slider.setValue(value)
+    assert (time.perf_counter() - start) / 50 < 0.1
+    cut = made.curation.cut
+    assert viewer.layers["picks"].shown.sum() == (proposals.scores >= cut).sum()
+
+
+def test_curation_keeps_the_person_s_word_over_the_cut_and_undoes():
+    proposals = Picks.from_points(np.zeros((4, 3)), np.array([0.9, 0.6, 0.4, 0.1]))
+    proposals = proposals.reject([2, 3], "another kind")
+    curation = Curation(proposals, "me")
+    assert curation.suggest() == 1  # nearest to where the run has cut
+    curation.decide(1, False)
+    assert curation.suggest() == 2
+    curation.cut = 0.05
+    assert curation.kept.tolist() == [True, False, True, True]
+    assert (curation.following(0), curation.following(3), curation.following(0, -1)) == (2, 0, 3)
+    curated = curation.curated()
+    assert curated.reasons == ("", "rejected by hand", "", "")
+    assert curated.extra[COLUMN] == ("none", "rejected_by_me", "none", "none")
+    assert (curation.undo(), curation.undo()) == (1, None)
+    assert curation.kept.all()
+
+
+def test_an_error_is_a_box_in_the_widget_s_words(qtbot, widget):
+    widget.show_mask()
+    assert widget.box.text() == "There is no click"
+    assert widget.box.informativeText() == "Click on a particle"
+    widget.add_click(np.array([5.0, 5, 500]))
+    widget.pick()
+    wait(qtbot, widget)
+    assert "lies outside the tomogram" in widget.box.text()
+    widget.voxel_box.setValue(0)
+    widget.image.metadata[KEY] = {}
+    widget.pick()
+    assert widget.box.informativeText() == "Fill in the voxel size, Å"
+
+
+@pytest.mark.parametrize("ending", [".star", ".tbl", ".ndjson", ".cbox"])
+def test_points_are_written_in_every_format(record, tmp_path, ending):
+    from aitom_cryosam.points.reading import read_points
+
+    layer = opened(record.path.parent).layers["picks"]
+    data, meta, _ = layer.as_layer_data_tuple()
+    (path, *_) = write_points(str(tmp_path / f"picks{ending}"), data, meta)
+    read = read_points(path, voxel_size=20.0, shape_zyx=(40, 76, 90)).picks
+    np.testing.assert_allclose(
+        np.sort(read.points_zyx, axis=0), np.sort(record.picks.points_zyx, axis=0), atol=1e-3
+    )
+    with pytest.raises(InputError, match="Expected a file that ends with"):
+        write_points(str(tmp_path / "picks.xyz"), data, meta)
+
+
+def test_the_widget_takes_over_a_result_that_was_opened_before(qtbot, record):
+    viewer = opened(record.path.parent)
+    made = CryoSAMWidget(viewer)
+    qtbot.addWidget(made)
+    before = int(record.proposals.kept.sum())
+    assert made.count.text() == f"{before} picks"
+    made.set_cut(-10)
+    assert viewer.layers["picks"].shown.sum() > before
+
+
+def test_the_manifest_names_what_is_there():
+    npe2 = pytest.importorskip("npe2")
+    path = Path(__file__).parents[1] / "aitom_cryosam" / "napari" / "napari.yaml"
+    manifest = npe2.PluginManifest.from_file(path)
+    manifest.validate_imports()
+    assert [one.display_name for one in manifest.contributions.widgets] == ["CryoSAM"]
