@@ -231,6 +231,8 @@ def _refuse_fractions(table: Table, path: Path) -> None:
     Raises:
         InputError: all coordinates lie between 0 and 1.
     """
+    if PARTICLE_ID in table.rows:
+        return  # written here, in voxels
     values = numbers(table.rows, table.columns, path)
     warp = all(name.endswith(".tomostar") for name in table.names or ("",))
     if len(values) >= (_FEW if warp else _MANY) and ((values > 0) & (values < 1)).all():
