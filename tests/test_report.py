@@ -278,3 +278,11 @@ def test_a_run_without_clicks_of_its_own_has_a_page(record, simulation, tmp_path
     text = page(Record.open(tmp_path))
     assert "From the click" in text
     assert "The clicked particle" not in text
+
+
+def test_a_query_of_another_version_leaves_one_column_empty(record, tmp_path):
+    for file in record.files.values():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / record.files["query"].name).write_bytes(b"another version")
+    text = page(Record.open(tmp_path))
+    assert text.count('<td class="number">–</td>') == len(record.prompts)

@@ -330,9 +330,12 @@ def _trace(record: Record) -> Trace | None:
 def _alike(record: Record, count: int) -> list[float | None]:
     """For each click the mean cosine similarity of its particle with the other clicks'."""
     nothing: list[float | None] = [None] * count
-    if count < 2 or "query" not in record.files or not record.files["query"].is_file():
+    if count < 2:
         return nothing
-    features = record.query.prompt_features.astype(np.float64)
+    try:
+        features = record.query.prompt_features.astype(np.float64)
+    except InputError:  # missing or of another version: the page can do without
+        return nothing
     if len(features) != count:
         return nothing
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
