@@ -110,7 +110,7 @@ def test_every_setting_is_a_key_upon_its_preset(tmp_path: Path) -> None:
         (CryoSAMPicker, {"encoder": {}}, "a name, a number or a list of numbers as encoder"),
         (CryoSAMPicker, {"encoder": ["filterbank"]}, "list of numbers as encoder"),
         (CryoSAMPicker, {"ratios": [4, 8]}, "that fall"),
-        (CryoSAMPicker, {"preset": "best"}, "a preset of auto, embedded, paper, got 'best'"),
+        (CryoSAMPicker, {"preset": "best"}, "auto, embedded, paper, networks, got 'best'"),
         (CryoSAMPicker, {"preset": []}, r"paper, got \[\]"),
         (CryoSAMPicker, {"voxel_size": "10"}, "a length above 0 Å as voxel_size"),
         (CryoSAMPicker, {"voxel_size": True}, "a length above 0 Å as voxel_size"),

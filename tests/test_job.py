@@ -83,7 +83,7 @@ def test_its_files_say_that_it_is_done(tmp_path: Path) -> None:
         ({"prompts": [[1, 2, float("nan")]]}, "Expected prompts as rows of x, y, z"),
         ({"star": ["relion6"]}, "Expected a STAR flavour of relion5"),
         ({"star": ["relion4"], "tilt_series": None}, "relion4 needs"),
-        ({"settings": {"preset": "nonsense"}}, "a preset of embedded, paper, got 'nonsense'"),
+        ({"settings": {"preset": "nonsense"}}, "embedded, paper, networks, got 'nonsense'"),
         ({"settings": {"preset": "paper", "top_k": 0}}, "as top_k, got 0"),
         ({"settings": 3}, "is not a job"),
         ({"resources": {"device": "cpu"}}, "is not a job"),
