@@ -14,6 +14,7 @@ counts as found, nor whether prompted particles count. Here all particles count,
 ones too; the columns "without the prompted" leave these out, with the picks that match them.
 At 70 % the difference is large: most particles are given.
 
+Without --cache, what is encoded of a tomogram is kept beside --out until its runs are done.
 Every finished run is a line of --out; the same command goes on after an interruption.
 
 On the denoised volumes of the paper the positions lie at (z - 16, H - 1 - y, W - 1 - x) of those in
@@ -28,11 +29,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram
+from aitom_cryosam import CryoSAM, Picks, Tomogram
+from aitom_cryosam.cli.options import add_resources, resources
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate, masked_mean
 from aitom_cryosam.files import write_text
@@ -88,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seeds", type=_numbers, default=(0.0,), help="of the draws (default: 0)")
     parser.add_argument("--radius", type=float, default=100.0, metavar="Å", help="default: 100")
-    parser.add_argument("--preset", choices=PRESETS, default="embedded")
+    parser.add_argument("--preset", choices=PRESETS, default="paper")
+    parser.add_argument("--cut", metavar="auto|none|SCORE", help="instead of the preset's")
     parser.add_argument("--diameter", type=float, metavar="Å", help="instead of an estimate")
     parser.add_argument("--contrast", choices=("dark", "bright"), default="dark")
     parser.add_argument("--voxel-size", type=float, metavar="Å", help="instead of the headers'")
@@ -101,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="X,Y,Z",
         help="voxels added to the (mirrored) positions",
     )
+    add_resources(parser)
     return parser
 
 
@@ -108,9 +113,18 @@ def _numbers(text: str) -> tuple[float, ...]:
     return tuple(float(value) for value in text.split(","))
 
 
+def _cut(text: str) -> Any:
+    if text in ("auto", "none"):
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"Expected auto, none or a score as --cut, got {text!r}.") from error
+
+
 def _resume(args: argparse.Namespace) -> list[dict[str, Any]]:
     """The runs that are done; a file begun with other options is refused."""
-    changes_nothing = ("out", "limit", "ratios", "seeds")
+    changes_nothing = ("out", "limit", "ratios", "seeds", "device", "memory", "cache")
     options = {k: v for k, v in vars(args).items() if k not in changes_nothing}
     first = json.dumps({"options": options}, default=str) + "\n"
     lines = args.out.read_text().splitlines(keepends=True) if args.out.is_file() else []
@@ -126,6 +140,9 @@ def _runs(args: argparse.Namespace, done: list[dict[str, Any]]) -> Iterator[dict
     finished = {(row["tomogram"], row["ratio"], row["seed"]) for row in done}
     paths = sorted(args.folder.glob(args.pattern))[: args.limit]
     settings = replace(PRESETS[args.preset], diameter_angstrom=args.diameter)
+    if args.cut is not None:
+        settings = replace(settings, cut=_cut(args.cut))
+    available = resources(args)
     taken: dict[str, str] = {}
     for path in paths:
         wanted = [
@@ -140,16 +157,21 @@ def _runs(args: argparse.Namespace, done: list[dict[str, Any]]) -> Iterator[dict
         truth = _truth(args, tomogram, taken)
         if truth is None:
             continue
-        for ratio, seed in wanted:
-            row = {"tomogram": path.name, "ratio": ratio, "seed": seed}
-            row |= _one_run(tomogram, truth, ratio, seed, settings, args.radius)
-            print(
-                f"{path.name}, {_share(ratio)} prompted, seed {seed}: {row['n_picks']} picks, "
-                f"{row['n_matched']} of {row['n_truth']} particles, {row['seconds']} s",
-                row["failed"],
-                flush=True,
+        # Shares and seeds of a tomogram differ in their prompts: it is encoded for the first one.
+        with TemporaryDirectory(prefix="empiar_10499-", dir=args.out.parent) as scratch:
+            picker = CryoSAM(
+                settings, resources=replace(available, cache=args.cache or Path(scratch))
             )
-            yield row
+            for ratio, seed in wanted:
+                row = {"tomogram": path.name, "ratio": ratio, "seed": seed}
+                row |= _one_run(picker, tomogram, truth, ratio, seed, args.radius)
+                print(
+                    f"{path.name}, {_share(ratio)} prompted, seed {seed}: {row['n_picks']} picks, "
+                    f"{row['n_matched']} of {row['n_truth']} particles, {row['seconds']} s",
+                    row["failed"],
+                    flush=True,
+                )
+                yield row
 
 
 def _truth(args: argparse.Namespace, tomogram: Tomogram, taken: dict[str, str]) -> Picks | None:
@@ -192,7 +214,7 @@ def positions(
 
 
 def _one_run(
-    tomogram: Tomogram, truth: Picks, ratio: float, seed: int, settings: Settings, radius: float
+    picker: CryoSAM, tomogram: Tomogram, truth: Picks, ratio: float, seed: int, radius: float
 ) -> dict[str, Any]:
     """Pick from some true positions, and count."""
     n_prompts = max(1, round(ratio * len(truth)))
@@ -200,7 +222,7 @@ def _one_run(
     prompted = np.random.default_rng(seed).permutation(len(truth))[:n_prompts]
     start, failed = time.perf_counter(), ""
     try:
-        picks = CryoSAM(settings).pick(tomogram, truth.take(prompted)).picks
+        picks = picker.pick(tomogram, truth.take(prompted)).picks
     except InputError as error:
         picks, failed = Picks.from_points(np.zeros((0, 3))), str(error)
     found = evaluate(picks, truth, radius=radius, voxel_size=tomogram.voxel_size)

@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_empiar(empiar: ModuleType, folder: Path, out: Path, *options: str) -> int:
     files = [str(folder), str(folder / "all.star"), "--out", str(out)]
-    return empiar.main([*files, "--coords-angpix", "10", *options])
+    return empiar.main([*files, "--coords-angpix", "10", "--preset", "embedded", *options])
 
 
 def written(out: Path) -> list[dict]:
