@@ -111,7 +111,7 @@ def test_every_setting_is_a_key_upon_its_preset(tmp_path: Path) -> None:
         (CryoSAMPicker, {"encoder": ["filterbank"]}, "list of numbers as encoder"),
         (CryoSAMPicker, {"ratios": [4, 8]}, "that fall"),
         (CryoSAMPicker, {"preset": "best"}, "auto, embedded, paper, networks, got 'best'"),
-        (CryoSAMPicker, {"preset": []}, r"paper, got \[\]"),
+        (CryoSAMPicker, {"preset": []}, r"networks, got \[\]"),
         (CryoSAMPicker, {"voxel_size": "10"}, "a length above 0 Å as voxel_size"),
         (CryoSAMPicker, {"voxel_size": True}, "a length above 0 Å as voxel_size"),
         (CryoSAMPicker, {"contrast": 1}, "'dark' or 'bright' as contrast"),
