@@ -1,7 +1,14 @@
-"""Real runs that are killed, ended, crowded out and cut off: all of a result, or nothing."""
+"""Real runs that are killed, ended, crowded out and cut off: all of a result, or nothing.
+
+CRYOSAM_FAULTS is the number of moments at which runs are ended.
+"""
 
 import os
+import re
+import resource
 import shutil
+import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -11,6 +18,7 @@ from tests.faults.world import World, plain
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
+MOMENTS = int(os.environ.get("CRYOSAM_FAULTS", "6"))
 SPILL = "from aitom_cryosam.resources import Resources\nResources.ram = property(lambda self: 0)"
 SLOW = (
     "import time; from aitom_cryosam import publication as p\n"
@@ -41,6 +49,47 @@ def world(finished: tuple[World, float], tmp_path: Path) -> World:
     return copy
 
 
+def test_a_run_that_is_ended_at_any_moment_leaves_all_of_the_old_or_all_of_the_new(
+    finished: tuple[World, float],
+) -> None:
+    world, seconds = finished
+    assert world.state() == "top 4"
+    for moment in range(MOMENTS):
+        number = signal.SIGKILL if moment % 2 else signal.SIGTERM
+        top = "6" if world.state() == "top 4" else "4"
+        before = world.state()
+        process = world.start("--top-k", top, "--overwrite", code=SPILL + "\n" + SLOW)
+        time.sleep(seconds * 1.2 * moment / MOMENTS)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+        assert plain(told), told
+        ended = process.returncode
+        assert ended in (0, -number, 128 + number), (ended, told)
+        if ended == 128 + number:
+            assert told.rstrip().endswith("cryosam pick: ended by SIGTERM.")
+            assert world.hidden() == []
+        if not any(name.startswith(".cryosam") for name in world.hidden()):
+            assert world.state() in (before, f"top {top}")
+        elif number == signal.SIGKILL:  # the next run ends what was begun, whatever becomes of it
+            assert world.run("--top-k", top)[0] == 2
+            assert world.state() in (before, f"top {top}")
+    status, _ = world.run("--top-k", "4", "--overwrite")
+    assert status == 0
+    assert world.hidden() == []
+
+
+def test_ctrl_c_in_the_first_second_is_quiet(world: World) -> None:
+    for wait in (0.15, 0.4, 0.8):
+        process = world.start()
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode in (130, -signal.SIGINT)
+        if wait > 0.3:  # before that Python itself has not begun with ours
+            assert plain(told), told
+        assert world.state() == "none"
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_two_slow_writers_never_mix(world: World, overwrite: bool) -> None:
     options = ["--overwrite"] if overwrite else []
@@ -64,6 +113,25 @@ def test_a_disk_that_fills_up_leaves_the_old_result(world: World) -> None:
     assert world.hidden() == []
 
 
+def test_a_folder_that_is_removed_during_the_run_is_made_again(world: World) -> None:
+    code = (
+        "import shutil; from aitom_cryosam import result as r; write = r.Result.write\n"
+        "def removed(self, folder, **k):\n    shutil.rmtree(folder)\n"
+        "    return write(self, folder, **k)\n"
+        "r.Result.write = removed\n"
+    )
+    status, told = world.run("--top-k", "4", code=code)
+    assert (status, plain(told)) == (0, True)
+    assert world.state() == "top 4"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_read_only_folder(world: World) -> None:
+    world.out.mkdir(mode=0o500)
+    status, told = world.run()
+    assert (status, "is not writable" in told) == (2, True)
+
+
 @pytest.mark.parametrize("link", ["file", "nowhere"])
 def test_a_planted_link_is_never_written_through(world: World, link: str) -> None:
     precious = world.folder / "precious"
@@ -79,6 +147,50 @@ def test_a_planted_link_is_never_written_through(world: World, link: str) -> Non
     assert link == "nowhere" or precious.read_text() == "precious"
 
 
+@pytest.mark.parametrize("closed", ["out", "err", "both", "full out", "full err", "cut pipe"])
+def test_streams_that_are_closed_or_full_cost_nothing(world: World, closed: str) -> None:
+    shell = {
+        "out": ">&-",
+        "err": "2>&-",
+        "both": "<&- >&- 2>&-",
+        "full out": ">/dev/full",
+        "full err": "2>/dev/full",
+        "cut pipe": "2>&1 | head -c 1 >/dev/null",
+    }[closed]
+    process = world.start("--top-k", "4")
+    process.kill()
+    process.communicate()
+    command = " ".join(f"'{word}'" for word in process.args)  # type: ignore[union-attr]
+    environment = {**os.environ, "TMPDIR": str(world.tmp)}
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {shell}"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        check=False,
+    )
+    assert plain(done.stderr), done.stderr
+    assert done.returncode == (1 if closed == "full out" else 0)
+    assert world.state() == "top 4"
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9])
+def test_a_tomogram_that_shrinks_during_the_run_is_one_sentence(
+    world: World, finished: tuple[World, float], share: float
+) -> None:
+    process = world.start("--top-k", "4")
+    time.sleep(finished[1] * share)
+    os.truncate(world.tomogram, 2000)
+    _, told = process.communicate(timeout=120)
+    if process.returncode == 0:  # it had been read by then
+        assert world.state() == "top 4"
+        return
+    assert process.returncode == 2, told
+    assert re.search("cut off|changed or removed", told.splitlines()[-1]), told
+    assert world.state() == "none"
+
+
 def test_a_tomogram_that_is_cut_off_while_it_is_mapped_is_one_sentence(world: World) -> None:
     # The file is cut after the last look at it, which no timing from outside can hit for sure.
     code = (
@@ -90,3 +202,12 @@ def test_a_tomogram_that_is_cut_off_while_it_is_mapped_is_one_sentence(world: Wo
     assert (status, plain(told)) == (2, True)
     assert "a file was cut off while it was read" in told
     assert world.hidden() == []
+
+
+def test_an_address_space_that_does_not_suffice_is_one_sentence(world: World) -> None:
+    soft = 1_200_000_000
+    code = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({soft}, {soft}))\n"
+    status, told = world.run("--top-k", "4", code=code)
+    assert plain(told), told
+    assert status in (0, 1, 2)
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] != soft  # of that process only
