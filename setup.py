@@ -41,7 +41,6 @@ setup(
         "pandas>=2.1",
         "pillow>=10.0",
         "platformdirs>=4.0",
-        "pooch>=1.8",
         "psutil>=5.9",
         "requests>=2.31",
         "scikit-image>=0.22",
@@ -52,6 +51,7 @@ setup(
         "torch>=2.3",
         "torchvision>=0.18",  # segment-anything imports it without declaring it
         "tqdm>=4.66",
+        "urllib3>=1.26",
     ],
     extras_require={
         "imod": ["imodmodel>=0.0.11"],

@@ -364,8 +364,8 @@ def test_few_picks_are_doubted(world, tmp_path, capsys, monkeypatch, kept, warne
     folder, click = world
     pick = CryoSAM.pick
 
-    def picky(self, tomogram, prompts):
-        found = pick(self, tomogram, prompts)
+    def picky(self, tomogram, prompts, **given):
+        found = pick(self, tomogram, prompts, **given)
         some = found.proposals.take(np.arange(30)).reject(np.arange(kept, 30), "chance")
         return replace(found, proposals=some, masks=[])
 

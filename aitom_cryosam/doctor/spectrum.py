@@ -68,6 +68,8 @@ class Spectrum:
     def profile(self, beam: int, tilt: int) -> np.ndarray:
         """(18,) median relative power by the angle from the beam in the plane across the tilt axis.
 
+        NaN where the cubes are too small to have a frequency in that direction.
+
         Args:
             beam: axis.
             tilt: axis, another one.
@@ -76,6 +78,8 @@ class Spectrum:
         along, aside = self.frequencies[beam][band], self.frequencies[3 - beam - tilt][band]
         bins = np.degrees(np.arctan2(np.abs(aside), np.abs(along))) // STEP
         count = int(90 / STEP)
+        if not band.any():
+            return np.full(count, np.nan)
         return np.asarray(
             ndimage.median(self._relative[band], np.minimum(bins, count - 1), np.arange(count))
         )
@@ -86,6 +90,8 @@ class Spectrum:
         found = []
         for beam, tilt in permutations(range(3), 2):
             profile = self.profile(beam, tilt)
+            if not np.isfinite(profile).all():
+                return None
             outside = profile[angles > _FULL].mean()
             inside = profile[angles < _EMPTY].mean()
             filled = np.flatnonzero(profile > outside / 2)
@@ -100,7 +106,8 @@ class Spectrum:
         About 0 to 0.6 where noise dominates, 2 to 6 after denoising or a low-pass filter.
         """
         low, high = (
-            self.power[(self.radius >= start) & (self.radius < end)].mean()
-            for start, end in (_LOW, _HIGH)
+            self.power[(self.radius >= start) & (self.radius < end)] for start, end in (_LOW, _HIGH)
         )
-        return float(np.log10(low / max(high, 1e-30)))
+        if not (low.size and high.size):
+            return np.nan  # cubes of very few voxels
+        return float(np.log10(low.mean() / max(high.mean(), 1e-30)))

@@ -70,6 +70,8 @@ def read_pickle(path: Path) -> Table:
             content = _Careful(io.BytesIO(path.read_bytes()), encoding="latin1").load()
         except _Forbidden as error:
             raise InputError(f"{path} is refused: {error}; expected numbers and texts.") from None
+        except UnicodeDecodeError:
+            raise InputError(f"{path} is damaged: a name in it is no text.") from None
         return _table(content, path)
 
 
