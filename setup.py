@@ -51,12 +51,18 @@ setup(
         "torch>=2.3",
         "torchvision>=0.18",  # segment-anything imports it without declaring it
         "tqdm>=4.66",
-        "urllib3>=1.26",
+        "urllib3>=2.0",
     ],
     extras_require={
-        "imod": ["imodmodel>=0.0.11"],
-        "napari": ["napari>=0.5", "pyqt6>=6.5"],
-        "test": ["hypothesis>=6.90", "imodmodel>=0.0.11", "pytest>=8.0", "starfile>=0.5.8"],
+        "imod": ["imodmodel>=0.1.0"],
+        "napari": ["napari>=0.5", "pyqt6>=6.5", "qtpy>=2.4"],
+        "test": [
+            "hypothesis>=6.90",
+            "imodmodel>=0.1.0",
+            "pytest>=8.0",
+            "setuptools>=68",
+            "starfile>=0.5.8",
+        ],
         # What `make` runs, pinned: a new release must not turn a good commit red.
         "dev": [
             "build==1.6.1",
