@@ -92,15 +92,13 @@ def acryo(boxes: np.ndarray, template: np.ndarray, step: float) -> Rotation:
 
     from aitom_cryosam.averaging.rotations import all_rotations
 
-    model = ZNCCAlignment(
-        template, rotations=all_rotations(step), tilt=single_axis((-60, 60), axis="y")
-    )
+    turns = Rotation.from_matrix(all_rotations(step).as_matrix()[:, ::-1, ::-1])  # of z y x
+    model = ZNCCAlignment(template, rotations=turns, tilt=single_axis((-60, 60), axis="y"))
     quaternions = []
     for box in boxes:
         result = model.align(box, max_shifts=(3, 3, 3))
         quaternions.append(result.quat)
-    # acryo's rotations turn offsets x y z written as z y x: the same rotation.
-    return Rotation.from_quat(quaternions)
+    return Rotation.from_matrix(Rotation.from_quat(quaternions).as_matrix()[:, ::-1, ::-1])
 
 
 if __name__ == "__main__":
