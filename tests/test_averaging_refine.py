@@ -9,7 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Poses
 from aitom_cryosam.averaging.average import Average, AveragingSettings
-from aitom_cryosam.averaging.refinement import drifted, placed_mask, refined
+from aitom_cryosam.averaging.outcome import refined_paths, write_refined
+from aitom_cryosam.averaging.refinement import Refined, drifted, placed_mask, refined
 from aitom_cryosam.averaging.rescoring import Rescored, background_places, combined, earlier
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.averaging.wedge import MissingWedge
@@ -180,6 +181,34 @@ def written(result, tmp_path_factory):  # noqa: F811
     arguments = ["--iterations", "2", "--tilt-range", "-60,60", "--quiet"]
     assert main(["refine", str(result), "--out", str(out), *arguments]) == 0
     return out
+
+
+def test_what_is_written_is_a_result(result, tmp_path):  # noqa: F811
+    record = Record.open(result)
+    nothing = np.zeros((8,) * 3, np.float32)
+    poses = [Poses.unknown(len(record.picks))]
+    halves = [np.arange(len(record.picks)) % 2]
+    average = Average(nothing, (nothing, nothing), nothing, np.ones(4), 20.0, poses, halves)
+    source = Source(record.tomogram(), record.picks, np.zeros((0, 3)), record.masks, WEDGE)
+    fewer = record.proposals.reject([0], "unlike the average")
+    paths = refined_paths(tmp_path / "new", "TS_01", [record], ("warp",))
+    write_refined(
+        paths,
+        Refined(average, [fewer], [[]], "", []),
+        [source],
+        [record],
+        [record.info],
+        {"seconds": 1},
+        star=("warp",),
+    )
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(
+        path.name for path in paths.values()
+    )
+    again = Record.open(tmp_path / "new")
+    assert len(again.picks) == len(record.picks) - 1
+    assert again.content["counts"]["left_out"]["unlike the average"] == 1
+    assert len(np.unique(again.labels())) == len(np.unique(record.labels())) - 1
+    assert again.query.vector.tolist() == record.query.vector.tolist()
 
 
 @pytest.mark.slow

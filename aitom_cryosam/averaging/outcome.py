@@ -106,7 +106,9 @@ def refined_paths(
     paths = average_paths(folder, name, [])
     for one in records:
         for kind, path in result_paths(folder, one.info.name, star).items():
-            if kind != "query" or "query" in one.files:
+            if kind in ("picks", "proposals", "labels", "run", *star) or (
+                kind == "query" and kind in one.files
+            ):
                 paths[f"{one.info.name} {kind}"] = path
     return paths
 
