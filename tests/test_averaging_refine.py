@@ -17,7 +17,7 @@ from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.cli import main
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.record import Record
-from aitom_cryosam.simulation.density import barrel, ribosome_like
+from aitom_cryosam.simulation.density import ribosome_like
 from aitom_cryosam.simulation.settings import SimulationSettings
 from aitom_cryosam.simulation.simulate import simulate
 from aitom_cryosam.tomogram import Tomogram
@@ -44,19 +44,11 @@ class TestCombined:
         assert told
         assert odds[-2] > odds[-1]
 
-    def test_a_look_alike_between_background_and_particles_is_none(self):
-        rng = np.random.default_rng(2)
-        kinds = [rng.normal(0.6, 0.05, 30), rng.normal(0.35, 0.04, 20), rng.normal(0.15, 0.04, 80)]
-        prior = np.where(np.arange(130) < 45, 0.8, 0.2)  # the look-alikes were picked too
-        odds, told = combined(np.concatenate(kinds), rng.normal(0.12, 0.03, 50), prior)
-        assert told
-        assert (odds[:30] > 0).sum() >= 28
-        assert (odds[30:] < 0).all()
-
     @pytest.mark.parametrize("seed", range(5))
     def test_one_kind_is_not_cut_in_two(self, seed):
         rng = np.random.default_rng(seed)
-        kinds = [rng.normal(0.6, 0.09, 60), rng.normal(0.15, 0.04, 80)]
+        # As measured: those with neighbours or at the surface have half of the others' values.
+        kinds = [rng.normal(0.45, 0.05, 25), rng.normal(0.65, 0.04, 35), rng.normal(0.15, 0.04, 80)]
         prior = np.where(np.arange(140) < 60, 0.8, 0.2)
         odds, _ = combined(np.concatenate(kinds), rng.normal(0.12, 0.03, 50), prior)
         assert (odds[:60] > 0).mean() > 0.95
@@ -100,14 +92,13 @@ def test_a_mask_is_put_where_the_particle_lies():
     assert at_rim.voxels_zyx.tolist() == [[10, 28, 14], [10, 29, 14]]
 
 
-def two_kinds(snr: float = 0.6) -> tuple[Tomogram, np.ndarray, np.ndarray, np.ndarray]:
-    """Tomogram, points, true rotations; 20 two-lobed bodies, then 12 barrels."""
+def one_kind() -> tuple[Tomogram, np.ndarray]:
+    """A tomogram of 20 two-lobed bodies, and where they are."""
     settings = SimulationSettings(
-        shape_zyx=(48, 130, 130), voxel_size=20.0, membranes=0, snr=snr, denoise=15.0, seed=3
+        shape_zyx=(48, 130, 130), voxel_size=20.0, membranes=0, snr=0.6, denoise=15.0, seed=3
     )
-    done = simulate([(ribosome_like(20.0), 20), (barrel(20.0), 12)], settings)
-    tomogram = Tomogram.from_array(done.data, voxel_size=20.0)
-    return tomogram, done.points_zyx, done.rotations, done.labels
+    done = simulate([(ribosome_like(20.0), 20)], settings)
+    return Tomogram.from_array(done.data, voxel_size=20.0), done.points_zyx
 
 
 def told(points: np.ndarray, probabilities: np.ndarray) -> Rescored:
@@ -142,15 +133,15 @@ class TestDrift:
 @pytest.mark.slow
 class TestRefined:
     def test_what_is_unlike_goes_and_what_was_missed_comes(self):
-        tomogram, points, _, _ = two_kinds()
+        tomogram, points = one_kind()
         rng = np.random.default_rng(0)
-        noise = background_places(tomogram, points, 12.0)[:20]
+        noise = background_places(tomogram, points, 12.0)[:30]
         every = Picks.from_points(
             np.concatenate([points + rng.normal(0, 0.4, points.shape), noise]),
-            np.linspace(1, 0, 52),
+            np.linspace(1, 0, 50),
         )
-        # Picked: 16 of the 20, and 4 barrels in their place.
-        picked = np.isin(np.arange(52), [*range(16), *range(20, 24)])
+        # Picked: 16 of the 20, and 4 places of noise.
+        picked = np.isin(np.arange(50), [*range(16), *range(20, 24)])
         proposals = every.reject(~picked, "another kind")
         source = Source(tomogram, proposals.take(picked), points[:1], [], WEDGE)
         found = refined([source], [proposals], SETTINGS)

@@ -39,10 +39,6 @@ _FEWEST = 5  # particles or others, below which nothing is fitted
 _ROUNDS = 30
 APART = 2.0
 """Spreads between the two means, from which on correlations are believed."""
-CLEARLY_APART = 3.5
-"""Likewise of particles and a look-alike, which no background helps to tell apart. One Gaussian
-that is cut in two has 2.7."""
-_LOOKALIKES = 2  # kinds of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +139,9 @@ def combined(
 ) -> tuple[np.ndarray, bool]:
     """Log odds of each proposal from its correlation and its earlier probability.
 
-    Two Gaussians, the lower of which also holds the background. Where the upper one is two
-    clearly parted ones, its lower part is of a look-alike.
+    Two Gaussians, the lower of which also holds the background. The particles' own is wide:
+    neighbours and the sample's surface cost some of them half of their correlation, so that a
+    look-alike between the two is not told from them by this alone.
 
     Args:
         correlations: (n,) of the proposals.
@@ -158,13 +155,6 @@ def combined(
     odds, distance = _two(correlations, background, logits)
     if distance < APART:
         return logits, False
-    # Look-alikes lie between background and particles: what is left may fall into two again.
-    for _ in range(_LOOKALIKES):
-        upper = odds > 0
-        fit, distance = _two(correlations[upper], np.zeros(0), 0 * logits[upper])
-        if distance < CLEARLY_APART:
-            break
-        odds[upper] = np.minimum(odds[upper], fit)
     return odds, True
 
 
@@ -173,12 +163,10 @@ def _two(
 ) -> tuple[np.ndarray, float]:
     """Log odds of the upper of two Gaussians of one spread, and how many spreads they lie apart.
 
-    Expectation maximisation from the prior's log odds; from the middle of the values where that
-    tells nothing. The distance is 0 where one of the two has hardly a member.
+    Expectation maximisation from the prior's log odds. The distance is 0 where one of the two
+    has hardly a member.
     """
     member = 1 / (1 + np.exp(-logits))
-    if len(logits) and not logits.any():
-        member = (correlations > (correlations.max() + correlations.min()) / 2).astype(float)
     values = np.concatenate([correlations, background])
     odds, distance = logits, 0.0
     for _ in range(_ROUNDS):
