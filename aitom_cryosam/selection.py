@@ -110,6 +110,7 @@ class Selection:
 def write_selection(
     record: Record,
     selection: Selection,
+    proposals: Picks,
     folder: str | Path,
     *,
     star: Sequence[str] = (),
@@ -123,6 +124,7 @@ def write_selection(
     Args:
         record: of the run; stays as it is.
         selection: which proposals are picks.
+        proposals: what the selection made of the run's.
         folder: of the new result.
         star: names in `points.formats.relion_warp.FLAVOURS`.
         tilt_series: pixel size and size of the tilt series, for RELION's flavours.
@@ -132,7 +134,6 @@ def write_selection(
         InputError: the run's files are not of one run, or a file cannot be read or written.
     """
     record.check()
-    proposals = selection.of(record)
     paths = result_paths(folder, record.info.name, star)
     kept = {kind: path for kind, path in paths.items() if kind in (*_COPIED, *record.files)}
     paths = {kind: path for kind, path in paths.items() if kind in kept or kind in star}

@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
 
 _FORMAT = 1
@@ -55,7 +56,7 @@ class Trace:
             chance: as the attribute.
         """
         cell = np.minimum(
-            np.floor(np.asarray(centre_zyx) + 0.5).astype(int) // ratio,
+            nearest_voxel(centre_zyx) // ratio,
             np.array(similarity.shape) - 1,
         )
         z, y, x = (similarity.take(cell[axis], axis=axis) for axis in range(3))

@@ -20,6 +20,7 @@ from aitom_cryosam.averaging.alignment import Reference
 from aitom_cryosam.averaging.average import Average, Averaging, AveragingSettings, said
 from aitom_cryosam.averaging.rescoring import Rescored, rescored
 from aitom_cryosam.averaging.sources import CORRELATION, Source, box_of, oriented, particles_of
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.progress import Progress
@@ -238,7 +239,7 @@ def placed_mask(
     factor = average.voxel_size / source.tomogram.voxel_size
     size = len(average.mask)
     reach = int(np.ceil(size / 2 * factor))
-    middle = np.floor(point_zyx + 0.5).astype(np.int64)
+    middle = nearest_voxel(point_zyx)
     lower = np.clip(middle - reach, 0, source.tomogram.shape)
     upper = np.clip(middle + reach + 1, 0, source.tomogram.shape)
     grid = np.stack(np.meshgrid(*map(np.arange, lower, upper), indexing="ij"), axis=-1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.tomogram import Tomogram
 
 MOST_ACROSS = 32  # voxels of a box across a particle; more is binned
@@ -69,7 +70,7 @@ def extract(tomogram: Tomogram, points_zyx: np.ndarray, box: BoxSize) -> Subvolu
     """
     points = np.asarray(points_zyx, np.float64).reshape(-1, 3)
     reach = box.size // 2 * box.bin + (box.bin - 1) / 2  # from the first voxel to the origin
-    lowers = np.floor(points - reach + 0.5).astype(np.int64)
+    lowers = nearest_voxel(points - reach)
     boxes = np.empty((len(points), box.size, box.size, box.size), np.float32)
     for target, lower in zip(boxes, lowers, strict=True):
         target[:] = _standardised(_cut(tomogram, lower, box))

@@ -8,7 +8,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli import averaging
+from aitom_cryosam.cli import averaging, options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.files import refuse_existing
 
     start = time.perf_counter()
-    records = averaging.records_of(args.results)
+    records = options.records_of(args.results)
     infos = averaging.infos_of(args, records)
     name = args.name or infos[0].name
     paths = average_paths(args.out, name, infos, args.star)

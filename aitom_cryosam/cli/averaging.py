@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aitom_cryosam.cli import options
 from aitom_cryosam.cli.options import add_tilt_series, tilt_series_of, tomograms_of
 from aitom_cryosam.errors import InputError
 
@@ -25,14 +25,7 @@ logger = logging.getLogger(__name__)
 
 def add_results(parser: argparse.ArgumentParser) -> None:
     """Results of `pick`, the tilt series and the particle."""
-    parser.add_argument(
-        "results",
-        nargs="+",
-        metavar="RESULT",
-        help="folders that `pick` wrote, or their *_run.json; of one or many tomograms",
-    )
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
-    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
+    options.add_results(parser)
     parser.add_argument(
         "--diameter", type=float, metavar="ANGSTROM", help="of the particle, if not that of `pick`"
     )
@@ -63,35 +56,10 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     series.add_argument(
         "--tilt-axis", type=float, metavar="DEGREES", help="from y towards x in the tomogram"
     )
-    parser.add_argument(
-        "--star",
-        type=_flavours,
-        default=(),
-        metavar="FLAVOUR[,FLAVOUR...]",
-        help="also write oriented picks for relion5, relion4, relion31, warp",
+    options.add_flavours(
+        parser, help="also write oriented picks for relion5, relion4, relion31, warp"
     )
     add_tilt_series(series)
-
-
-def records_of(paths: Sequence[str]) -> list[Record]:
-    """The runs in all folders.
-
-    Raises:
-        InputError: a path holds none, or a tomogram comes twice.
-    """
-    from aitom_cryosam.record import Record
-
-    found: list[Record] = []
-    for path in paths:
-        here = Record.all_in(path) if Path(path).is_dir() else [Record.open(path)]
-        if not here:
-            raise InputError(f"{path} holds no *_run.json; expected a folder that `pick` wrote.")
-        found += here
-    names = [one.info.name for one in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"{name} comes in two results; expected each tomogram once.")
-    return found
 
 
 def infos_of(args: argparse.Namespace, records: Sequence[Record]) -> list[TomogramInfo]:
@@ -194,11 +162,3 @@ def _range(text: str) -> tuple[float, float]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected LOW,HIGH in degrees, got {text!r}") from None
     return low, high
-
-
-def _flavours(text: str) -> tuple[str, ...]:
-    known = ("relion5", "relion4", "relion31", "warp")
-    for name in text.split(","):
-        if name not in known:
-            raise argparse.ArgumentTypeError(f"unknown {name!r}; expected {', '.join(known)}")
-    return tuple(text.split(","))

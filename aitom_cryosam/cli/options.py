@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from aitom_cryosam.models import ENCODERS, SEGMENTERS
 if TYPE_CHECKING:
     from aitom_cryosam.points.tilt_series import TomogramsStar
     from aitom_cryosam.points.tomogram_info import TiltSeries
+    from aitom_cryosam.record import Record
     from aitom_cryosam.regions import RegionRules
     from aitom_cryosam.resources import Resources
     from aitom_cryosam.settings import Settings
@@ -53,14 +54,50 @@ def add_volume(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_flavours(parser: argparse.ArgumentParser) -> None:
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Results of `pick`, and the folder of new ones."""
+    parser.add_argument(
+        "results",
+        nargs="+",
+        metavar="RESULT",
+        help="folders that `pick` wrote, or their *_run.json; of one or many tomograms",
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
+
+
+def records_of(paths: Sequence[str]) -> list[Record]:
+    """The runs in all folders.
+
+    Raises:
+        InputError: a path holds none, or a tomogram comes twice.
+    """
+    from aitom_cryosam.record import Record
+
+    found: list[Record] = []
+    for path in paths:
+        here = Record.all_in(path) if Path(path).is_dir() else [Record.open(path)]
+        if not here:
+            raise InputError(f"{path} holds no *_run.json; expected a folder that `pick` wrote.")
+        found += here
+    names = [one.info.name for one in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{name} comes in two results; expected each tomogram once.")
+    return found
+
+
+def add_flavours(
+    parser: argparse.ArgumentParser,
+    help: str = "also write relion5, relion4, relion31, warp",
+) -> None:
     """Further STAR files."""
     parser.add_argument(
         "--star",
         type=_flavours,
         default=(),
         metavar="FLAVOUR[,FLAVOUR...]",
-        help="also write relion5, relion4, relion31, warp",
+        help=help,
     )
 
 

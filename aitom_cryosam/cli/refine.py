@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli import averaging
+from aitom_cryosam.cli import averaging, options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.files import refuse_existing
 
     start = time.perf_counter()
-    records = averaging.records_of(args.results)
+    records = options.records_of(args.results)
     infos = averaging.infos_of(args, records)
     paths = refined_paths(args.out, args.name or infos[0].name, records, args.star)
     refuse_existing(paths.values(), overwrite=args.overwrite)

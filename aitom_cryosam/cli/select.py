@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
-from aitom_cryosam.cli.averaging import records_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,14 +19,7 @@ logger = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam select`."""
-    parser.add_argument(
-        "results",
-        nargs="+",
-        metavar="RESULT",
-        help="folders that `pick` wrote, or their *_run.json; of one or many tomograms",
-    )
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
-    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
+    options.add_results(parser)
     parser.add_argument(
         "--cut", type=float, metavar="SCORE", help="from this score on, in place of the verdict"
     )
@@ -64,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from aitom_cryosam.selection import Selection, write_selection
 
-    records = records_of(args.results)
+    records = options.records_of(args.results)
     selection = Selection(
         cut=args.cut,
         fdr=args.fdr,
@@ -73,12 +65,12 @@ def run(args: argparse.Namespace) -> int:
         reject_ids=_numbers(args.reject_ids) if args.reject_ids else frozenset(),
         keep=args.keep,
     )
-    for record in records:  # before the first is written
-        selection.of(record)
-    for record in records:
+    chosen = [selection.of(record) for record in records]  # before the first is written
+    for record, proposals in zip(records, chosen, strict=True):
         new = write_selection(
             record,
             selection,
+            proposals,
             args.out,
             star=args.star,
             tilt_series=_tilt_series(args, record),

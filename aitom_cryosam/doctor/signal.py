@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.tomogram import Tomogram
 
 SHELL = 1.4
@@ -85,7 +86,7 @@ class Signal:
         """(radii,) for one point; what lies outside the tomogram does not count."""
         reach = math.ceil(SHELL * self.radii[-1] / self._bin) + 1
         side = 2 * reach + 1
-        first = np.floor(point + 0.5).astype(int) - self._bin * reach - (self._bin - 1) // 2
+        first = nearest_voxel(point) - self._bin * reach - (self._bin - 1) // 2
         lower = np.clip(first, 0, self.tomogram.shape)
         upper = np.clip(first + side * self._bin, lower, self.tomogram.shape)
         values = np.asarray(self.tomogram.data[tuple(map(slice, lower, upper))], np.float32)

@@ -16,6 +16,7 @@ import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.picks import Picks
 
 logger = logging.getLogger(__name__)
@@ -226,7 +227,7 @@ def json_of(path: Path) -> Any:
 
 def whole(points: np.ndarray) -> np.ndarray:
     """The nearest whole numbers; halves go up."""
-    return np.floor(points + 0.5).astype(np.int64)
+    return nearest_voxel(points)
 
 
 def scores(picks: Picks) -> np.ndarray:

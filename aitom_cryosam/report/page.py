@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.record import Record
@@ -349,4 +350,4 @@ def _alike(record: Record, count: int) -> list[float | None]:
 
 
 def _nearest(value: float) -> int:
-    return int(np.floor(value + 0.5))
+    return int(nearest_voxel(np.array(value)))

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from skimage.measure import find_contours
 
-from aitom_cryosam.geometry import in_plane_axes
+from aitom_cryosam.geometry import in_plane_axes, nearest_voxel
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.report.images import limits, photograph
 
@@ -48,7 +48,7 @@ class Section:
         cls, data: np.ndarray, axis: int, point_zyx: np.ndarray, side: int, thickness: int
     ) -> Section:
         """A square of `side` voxels around a point; what lies outside the tomogram is black."""
-        voxel = np.floor(np.asarray(point_zyx) + 0.5).astype(int)
+        voxel = nearest_voxel(point_zyx)
         first, last = _range(int(voxel[axis]), thickness, data.shape[axis])
         row, column = (int(voxel[other]) - side // 2 for other in in_plane_axes(axis))
         return cls(data, axis, first, last, (row, column), (side, side))

@@ -206,7 +206,7 @@ class SamSegmenter:
             tokens=torch.stack([embedding.tokens for embedding in embeddings]),
             shape=embeddings[0].shape,
             corners_yx=np.zeros((len(points), 2), np.int64),
-            offsets_yx=_pixel(points) - self.side // 2,
+            offsets_yx=nearest_voxel(points) - self.side // 2,
             plane_shape=embeddings[0].shape,
         )
 
@@ -390,7 +390,9 @@ class WindowSamSegmenter(SamSegmenter):
         self, embeddings: list[Any], points: np.ndarray, previous: Segmentation | None
     ) -> _Shown:
         """What the network sees of the planes (b): a window of each."""
-        corners = _pixel(points) - self.side // 2 if previous is None else previous.offsets_yx
+        corners = (
+            nearest_voxel(points) - self.side // 2 if previous is None else previous.offsets_yx
+        )
         shape = embeddings[0].shape
         lines = (corners[:, :, None] + np.arange(self.side)).clip(0, np.array(shape)[:, None] - 1)
         windows = [image[np.ix_(*line)] for image, line in zip(embeddings, lines, strict=True)]
@@ -431,11 +433,6 @@ class _Shown:
 def grey(planes: np.ndarray) -> np.ndarray:
     """Planes (b, h, w) float32, robust-normalised, as uint8 from black to white."""
     return np.rint((np.clip(planes, -SHOWN, SHOWN) + SHOWN) * (255 / (2 * SHOWN))).astype(np.uint8)
-
-
-def _pixel(points_yx: np.ndarray) -> np.ndarray:
-    """The nearest pixels."""
-    return nearest_voxel(points_yx)
 
 
 def _extent(lines: Tensor) -> Tensor:
