@@ -1,6 +1,7 @@
 """What all commands share: how they end, and how they show where they are."""
 
 import io
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,14 @@ def tomogram(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 def test_the_package_is_a_command() -> None:
     shown = subprocess.run([*SHELL.split(), "--version"], capture_output=True, text=True)
     assert shown.stdout.startswith("cryosam ")
+
+
+def test_the_logger_is_left_as_it_was(tmp_path: Path) -> None:
+    """A program that calls `main` goes on to log as it had set."""
+    logger = logging.getLogger("aitom_cryosam")
+    before = logger.handlers[:], logger.level
+    assert main(["cache", "list", str(tmp_path), "--quiet"]) == 2
+    assert (logger.handlers, logger.level) == before
 
 
 def test_no_memory_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys) -> None:

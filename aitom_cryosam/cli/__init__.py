@@ -6,7 +6,8 @@ import argparse
 import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 from aitom_cryosam.cli.signals import Ended, heeded
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else 1.
     """
     command = "cryosam"
-    with forgiving(), heeded(), program_of(Door.COMMAND_LINE):
+    with forgiving(), heeded(), program_of(Door.COMMAND_LINE), _logging_restored():
         try:
             arguments = [_value(argument) for argument in (sys.argv[1:] if argv is None else argv)]
             args = build_parser(arguments).parse_args(arguments)
@@ -100,6 +101,18 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
         loudness.add_argument("--quiet", action="store_true", help="say only what is wrong")
         loudness.add_argument("--verbose", action="store_true", help="say more")
     return parser
+
+
+@contextmanager
+def _logging_restored() -> Iterator[None]:
+    """Leave the logger as a program that calls `main` had set it."""
+    logger = logging.getLogger("aitom_cryosam")
+    handlers, level = logger.handlers[:], logger.level
+    try:
+        yield
+    finally:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
 
 
 def _log_to_stderr(*, quiet: bool, verbose: bool) -> None:
