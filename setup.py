@@ -44,7 +44,7 @@ setup(
         "psutil>=5.9",
         "requests>=2.31",
         "scikit-image>=0.22",
-        "scipy>=1.11.3",
+        "scipy>=1.12",
         "segment-anything>=1.0",
         "threadpoolctl>=3.2",
         "timm>=1.0",

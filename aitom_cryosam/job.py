@@ -123,7 +123,9 @@ class Job:
         """
         if self.out is None:
             raise InputError("Expected a folder for the results of the job, got none; give out.")
-        return result_paths(self.out, self.name, self.star, picture=self.picture)
+        return result_paths(
+            self.out, self.name, self.star, picture=self.picture, semantic=self.settings.semantic
+        )
 
     @property
     def done(self) -> bool:

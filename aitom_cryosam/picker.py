@@ -24,6 +24,7 @@ from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.verdict import decided, judged, ranked
+from aitom_cryosam.semantic import particle_probability
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.tomogram import Tomogram
@@ -117,6 +118,8 @@ class CryoSAM:
             proposals = located(replace(proposals, scores=verdict.scores), regions)
             proposals = decided(proposals, verdict, masks, settings.cut)
             proposals, masks = ranked(proposals, masks, SPACING * diameter_voxels)
+            dense = settings.semantic == "dense"
+            probability = particle_probability(features, query.vector, masks) if dense else None
         return Result(
             tomogram=tomogram,
             settings=settings,
@@ -129,6 +132,7 @@ class CryoSAM:
             stages=stages,
             networks=networks,
             trace=trace,
+            probability=probability,
         )
 
     def query(

@@ -20,6 +20,7 @@ _SHARED: dict[str, Any] = {
     "plane_shape": "aspect",
     "centring": True,
     "window": None,
+    "semantic": "none",
     "cut": "auto",
 }
 VALUES: Mapping[str, Mapping[str, Any]] = {
@@ -45,6 +46,7 @@ VALUES: Mapping[str, Mapping[str, Any]] = {
         "slab": 0,
         "shrinkage": None,
         "plane_shape": "square",
+        "semantic": "union",
         "cut": "none",
     },
     "networks": {

@@ -30,17 +30,26 @@ _KINDS = {"picks": "picks.star", "proposals": "proposals.star", "labels": "label
 
 
 def result_paths(
-    folder: str | Path, name: str, star: Sequence[str] = (), *, picture: bool = False
+    folder: str | Path,
+    name: str,
+    star: Sequence[str] = (),
+    *,
+    picture: bool = False,
+    semantic: str = "none",
 ) -> dict[str, Path]:
     """The files of a result for a tomogram of this name, by kind.
 
     The kinds are "picks", "proposals", "labels", each of the flavours `star`, "query", "trace",
-    "run" and "picture".
+    "run" and "picture"; "semantic", and "probability" if it is dense.
     """
     kinds = {**_KINDS, **{flavour: f"{flavour}.star" for flavour in star}}
     kinds |= {"query": "query.npz", "trace": "trace.npz", "run": _RUN[1:]}
     if picture:
         kinds["picture"] = "picks.png"
+    if semantic != "none":
+        kinds["semantic"] = "semantic.mrc"
+    if semantic == "dense":
+        kinds["probability"] = "probability.mrc"
     return {kind: Path(folder) / f"{name}_{ending}" for kind, ending in kinds.items()}
 
 

@@ -46,6 +46,7 @@ class Result:
         networks: file and checksum of the weights in use, by model.
         warnings: that were given on the way.
         trace: the prompts' masks and the similarity around one, for a report.
+        probability: (D, H, W) float32, that a voxel is of the particle's kind, or None.
     """
 
     tomogram: Tomogram
@@ -60,6 +61,7 @@ class Result:
     networks: dict[str, dict[str, str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     trace: Trace | None = None
+    probability: np.ndarray | None = None
 
     @property
     def picks(self) -> Picks:
@@ -69,6 +71,12 @@ class Result:
     def labels(self) -> np.ndarray:
         """(D, H, W) int32, the id of the pick in every voxel of its mask, 0 elsewhere."""
         return labels(self.tomogram.shape, self.masks)
+
+    def semantic(self) -> np.ndarray:
+        """(D, H, W) int8, 1 in the voxels of the particle's kind: the paper's M."""
+        if self.probability is not None:
+            return (self.probability >= 0.5).astype(np.int8)
+        return (self.labels() > 0).astype(np.int8)
 
     def _bare_trace(self) -> Trace:
         used = self.prompts.points_zyx[self.prompts.kept]
@@ -103,12 +111,18 @@ class Result:
         Raises:
             InputError: a file exists, or the folder cannot be written.
         """
-        paths = result_paths(folder, self.tomogram.name, star, picture=picture)
+        paths = result_paths(
+            folder, self.tomogram.name, star, picture=picture, semantic=self.settings.semantic
+        )
         stale = stale_files(paths) if overwrite else []
         with publishing(folder, paths, stale=stale, overwrite=overwrite) as drafts:
             write_picks(drafts["picks"], self.proposals, self.tomogram)
             write_proposals(drafts["proposals"], self.proposals, self.tomogram)
             self.tomogram.write_labels(drafts["labels"], self.labels())
+            if "semantic" in drafts:
+                self.tomogram.write_volume(drafts["semantic"], self.semantic())
+            if self.probability is not None:
+                self.tomogram.write_volume(drafts["probability"], self.probability)
             for flavour in star:
                 write_flavour(
                     flavour, drafts[flavour], self.proposals, self.tomogram, tilt_series=tilt_series

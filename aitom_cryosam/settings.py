@@ -51,6 +51,9 @@ class Settings:
             it, as in the paper, a proposal is as precise as a token.
         window: side of the window around a particle that SAM sees, in diameters; None shows it
             the whole plane (paper).
+        semantic: the segmentation M of the whole tomogram that is also written: "union" of the
+            picks' masks (paper), "dense" for the voxels whose own similarity makes them
+            probable, with that probability, or "none".
         cut: which proposals become picks: "auto" (see `scoring.judge`), "none" for all,
             or a score.
 
@@ -76,6 +79,7 @@ class Settings:
     plane_shape: Literal["aspect", "square"] = _OF_PRESET
     centring: bool = _OF_PRESET
     window: float | None = _OF_PRESET
+    semantic: Literal["none", "union", "dense"] = _OF_PRESET
     cut: float | Literal["auto", "none"] = _OF_PRESET
 
     @classmethod
@@ -158,6 +162,7 @@ class Settings:
                 self.window is None or (_positive(self.window) and self.window >= MIN_WINDOW),
                 f"a number of diameters from {MIN_WINDOW:g}, or None",
             ),
+            "semantic": (self.semantic in ("none", "union", "dense"), "none, union or dense"),
             "cut": (self.cut in ("auto", "none") or _finite(self.cut), "auto, none or a score"),
         }
         for name, (good, expected) in checks.items():

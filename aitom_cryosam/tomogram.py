@@ -330,9 +330,24 @@ class Tomogram:
         """
         if labels.shape != self.shape:
             raise InputError(f"Expected labels of shape {self.shape}, got {labels.shape}.")
+        self.write_volume(path, labels.astype(label_type(labels)), overwrite=overwrite)
+
+    def write_volume(
+        self, path: str | Path, values: np.ndarray, *, overwrite: bool = False
+    ) -> None:
+        """Write values as a volume that lies exactly on this tomogram.
+
+        Args:
+            path: file to write, never compressed.
+            values: (D, H, W) of a type that MRC files hold.
+            overwrite: replace an existing file.
+
+        Raises:
+            InputError: the file exists or cannot be written.
+        """
         write_volume(
             path,
-            labels.astype(label_type(labels)),
+            values,
             voxel_size=self.voxel_size,
             origin=self.origin,
             nstart=self.nstart,

@@ -228,16 +228,27 @@ def test_f_beta_has_a_row_of_its_own(files, several, capsys):
 
 def test_masks(labels, capsys):
     assert evaluate(labels, *(option.format(labels) for option in LABELS)) == 0
-    assert capsys.readouterr().out.splitlines()[-8:] == [
+    *rows, surface = capsys.readouterr().out.splitlines()[-10:]
+    assert surface.startswith("  surface distance    ")
+    assert rows == [
         "masks                 1 of 3 found and 4 true ones, IoU ≥ 0.5",
         "  precision           0.333",
         "  recall              0.250",
         "  F1                  0.286",
         "  mean IoU            0.312 (of matched ones 1.000)",
         "voxels, IoU           0.455",
+        "  Dice                0.625",
         "  precision           0.714",
         "  recall              0.556",
     ]
+
+
+def test_one_label_of_the_truth_within_a_tolerance(labels, capsys):
+    options = (*(option.format(labels) for option in LABELS), "--truth-label", "1")
+    assert evaluate(labels, *options, "--tolerance", "10") == 0
+    out = capsys.readouterr().out
+    assert "of 3 found and 1 true ones" in out
+    assert "  recall within 10 Å     1.000" in out
 
 
 def test_masks_of_one_class_are_the_rows_of_the_truth(labels):

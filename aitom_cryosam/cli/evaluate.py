@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aitom_cryosam.evaluation.angles import AngularErrors
     from aitom_cryosam.evaluation.labels import LabelEvaluation
     from aitom_cryosam.evaluation.pairing import Searched
+    from aitom_cryosam.evaluation.surface import SurfaceDistances
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +80,19 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
         default=0.5,
         metavar="T",
         help="overlap from which on two instances match (default: 0.5)",
+    )
+    labels.add_argument(
+        "--truth-label",
+        type=int,
+        metavar="N",
+        help="count only this label of the true ones, as -1 of the membranes of `simulate`",
+    )
+    labels.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.0,
+        metavar="ANGSTROM",
+        help="a voxel this close to a true one counts as right in the last rows (default: 0)",
     )
 
 
@@ -176,9 +190,14 @@ def _angles(
     return angular_errors(tomograms, Symmetry(args.symmetry))
 
 
-def _masks(args: argparse.Namespace, searched: Sequence[Searched]) -> LabelEvaluation | None:
+def _masks(
+    args: argparse.Namespace, searched: Sequence[Searched]
+) -> tuple[LabelEvaluation, SurfaceDistances] | None:
     """The label volumes of the only tomogram against each other, if they are given."""
+    import numpy as np
+
     from aitom_cryosam.evaluation.labels import evaluate_labels
+    from aitom_cryosam.evaluation.surface import surface_distances
     from aitom_cryosam.volumes.mrc import read_volume
 
     paths = args.labels, args.truth_labels
@@ -190,8 +209,14 @@ def _masks(args: argparse.Namespace, searched: Sequence[Searched]) -> LabelEvalu
         raise InputError(f"--labels is of one tomogram, but picks of {len(searched)} are compared.")
     (one,) = searched
     found, truth = (read_volume(path, voxel_size=one.voxel_size).data for path in paths)
-    ids = one.truth.picks.ids if args.particle_class else None
-    return evaluate_labels(found, truth, iou=args.iou, true_ids=ids)
+    ids = one.truth.picks.ids if args.particle_class and args.truth_label is None else None
+    if args.truth_label is not None:
+        truth = (truth == args.truth_label).astype("int8")
+    overlap = evaluate_labels(found, truth, iou=args.iou, true_ids=ids)
+    inside = truth > 0 if ids is None else np.isin(truth, ids)
+    return overlap, surface_distances(
+        found > 0, inside, voxel_size=one.voxel_size, tolerance=args.tolerance
+    )
 
 
 def _table(
@@ -199,7 +224,7 @@ def _table(
     evaluations: Mapping[str, Evaluation],
     summary: Summary,
     recalls: dict[str, float],
-    masks: LabelEvaluation | None,
+    masks: tuple[LabelEvaluation, SurfaceDistances] | None,
     angles: AngularErrors | None,
 ) -> str:
     further = [(f"recall of {name}", _text(recall)) for name, recall in recalls.items()]
@@ -215,7 +240,7 @@ def _table(
             )
         )
     if masks:
-        further += _mask_rows(masks)
+        further += _mask_rows(*masks, args.tolerance)
     if len(evaluations) == 1:
         return _list(_rows(args, summary.total) + further)
     table = _grid(args, evaluations, summary)
@@ -241,7 +266,9 @@ def _rows(args: argparse.Namespace, evaluation: Evaluation) -> list[tuple[str, s
     ]
 
 
-def _mask_rows(masks: LabelEvaluation) -> list[tuple[str, str]]:
+def _mask_rows(
+    masks: LabelEvaluation, surface: SurfaceDistances, tolerance: float
+) -> list[tuple[str, str]]:
     counts = f"{masks.n_matched} of {masks.n_found} found and {masks.n_truth} true ones"
     return [
         ("masks", f"{counts}, IoU ≥ {masks.iou:g}"),
@@ -253,8 +280,22 @@ def _mask_rows(masks: LabelEvaluation) -> list[tuple[str, str]]:
             f"{_text(masks.mean_iou)} (of matched ones {_text(masks.mean_matched_iou)})",
         ),
         ("voxels, IoU", _text(masks.voxel_iou)),
+        ("  Dice", _text(masks.voxel_dice)),
         ("  precision", _text(masks.voxel_precision)),
         ("  recall", _text(masks.voxel_recall)),
+        (
+            "  surface distance",
+            f"{_text(surface.mean, '{:.1f} Å')} (mean), "
+            f"{_text(surface.percentile95, '{:.1f} Å')} (95 %)",
+        ),
+        *(
+            [
+                (f"  precision within {tolerance:g} Å", _text(surface.precision)),
+                (f"  recall within {tolerance:g} Å", _text(surface.recall)),
+            ]
+            if tolerance
+            else []
+        ),
     ]
 
 
@@ -305,7 +346,7 @@ def _report(
     evaluations: Mapping[str, Evaluation],
     summary: Summary,
     recalls: dict[str, float],
-    masks: LabelEvaluation | None,
+    masks: tuple[LabelEvaluation, SurfaceDistances] | None,
 ) -> dict[str, Any]:
     """What the table says, and the curves; null where there is no number."""
     from aitom_cryosam.evaluation import LEVEL
@@ -335,7 +376,7 @@ def _report(
             "total": summary.total_interval,
             "mean": summary.mean_interval,
         },
-        "masks": _mask_numbers(masks) if masks else None,
+        "masks": _mask_numbers(*masks) if masks else None,
     }
     return _without_nan(report)
 
@@ -361,16 +402,19 @@ def _numbers(evaluation: Evaluation, beta: float) -> dict[str, Any]:
     }
 
 
-def _mask_numbers(masks: LabelEvaluation) -> dict[str, Any]:
+def _mask_numbers(masks: LabelEvaluation, surface: SurfaceDistances) -> dict[str, Any]:
     names = [
         *("iou", "n_found", "n_truth", "n_matched", "precision", "recall", "f1", "mean_iou"),
-        *("mean_matched_iou", "voxel_iou", "voxel_precision", "voxel_recall"),
+        *("mean_matched_iou", "voxel_dice", "voxel_iou", "voxel_precision"),
+        "voxel_recall",
     ]
     return {name: getattr(masks, name) for name in names} | {
+        "surface_distance_angstrom": {"mean": surface.mean, "percentile95": surface.percentile95},
+        "within_tolerance": {"precision": surface.precision, "recall": surface.recall},
         "pairs": [
             {"label": found, "truth_label": true, "iou": overlap}
             for (found, true), overlap in zip(masks.pairs.tolist(), masks.ious, strict=True)
-        ]
+        ],
     }
 
 

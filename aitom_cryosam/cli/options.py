@@ -251,6 +251,12 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         metavar="DIAMETERS",
         help="SAM sees so much around a particle, scaled up, in place of the whole plane",
     )
+    method.add_argument(
+        "--semantic",
+        choices=("none", "union", "dense"),
+        help="also write which voxels are of the particle's kind: those of the picks' masks, or "
+        "those that their own similarity makes probable",
+    )
 
 
 def add_resources(parser: argparse.ArgumentParser) -> None:

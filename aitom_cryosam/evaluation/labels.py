@@ -73,6 +73,11 @@ class LabelEvaluation:
         return _share(self.voxels_both, self.voxels_found + self.voxels_truth - self.voxels_both)
 
     @property
+    def voxel_dice(self) -> float:
+        """Of all found instances together with all true ones: F1 of the voxels."""
+        return _share(2 * self.voxels_both, self.voxels_found + self.voxels_truth)
+
+    @property
     def voxel_precision(self) -> float:
         """Share of the found voxels that are in a true instance; NaN without any."""
         return _share(self.voxels_both, self.voxels_found)
