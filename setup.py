@@ -48,8 +48,8 @@ setup(
         "segment-anything>=1.0",
         "threadpoolctl>=3.2",
         "timm>=1.0",
-        "torch>=2.3",
-        "torchvision>=0.18",  # segment-anything imports it without declaring it
+        "torch>=2.5",
+        "torchvision>=0.20",  # segment-anything imports it without declaring it
         "tqdm>=4.66",
         "urllib3>=2.0",
     ],
@@ -60,6 +60,7 @@ setup(
             "hypothesis>=6.90",
             "imodmodel>=0.1.0",
             "pytest>=8.0",
+            "pytest-xdist>=3.5",
             "setuptools>=68",
             "starfile>=0.5.8",
         ],

@@ -58,7 +58,7 @@ def world(n: int, size: int) -> tuple[np.ndarray, np.ndarray, Rotation]:
 
     density = ribosome_like(330.0 / size)
     rng = np.random.default_rng(0)
-    rotations = Rotation.random(n, rng=rng)
+    rotations = Rotation.random(n, rng)
 
     def turned(matrix: np.ndarray) -> np.ndarray:
         middle = np.full(3, size // 2)

@@ -27,11 +27,11 @@ POINTS = np.arange(30)[:, None] * np.array([20.0, 0, 0])
 def test_a_common_rotation_and_equivalent_ones_are_no_error(name):
     group = Symmetry(name).rotations
     rng = np.random.default_rng(0)
-    truth = Rotation.random(30, rng=rng)
+    truth = Rotation.random(30, rng)
     equal = truth * group[rng.integers(len(group), size=30)]
     about_y = Rotation.from_rotvec(np.outer(np.full(30, 4.0), (0, 1, 0)), degrees=True)
     about_y = Rotation.concatenate([about_y[:15], about_y[15:].inv()])
-    found = about_y * equal * Rotation.random(rng=rng)
+    found = about_y * equal * Rotation.random(None, rng)
     picks, true = oriented(found, POINTS), oriented(truth, POINTS)
     matched = evaluate(picks, true, radius=50, voxel_size=10)
     errors = angular_errors([(picks, true, matched)], Symmetry(name))

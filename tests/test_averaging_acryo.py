@@ -15,7 +15,7 @@ tilt = pytest.importorskip("acryo.tilt", reason="acryo is not installed")
 def test_acryo_prefers_the_same_turns():
     boxes, rotations, shifts = world(3, noise=1.0, seed=11)
     boxes = rim(boxes).astype(np.float32)
-    candidates = Rotation.concatenate([rotations, Rotation.random(5, rng=3)])
+    candidates = Rotation.concatenate([rotations, Rotation.random(5, np.random.default_rng(3))])
     template = rim(turned(Rotation.identity())).astype(np.float32)
     # acryo turns offsets z y x.
     theirs = Rotation.from_matrix(candidates.as_matrix()[:, ::-1, ::-1])
