@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from aitom_cryosam.scoring import kind
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.kind import judge
+from aitom_cryosam.scoring.span import spanned
 
 K, D = 2, 20  # regions of an instance, channels
 
@@ -110,3 +112,28 @@ def test_the_same_verdict_twice():
     first, second = (judged(80, 60)[0] for _ in range(2))
     assert first.scores.tobytes() == second.scores.tobytes()
     np.testing.assert_array_equal(first.kept, second.kept)
+
+
+def test_the_span_of_wide_features_gives_the_scores_of_all_their_dimensions(monkeypatch):
+    monkeypatch.setattr(kind, "DIMENSIONS", (8,))  # for speed
+    rng = np.random.default_rng(2)
+    axes, _ = np.linalg.qr(rng.standard_normal((150, D)))
+    features = kinds((31, 30, 40)) @ axes.T  # (101, K, 150)
+    features += 0.02 * rng.standard_normal(features.shape)
+    clicks, proposals, background = np.split(features, [1, 61])
+    similarities = np.linspace(0.9, 0.6, len(proposals))
+    within = judge(similarities, 0.5, proposals, clicks, background)
+    monkeypatch.setattr(kind, "spanned", lambda *sets: list(sets))
+    full = judge(similarities, 0.5, proposals, clicks, background)
+    np.testing.assert_array_equal(full.kept, np.arange(60) < 30)
+    np.testing.assert_allclose(within.scores, full.scores, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(within.kept, full.kept)
+
+
+def test_a_span_keeps_dot_products_and_is_narrow():
+    vectors = np.random.default_rng(0).standard_normal((12, 50))
+    one, other = spanned(vectors[:5], vectors[5:])
+    assert (one.shape, other.shape) == ((5, 12), (7, 12))
+    np.testing.assert_allclose(one @ other.T, vectors[:5] @ vectors[5:].T, atol=1e-12)
+    narrow = spanned(vectors[:5, :8], vectors[5:, :8])
+    assert np.array_equal(np.concatenate(narrow), vectors[:, :8])

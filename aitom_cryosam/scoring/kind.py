@@ -21,6 +21,7 @@ import numpy as np
 from scipy.stats import norm
 
 from aitom_cryosam.scoring.mixture import best_mixture, joined
+from aitom_cryosam.scoring.span import spanned
 
 FEWEST = 12
 """Fewer candidates than this are not clustered: each is a pick."""
@@ -76,8 +77,10 @@ def judge(
     member = np.zeros(len(proposals) + len(background))
     member[: len(proposals)][candidates] = _membership(prompts, proposals[candidates], background)
     features = np.concatenate([_unit(proposals), _unit(background)])
+    dimensions = features.shape[1]
+    features, clicked = spanned(features, _unit(prompts))
     for _ in range(2):
-        scores = _discriminant(features, member, _unit(prompts))
+        scores = _discriminant(features, member, clicked, dimensions)
         member = _upper_of_two(scores, member)
     low, high = (np.average(scores, weights=w + 1e-9) for w in (1 - member, member))
     scores = (scores - low) / max(high - low, 1e-12)
@@ -91,8 +94,10 @@ def _membership(prompts: np.ndarray, candidates: np.ndarray, background: np.ndar
     """(n,) 0 to 1, how far each candidate is of the prompted kind: the mean of many clusterings."""
     found = []
     for parts in range(1, prompts.shape[1] + 1):
-        whiten = _whitening(_unit(background[:, :parts]))
-        clicks, points = (_unit(x[:, :parts]) @ whiten for x in (prompts, candidates))
+        flat = [_unit(x[:, :parts]) for x in (background, prompts, candidates)]
+        outside, *inside = spanned(*flat)
+        whiten = _whitening(outside, flat[0].shape[1])
+        clicks, points = (x @ whiten for x in inside)
         centre = points.mean(axis=0)
         _, _, axes = np.linalg.svd(points - centre, full_matrices=False)
         for dimensions in DIMENSIONS:
@@ -110,7 +115,9 @@ def _prompted_cluster(clicks: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.clip(mixture.shares(points)[:, joined(mixture, points, home)].sum(axis=1), 0, 1)
 
 
-def _discriminant(features: np.ndarray, member: np.ndarray, prompts: np.ndarray) -> np.ndarray:
+def _discriminant(
+    features: np.ndarray, member: np.ndarray, prompts: np.ndarray, dimensions: int
+) -> np.ndarray:
     """(n,) projections on Fisher's linear discriminant between members and the rest."""
     weight = PROMPT_WEIGHT * len(prompts)
     rest = 1 - member
@@ -118,7 +125,7 @@ def _discriminant(features: np.ndarray, member: np.ndarray, prompts: np.ndarray)
     outside = rest @ features / max(rest.sum(), 1e-9)
     spread_in, spread_out = features - inside, features - outside
     covariance = (spread_in.T * member) @ spread_in + (spread_out.T * rest) @ spread_out
-    shrunk = _shrunk(covariance / len(features), SHRINKAGE)
+    shrunk = _shrunk(covariance / len(features), SHRINKAGE, dimensions)
     return features @ np.linalg.solve(shrunk, inside - outside)
 
 
@@ -144,15 +151,21 @@ def _unit(features: np.ndarray) -> np.ndarray:
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
 
 
-def _shrunk(covariance: np.ndarray, shrinkage: float) -> np.ndarray:
-    """A covariance mixed with the sphere of the same trace."""
-    sphere = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+def _shrunk(covariance: np.ndarray, shrinkage: float, dimensions: int) -> np.ndarray:
+    """A covariance, (r, r) within a span, mixed with the sphere of the same trace.
+
+    Args:
+        covariance: of features.
+        shrinkage: share of the sphere, 0 to 1.
+        dimensions: of the features, r or more.
+    """
+    sphere = np.trace(covariance) / dimensions * np.eye(len(covariance))
     return (1 - shrinkage) * covariance + shrinkage * sphere
 
 
-def _whitening(background: np.ndarray) -> np.ndarray:
-    """(d, d) matrix that turns the background into a unit sphere."""
+def _whitening(background: np.ndarray, dimensions: int) -> np.ndarray:
+    """(r, r) matrix that turns the background, (n, r) within a span, into a unit sphere."""
     centred = background - background.mean(axis=0)
-    covariance = _shrunk(centred.T @ centred / len(centred), BACKGROUND_SHRINKAGE)
+    covariance = _shrunk(centred.T @ centred / len(centred), BACKGROUND_SHRINKAGE, dimensions)
     values, vectors = np.linalg.eigh(covariance)
     return (vectors / np.sqrt(values)) @ vectors.T
