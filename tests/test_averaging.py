@@ -273,6 +273,23 @@ class TestSymmetry:
             wanted = Rotation.from_rotvec([30, 70, -50], degrees=True).apply([0, 0, 1])
             assert abs(axis @ wanted) > np.cos(np.radians(4))
 
+    @pytest.mark.parametrize(("name", "kept"), [("D7", True), ("C5", False)])
+    def test_a_wedge_that_all_particles_share_is_no_evidence_against_it(self, name, kept):
+        size = 32
+        z, y, x = np.indices((size,) * 3) - size // 2
+        angle = np.arctan2(z, x)  # the axis of seven lies along y, in the wedge's plane
+        body = np.exp(-(((np.hypot(z, x) - 7) / 2) ** 2) - (y / 5) ** 2)
+        body *= 1 + 0.8 * np.cos(7 * angle)
+        noise = np.random.default_rng(0).standard_normal((2, size, size, size))
+        ball = Ball(size, size / 2 - 1)
+        weights = WEDGE.weights(ball.points_xyz.astype(np.float32)).astype(np.float64)
+        halves = (body + 0.1 * noise).astype(np.float32) * soft_ball(size, 12, 3)
+        one, other = (ball.box(ball.of(half[None])[0] * weights) for half in halves)
+        found = evidence((one, other), Symmetry(name), 9, (weights, weights))
+        assert (found.share > LEAST) == kept
+        if kept:
+            assert evidence((one, other), Symmetry(name), 9).share < LEAST
+
     def test_a_box_with_a_symmetry_stays_and_another_becomes_even(self):
         box = turned(Rotation.identity()).astype(np.float32)
         even = symmetrised(box, Symmetry("C4"))

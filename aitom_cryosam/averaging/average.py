@@ -111,6 +111,7 @@ class Average:
         half: of each tomogram's particles, (n,) 0 or 1.
         coarsest: the finest shell of the first reference; alignment never uses less.
         symmetry: that was applied.
+        measured: of each half, (k,) how often each frequency of the full ball was.
     """
 
     volume: np.ndarray
@@ -122,6 +123,7 @@ class Average:
     half: list[np.ndarray]
     coarsest: int = 3
     symmetry: Symmetry = C1
+    measured: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def extent(self) -> float:
@@ -283,7 +285,8 @@ class Averaging:
             )
         names = CANDIDATES if wanted is None else (wanted.name,)
         found = [
-            evidence((halves[0], halves[1]), Symmetry(name), average.agreed_shell) for name in names
+            evidence((halves[0], halves[1]), Symmetry(name), average.agreed_shell, average.measured)
+            for name in names
         ]
         for one in found:
             logger.info(
@@ -381,6 +384,7 @@ class Averaging:
             self.half,
             self.coarsest,
             self.symmetry,
+            (sums[0].weights, sums[1].weights),
         )
 
     def _aligned(

@@ -64,6 +64,7 @@ LEAST = 0.8
 _STEP = 12.0  # degrees, of the search for the axes
 _FIRST = 3  # shell: coarser ones are round in most particles
 _AT_ONCE = 2_000_000  # coefficients
+_MEASURED = 0.3  # of the mean number of measurements: a frequency with less says nothing
 
 
 @dataclass(frozen=True)
@@ -88,19 +89,29 @@ class Evidence:
         return self.correlation / max(self.unturned, 1e-6)
 
 
-def evidence(halves: tuple[np.ndarray, np.ndarray], symmetry: Symmetry, shell: int) -> Evidence:
+def evidence(
+    halves: tuple[np.ndarray, np.ndarray],
+    symmetry: Symmetry,
+    shell: int,
+    measured: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Evidence:
     """The axes about which two halves keep a symmetry best, and how well they do.
 
-    The halves are compared with each other, so that noise gains nothing from being turned.
+    The halves are compared with each other, so that noise gains nothing from being turned, and
+    only where both were measured: particles that lie all alike leave a missing wedge in their
+    average, and a turn of the wedge is no evidence against a symmetry.
 
     Args:
         halves: two (n, n, n) float32, masked and centred.
         symmetry: not C1.
         shell: the finest that both agree on.
+        measured: of each half, (k,) how often each frequency of the ball of radius n / 2 - 1 was;
+            None if all were.
     """
     size = len(halves[0])
     coarse, fine = Ball(size, min(shell, 8)), Ball(size, shell)
-    read = [Readable(half[None]) for half in halves]
+    seen = measured or (None, None)
+    read = [_Half(half, weights) for half, weights in zip(halves, seen, strict=True)]
     frames = all_rotations(_STEP)
     values = _kept(read, coarse, frames, symmetry.generators)
     best, step = frames[int(values.argmax())], _STEP / 2
@@ -114,30 +125,55 @@ def evidence(halves: tuple[np.ndarray, np.ndarray], symmetry: Symmetry, shell: i
     return Evidence(symmetry, best, turned, unturned)
 
 
-def _kept(read: list[Readable], ball: Ball, frames: Rotation, group: Rotation) -> np.ndarray:
-    """(f,) correlation of a half in each frame with the other one turned, over shells and group."""
-    import torch
+class _Half:
+    """A half's spectrum, and where it was measured.
 
+    Args:
+        box: (n, n, n) float32.
+        weights: (k,) how often each frequency of its ball was measured; None if all were.
+    """
+
+    def __init__(self, box: np.ndarray, weights: np.ndarray | None) -> None:
+        self._read = Readable(box[None])
+        size = len(box)
+        self._measured = np.ones((size,) * 3, bool)
+        if weights is not None:
+            x, y, z = Ball(size, size / 2 - 1).points_xyz.T
+            known = weights >= _MEASURED * weights.mean()
+            self._measured[z, y, x] = self._measured[-z, -y, -x] = known
+
+    def at(self, points_xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(f, k) complex64 coefficients at (f, k, 3) frequencies, and (f, k) bool measured."""
+        import torch
+
+        found = self._read.at(torch.from_numpy(points_xyz.reshape(1, -1, 3)))
+        x, y, z = np.rint(points_xyz).astype(np.int64).transpose(2, 0, 1)
+        return found.numpy().reshape(len(points_xyz), -1), self._measured[z, y, x]
+
+
+def _kept(halves: list[_Half], ball: Ball, frames: Rotation, group: Rotation) -> np.ndarray:
+    """(f,) correlation of a half in each frame with the other one turned, over shells and group."""
     points = ball.points_xyz[ball.shells >= _FIRST].astype(np.float32)
     shells = ball.shells[ball.shells >= _FIRST] - _FIRST
     member = np.eye(int(shells.max()) + 1, dtype=np.float32)[shells]  # (k, shells)
     result = []
     batch = max(1, _AT_ONCE // len(points))
 
-    def spectra(which: Readable, rotations: Rotation) -> np.ndarray:
-        asked = points @ rotations.as_matrix().astype(np.float32).transpose(0, 2, 1)
-        found = which.at(torch.from_numpy(asked.reshape(1, -1, 3)))
-        return np.asarray(found.numpy().reshape(len(asked), -1))
+    def spectrum(half: _Half, rotations: Rotation) -> tuple[np.ndarray, np.ndarray]:
+        return half.at(points @ rotations.as_matrix().astype(np.float32).transpose(0, 2, 1))
 
     for first in range(0, len(frames), batch):
         some = frames[first : first + batch]
-        one = spectra(read[0], some)
+        one, seen = spectrum(halves[0], some)
         total = np.zeros(len(some))
         for g in group:
-            other = spectra(read[1], some * g)
-            cross = (one * np.conj(other)).real @ member
-            powers = ((np.abs(one) ** 2) @ member) * ((np.abs(other) ** 2) @ member)
-            total += (cross / np.sqrt(np.maximum(powers, 1e-30))).mean(axis=1)
+            other, seen_too = spectrum(halves[1], some * g)
+            both = (seen & seen_too).astype(np.float32)  # (f, k)
+            cross = (one * np.conj(other)).real * both @ member  # (f, shells)
+            powers = ((np.abs(one) ** 2 * both) @ member) * ((np.abs(other) ** 2 * both) @ member)
+            counts = both @ member / member.sum(axis=0)
+            shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
+            total += (cross / np.sqrt(np.maximum(powers, 1e-30)) * shares).sum(axis=1)
         result.append(total / len(group))
     return np.concatenate(result)
 
