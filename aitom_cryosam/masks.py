@@ -30,6 +30,11 @@ class ParticleMask:
     score: float
     stops: dict[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def empty(cls, prompt_zyx: np.ndarray, number: int = 0) -> ParticleMask:
+        """A mask without voxels."""
+        return cls(number, prompt_zyx, np.zeros(3, np.int64), np.zeros((0, 0, 0), bool), np.nan)
+
     @property
     def volume(self) -> int:
         """Number of voxels."""

@@ -85,9 +85,9 @@ class CryoSAM:
         with stages.measure("diameter"):
             settings = sized(self.settings, query)
             diameter_voxels = particle_diameter(tomogram, prompts.points_zyx, settings)
-        segment = self.propagator(tomogram, diameter_voxels).propagate
+        walks = self.propagator(tomogram, diameter_voxels)
         with stages.measure("prompt masks"):
-            prompt_masks = segment(
+            prompt_masks = walks.propagate(
                 tomogram, prompts.points_zyx, progress=self.progress, stage="prompt masks"
             )
             prompts = segmented(prompts, prompt_masks)
@@ -109,14 +109,16 @@ class CryoSAM:
         with stages.measure("centring"):
             if self.settings.centring:
                 proposals = centred(tomogram, proposals, diameter_voxels)
-        with stages.measure("proposal masks"):
-            masks = segment(
-                tomogram, proposals.points_zyx, progress=self.progress, stage="proposal masks"
-            )
-        with stages.measure("picks"):
+        with stages.measure("verdict"):
             verdict = judged(features, query.instances, proposals, maxima, diameter_voxels)
             proposals = located(replace(proposals, scores=verdict.scores), regions)
-            proposals = decided(proposals, verdict, masks, settings.cut)
+            proposals = decided(proposals, verdict, settings.cut)
+        with stages.measure("proposal masks"):
+            wanted = proposals.kept | self.settings.all_masks
+            masks = propagator.masks_of(
+                walks, tomogram, proposals, wanted, self.progress, "proposal masks"
+            )
+            proposals = proposals.reject([not mask.volume for mask in masks], "no mask")
             proposals, masks = ranked(proposals, masks, SPACING * diameter_voxels)
             dense = settings.semantic == "dense"
             probability = particle_probability(features, query.vector, masks) if dense else None

@@ -14,6 +14,9 @@ from aitom_cryosam.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+CUT_REASONS = frozenset({"chance", "another kind", "below the cut", "unlike the average"})
+"""Why a point was left out that another cut can make a pick of; no cut undoes other reasons."""
+
 
 @dataclass(frozen=True)
 class Picks:
@@ -94,6 +97,12 @@ class Picks:
             self.classes and tuple(self.classes[i] for i in index),
             {label: tuple(column[i] for i in index) for label, column in self.extra.items()},
         )
+
+    @property
+    def cut_decides(self) -> np.ndarray:
+        """(n,) bool: kept points, and those that only a cut left out."""
+        undone = [reason.replace("_", " ") in CUT_REASONS for reason in self.reasons]
+        return self.kept | np.array(undone, bool)
 
     def best_first(self) -> Picks:
         """Sorted by falling score; equal scores keep their order, NaN comes last."""

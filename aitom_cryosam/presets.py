@@ -21,6 +21,7 @@ _SHARED: dict[str, Any] = {
     "centring": True,
     "window": None,
     "semantic": "none",
+    "all_masks": False,
     "cut": "auto",
 }
 VALUES: Mapping[str, Mapping[str, Any]] = {

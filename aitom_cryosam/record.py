@@ -311,8 +311,6 @@ def _mask(
 ) -> ParticleMask:
     """The voxels of one id."""
     if box is None:
-        return ParticleMask(
-            number, point_zyx, np.zeros(3, np.int64), np.zeros((0, 0, 0), bool), np.nan
-        )
+        return ParticleMask.empty(point_zyx, number)
     offset = np.array([side.start for side in box], np.int64)
     return ParticleMask(number, point_zyx, offset, labels[box] == number, np.nan)

@@ -23,8 +23,6 @@ from aitom_cryosam.regions import RegionRules, located
 from aitom_cryosam.source_file import sha256_of
 from aitom_cryosam.volumes.mrc import label_type, read_volume, write_volume
 
-CUT_REASONS = frozenset({"chance", "another kind", "below the cut"})
-"""Why a proposal was left out that another cut can make a pick of."""
 _SAME = 0.5
 """Radii: a curated point so close to a proposal is that proposal, if the file has no ids."""
 _COPIED = ("query", "trace")
@@ -165,9 +163,9 @@ def write_selection(
 
 def _reopened(proposals: Picks) -> Picks:
     """Those that only a cut left out are picks again."""
-    again = np.array([reason in CUT_REASONS for reason in proposals.reasons], bool)
-    reasons = tuple("" if now else old for now, old in zip(again, proposals.reasons, strict=True))
-    return replace(proposals, kept=proposals.kept | again, reasons=reasons)
+    kept = proposals.cut_decides
+    reasons = tuple("" if now else old for now, old in zip(kept, proposals.reasons, strict=True))
+    return replace(proposals, kept=kept, reasons=reasons)
 
 
 def _beyond(proposals: Picks, fdr: float, record: Record) -> np.ndarray:

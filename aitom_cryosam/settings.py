@@ -54,6 +54,8 @@ class Settings:
         semantic: the segmentation M of the whole tomogram that is also written: "union" of the
             picks' masks (paper), "dense" for the voxels whose own similarity makes them
             probable, with that probability, or "none".
+        all_masks: whether proposals that the cut leaves out get a mask, too, and with it a
+            position as precise as a pick's. The verdict does not need it.
         cut: which proposals become picks: "auto" (see `scoring.judge`), "none" for all,
             or a score.
 
@@ -80,6 +82,7 @@ class Settings:
     centring: bool = _OF_PRESET
     window: float | None = _OF_PRESET
     semantic: Literal["none", "union", "dense"] = _OF_PRESET
+    all_masks: bool = _OF_PRESET
     cut: float | Literal["auto", "none"] = _OF_PRESET
 
     @classmethod
@@ -163,6 +166,7 @@ class Settings:
                 f"a number of diameters from {MIN_WINDOW:g}, or None",
             ),
             "semantic": (self.semantic in ("none", "union", "dense"), "none, union or dense"),
+            "all_masks": (isinstance(self.all_masks, bool), "True or False"),
             "cut": (self.cut in ("auto", "none") or _finite(self.cut), "auto, none or a score"),
         }
         for name, (good, expected) in checks.items():

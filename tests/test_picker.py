@@ -190,6 +190,18 @@ def test_cut_is_a_number_or_none(everything, data, truth):
     assert not len(pick(data, truth[1:2], Settings(cut=1e3, top_k=FEW)).picks)
 
 
+def test_only_picks_need_masks_and_all_can_have_them(result, data, truth):
+    thorough = pick(data, truth[1:2], Settings(all_masks=True))
+    assert not result.proposals.kept.all()
+    for name in ("points_zyx", "scores", "ids"):
+        np.testing.assert_array_equal(getattr(thorough.picks, name), getattr(result.picks, name))
+    np.testing.assert_array_equal(thorough.labels(), result.labels())
+    assert thorough.proposals.reasons == result.proposals.reasons
+    moved = (thorough.proposals.points_zyx != result.proposals.points_zyx).any(axis=1)
+    assert moved.any()
+    assert not moved[result.proposals.kept].any()
+
+
 def test_top_k_limits_the_proposals(everything, data, truth):
     few = pick(data, truth[1:2], Settings(cut="none", top_k=3))
     assert len(few.proposals) == 3
@@ -252,7 +264,7 @@ def test_every_stage_is_timed(result):
         "features",
         "matching",
         "centring",
+        "verdict",
         "proposal masks",
-        "picks",
     ]
     assert all(value > 0 for value in result.stages.peak_megabytes.values())

@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 
 from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram
+from aitom_cryosam.averaging.refinement import LOST
 from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.evaluation.comparison import Found
+from aitom_cryosam.napari.curation import Curation
+from aitom_cryosam.picks import CUT_REASONS
 from aitom_cryosam.points.formats.relion_warp import write_picks
 from aitom_cryosam.record import Record
 from aitom_cryosam.regions import RegionRules
+from aitom_cryosam.regions.regions import EDGE, OUTSIDE
+from aitom_cryosam.report.gallery import movable
 from aitom_cryosam.selection import Selection
 from aitom_cryosam.volumes.mrc import write_volume
 from tests.toys import small_simulation
@@ -141,3 +147,17 @@ def test_nothing_selected_is_told(record, tmp_path, caplog):
     assert main(asked) == 0
     assert len(Record.open(tmp_path / "none").picks) == 0
     assert "nothing is selected" in caplog.text
+
+
+def test_no_cut_undoes_what_a_region_or_a_person_left_out():
+    reasons = [*sorted(CUT_REASONS), OUTSIDE, EDGE, "rejected by hand", "duplicate", "no mask"]
+    assert LOST in CUT_REASONS
+    picks = Picks.from_points(np.zeros((len(reasons), 3)), np.ones(len(reasons)))
+    for row, reason in enumerate(reasons):
+        picks = picks.reject([row], reason)
+    expected = [reason in CUT_REASONS for reason in reasons]
+    assert picks.cut_decides.tolist() == movable(picks).tolist() == expected
+    curation = Curation(picks, "me")
+    curation.cut = 0.5
+    assert curation.kept.tolist() == expected
+    assert len(Found.of(picks, "file").candidates) == sum(expected)

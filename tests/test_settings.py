@@ -68,6 +68,7 @@ def test_the_networks_preset_has_what_was_found_to_help() -> None:
         {"plane_shape": "square"},
         {"centring": False},
         {"window": 2},
+        {"all_masks": True},
     ],
 )
 def test_what_makes_sense_is_taken(good: dict) -> None:

@@ -257,6 +257,11 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         help="also write which voxels are of the particle's kind: those of the picks' masks, or "
         "those that their own similarity makes probable",
     )
+    method.add_argument(
+        "--all-masks",
+        action=argparse.BooleanOptionalAction,
+        help="masks and refined positions also of the proposals that are left out",
+    )
 
 
 def add_resources(parser: argparse.ArgumentParser) -> None:

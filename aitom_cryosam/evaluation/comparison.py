@@ -13,8 +13,6 @@ import numpy as np
 from aitom_cryosam.evaluation.points import Evaluation, evaluate, metrics
 from aitom_cryosam.picks import Picks
 
-_LOST = {"no mask", "duplicate"}
-
 
 @dataclass(frozen=True, eq=False)
 class Found:
@@ -35,8 +33,7 @@ class Found:
     @classmethod
     def of(cls, picks: Picks, annotations: str, **more: Any) -> Found:
         """From picks and proposals, without those that no threshold would bring back."""
-        lost = [reason.replace("_", " ") in _LOST for reason in picks.reasons]
-        return cls(picks.take(~np.array(lost, bool)), annotations, **more)
+        return cls(picks.take(picks.cut_decides), annotations, **more)
 
     @property
     def picks(self) -> Picks:

@@ -10,7 +10,6 @@ from aitom_cryosam.picks import Picks
 
 COLUMN = "cryosamCuration"
 """Of the STAR files: who accepted or rejected a proposal; "none" where the run decided."""
-_NEVER = ("no mask", "duplicate", "negative click")
 
 
 class Curation:
@@ -27,9 +26,7 @@ class Curation:
         self.cut: float | None = None
         self._decided: dict[int, bool] = {}
         self._before: list[tuple[int, bool | None]] = []
-        self._movable = np.isfinite(proposals.scores) & np.array(
-            [not reason.startswith(_NEVER) for reason in proposals.reasons], bool
-        )
+        self._movable = proposals.cut_decides & np.isfinite(proposals.scores)
 
     @property
     def kept(self) -> np.ndarray:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from aitom_cryosam import segmenters
 from aitom_cryosam.cache import Cache
+from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator.base import Propagator
 from aitom_cryosam.propagator.crossplane import CrossPlanePropagator
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
 
-__all__ = ["CrossPlanePropagator", "Propagator", "build"]
+__all__ = ["CrossPlanePropagator", "Propagator", "build", "masks_of"]
 
 EXTENT = 1.6
 """A mask that is wider than this many diameters is not one particle."""
@@ -45,3 +50,32 @@ def build(
         budget_bytes=min(segmenter.held_bytes, resources.ram),
         store=store,
     )
+
+
+def masks_of(
+    propagator: Propagator,
+    tomogram: Tomogram,
+    points: Picks,
+    wanted: np.ndarray,
+    progress: Progress | None = None,
+    stage: str = "masks",
+) -> list[ParticleMask]:
+    """The masks of some points.
+
+    Args:
+        propagator: that makes them.
+        tomogram: which the points lie in.
+        points: n.
+        wanted: (n,) bool, the points that get one.
+        progress: as for `Propagator.propagate`.
+        stage: likewise.
+
+    Returns:
+        n masks; that of a point which is not wanted is empty.
+    """
+    chosen = points.points_zyx[wanted]
+    made = iter(propagator.propagate(tomogram, chosen, progress=progress, stage=stage))
+    return [
+        next(made) if now else ParticleMask.empty(point)
+        for point, now in zip(points.points_zyx, wanted, strict=True)
+    ]

@@ -118,12 +118,6 @@ def groups(tiles: Tiles, proposals: Picks, cut: float | None) -> list[Group]:
     return [group for group in found if group.tiles]
 
 
-NEVER = ("no mask", "duplicate", "curated")
-"""Reasons that no cut takes back."""
-
-
 def movable(proposals: Picks) -> np.ndarray:
     """(n,) bool, which proposals are picks at one cut or another."""
-    return np.array(
-        [not reason.startswith(NEVER) for reason in proposals.reasons], bool
-    ) & np.isfinite(proposals.scores)
+    return proposals.cut_decides & np.isfinite(proposals.scores)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -48,21 +47,14 @@ def judged(
     )
 
 
-def decided(
-    proposals: Picks,
-    verdict: Verdict,
-    masks: Sequence[ParticleMask],
-    cut: float | Literal["auto", "none"],
-) -> Picks:
+def decided(proposals: Picks, verdict: Verdict, cut: float | Literal["auto", "none"]) -> Picks:
     """Proposals with the reason of each that is not a pick.
 
     Args:
         proposals: n.
         verdict: on them.
-        masks: n.
         cut: of `Settings`.
     """
-    proposals = proposals.reject(np.array([mask.volume == 0 for mask in masks], bool), "no mask")
     if cut == "none":
         return proposals
     if cut == "auto":
