@@ -81,7 +81,9 @@ class TestRotations:
         common = Rotation.from_rotvec([40, -100, 7], degrees=True)
         noise = Rotation.from_rotvec(np.random.default_rng(0).normal(0, 2, (30, 3)), degrees=True)
         found = truth * common.inv() * noise
-        found = Rotation.concatenate([found[:25], Rotation.random(5, np.random.default_rng(3))])  # five are lost
+        found = Rotation.concatenate(
+            [found[:25], Rotation.random(5, np.random.default_rng(3))]
+        )  # five are lost
         best = common_rotation(found, truth)
         assert np.degrees((best.inv() * common).magnitude()) < 2
         assert np.median(angles_between(found * best, truth)) < 4

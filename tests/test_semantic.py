@@ -28,14 +28,16 @@ def test_dense_finds_the_particles_voxels(simulation, result):
     found = result.semantic() == 1
     dice = 2 * (found & truth).sum() / (found.sum() + truth.sum())
     assert dice > 0.5
-    assert result.probability.min() >= 0 and result.probability.max() <= 1
+    assert result.probability.min() >= 0
+    assert result.probability.max() <= 1
 
 
 def test_files(result, tmp_path):
     paths = result.write(tmp_path)
     semantic = read_volume(paths["semantic"]).data
     np.testing.assert_array_equal(semantic, read_volume(paths["probability"]).data >= 0.5)
-    assert semantic.shape == result.tomogram.shape and set(np.unique(semantic)) == {0, 1}
+    assert semantic.shape == result.tomogram.shape
+    assert set(np.unique(semantic)) == {0, 1}
 
 
 def test_the_probability_is_calibrated_and_rises_with_the_similarity():

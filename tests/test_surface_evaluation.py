@@ -42,5 +42,7 @@ def test_a_mask_has_no_distance_from_itself():
 
 def test_nothing_found():
     result = surface_distances(slab(4, 3), slab(4, 8), voxel_size=10)
-    assert math.isnan(result.mean) and math.isnan(result.percentile95)
-    assert math.isnan(result.precision) and result.recall == 0
+    assert math.isnan(result.mean)
+    assert math.isnan(result.percentile95)
+    assert math.isnan(result.precision)
+    assert result.recall == 0
