@@ -21,5 +21,5 @@ def spanned(*sets: np.ndarray) -> list[np.ndarray]:
     vectors = np.concatenate(sets)  # (n, d)
     if len(vectors) >= vectors.shape[1]:
         return list(sets)
-    coordinates = np.linalg.qr(vectors.T, mode="r").T  # (n, n)
+    coordinates = np.asarray(np.linalg.qr(vectors.T, mode="r")).T  # (n, n)
     return np.split(coordinates, np.cumsum([len(one) for one in sets[:-1]]))
