@@ -11,12 +11,12 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_cache_path
 
+from aitom_cryosam.digests import Digests
 from aitom_cryosam.download import download
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import output_folder
@@ -158,10 +158,8 @@ def config(path: str | Path) -> dict[str, Any] | None:
 
 
 def digest(path: str | Path) -> str:
-    """SHA-256 of a file in hex; read again only when its size or time has changed."""
-    path = Path(path).resolve()
-    stat = path.stat()
-    return _digest(path, stat.st_size, stat.st_mtime_ns)
+    """SHA-256 of a file in hex, as `Digests`: read again, by any process, only when it changed."""
+    return Digests(_cache() / "digests.json").of(path)
 
 
 def verify(path: str | Path, weights: Weights) -> None:
@@ -301,20 +299,16 @@ def _offline(folder: Path) -> str:
     return f"download it on another machine and copy it into {folder}"
 
 
-@lru_cache(maxsize=64)
-def _digest(path: Path, _size: int, _mtime_ns: int) -> str:
-    return sha256_of(path)
-
-
 def _check(path: Path, weights: Weights) -> None:
     """Raise _Flaw unless it is the published file, or could be where no checksum is known."""
     _check_whole(path, weights.size)
     if weights.sha256 is None:
         _state(path)
-    elif digest(path) != weights.sha256:
+        return
+    found = sha256_of(path)  # of what is on the disk now: whoever asks for a check means that
+    if found != weights.sha256:
         raise _Flaw(
-            f"is not the published {weights.file}: its sha256 is {digest(path)}, "
-            f"expected {weights.sha256}"
+            f"is not the published {weights.file}: its sha256 is {found}, expected {weights.sha256}"
         )
 
 

@@ -13,7 +13,7 @@ import torch
 
 from aitom_cryosam import checkpoints
 from aitom_cryosam import download as downloading
-from aitom_cryosam.checkpoints import config, digest, fetch, find, given, load, require, verify
+from aitom_cryosam.checkpoints import config, fetch, find, given, load, require, verify
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS, Model, Weights
 from tests.servers import serving
@@ -234,19 +234,6 @@ def test_the_widths_of_another_model_lie_beside_it(machine: Path) -> None:
 
 
 # Whether they are what they claim
-
-
-def test_a_digest_is_remembered_until_the_file_changes(machine: Path) -> None:
-    path = put(machine / "w", b"abc")
-    first = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert digest(path) == first
-    os.utime(path, ns=(1, 1))
-    assert digest(path) == first
-    path.write_bytes(b"xyz")
-    os.utime(path, ns=(1, 1))  # same size and time: not read again
-    assert digest(path) == first
-    os.utime(path, ns=(2, 2))
-    assert digest(path) == hashlib.sha256(b"xyz").hexdigest()
 
 
 def test_right_files_pass(machine: Path) -> None:
