@@ -14,6 +14,9 @@ from aitom_cryosam.doctor.header import header_observations
 from aitom_cryosam.doctor.sample import sample_cubes
 from aitom_cryosam.doctor.spectrum import Spectrum
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.resources import Resources
+from aitom_cryosam.settings import Settings
+from aitom_cryosam.trials import tried
 from aitom_cryosam.validation.finding import Severity
 from tests.toys import small_simulation
 
@@ -191,3 +194,28 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, capsys):
 def test_the_same_tomogram_gets_the_same_words(simulation, tomogram):
     points = simulation.points_zyx[:4]
     assert examine(tomogram, points) == examine(tomogram, points)
+
+
+def test_presets_are_ranked_by_how_well_each_click_finds_the_others(tomogram, simulation):
+    good = Settings(preset="embedded")
+    blind = replace(good, shrinkage=None, slab=2.0, tau_iou=0.0)
+    clicks = simulation.points_zyx[:3]
+    trials = tried(tomogram, clicks, {"blind": blind, "good": good}, Resources())
+    assert [one.name for one in trials] == ["good", "blind"]
+    assert 0.85 < trials[0].retrieval <= 1
+    apart = simulation.points_zyx[[0, 1, 9]]  # one of another kind
+    mixed = tried(tomogram, apart, {"good": good}, Resources())[0]
+    assert mixed.retrieval < trials[0].retrieval
+    with pytest.raises(InputError, match="two clicks or more, got 1"):
+        tried(tomogram, clicks[:1], {"good": good}, Resources())
+
+
+def test_the_command_ranks_the_presets_that_can_run(file, simulation, capsys):
+    clicks = [",".join(f"{v:g}" for v in p[::-1]) for p in simulation.points_zyx[:2]]
+    typed = [part for click in clicks for part in ("--prompt", click)]
+    assert main(["doctor", str(file), "--voxel-size", "20", *typed, "--presets", "--json"]) == 0
+    first, *others = json.loads(capsys.readouterr().out)["presets"]
+    assert (first["preset"], first["problem"]) == ("embedded", "")
+    assert 0.8 < first["retrieval"] <= 1
+    assert {one["preset"] for one in others} == {"paper", "networks"}
+    assert all(one["retrieval"] is None and "weights" in one["problem"] for one in others)

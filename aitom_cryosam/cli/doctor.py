@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 from aitom_cryosam.cli import options
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from aitom_cryosam.doctor.observation import Observation
+    from aitom_cryosam.tomogram import Tomogram
+    from aitom_cryosam.trials import Trial
 
 _MARKS = {"error": "✗", "warning": "!", "note": "·"}
 
@@ -24,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--contrast", choices=("dark", "bright"), default="dark", help="of protein (default: dark)"
+    )
+    parser.add_argument(
+        "--presets",
+        action="store_true",
+        help="try every preset that can run, and rank them by how well each click finds the others",
     )
     parser.add_argument("--json", action="store_true", help="as JSON, for other programs")
     options.add_method(parser)
@@ -50,26 +59,70 @@ def run(args: argparse.Namespace) -> int:
     if known is None and any(one.severity is Severity.ERROR for one in seen):
         known = 1.0  # what does not need it can still be looked at
     seen += _looked_at(args, known)
+    trials = _trials(args, known) if args.presets else []
     if args.json:
-        print(json.dumps({"tomogram": str(path), "observations": [_plain(one) for one in seen]}))
+        content: dict[str, object] = {"tomogram": str(path)}
+        content["observations"] = [_plain(one) for one in seen]
+        if args.presets:
+            content["presets"] = [_trial(one) for one in trials]
+        print(json.dumps(content))
     else:
         print("\n".join(line for one in seen for line in _lines(one)))
+        print("\n".join(_trial_line(one) for one in trials), end="\n" if trials else "")
     return int(any(one.severity is Severity.ERROR for one in seen))
 
 
-def _looked_at(args: argparse.Namespace, voxel_size: float | None) -> list[Observation]:
-    from aitom_cryosam.doctor import examine
+def _opened(args: argparse.Namespace, voxel_size: float | None) -> tuple[Tomogram, np.ndarray]:
+    """The tomogram, and the clicks wherever they lie, (n, 3) voxels."""
     from aitom_cryosam.points.prompts import unchecked_prompts
     from aitom_cryosam.tomogram import Tomogram
 
     tomogram = Tomogram.open(args.tomogram, voxel_size=voxel_size, contrast=args.contrast)
-    points = unchecked_prompts(
+    return tomogram, unchecked_prompts(
         tomogram,
         args.prompt,
         args.prompts,
         coords_angpix=args.coords_angpix,
         tilt_series=options.tilt_series_of_tomogram(args),
     )
+
+
+def _trials(args: argparse.Namespace, voxel_size: float | None) -> list[Trial]:
+    """Every preset, the best first, and last those that cannot run."""
+    from aitom_cryosam.cli.progress import ShownProgress
+    from aitom_cryosam.doctor.clicks import fitting
+    from aitom_cryosam.trials import presets_at_hand, tried
+
+    tomogram, points = _opened(args, voxel_size)
+    resources = options.resources(args)
+    able, unable = presets_at_hand(resources, options.typed_settings(args))
+    with ShownProgress(quiet=args.quiet) as progress:
+        good = points[fitting(tomogram, points)]
+        return [*tried(tomogram, good, able, resources, progress), *unable]
+
+
+def _trial(one: Trial) -> dict[str, object]:
+    """A trial as JSON values."""
+    return {
+        "preset": one.name,
+        "retrieval": None if one.problem else round(one.retrieval, 4),
+        "seconds": round(one.seconds, 1),
+        "problem": one.problem,
+    }
+
+
+def _trial_line(one: Trial) -> str:
+    what = one.problem or (
+        f"each click finds the others before {100 * one.retrieval:.1f} % of all else "
+        f"({one.seconds:.0f} s)"
+    )
+    return f"{_MARKS['note']} {'preset':9} {one.name:9} {what}"
+
+
+def _looked_at(args: argparse.Namespace, voxel_size: float | None) -> list[Observation]:
+    from aitom_cryosam.doctor import examine
+
+    tomogram, points = _opened(args, voxel_size)
     diameter = args.diameter / tomogram.voxel_size if args.diameter else None
     return list(examine(tomogram, points, diameter=diameter).observations)
 

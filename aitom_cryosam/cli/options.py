@@ -317,15 +317,22 @@ def explained_settings(args: argparse.Namespace, available: Resources) -> tuple[
     Raises:
         InputError: a value is out of its range, or the preset's weights are missing.
     """
-    from aitom_cryosam.settings import Settings, choose, short_name
+    from aitom_cryosam.settings import choose
+
+    chosen, reason = choose(args.preset, available, typed_settings(args))
+    return chosen, f"Preset {chosen.preset}: {reason}."
+
+
+def typed_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Settings by name that were typed, without the preset."""
+    from aitom_cryosam.settings import Settings, short_name
 
     typed: dict[str, Any] = {}
     for field in fields(Settings):
         value = getattr(args, short_name(field.name), None)
         if value is not None and field.name != "preset":
             typed[field.name] = None if field.name == "shrinkage" and value == "none" else value
-    chosen, reason = choose(args.preset, available, typed)
-    return chosen, f"Preset {chosen.preset}: {reason}."
+    return typed
 
 
 def _word_or(convert: Callable[[str], Any], expected: str, *words: str) -> Callable[[str], Any]:

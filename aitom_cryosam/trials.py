@@ -1,0 +1,132 @@
+"""Trials: which preset finds, from each click, the particles under the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.particle_size import particle_diameter
+from aitom_cryosam.picker import CryoSAM
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.progress import Progress
+from aitom_cryosam.prompting import particle_query, segmented
+from aitom_cryosam.resources import Resources
+from aitom_cryosam.settings import PRESETS, Settings, choose
+from aitom_cryosam.tomogram import Tomogram
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one preset makes of the clicks.
+
+    Attributes:
+        name: of the preset.
+        retrieval: mean over all pairs of clicks of the share of the tomogram's similarity maxima
+            that the particle under one click exceeds, searched for with the other click alone;
+            0.5 is chance. NaN if the preset could not be tried.
+        seconds: that it took.
+        problem: why it could not be tried; empty if it was.
+    """
+
+    name: str
+    retrieval: float
+    seconds: float
+    problem: str = ""
+
+
+def presets_at_hand(
+    resources: Resources, changes: Mapping[str, Any]
+) -> tuple[dict[str, Settings], list[Trial]]:
+    """The presets that this machine can run, and the others with what they lack.
+
+    Args:
+        resources: device and checkpoints.
+        changes: settings that take the place of every preset's.
+
+    Raises:
+        InputError: a change is out of its range.
+    """
+    able, unable = {}, []
+    for name, settings in PRESETS.items():
+        replace(settings, **changes)
+        try:
+            able[name] = choose(name, resources, changes)[0]
+        except InputError as error:
+            unable.append(Trial(name, np.nan, 0.0, error.problem))
+    return able, unable
+
+
+def tried(
+    tomogram: Tomogram,
+    points_zyx: np.ndarray,
+    presets: Mapping[str, Settings],
+    resources: Resources,
+    progress: Progress | None = None,
+) -> list[Trial]:
+    """Try presets on clicks that lie on particles of one kind, best first.
+
+    Args:
+        tomogram: (D, H, W).
+        points_zyx: (n, 3) voxels, n ≥ 2.
+        presets: settings by name.
+        resources: of the machine.
+        progress: as for `CryoSAM`.
+
+    Raises:
+        InputError: there are fewer than two clicks, or no diameter can be estimated.
+    """
+    if len(points_zyx) < 2:
+        problem = f"Presets are compared by two clicks or more, got {len(points_zyx)}"
+        raise InputError(problem, Remedy.PROMPT)
+    first = next(iter(presets.values()))
+    diameter = particle_diameter(tomogram, points_zyx, first)  # the same for all
+    trials = []
+    for name, settings in presets.items():
+        start = time.perf_counter()
+        picker = CryoSAM(
+            replace(settings, diameter_angstrom=diameter * tomogram.voxel_size),
+            resources=resources,
+            progress=progress,
+        )
+        try:
+            value, problem = _retrieval(picker, tomogram, points_zyx, diameter), ""
+        except InputError as error:
+            value, problem = np.nan, error.problem
+        trials.append(Trial(name, value, time.perf_counter() - start, problem))
+    return sorted(trials, key=lambda one: -np.nan_to_num(one.retrieval, nan=-1))
+
+
+def _retrieval(
+    picker: CryoSAM, tomogram: Tomogram, points_zyx: np.ndarray, diameter: float
+) -> float:
+    masks = picker.propagator(tomogram, diameter).propagate(
+        tomogram, points_zyx, progress=picker.progress, stage="prompt masks"
+    )
+    prompts = segmented(Picks.from_points(points_zyx), masks)
+    used = np.flatnonzero(prompts.kept)
+    if len(used) < 2:
+        raise InputError("Only one click gives a mask", Remedy.NEARER_PROMPT)
+    features = picker.features(tomogram, diameter)
+    query = particle_query(tomogram, features, prompts, masks, diameter, picker.settings)
+    shares = []
+    for row in used:
+        maxima, _ = picker.match(features, query.prompt_features[row], diameter)
+        shares.append(_shares(maxima, points_zyx[used[used != row]], points_zyx[used], diameter))
+    return float(np.mean(shares))
+
+
+def _shares(maxima: Picks, others: np.ndarray, clicks: np.ndarray, diameter: float) -> float:
+    """Mean share of the maxima away from all clicks that those at the other clicks exceed."""
+    near = np.linalg.norm(maxima.points_zyx[:, None] - clicks, axis=2).min(axis=1) < diameter / 2
+    away = np.sort(maxima.scores[~near])
+    found = []
+    for point in others:
+        here = np.linalg.norm(maxima.points_zyx - point, axis=1) < diameter / 2
+        best = maxima.scores[here].max(initial=-np.inf)
+        found.append(np.searchsorted(away, best) / max(len(away), 1))
+    return float(np.mean(found))
