@@ -35,6 +35,7 @@ class Remedy(Enum):
     OVERWRITE = "replace what is there"
     SMALLER_ENCODER = "more memory, or a smaller encoder"
     SMALLER_SEGMENTER = "more memory, or a smaller segmenter"
+    SMALLER_TOMOGRAM = "more memory, or a smaller tomogram"
     ANY_DEVICE = "another device"
 
     def worded(self, door: Door, **values: Any) -> str:
@@ -120,6 +121,12 @@ _WORDS: dict[Remedy, dict[Door, str]] = {
         _LINE: "allow more with --memory, or take a smaller --segmenter",
         _PYTHON: "allow more in Resources, or take a smaller segmenter",
         _AITOM: "allow more memory in the op, or take a smaller segmenter",
+    },
+    Remedy.SMALLER_TOMOGRAM: {
+        _LINE: "allow more with --memory, or bin the tomogram by 2",
+        _PYTHON: "allow more in Resources, or bin the tomogram by 2",
+        _AITOM: "allow more memory in the op, or bin the tomogram by 2",
+        _NAPARI: "close other programs, or bin the tomogram by 2",
     },
     Remedy.ANY_DEVICE: {
         _LINE: "use --device auto",

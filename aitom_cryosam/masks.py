@@ -85,9 +85,12 @@ def labels(shape: Sequence[int], masks: Sequence[ParticleMask]) -> np.ndarray:
             equal scores the earlier mask.
 
     Returns:
-        (D, H, W) int32, 0 where there is no particle.
+        (D, H, W) of the smallest of int16, uint16 and int32 that holds the ids, 0 where there is
+        no particle.
     """
-    volume = np.zeros(tuple(shape), np.int32)
+    largest = max((mask.id for mask in masks), default=0)
+    types = (np.int16, np.uint16, np.int32)
+    volume = np.zeros(tuple(shape), next(kind for kind in types if largest <= np.iinfo(kind).max))
     for mask in sorted(reversed(masks), key=lambda mask: mask.score):
         box = tuple(
             slice(start, start + size)

@@ -9,7 +9,6 @@ from scipy import ndimage
 
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.picks import Picks, suppressed
-from aitom_cryosam.presets import PAPER_RATIOS
 
 
 class HierarchicalMatcher:
@@ -80,13 +79,3 @@ def _parabolic_offsets(similarity: np.ndarray, peaks: np.ndarray) -> np.ndarray:
         left, peak, right = before[usable], middle[usable], after[usable]
         offsets[usable, axis] = (left - right) / (2 * (left - 2 * peak + right))
     return offsets
-
-
-def useful_ratios(diameter_voxels: float) -> tuple[int, ...]:
-    """The paper's levels that can see the particle: cells no larger than its radius.
-
-    A larger cell mixes the particle with its surroundings and would be dropped with it.
-    """
-    radius = diameter_voxels / 2
-    useful = tuple(ratio for ratio in PAPER_RATIOS if ratio <= max(radius, 1))
-    return useful or (max(1, int(radius / 1.5)),)

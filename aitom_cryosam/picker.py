@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from aitom_cryosam import checkpoints, encoders, propagator
+from aitom_cryosam import checkpoints, encoders, propagator, threads
 from aitom_cryosam.cache import Cache
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
+from aitom_cryosam.forecast import planned
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.matcher import HierarchicalMatcher, useful_ratios
+from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.picks import Picks
@@ -85,6 +86,7 @@ class CryoSAM:
         with stages.measure("diameter"):
             settings = sized(self.settings, query)
             diameter_voxels = particle_diameter(tomogram, prompts.points_zyx, settings)
+            planned(tomogram, settings, diameter_voxels, self.resources)  # refused before any work
         walks = self.propagator(tomogram, diameter_voxels)
         with stages.measure("prompt masks"):
             prompt_masks = walks.propagate(
@@ -171,7 +173,7 @@ class CryoSAM:
 
         Without a prompt, through the best maximum.
         """
-        ratio = self._ratios(diameter_voxels)[-1]
+        ratio = self.settings.levels(diameter_voxels)[-1]
         clicked = prompts.points_zyx[prompts.kept]
         middle = (np.array(features.shape) - 1) / 2
         centre = np.concatenate([clicked, maxima.best_first().points_zyx, [middle]])[0]
@@ -196,6 +198,8 @@ class CryoSAM:
             tomogram: (D, H, W).
             diameter_voxels: voxels, of the particle.
         """
+        plan = planned(tomogram, self.settings, diameter_voxels, self.resources)
+        threads.allow(plan.threads)
         encoder = encoders.build(
             self.settings,
             self.resources,
@@ -205,17 +209,13 @@ class CryoSAM:
         return TriplanarFeatures.extract(
             tomogram,
             encoder,
-            slab=max(1, round(self.settings.slab * diameter_voxels / 2)),
+            slab=self.settings.slab_planes(diameter_voxels),
             shrinkage=self.settings.shrinkage,
-            ratios=self._ratios(diameter_voxels),
+            ratios=self.settings.levels(diameter_voxels),
             progress=self.progress,
-            ram_bytes=self.resources.ram,
+            ram_bytes=plan.token_room,
             cache=Cache(self.resources.cache) if self.resources.cache else None,
         )
-
-    def _ratios(self, diameter_voxels: float) -> tuple[int, ...]:
-        ratios = self.settings.ratios
-        return useful_ratios(diameter_voxels) if isinstance(ratios, str) else ratios
 
     def match(
         self,
@@ -236,7 +236,7 @@ class CryoSAM:
             All maxima of the similarity at the finest level, and the proposals.
         """
         distance = SPACING * diameter_voxels
-        ratios = self._ratios(diameter_voxels)
+        ratios = self.settings.levels(diameter_voxels)
         everywhere = HierarchicalMatcher(ratios=ratios[-1:], tau_sim=-1, distance=distance)
         matcher = HierarchicalMatcher(
             ratios=ratios, tau_sim=self.settings.tau_sim, distance=distance

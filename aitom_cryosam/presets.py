@@ -88,6 +88,16 @@ def resolve(name: str, resources: Resources, needed: Sequence[Model]) -> tuple[s
     return "embedded", lack or "the networks, whose weights and a GPU are there, can be asked for"
 
 
+def useful_ratios(diameter_voxels: float) -> tuple[int, ...]:
+    """The paper's levels that can see the particle: cells no larger than its radius.
+
+    A larger cell mixes the particle with its surroundings and would be dropped with it.
+    """
+    radius = diameter_voxels / 2
+    useful = tuple(ratio for ratio in PAPER_RATIOS if ratio <= max(radius, 1))
+    return useful or (max(1, int(radius / 1.5)),)
+
+
 def networks(encoder: str, segmenter: str) -> list[Model]:
     """The models among two that need weights, encoder first, each once."""
     models = (MODELS[name] for name in dict.fromkeys((encoder, segmenter)))

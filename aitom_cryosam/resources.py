@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import resource
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,7 @@ from aitom_cryosam.errors import InputError
 
 _PREFIXES = "KMGT"
 _SHARE = 0.7  # of the free memory that is taken if the user names no limit
+_THREAD_BYTES = 72 << 20  # of addresses that a thread reserves, for its stack and what it allocates
 _CGROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 # By the version of control groups: the limit, what is in use, and the name of droppable pages.
@@ -31,7 +33,8 @@ class Resources:
 
     Attributes:
         device: "auto", "cpu", "cuda", "cuda:N" or "mps"; for the networks.
-        ram_bytes: memory for tokens and embeddings; None for 70 % of what is free.
+        ram_bytes: memory that the whole process may hold; None for 70 % of what is free. What
+            the machine, its batch system and `ulimit` allow is the limit in any case.
         gpu_bytes: memory of the device for the networks and what they work on; None likewise.
         cache: folder that keeps features and embeddings for later runs; None for no cache.
         checkpoints: file of a model's weights, by the model's name; the usual places otherwise.
@@ -69,8 +72,20 @@ class Resources:
 
     @property
     def ram(self) -> int:
-        """Bytes of memory that tokens and embeddings may fill."""
-        return int(_SHARE * free_ram()) if self.ram_bytes is None else self.ram_bytes
+        """Bytes of memory that one large thing, such as a network, may take."""
+        free = free_ram()
+        return int(_SHARE * free) if self.ram_bytes is None else min(self.ram_bytes, free)
+
+    @property
+    def most(self) -> int:
+        """Bytes of memory that the whole process can have at all."""
+        most = held_ram() + free_ram()
+        return most if self.ram_bytes is None else min(self.ram_bytes, most)
+
+    @property
+    def wanted(self) -> int:
+        """Bytes of memory that the whole process should not exceed if it need not."""
+        return held_ram() + int(_SHARE * free_ram()) if self.ram_bytes is None else self.most
 
 
 def usable_cores() -> int:
@@ -97,13 +112,19 @@ def usable_cores() -> int:
     return max(1, min([cores, *limits]))
 
 
-def free_ram() -> int:
-    """Bytes that this process could still have: free on the machine and in its control groups.
+def held_ram() -> int:
+    """Bytes that this process has in memory."""
+    return int(psutil.Process().memory_info().rss)
 
-    Batch systems and containers limit the memory of a job through its control group or one
-    of those around it.
+
+def free_ram() -> int:
+    """Bytes that this process could still have, by the narrowest of all limits.
+
+    Free on the machine; in its control groups, through one of which batch systems and containers
+    limit a job; below the limits of the process (`ulimit -v`, `ulimit -d`); and of what SLURM
+    gave the job.
     """
-    free = int(psutil.virtual_memory().available)
+    free = min([int(psutil.virtual_memory().available), *_below_own_limits(), *_left_of_slurm()])
     for folder, version in _control_groups("memory"):
         limit, used, cache = _MEMORY_FILES[version]
         try:
@@ -113,8 +134,28 @@ def free_ram() -> int:
             continue
         # Pages of files that can be dropped at any time count as used, but are free.
         pages = re.search(rf"^{cache} (\d+)$", stat, re.M)
-        free = min(free, max(left + int(pages[1] if pages else 0), 0))
-    return free
+        free = min(free, left + int(pages[1] if pages else 0))
+    return max(free, 0)
+
+
+def _below_own_limits() -> Iterator[int]:
+    """Bytes that the process may still map."""
+    used = psutil.Process().memory_info()
+    threads = usable_cores() * _THREAD_BYTES
+    for name, size in (("RLIMIT_AS", used.vms), ("RLIMIT_DATA", getattr(used, "data", used.rss))):
+        limit, _ = resource.getrlimit(getattr(resource, name))
+        if limit != resource.RLIM_INFINITY:
+            yield limit - size - threads
+
+
+def _left_of_slurm() -> Iterator[int]:
+    """Bytes of the job's memory, which SLURM states in units of 2^20, that are not held."""
+    node, each = os.environ.get("SLURM_MEM_PER_NODE", ""), os.environ.get("SLURM_MEM_PER_CPU", "")
+    cpus = os.environ.get("SLURM_CPUS_ON_NODE") or os.environ.get("SLURM_CPUS_PER_TASK", "1")
+    if node.isdigit() and int(node):  # 0 is all of the node
+        yield (int(node) << 20) - held_ram()
+    elif each.isdigit() and int(each) and cpus.isdigit():
+        yield (int(each) * int(cpus) << 20) - held_ram()
 
 
 def _control_groups(controller: str) -> Iterator[tuple[Path, Literal[1, 2]]]:
@@ -138,6 +179,12 @@ def _control_groups(controller: str) -> Iterator[tuple[Path, Literal[1, 2]]]:
         group = PurePosixPath(path.lstrip("/"))
         for inside in (group, *group.parents):
             yield root / inside, version
+
+
+def size_text(count: float) -> str:
+    """Bytes for people: 4.1 GB."""
+    power = min(int(math.log(max(count, 1), 1000)), 4)
+    return f"{count / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def parse_memory(text: str) -> tuple[int | None, int | None]:

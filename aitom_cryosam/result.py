@@ -69,7 +69,7 @@ class Result:
         return self.proposals.take(self.proposals.kept)
 
     def labels(self) -> np.ndarray:
-        """(D, H, W) int32, the id of the pick in every voxel of its mask, 0 elsewhere."""
+        """(D, H, W) integers, the id of the pick in every voxel of its mask, 0 elsewhere."""
         return labels(self.tomogram.shape, self.masks)
 
     def semantic(self) -> np.ndarray:

@@ -203,10 +203,12 @@ def _listed(proposals: Picks, path: Path, record: Record) -> np.ndarray:
 def _write_labels(path: Path, record: Record, ids: np.ndarray) -> None:
     """The labels of the run, those of picks alone."""
     volume = read_volume(record.files["labels"], voxel_size=record.info.voxel_size)
-    labels = np.where(np.isin(volume.data, ids), volume.data, 0).astype(np.int64)
+    labels = np.zeros_like(volume.data)
+    for plane, kept in zip(volume.data, labels, strict=True):
+        np.copyto(kept, plane, where=np.isin(plane, ids))
     write_volume(
         path,
-        labels.astype(label_type(labels)),
+        labels.astype(label_type(labels), copy=False),
         voxel_size=volume.voxel_size,
         origin=volume.origin,
         nstart=volume.nstart,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from aitom_cryosam.checkpoints import require
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import ENCODERS, SEGMENTERS, Model
-from aitom_cryosam.presets import VALUES, networks, resolve
+from aitom_cryosam.presets import VALUES, networks, resolve, useful_ratios
 from aitom_cryosam.resources import Resources
 
 _OF_PRESET: Any = object()  # where nothing is given, the preset's value is taken
@@ -122,6 +122,14 @@ class Settings:
     def networks(self) -> list[Model]:
         """The models that need weights, encoder first, each once."""
         return networks(self.encoder, self.segmenter)
+
+    def levels(self, diameter_voxels: float) -> tuple[int, ...]:
+        """`ratios`, for a particle of this diameter."""
+        return useful_ratios(diameter_voxels) if isinstance(self.ratios, str) else self.ratios
+
+    def slab_planes(self, diameter_voxels: float) -> int:
+        """`slab`, for a particle of this diameter: planes, 1 at least."""
+        return max(1, round(self.slab * diameter_voxels / 2))
 
     def __post_init__(self) -> None:
         if not (isinstance(self.preset, str) and self.preset in VALUES):

@@ -330,7 +330,8 @@ class Tomogram:
         """
         if labels.shape != self.shape:
             raise InputError(f"Expected labels of shape {self.shape}, got {labels.shape}.")
-        self.write_volume(path, labels.astype(label_type(labels)), overwrite=overwrite)
+        values = labels.astype(label_type(labels), copy=False)
+        self.write_volume(path, values, overwrite=overwrite)
 
     def write_volume(
         self, path: str | Path, values: np.ndarray, *, overwrite: bool = False

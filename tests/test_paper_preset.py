@@ -10,6 +10,7 @@ import starfile
 
 from aitom_cryosam import CryoSAM, Settings, Tomogram, checkpoints, networks
 from aitom_cryosam.cli import main
+from aitom_cryosam.forecast import forecast
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.volumes.mrc import read_volume, write_volume
 from tests.tiny_dino import write_tiny_dino
@@ -141,10 +142,12 @@ def test_tokens_on_disk_give_the_same_picks() -> None:
     noise = np.random.default_rng(5).standard_normal((24, 40, 44)).astype(np.float32)
     tomogram = Tomogram.from_array(noise, voxel_size=10, contrast="bright")
     settings = Settings(diameter_angstrom=80, cut="none", top_k=20)
+    needs = forecast(tomogram.shape, settings, diameter_voxels=8, voxel_size=10)
     in_memory, on_disk = (
         CryoSAM(settings, resources=Resources(ram_bytes=ram)).pick(tomogram, [(20, 20, 12)])
-        for ram in (10**9, 1)
+        for ram in (10**9, needs.least_bytes)
     )
+    assert needs.plan(Resources(ram_bytes=needs.least_bytes)).token_room == 0
     assert len(in_memory.picks) > 1
     assert np.array_equal(in_memory.picks.points_zyx, on_disk.picks.points_zyx)
     assert np.array_equal(in_memory.picks.scores, on_disk.picks.scores)

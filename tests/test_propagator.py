@@ -448,8 +448,15 @@ def test_in_labels_the_better_score_wins_then_the_earlier():
         instance(4, 0.0, (0, 0, 0), (0, 0, 0)),
     ]
     volume = labels((1, 1, 7), masks)
-    assert volume.dtype == np.int32
+    assert volume.dtype == np.int16
     assert volume.ravel().tolist() == [1, 1, 2, 2, 2, 0, 0]
+
+
+@pytest.mark.parametrize(("largest", "dtype"), [(32768, np.uint16), (65536, np.int32)])
+def test_labels_hold_every_id(largest, dtype):
+    volume = labels((1, 1, 2), [instance(largest, 0.5, (0, 0, 0), (1, 1, 1))])
+    assert volume.dtype == dtype
+    assert volume.ravel().tolist() == [largest, 0]
 
 
 def test_shifted_windows():

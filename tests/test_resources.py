@@ -1,5 +1,7 @@
 """What a run may use: amounts of memory, and what is free in the control groups of a job."""
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -42,6 +44,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """10,000 bytes are free on it, and its process is in no group."""
     memory = SimpleNamespace(available=10_000)
     monkeypatch.setattr(resources.psutil, "virtual_memory", lambda: memory)
+    for name in ("SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(resources, "held_ram", lambda: 500)
+    monkeypatch.setattr(
+        resources.resource, "getrlimit", lambda _: (resources.resource.RLIM_INFINITY,) * 2
+    )
     monkeypatch.setattr(resources, "_CGROUPS", tmp_path)
     monkeypatch.setattr(resources, "_MEMBERSHIP", tmp_path / "membership")
     return tmp_path
@@ -97,6 +105,47 @@ def test_a_container_shows_its_own_group_as_the_root(machine: Path) -> None:
 def test_most_of_what_is_free_is_taken_unless_told(machine: Path) -> None:
     assert Resources().ram == 7000
     assert Resources(ram_bytes=9_999).ram == 9_999
+    assert (Resources().wanted, Resources().most) == (7500, 10_500)
+    told = Resources(ram_bytes=9_000)
+    assert (told.wanted, told.most) == (9_000, 9_000)
+
+
+def test_nobody_may_have_more_than_there_is(machine: Path) -> None:
+    greedy = Resources(ram_bytes=10**9)
+    assert (greedy.ram, greedy.wanted, greedy.most) == (10_000, 10_500, 10_500)
+
+
+@pytest.mark.parametrize(
+    ("given", "free"),
+    [
+        ({"SLURM_MEM_PER_NODE": "3"}, 3 * 2**20 - 500),
+        ({"SLURM_MEM_PER_CPU": "2", "SLURM_CPUS_ON_NODE": "4"}, 8 * 2**20 - 500),
+        ({"SLURM_MEM_PER_CPU": "1", "SLURM_CPUS_PER_TASK": "2"}, 2 * 2**20 - 500),
+        ({"SLURM_MEM_PER_NODE": "0"}, 10**9),
+        ({"SLURM_MEM_PER_NODE": "all"}, 10**9),
+    ],
+)
+def test_a_job_of_slurm(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], free: int
+) -> None:
+    monkeypatch.setattr(
+        resources.psutil, "virtual_memory", lambda: SimpleNamespace(available=10**9)
+    )
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert free_ram() == free
+
+
+@pytest.mark.parametrize("limit", ["RLIMIT_AS", "RLIMIT_DATA"])
+def test_limits_of_the_process(limit: str) -> None:
+    code = (
+        "import resource; from aitom_cryosam.resources import free_ram; before = free_ram()\n"
+        f"resource.setrlimit(resource.{limit}, (3 << 30, 3 << 30)); print(before, free_ram())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, free = map(int, done.stdout.split())
+    assert free < 3 << 30
+    assert free < before or before < 3 << 30
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ class CryoSAMSegmenter(_Configured):
     def segment(self, volume: Volume, prompts: Any) -> np.ndarray:
         """(x, y, z) int32: the number of the prompt, from 1, in every voxel of its mask."""
         tomogram = tomogram_of(volume, self.op)
-        return labels(tomogram.shape, self._masks(tomogram, prompts)).T
+        return labels(tomogram.shape, self._masks(tomogram, prompts)).T.astype(np.int32)
 
     def _masks(self, tomogram: Tomogram, prompts: Any) -> list[ParticleMask]:
         propagator = self._cryosam.propagator(tomogram, self._diameter(tomogram.voxel_size))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -53,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         else 1.
     """
     command = "cryosam"
+    # Else pandas' arrays would reserve 1 GB of addresses, which count against `ulimit -v`.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     with forgiving(), heeded(), program_of(Door.COMMAND_LINE), _logging_restored():
         try:
             arguments = [_value(argument) for argument in (sys.argv[1:] if argv is None else argv)]

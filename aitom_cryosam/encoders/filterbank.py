@@ -65,6 +65,12 @@ class FilterBankEncoder:
         """Few: there is no gain from more, and every thread holds a batch."""
         return PLANES_AT_ONCE
 
+    def plane_bytes(self, plane_shape: tuple[int, int]) -> float:
+        """Memory that encoding a plane takes: responses of the finest scale, and all tokens."""
+        height, width = plane_shape
+        finest = min(factor for _, factor in self.scales())
+        return height * width * (48 / finest**2 + 8 * self.channels / self.token**2)
+
     def grid(self, plane_shape: tuple[int, int]) -> TokenGrid:
         """Square tokens of `token` pixels; the last of a row may reach over the edge."""
         rows, columns = (TokenAxis(n, -(-n // self.token), self.token) for n in plane_shape)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.resources import size_text
 
 _NOT_HERE = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}
 Shape = tuple[int, ...]
@@ -54,12 +55,6 @@ def open_tokens(folder: Path, shapes: Mapping[str, Shape]) -> list[np.ndarray]:
         if array.shape != shape or array.dtype != np.float16:
             raise ValueError(f"Expected float16 {shape}, got {array.dtype} {array.shape}.")
     return [np.asarray(array) for array in arrays]
-
-
-def size_text(count: float) -> str:
-    """Bytes for people: 4.1 GB."""
-    power = min(int(math.log(max(count, 1), 1000)), 4)
-    return f"{count / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def _create(path: Path, shape: Shape) -> np.ndarray:

@@ -19,7 +19,10 @@ from tests.faults.world import World, plain
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
 MOMENTS = int(os.environ.get("CRYOSAM_FAULTS", "6"))
-SPILL = "from aitom_cryosam.resources import Resources\nResources.ram = property(lambda self: 0)"
+SPILL = (
+    "from aitom_cryosam import forecast as f\nplan = f.Forecast.plan\n"
+    "f.Forecast.plan = lambda *a: f.Plan(0, plan(*a).threads)\n"
+)
 SLOW = (
     "import time; from aitom_cryosam import publication as p\n"
     "_place = p.Publication._place\n"

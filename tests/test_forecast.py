@@ -1,0 +1,96 @@
+"""The forecast beside what runs hold, and what is planned with it."""
+
+import resource
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aitom_cryosam import Settings, Tomogram
+from aitom_cryosam.encoders.filterbank import FilterBankEncoder
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.features.extraction import Extraction
+from aitom_cryosam.forecast import Forecast, Plan, forecast, seconds
+from aitom_cryosam.resources import Resources
+from tests.faults.world import World
+
+SETTINGS = Settings(preset="embedded")
+GIVEN = Forecast(token_bytes=1000, thread_bytes=10, other_bytes=100, written_bytes=90, cores=4)
+
+
+@pytest.mark.parametrize("diameter", [6.0, 13.5, 40.0])
+def test_tokens_are_counted_as_they_are_made(diameter: float) -> None:
+    shape = (19, 62, 53)
+    noise = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    tomogram = Tomogram.from_array(noise, voxel_size=10)
+    slab = SETTINGS.slab_planes(diameter)
+    made = Extraction(tomogram, FilterBankEncoder(diameter), slab, 0.1)
+    assert (
+        forecast(shape, SETTINGS, diameter_voxels=diameter, voxel_size=10).token_bytes
+        == made.nbytes
+    )
+
+
+def test_a_run_holds_what_was_forecast(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    status, told = world.run()
+    assert status == 0, told
+    held = 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    if held == 1024 * before:
+        pytest.skip("an earlier process of the tests held more")
+    needs = forecast((24, 48, 52), SETTINGS, diameter_voxels=12.5, voxel_size=20)
+    assert 0.7 * needs.bytes < held < 1.3 * needs.bytes
+
+
+def test_it_grows_with_what_is_asked_for() -> None:
+    def bytes_of(shape: tuple[int, ...], diameter: float, settings: Settings = SETTINGS) -> int:
+        return forecast(shape, settings, diameter_voxels=diameter, voxel_size=10).bytes
+
+    small, large = bytes_of((64, 256, 256), 20), bytes_of((64, 512, 512), 20)
+    assert large > 1.5 * small
+    assert bytes_of((64, 256, 256), 10) > small  # finer tokens
+    assert bytes_of((64, 512, 512), 20, replace(SETTINGS, ratios=(1,))) > large
+    network = replace(SETTINGS, encoder="dinov2_vitl14_reg")
+    assert bytes_of((64, 256, 256), 20, network) > small + 1e9  # its weights
+
+
+def test_time() -> None:
+    short = seconds((32, 128, 128), SETTINGS, diameter_voxels=16)
+    long = seconds((64, 512, 512), SETTINGS, diameter_voxels=16)
+    assert short is not None
+    assert long is not None
+    assert 1 < short < long
+    network = replace(SETTINGS, segmenter="sam_vit_b")
+    assert seconds((64, 512, 512), network, diameter_voxels=16) is None
+
+
+@pytest.mark.parametrize(
+    ("allowed", "plan"),
+    [
+        (110, Plan(0, 1)),
+        (140, Plan(20, 2)),
+        (180, Plan(40, 4)),
+        (1140, Plan(1000, 4)),
+    ],
+)
+def test_what_the_memory_allows(monkeypatch: pytest.MonkeyPatch, allowed: int, plan: Plan) -> None:
+    monkeypatch.setattr("aitom_cryosam.resources.free_ram", lambda: 10**6)
+    assert GIVEN.bytes == 1140
+    assert GIVEN.plan(Resources(ram_bytes=allowed)) == plan
+
+
+def test_what_cannot_be_kept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aitom_cryosam.resources.free_ram", lambda: 10**6)
+    for needs in (GIVEN, replace(GIVEN, other_bytes=1, written_bytes=110)):
+        with pytest.raises(InputError, match="needs about 110 bytes of memory, and may use 109"):
+            needs.plan(Resources(ram_bytes=109))
+
+
+def test_a_run_that_cannot_keep_to_its_memory_does_not_begin(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    status, told = world.run("--memory", "100MB")
+    assert status == 2
+    assert "MB of memory, and may use 100 MB; allow more with --memory, or bin" in told
+    assert world.state() == "none"
