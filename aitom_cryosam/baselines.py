@@ -18,7 +18,7 @@ from aitom_cryosam.aitom import DoGPicker, TemplateMatchingPicker, aitom_module
 from aitom_cryosam.aitom.aitom_pickers import template_offset, zyz_angles
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.evaluation.comparison import Found
-from aitom_cryosam.picker import SPACING
+from aitom_cryosam.matcher import SPACING
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.aitom import Record
 from aitom_cryosam.progress import Progress

@@ -9,6 +9,10 @@ from scipy import ndimage
 
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.picks import Picks, suppressed
+from aitom_cryosam.settings import Settings
+
+SPACING = 0.65
+"""Two particles are at least this many diameters apart; of two closer picks the better stays."""
 
 
 class HierarchicalMatcher:
@@ -18,12 +22,42 @@ class HierarchicalMatcher:
         ratios: pyramid levels, coarse to fine (eq. 5). (1,) is the paper's naive matching.
         tau_sim: a cell below this similarity is dropped, with all that lies in it.
         distance: voxels between two proposals, for the non-maximum suppression.
+        finest: whether `tau_sim` holds for the finest level, too.
+        subcell: whether a maximum is placed finer than its cell.
     """
 
-    def __init__(self, *, ratios: Sequence[int], tau_sim: float, distance: float) -> None:
+    def __init__(
+        self,
+        *,
+        ratios: Sequence[int],
+        tau_sim: float,
+        distance: float,
+        finest: bool = True,
+        subcell: bool = True,
+    ) -> None:
         self.ratios = tuple(ratios)
         self.tau_sim = tau_sim
         self.distance = distance
+        self.finest = finest
+        self.subcell = subcell
+
+    @classmethod
+    def of(cls, settings: Settings, diameter_voxels: float) -> HierarchicalMatcher:
+        """As the settings have it, for particles of a diameter, voxels."""
+        return cls(
+            ratios=settings.levels(diameter_voxels),
+            tau_sim=settings.tau_sim,
+            distance=SPACING * diameter_voxels,
+            finest=settings.tau_sim_finest,
+            subcell=settings.subcell,
+        )
+
+    @property
+    def everywhere(self) -> HierarchicalMatcher:
+        """That finds all maxima of the finest level, background too."""
+        return HierarchicalMatcher(
+            ratios=self.ratios[-1:], tau_sim=-1, distance=self.distance, subcell=self.subcell
+        )
 
     def match(self, query: Query) -> Picks:
         """The maxima of a query's similarity, best first, with their cosine similarity."""
@@ -32,7 +66,9 @@ class HierarchicalMatcher:
         peaks = _maxima(similarity)
         scores = similarity[tuple(peaks.T)].astype(np.float64)
         centres = [axis.centres[peaks[:, i]] for i, axis in enumerate(features.cells(ratio))]
-        points = np.stack(centres, axis=1) + ratio * _parabolic_offsets(similarity, peaks)
+        points = np.stack(centres, axis=1)  # (m, 3)
+        if self.subcell:
+            points = points + ratio * _parabolic_offsets(similarity, peaks)
         points = np.clip(points, 0, np.array(features.shape) - 1)
         kept = suppressed(points, scores, self.distance)
         return Picks.from_points(points[kept], scores[kept])
@@ -46,7 +82,8 @@ class HierarchicalMatcher:
         alive: np.ndarray | None = None
         for level, ratio in enumerate(self.ratios):
             similarity = query.similarity(ratio)
-            passed = similarity >= self.tau_sim
+            last = level == len(self.ratios) - 1
+            passed = similarity >= (self.tau_sim if self.finest or not last else -np.inf)
             if alive is not None:
                 grids = (query.features.cells(one) for one in self.ratios[level - 1 : level + 1])
                 parents = [

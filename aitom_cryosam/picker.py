@@ -13,7 +13,7 @@ from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.forecast import planned
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.matcher import HierarchicalMatcher
+from aitom_cryosam.matcher import SPACING, HierarchicalMatcher
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.picks import Picks
@@ -30,9 +30,6 @@ from aitom_cryosam.settings import Settings
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.trace import Trace
-
-SPACING = 0.65
-"""Two particles are at least this many diameters apart; of two closer picks the better stays."""
 
 
 class CryoSAM:
@@ -121,7 +118,9 @@ class CryoSAM:
                 walks, tomogram, proposals, wanted, self.progress, "proposal masks"
             )
             proposals = proposals.reject([not mask.volume for mask in masks], "no mask")
-            proposals, masks = ranked(proposals, masks, SPACING * diameter_voxels)
+            proposals, masks = ranked(
+                proposals, masks, SPACING * diameter_voxels, settings.position
+            )
             dense = settings.semantic == "dense"
             probability = particle_probability(features, query.vector, masks) if dense else None
         return Result(
@@ -235,14 +234,9 @@ class CryoSAM:
         Returns:
             All maxima of the similarity at the finest level, and the proposals.
         """
-        distance = SPACING * diameter_voxels
-        ratios = self.settings.levels(diameter_voxels)
-        everywhere = HierarchicalMatcher(ratios=ratios[-1:], tau_sim=-1, distance=distance)
-        matcher = HierarchicalMatcher(
-            ratios=ratios, tau_sim=self.settings.tau_sim, distance=distance
-        )
+        matcher = HierarchicalMatcher.of(self.settings, diameter_voxels)
         similarity = Query(features, query)
-        found, maxima = matcher.match(similarity), everywhere.match(similarity)
+        found, maxima = matcher.match(similarity), matcher.everywhere.match(similarity)
         if regions is not None:
             found, maxima = (some.take(regions.allows(some.points_zyx)) for some in (found, maxima))
         return maxima, found.take(np.arange(len(found)) < self.settings.top_k)

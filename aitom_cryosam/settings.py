@@ -33,6 +33,9 @@ class Settings:
         tau_iou: smallest overlap of the masks of adjacent planes of a walk.
         merge: how the three axes' masks become one: "union" (paper) or "consensus".
         tau_sim: cosine similarity below which a cell is dropped, with all that lies in it.
+        tau_sim_finest: whether that holds for the cells of the finest level, too, as the paper can
+            be read. In its authors' code it does not: the level has its `top_k` maxima, however
+            low.
         ratios: pyramid levels in voxels, coarse to fine; (1,) for naive matching; "auto" for
             those of (16, 8, 4) whose cells are no larger than the particle's radius.
         top_k: number of proposals.
@@ -47,8 +50,12 @@ class Settings:
             "auto" is half a particle's diameter.
         plane_shape: of a whole plane as a network encoder sees it: "square", as the paper's
             authors do, or its own "aspect".
+        subcell: whether a maximum of the similarity lies at the vertex of the parabola through it
+            and its neighbours, or in the middle of its cell, as in the paper.
         centring: whether proposals are moved to the middle of what stands out there. Without
             it, as in the paper, a proposal is as precise as a token.
+        position: where a pick is: in the middle of its mask (paper), at its proposal, or half-way
+            ("halfway") between both.
         window: side of the window around a particle that SAM sees, in diameters; None shows it
             the whole plane (paper).
         semantic: the segmentation M of the whole tomogram that is also written: "union" of the
@@ -71,6 +78,7 @@ class Settings:
     tau_iou: float = _OF_PRESET
     merge: Literal["union", "consensus"] = _OF_PRESET
     tau_sim: float = _OF_PRESET
+    tau_sim_finest: bool = _OF_PRESET
     ratios: tuple[int, ...] | Literal["auto"] = _OF_PRESET
     top_k: int = _OF_PRESET
     pooling: Literal["mask", "core"] = _OF_PRESET
@@ -79,7 +87,9 @@ class Settings:
     normalisation: Literal["tomogram", "imagenet"] = _OF_PRESET
     token_size_angstrom: float | Literal["auto"] | None = _OF_PRESET
     plane_shape: Literal["aspect", "square"] = _OF_PRESET
+    subcell: bool = _OF_PRESET
     centring: bool = _OF_PRESET
+    position: Literal["mask", "proposal", "halfway"] = _OF_PRESET
     window: float | None = _OF_PRESET
     semantic: Literal["none", "union", "dense"] = _OF_PRESET
     all_masks: bool = _OF_PRESET
@@ -168,7 +178,13 @@ class Settings:
                 "a length above 0 Å, auto, or None",
             ),
             "plane_shape": (self.plane_shape in ("aspect", "square"), "aspect or square"),
+            "tau_sim_finest": (isinstance(self.tau_sim_finest, bool), "True or False"),
+            "subcell": (isinstance(self.subcell, bool), "True or False"),
             "centring": (isinstance(self.centring, bool), "True or False"),
+            "position": (
+                self.position in ("mask", "proposal", "halfway"),
+                "mask, proposal or halfway",
+            ),
             "window": (
                 self.window is None or (_positive(self.window) and self.window >= MIN_WINDOW),
                 f"a number of diameters from {MIN_WINDOW:g}, or None",

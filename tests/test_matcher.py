@@ -72,6 +72,33 @@ def test_planted_particles_are_found_at_their_place(ratios, slab):
     assert found.kept.all()
 
 
+def test_without_a_threshold_the_finest_level_keeps_all_that_lies_in_coarser_cells():
+    features = planted_features([[14.0, 20.0, 27.0]])
+    ratios, tau_sim = (8, 4), 0.3
+    strict, loose = (
+        HierarchicalMatcher(ratios=ratios, tau_sim=tau_sim, distance=1.0, finest=finest).similar(
+            Query(features, QUERY)
+        )
+        for finest in (True, False)
+    )
+    exact = everywhere(features, 4)
+    np.testing.assert_array_equal(np.isfinite(strict), np.isfinite(loose) & (exact >= tau_sim))
+    assert np.isfinite(strict).sum() < np.isfinite(loose).sum() < loose.size
+
+
+def test_maxima_can_stay_in_the_middle_of_their_cells():
+    features = planted_features([[14.7, 20.2, 27.1]], noise=0, width=6)
+    fine, coarse = (
+        HierarchicalMatcher(ratios=(4,), tau_sim=0.1, distance=6.0, subcell=subcell)
+        .match(Query(features, QUERY))
+        .points_zyx[0]
+        for subcell in (True, False)
+    )
+    centres = [axis.centres for axis in features.cells(4)]
+    assert all(value in middle for value, middle in zip(coarse, centres, strict=True))
+    assert 0 < np.abs(fine - coarse).max() <= 2
+
+
 @pytest.mark.parametrize("ratio", [2, 3, 4])
 @pytest.mark.parametrize("shift", [0.0, 0.7, 1.4, 2.1])
 def test_peaks_lie_between_the_cells(ratio, shift):

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from aitom_cryosam.masks import ParticleMask, ball
+from aitom_cryosam.picks import Picks
 from aitom_cryosam.scoring import kind
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.kind import judge
 from aitom_cryosam.scoring.span import spanned
+from aitom_cryosam.scoring.verdict import ranked
 
 K, D = 2, 20  # regions of an instance, channels
 
@@ -137,3 +140,13 @@ def test_a_span_keeps_dot_products_and_is_narrow():
     np.testing.assert_allclose(one @ other.T, vectors[:5] @ vectors[5:].T, atol=1e-12)
     narrow = spanned(vectors[:5, :8], vectors[5:, :8])
     assert np.array_equal(np.concatenate(narrow), vectors[:, :8])
+
+
+@pytest.mark.parametrize(
+    ("position", "expected"), [("proposal", 5.0), ("halfway", 6.0), ("mask", 7.0)]
+)
+def test_where_a_pick_is(position, expected):
+    points = np.array([[5.0, 5, 5], [20, 20, 20]])
+    masks = [ball([7.0, 7, 7], 2, (30, 30, 30)), ParticleMask.empty(points[1])]
+    found, _ = ranked(Picks.from_points(points, np.array([2.0, 1.0])), masks, 3.0, position)
+    assert found.points_zyx.tolist() == [[expected] * 3, [20.0] * 3]

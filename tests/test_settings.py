@@ -1,5 +1,7 @@
 """Settings: both sides of every check."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 
@@ -26,13 +28,46 @@ def test_the_embedded_preset_is_the_default() -> None:
     assert (settings.ratios, settings.top_k, settings.tau_iou) == ("auto", 512, 0.5)
 
 
-def test_the_paper_preset_has_the_numbers_of_the_paper() -> None:
+TO_THE_LETTER = {
+    "encoder": ("dinov2_vitl14_reg", "3.1: DINOv2 with a ViT-L/14"),
+    "segmenter": ("sam_vit_h", "3.1: SAM with ViT-H"),
+    "tau_iou": (0.5, "3.1"),
+    "merge": ("union", "2.1: the masks of all directions together"),
+    "tau_sim": (0.5, "3.1"),
+    "tau_sim_finest": (True, "2.3: the mask K^r of every level r"),
+    "ratios": ((16, 8, 4), "2.3, eq. 5"),
+    "top_k": (512, "3.1"),
+    "pooling": ("mask", "2.3, eq. 4: the mean over the masks' voxels"),
+    "slab": (0, "2.2: every slice is encoded"),
+    "shrinkage": (None, "2.3, eq. 6: the cosine of the features as they are"),
+    "token_size_angstrom": (None, "2.2: an image of a whole slice"),
+    "window": (None, "2.1, eq. 1: SAM sees the slice"),
+    "subcell": (False, "2.3: the coordinates of the finest level"),
+    "position": ("mask", "3.1: a proposal's instance mask is the detection"),
+    "semantic": ("union", "2: M, of all instances"),
+    "cut": ("none", "3.1: no score, each of the K prompts counts"),
+}
+OPEN = {
+    "max_diameter_angstrom": (500.0, "of our estimate of the diameter alone"),
+    "all_masks": (False, "without a cut all proposals have masks anyhow"),
+    "normalisation": ("tomogram", "not stated; as its authors' code does"),
+    "plane_shape": ("square", "not stated; as its authors' code does"),
+}
+BEYOND = {"centring": (True, "tokens as large as a particle: recall .50-1.00 in place of .12-.76")}
+
+
+def test_the_preset_of_the_paper_is_the_paper_to_the_letter() -> None:
+    """Each setting, and where the paper has it; a new one must be placed here, too."""
+    stated = {**TO_THE_LETTER, **OPEN, **BEYOND}
+    names = {field.name for field in fields(Settings)} - {"preset", "diameter_angstrom"}
+    assert stated.keys() == names
     paper = PRESETS["paper"]
-    assert (paper.encoder, paper.segmenter) == ("dinov2_vitl14_reg", "sam_vit_h")
-    assert (paper.ratios, paper.top_k) == ((16, 8, 4), 512)
-    assert (paper.tau_iou, paper.tau_sim, paper.merge) == (0.5, 0.5, "union")
-    assert (paper.slab, paper.shrinkage, paper.pooling) == (0, None, "mask")
-    assert (paper.cut, paper.plane_shape, paper.token_size_angstrom) == ("none", "square", None)
+    assert {name: getattr(paper, name) for name in names} == {
+        name: value for name, (value, _) in stated.items()
+    }
+    assert paper.diameter_angstrom is None
+    for name in BEYOND:  # what is ours can be turned off
+        assert getattr(replace(paper, **{name: False}), name) is False
 
 
 def test_the_networks_preset_has_what_was_found_to_help() -> None:
@@ -67,6 +102,9 @@ def test_the_networks_preset_has_what_was_found_to_help() -> None:
         {"token_size_angstrom": "auto"},
         {"plane_shape": "square"},
         {"centring": False},
+        {"subcell": False},
+        {"tau_sim_finest": False},
+        {"position": "proposal"},
         {"window": 2},
         {"all_masks": True},
     ],

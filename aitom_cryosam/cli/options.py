@@ -203,6 +203,11 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     method.add_argument("--tau-iou", type=float, metavar="T", help="smallest overlap of a walk")
     method.add_argument("--tau-sim", type=float, metavar="T", help="smallest cosine similarity")
     method.add_argument(
+        "--tau-sim-finest",
+        action=argparse.BooleanOptionalAction,
+        help="hold it against the finest level's cells, too",
+    )
+    method.add_argument(
         "--ratios",
         type=_word_or(_whole_numbers, "whole numbers R,R,...", "auto"),
         metavar="R[,R...]",
@@ -241,9 +246,19 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         help="a network sees a whole plane in its own aspect, or made a square",
     )
     method.add_argument(
+        "--subcell",
+        action=argparse.BooleanOptionalAction,
+        help="place the maxima of the similarity finer than its cells",
+    )
+    method.add_argument(
         "--centring",
         action=argparse.BooleanOptionalAction,
         help="move proposals to the middle of what stands out there",
+    )
+    method.add_argument(
+        "--position",
+        choices=("mask", "proposal", "halfway"),
+        help="a pick is in the middle of its mask, where it was proposed, or half-way",
     )
     method.add_argument(
         "--window",

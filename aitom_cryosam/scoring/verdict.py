@@ -16,6 +16,8 @@ from aitom_cryosam.scoring.kind import Verdict, judge
 
 CHANCE_SAMPLE = 250
 """Maxima at chance level that stand for the background."""
+Position = Literal["mask", "proposal", "halfway"]
+_SHARES: dict[Position, float] = {"proposal": 0.0, "halfway": 0.5, "mask": 1.0}
 
 
 def judged(
@@ -64,10 +66,17 @@ def decided(proposals: Picks, verdict: Verdict, cut: float | Literal["auto", "no
 
 
 def ranked(
-    proposals: Picks, masks: list[ParticleMask], distance: float
+    proposals: Picks, masks: list[ParticleMask], distance: float, position: Position
 ) -> tuple[Picks, list[ParticleMask]]:
-    """Best first, at their final positions, numbered; and the masks of the picks."""
-    proposals = replace(proposals, points_zyx=_positions(proposals, masks))
+    """Best first, at their final positions, numbered; and the masks of the picks.
+
+    Args:
+        proposals: n.
+        masks: n.
+        distance: voxels between two picks, at least.
+        position: of `Settings`.
+    """
+    proposals = replace(proposals, points_zyx=_positions(proposals, masks, _SHARES[position]))
     chosen = np.flatnonzero(proposals.kept)
     alive = suppressed(proposals.points_zyx[chosen], proposals.scores[chosen], distance)
     proposals = proposals.reject(np.setdiff1d(chosen, chosen[alive]), "duplicate")
@@ -78,8 +87,9 @@ def ranked(
     return proposals, [mask for mask, kept in zip(numbered, proposals.kept, strict=True) if kept]
 
 
-def _positions(proposals: Picks, masks: list[ParticleMask]) -> np.ndarray:
-    """(n, 3) half-way between the proposal and the middle of its mask."""
+def _positions(proposals: Picks, masks: list[ParticleMask], share: float) -> np.ndarray:
+    """(n, 3), by this share of the way from the proposal to the middle of its mask."""
     centres = np.array([mask.centroid_zyx for mask in masks]).reshape(-1, 3)
     found = np.isfinite(centres[:, :1])
-    return np.where(found, (proposals.points_zyx + centres) / 2, proposals.points_zyx)
+    points = proposals.points_zyx
+    return np.where(found, (1 - share) * points + share * centres, points)
