@@ -63,24 +63,24 @@ class TokenAxis:
         matrix[rows, np.minimum(lower + 1, self.count - 1)] += fraction
         return matrix
 
-    def span(self, first: int, count: int) -> tuple[slice, np.ndarray]:
-        """The tokens that neighbouring voxels are interpolated from, and their weights.
+    def spans(self, first: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The tokens that runs of voxels are interpolated from, and their weights.
 
         Args:
-            first: a voxel of the axis.
-            count: voxels from there on, at least 1.
+            first: (n,) voxels of the axis.
+            count: voxels from each on, at least 1; weights beyond the axis mean nothing.
 
         Returns:
-            The tokens, and a (count, tokens) float32 matrix, the part of `weights` that is
-            not 0.
+            (n, t) int64 tokens, and (n, count, t) float32 their weights.
         """
-        lower, fraction = self.interpolation(np.arange(first, first + count))
-        tokens = slice(int(lower[0]), min(int(lower[-1]) + 2, self.count))
-        rows, lower = np.arange(count), lower - tokens.start
-        matrix = np.zeros((count, tokens.stop - tokens.start), np.float32)
-        matrix[rows, lower] = 1 - fraction
-        matrix[rows, np.minimum(lower + 1, matrix.shape[1] - 1)] += fraction
-        return tokens, matrix
+        lower, fraction = self.interpolation(first[:, None] + np.arange(count))
+        start = lower[:, :1]
+        width = int((lower - start).max(initial=0)) + 2
+        matrix = np.zeros((*lower.shape, width), np.float32)
+        runs, rows = np.ogrid[: len(lower), :count]
+        matrix[runs, rows, lower - start] = 1 - fraction
+        matrix[runs, rows, lower - start + 1] = fraction
+        return np.minimum(start + np.arange(width), self.count - 1), matrix
 
 
 @dataclass(frozen=True)

@@ -210,13 +210,16 @@ def test_neighbouring_planes_are_one_run():
 
 
 @given(token_axes(), st.data())
-def test_a_span_has_the_weights_that_are_not_0(axis, data):
-    first = data.draw(st.integers(0, axis.size - 1))
-    count = data.draw(st.integers(1, axis.size - first))
-    tokens, matrix = axis.span(first, count)
-    whole = np.zeros((count, axis.count))
-    whole[:, tokens] = matrix
-    np.testing.assert_allclose(whole, axis.weights(np.arange(first, first + count)), atol=1e-6)
+def test_spans_have_the_weights_that_are_not_0(axis, data):
+    firsts = data.draw(st.lists(st.integers(0, axis.size - 1), min_size=1, max_size=3))
+    count = data.draw(st.integers(1, axis.size))
+    tokens, weights = axis.spans(np.array(firsts), count)
+    for first, where, matrix in zip(firsts, tokens, weights, strict=True):
+        inside = min(count, axis.size - first)
+        found = np.zeros((inside, axis.count))
+        np.add.at(found, (slice(None), where), matrix[:inside])
+        expected = axis.weights(np.arange(first, first + inside))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_a_square_grid_has_oblong_tokens():

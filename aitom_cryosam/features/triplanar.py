@@ -26,6 +26,8 @@ from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
 
 _UNKNOWN: Mapping[str, Any] = {}
+AT_ONCE = 16
+"""Masks over which the tokens are averaged together, by one thread."""
 
 
 class TriplanarFeatures:
@@ -140,22 +142,27 @@ class TriplanarFeatures:
         filled = np.flatnonzero(volumes)
         if not len(filled):
             raise ValueError("Expected at least one mask with voxels.")
-        sums = np.array(
-            [
-                np.concatenate([view.masked_sum(masks[i]) for view in self.views])
-                for i in filled.tolist()
-            ]
-        )  # (filled, 3C)
-        means = np.full((len(masks), sums.shape[1]), np.nan, np.float32)
-        means[filled] = sums / volumes[filled, None]
-        return (np.sum(sums, axis=0) / volumes.sum()).astype(np.float32), means
+        means = np.full((len(masks), 3 * self.channels), np.nan, np.float32)
+        means[filled] = self.masked_means([masks[i] for i in filled])
+        whole = np.average(means[filled], axis=0, weights=volumes[filled])
+        return whole.astype(np.float32), means
 
     def masked_means(self, masks: Sequence[ParticleMask]) -> np.ndarray:
-        """As `masked_mean`, of every mask by itself: (n, 3C) float32."""
+        """As `masked_mean`, of every mask by itself: (n, 3C) float32.
+
+        Raises:
+            ValueError: a mask has no voxel.
+        """
         means = np.empty((len(masks), 3 * self.channels), np.float32)
+        volumes = np.array([mask.volume for mask in masks])
+        if not volumes.all():
+            raise ValueError("Expected masks with voxels.")
 
-        def fill(index: int) -> None:
-            means[index] = self.masked_mean(masks[index : index + 1])
+        def fill(some: np.ndarray) -> None:
+            chosen = [masks[index] for index in some]
+            sums = np.concatenate([view.masked_sums(chosen) for view in self.views], axis=1)
+            means[some] = sums / volumes[some, None]
 
-        side_by_side(fill, range(len(masks)))
+        order = np.argsort([mask.mask.size for mask in masks], kind="stable")
+        side_by_side(fill, [order[i : i + AT_ONCE] for i in range(0, len(order), AT_ONCE)])
         return means

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ class View:
     """The tokens of all planes across one axis.
 
     They may lie on disk and be larger than the memory: no method copies more than `BLOCK` of
-    their numbers, or one plane, for each thread.
+    their numbers, one plane, or what lies around the masks, for each thread.
 
     Attributes:
         axis: the tomogram axis the planes are stacked along.
@@ -60,21 +60,30 @@ class View:
             total += weight[:, None].astype(np.float32) * self.tokens[tuple(index)]
         return total
 
-    def masked_sum(self, mask: ParticleMask) -> np.ndarray:
-        """(C,) float64, the sum of the features over the voxels of a mask."""
-        voxels = np.transpose(mask.mask, self.order).astype(np.float32)
+    def masked_sums(self, masks: Sequence[ParticleMask]) -> np.ndarray:
+        """(n, C) float32, the sum of the features over the voxels of each of n masks.
+
+        As many tokens are copied as lie around the largest mask, n times: give few masks, of about
+        one size.
+        """
+        shapes = np.array([mask.mask.shape for mask in masks])[:, self.order]
+        offsets = np.array([mask.offset_zyx for mask in masks])[:, self.order]
+        d, h, w = shapes.max(axis=0).tolist()
+        voxels = np.zeros((len(masks), d, h, w), np.float32)
+        for box, mask, (depth, height, width) in zip(voxels, masks, shapes.tolist(), strict=True):
+            box[:depth, :height, :width] = np.transpose(mask.mask, self.order)
         (planes, along), (rows, down), (columns, right) = (
-            axis.span(int(mask.offset_zyx[order]), size)
-            for axis, order, size in zip(self.axes, self.order, voxels.shape, strict=True)
+            axis.spans(offsets[:, i], size)
+            for i, (axis, size) in enumerate(zip(self.axes, (d, h, w), strict=True))
         )
-        weights = along.T @ voxels.reshape(len(voxels), -1)  # (planes, h w)
-        weights = down.T @ weights.reshape(-1, *voxels.shape[1:]) @ right  # (planes, rows, columns)
-        tokens = self.tokens[planes, rows, columns]
-        total = np.zeros(tokens.shape[-1])
-        for run in _runs(tokens):
-            part = tokens[run].astype(np.float32).reshape(-1, tokens.shape[-1])
-            total += weights[run].ravel() @ part
-        return total
+        weights = along.transpose(0, 2, 1) @ voxels.reshape(len(masks), d, h * w)  # (n, p, h w)
+        weights = weights.reshape(len(masks), -1, h, w)
+        weights = down.transpose(0, 2, 1)[:, None] @ weights @ right[:, None]  # (n, p, r, c)
+        tokens = self.tokens[
+            planes[:, :, None, None], rows[:, None, :, None], columns[:, None, None, :]
+        ].astype(np.float32)  # (n, p, r, c, C)
+        flat = weights.reshape(len(masks), 1, -1)
+        return (flat @ tokens.reshape(len(masks), flat.shape[-1], -1))[:, 0]
 
     def project(self, vector: np.ndarray) -> np.ndarray:
         """(n, gh, gw) float32, the dot product of each token with a vector (C,)."""
