@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import TypeVar
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from aitom_cryosam.resources import usable_cores
 
@@ -28,6 +30,13 @@ def side_by_side(work: Callable[[T], object], pieces: Iterable[T]) -> None:
     Numpy lets other threads run meanwhile; BLAS threads below them would only fight.
     """
     workers = max(1, int(min(_allowed[0], usable_cores())))
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
+    limited = _libraries(len(sys.modules)).limit(limits=1, user_api="blas")
+    with limited, ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(work, pieces):
             pass
+
+
+@lru_cache(maxsize=1)
+def _libraries(_modules: int) -> ThreadpoolController:
+    """What the process has loaded, with so many modules: looking takes as long as a small piece."""
+    return ThreadpoolController()

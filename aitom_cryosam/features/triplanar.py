@@ -143,7 +143,7 @@ class TriplanarFeatures:
         if not len(filled):
             raise ValueError("Expected at least one mask with voxels.")
         means = np.full((len(masks), 3 * self.channels), np.nan, np.float32)
-        means[filled] = self.masked_means([masks[i] for i in filled])
+        means[filled] = self.masked_means([masks[i] for i in filled.tolist()])
         whole = np.average(means[filled], axis=0, weights=volumes[filled])
         return whole.astype(np.float32), means
 

@@ -15,25 +15,58 @@ from aitom_cryosam.particle_size import particle_diameter
 from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
+from aitom_cryosam.propagator import Propagator
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
 
 
+class _Remembered:
+    """Masks of a propagator, each point's made once.
+
+    Args:
+        propagator: that makes them.
+        masks: by the point's bytes; filled.
+    """
+
+    def __init__(self, propagator: Propagator, masks: dict[bytes, ParticleMask]) -> None:
+        self._propagator = propagator
+        self._masks = masks
+
+    def propagate(
+        self,
+        tomogram: Tomogram,
+        points_zyx: np.ndarray,
+        *,
+        progress: Progress | None = None,
+        stage: str = "masks",
+    ) -> list[ParticleMask]:
+        """As `Propagator.propagate`."""
+        points = np.asarray(points_zyx, np.float64).reshape(-1, 3)
+        keys = [point.tobytes() for point in points]
+        new = np.array([key not in self._masks for key in keys], bool)
+        made = self._propagator.propagate(tomogram, points[new], progress=progress, stage=stage)
+        for row, mask in zip(np.flatnonzero(new), made, strict=True):
+            self._masks[keys[row]] = mask
+        return [replace(self._masks[key], id=number) for number, key in enumerate(keys, 1)]
+
+
 class _Keeping(CryoSAM):
-    """A picker that makes the features of a tomogram once."""
+    """A picker that makes features and masks of a tomogram once."""
 
     def __init__(self, session: Session, settings: Settings, progress: Progress | None) -> None:
         super().__init__(settings, resources=session.resources, progress=progress)
         self._session = session
 
+    def propagator(self, tomogram: Tomogram, diameter_voxels: float) -> Propagator:
+        self._session.keep((round(diameter_voxels, 3), self.settings))
+        return _Remembered(super().propagator(tomogram, diameter_voxels), self._session.masks)
+
     def features(self, tomogram: Tomogram, diameter_voxels: float) -> TriplanarFeatures:
-        key = (round(diameter_voxels, 3), self.settings)
-        if self._session.features_key != key:
+        self._session.keep((round(diameter_voxels, 3), self.settings))
+        if self._session.features is None:
             self._session.features = super().features(tomogram, diameter_voxels)
-            self._session.features_key = key
-        assert self._session.features is not None
         return self._session.features
 
 
@@ -49,7 +82,13 @@ class Session:
         self.tomogram = tomogram
         self.resources = resources or Resources()
         self.features: TriplanarFeatures | None = None
-        self.features_key: tuple[object, ...] | None = None
+        self.masks: dict[bytes, ParticleMask] = {}
+        self._kept_for: tuple[object, ...] = ()
+
+    def keep(self, what: tuple[object, ...]) -> None:
+        """Keep features and masks as long as diameter and settings stay the same."""
+        if self._kept_for != what:
+            self.features, self.masks, self._kept_for = None, {}, what
 
     def diameter_angstrom(self, points_zyx: np.ndarray, settings: Settings) -> float:
         """As it was given, or estimated from clicks."""
@@ -64,7 +103,8 @@ class Session:
         point = np.asarray(point_zyx, np.float64).reshape(1, 3)
         self._inside(point)
         diameter = self.diameter_angstrom(point, settings) / self.tomogram.voxel_size
-        picker = CryoSAM(settings, resources=self.resources)
+        settings = replace(settings, diameter_angstrom=diameter * self.tomogram.voxel_size)
+        picker = _Keeping(self, settings, None)
         (mask,) = picker.propagator(self.tomogram, diameter).propagate(self.tomogram, point)
         if not mask.volume:
             raise InputError("This click gives no mask", Remedy.NEARER_PROMPT)
@@ -117,9 +157,8 @@ class Session:
         new = [row for row in kept.tolist() if int(curated.ids[row]) not in masks]
         if new:
             diameter = result.diameter_angstrom / self.tomogram.voxel_size
-            propagator = CryoSAM(result.settings, resources=self.resources).propagator(
-                self.tomogram, diameter
-            )
+            picker = _Keeping(self, result.settings, None)
+            propagator = picker.propagator(self.tomogram, diameter)
             grown = propagator.propagate(self.tomogram, curated.points_zyx[new])
             for row, mask in zip(new, grown, strict=True):
                 masks[int(curated.ids[row])] = replace(mask, id=int(curated.ids[row]))
