@@ -56,6 +56,7 @@ setup(
     extras_require={
         "imod": ["imodmodel>=0.1.0"],
         "napari": ["napari>=0.5", "pyqt6>=6.5", "qtpy>=2.4"],
+        "project": ["cryptography>=42", "distributed>=2024.1"],
         "test": [
             "hypothesis>=6.90",
             "imodmodel>=0.1.0",

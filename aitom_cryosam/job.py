@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from aitom_cryosam.regions import RegionRules
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
 from aitom_cryosam.settings import Settings
+from aitom_cryosam.source_file import FileStamp
 from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.validation.finding import Severity
 
@@ -131,6 +132,30 @@ class Job:
     def done(self) -> bool:
         """Whether all of its files are there."""
         return all(path.is_file() for path in self.files.values())
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """The files that decide about the result, by what they are."""
+        given = self.tomogram
+        found = {
+            "tomogram": given.path if isinstance(given, Tomogram) else given,
+            "query": self.query,
+            "prompts": self.prompts_file,
+            "region": self.regions.region,
+            **{f"excluded {i}": path for i, path in enumerate(self.regions.exclude, 1)},
+        }
+        return {role: path for role, path in found.items() if path is not None}
+
+    def stamps(self) -> dict[str, FileStamp]:
+        """Of its inputs, as they are now; with checksums, but of the tomogram, which has its own.
+
+        What is not there is left out.
+        """
+        found = {}
+        for role, path in self.inputs.items():
+            with suppress(OSError):
+                found[role] = FileStamp.of(path, checksum=role != "tomogram")
+        return found
 
     def open_tomogram(self) -> Tomogram:
         """The tomogram to search.
@@ -247,6 +272,7 @@ def pick(job: Job, *, progress: Progress | None = None) -> Result:
         InputError, Cancelled: as for `run`.
     """
     with _collected() as warnings:
+        inputs = job.stamps()
         tomogram = job.open_tomogram()
         warn_of_extent(TomogramInfo.of(tomogram, job.tilt_series))
         query = None if job.query is None else ParticleQuery.read(job.query)
@@ -260,7 +286,7 @@ def pick(job: Job, *, progress: Progress | None = None) -> Result:
         _look_at(tomogram, prompts, job.settings)
         picker = CryoSAM(job.settings, resources=job.resources, progress=progress)
         result = picker.pick(tomogram, prompts, query=query, regions=regions)
-    return replace(result, warnings=tuple(warnings))
+    return replace(result, warnings=tuple(warnings), inputs=inputs)
 
 
 def write(job: Job, result: Result, *, note: str = "") -> Record:

@@ -19,7 +19,7 @@ from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.table import json_of, reading
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.settings import Settings
-from aitom_cryosam.source_file import sha256_of
+from aitom_cryosam.source_file import FileStamp, sha256_of
 from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.volumes.mrc import read_volume
 
@@ -120,10 +120,13 @@ class Record:
         """
         return [cls.open(path) for path in sorted(Path(folder).glob(f"*{_RUN}"))]
 
-    def check(self) -> None:
+    def check(self, *kinds: str) -> None:
         """Refuse a set of files that are not all of one run.
 
         Results of version 0.1 state no checksums; they are believed.
+
+        Args:
+            kinds: of the files to look at; all if none is named.
 
         Raises:
             InputError: a file is missing, or is not the one that the run wrote.
@@ -131,6 +134,8 @@ class Record:
         with reading(self.path, "the record of a run"):
             stated = {str(kind): str(value) for kind, value in self._checksums.items()}
         for kind, checksum in stated.items():
+            if kinds and kind not in kinds:
+                continue
             path = self._file(kind)
             with reading(path, "a file of a result"):
                 same = sha256_of(path) == checksum
@@ -241,6 +246,16 @@ class Record:
             "sha256": self.content["tomogram"].get("sha256"),
             "weights": self.content.get("weights", {}),
         }
+
+    @cached_property
+    def inputs(self) -> Mapping[str, FileStamp]:
+        """The files that decided about the result, as they were when the run began.
+
+        By what they are: "tomogram", "query", "prompts", "region", "excluded 1", ...
+        """
+        with reading(self.path, "the record of a run"):
+            stamps = self.content.get("inputs", {})
+            return {role: FileStamp(**values) for role, values in stamps.items()}
 
     def tomogram(self) -> Tomogram:
         """The tomogram, opened as it was for the run.

@@ -21,7 +21,7 @@ from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.record import SCHEMA, result_paths, stale_files
 from aitom_cryosam.report import write_picture
 from aitom_cryosam.settings import Settings
-from aitom_cryosam.source_file import sha256_of
+from aitom_cryosam.source_file import FileStamp, sha256_of
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.trace import Trace
@@ -47,6 +47,7 @@ class Result:
         warnings: that were given on the way.
         trace: the prompts' masks and the similarity around one, for a report.
         probability: (D, H, W) float32, that a voxel is of the particle's kind, or None.
+        inputs: the files that decided about it, as they were when it began, by what they are.
     """
 
     tomogram: Tomogram
@@ -62,6 +63,7 @@ class Result:
     warnings: tuple[str, ...] = ()
     trace: Trace | None = None
     probability: np.ndarray | None = None
+    inputs: Mapping[str, FileStamp] = field(default_factory=dict)
 
     @property
     def picks(self) -> Picks:
@@ -164,6 +166,7 @@ class Result:
                 "contrast": self.tomogram.contrast,
                 "sha256": self.tomogram.digest(),
             },
+            "inputs": {role: asdict(stamp) for role, stamp in self.inputs.items()},
             "weights": self.networks,  # the embedded models have none
             "prompts": [
                 {

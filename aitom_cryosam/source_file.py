@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
@@ -65,6 +66,49 @@ class SourceFile:
                 f"{self.path} was changed or removed while it was read; start again when nothing "
                 "writes to it any more."
             )
+
+
+@dataclass(frozen=True)
+class FileStamp:
+    """Which content a file or a folder's files had, to see later whether it is still the same.
+
+    Attributes:
+        path: absolute.
+        size: bytes.
+        changed_ns: nanoseconds, when the last of it was written.
+        sha256: checksum (hex) of a file's bytes, or None if it was not read for this.
+    """
+
+    path: str
+    size: int
+    changed_ns: int
+    sha256: str | None = None
+
+    @classmethod
+    def of(cls, path: str | Path, *, checksum: bool = False) -> FileStamp:
+        """What is there now.
+
+        Args:
+            path: a file, or a folder all of whose files count.
+            checksum: read the file; of a folder there is none.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        place = Path(path).absolute()
+        inside = [Path(home, name) for home, _, names in os.walk(place) for name in names]
+        states = [one.stat() for one in inside or [place]]
+        read = checksum and place.is_file()  # a pipe might never end
+        return cls(
+            str(place),
+            sum(state.st_size for state in states),
+            max(state.st_mtime_ns for state in states),
+            sha256_of(place) if read else None,
+        )
+
+    def untouched(self, now: FileStamp) -> bool:
+        """Whether it is the same place, and nothing was written there since."""
+        return replace(self, sha256=None) == replace(now, sha256=None)
 
 
 def sha256_of(path: Path) -> str:

@@ -17,7 +17,7 @@ NETWORKS = {"torch", "torchvision", "segment_anything", "timm"}
 IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage", "segment-anything": "segment_anything"}
 # segment_anything imports torchvision and does not declare it; napari and qtpy want one Qt.
 NOT_IMPORTED_HERE = {"torchvision"}
-NOT_IMPORTED_OF_EXTRAS = {"pyqt6"}
+NOT_IMPORTED_OF_EXTRAS = {"cryptography", "pyqt6"}  # Dask imports the former
 FOR_DEVELOPERS = {"test", "dev"}
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
         "aitom_cryosam.cli.query",
         "keep what clicked particles look like",
     ),
+    "project": ("aitom_cryosam.cli.project", "pick in many tomograms"),
     "select": ("aitom_cryosam.cli.select", "other picks from a run's proposals, without a new run"),
     "doctor": ("aitom_cryosam.cli.doctor", "check a tomogram and clicks before a run"),
     "report": ("aitom_cryosam.cli.report", "write a page that shows what runs found"),

@@ -29,14 +29,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "results of `pick`",
     )
     parser.add_argument("truth", metavar="TRUTH", help="file with the known positions")
-    add_matching(parser)
-    add_tilt_series(parser)
     parser.add_argument(
         "--voxel-size",
         type=float,
         metavar="ANGSTROM",
         help="of the tomograms; needed if PICKS does not state it, as those of `pick` do",
     )
+    add_options(parser)
+    _add_labels(parser)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """How picks and truth are compared, and what is written."""
+    add_matching(parser)
+    add_tilt_series(parser)
     parser.add_argument(
         "--count-unpicked",
         action="store_true",
@@ -62,7 +68,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the resamples (default: 0)"
     )
-    _add_labels(parser)
     _add_files(parser)
 
 
@@ -120,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
     files = [path for path in (args.json, args.curve, args.histogram) if path]
     refuse_existing(files, overwrite=args.overwrite)
     searched = read_searched(
-        args.picks,
+        getattr(args, "points", args.picks),  # of a project, read by its names
         args.truth,
         voxel_size=args.voxel_size,
         truth_angpix=args.truth_angpix,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli.options import (
     add_tilt_series,
+    count,
     size_xyz,
     tilt_series_of,
     tomograms_of,
@@ -25,17 +26,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam export`."""
-    from aitom_cryosam.points.formats.registry import FORMATS
-
-    parser.epilog = "; ".join(f"{name} is {kind.about}" for name, kind in FORMATS.items()) + "."
     parser.add_argument(
         "picks", nargs="+", metavar="PICKS", help="files of picks, or folders that `pick` wrote"
     )
-    parser.add_argument("--to", required=True, metavar="FORMAT", help=", ".join(FORMATS))
-    parser.add_argument(
-        "--out", required=True, metavar="PATH", help="a file of the format, or a folder"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    add_choice(parser)
     parser.add_argument(
         "--from", dest="source", metavar="FORMAT", help="of PICKS, where they leave it open"
     )
@@ -45,16 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ANGSTROM",
         help="pixel size that PICKS are written in, if not the tomogram's",
     )
-    parser.add_argument("--min-score", type=float, metavar="SCORE", help="only picks from it on")
-    parser.add_argument("--top", type=_count, metavar="N", help="only the best of each tomogram")
-    parser.add_argument("--object", default="particle", metavar="NAME", help="for copick, eman2")
-    parser.add_argument(
-        "--box",
-        type=_count,
-        default=32,
-        metavar="VOXELS",
-        help="for cbox, eman2, imod-model (default: 32)",
-    )
     info = parser.add_argument_group("tomogram", "what PICKS do not say of it")
     info.add_argument("--tomo", metavar="FILE", help="MRC; only its header is read")
     info.add_argument("--voxel-size", type=float, metavar="ANGSTROM", help="of the tomogram")
@@ -62,10 +46,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_tilt_series(info)
 
 
-def _count(text: str) -> int:
-    if not (text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Which picks, as which program's files, and where."""
+    from aitom_cryosam.points.formats.registry import FORMATS
+
+    parser.epilog = "; ".join(f"{name} is {kind.about}" for name, kind in FORMATS.items()) + "."
+    parser.add_argument("--to", required=True, metavar="FORMAT", help=", ".join(FORMATS))
+    parser.add_argument(
+        "--out", required=True, metavar="PATH", help="a file of the format, or a folder"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    parser.add_argument("--min-score", type=float, metavar="SCORE", help="only picks from it on")
+    parser.add_argument("--top", type=count, metavar="N", help="only the best of each tomogram")
+    parser.add_argument("--object", default="particle", metavar="NAME", help="for copick, eman2")
+    parser.add_argument(
+        "--box",
+        type=count,
+        default=32,
+        metavar="VOXELS",
+        help="for cbox, eman2, imod-model (default: 32)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,6 +73,15 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         InputError: a file or option cannot be used; nothing is written then.
+    """
+    return write(args, read_groups(args))
+
+
+def write(args: argparse.Namespace, points: Iterable[TomogramPicks]) -> int:
+    """Write the chosen of these points, say what is in the files.
+
+    Raises:
+        InputError: as for `run`.
     """
     from aitom_cryosam.files import write_all
     from aitom_cryosam.names import relion_name
@@ -84,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     known_format(args.to)
     groups = [
         (chosen(picks, min_score=args.min_score, top=args.top), info)
-        for picks, info in merged(read_groups(args))
+        for picks, info in merged(points)
     ]
     for _, info in groups:
         warn_of_extent(info)

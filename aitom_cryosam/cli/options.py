@@ -101,15 +101,15 @@ def add_flavours(
     )
 
 
-def add_regions(parser: argparse.ArgumentParser) -> None:
-    """Where picks may lie."""
+def add_regions(parser: argparse.ArgumentParser, of: str = "") -> None:
+    """Where picks may lie; `of` says which tomogram a mask is of."""
     where = parser.add_argument_group(
         "regions", "where picks may lie; what lies elsewhere is no background either"
     )
     where.add_argument(
         "--region",
         metavar="MASK",
-        help="only inside of this mask of the tomogram",
+        help=f"only inside of this mask of the tomogram{of}",
     )
     where.add_argument(
         "--exclude",
@@ -423,6 +423,13 @@ def tilt_series_of_tomogram(args: argparse.Namespace) -> TiltSeries | None:
     """
     typed, tomograms = tilt_series_of(args), tomograms_of(args)
     return tomograms.of(args.tomogram) if tomograms else typed
+
+
+def count(text: str) -> int:
+    """A whole number above 0."""
+    if not (text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
 
 
 def size_xyz(text: str) -> tuple[float, float, float]:

@@ -12,6 +12,7 @@ UNITS = {
     "template matching": "rotations",
     "alignment": "particles",
     "rescoring": "places",
+    "tomograms": "tomograms",
 }
 """What a stage of this first word or name counts; the others count walks."""
 EVERY = 20.0
@@ -53,6 +54,17 @@ class ShownProgress:
         elif time.monotonic() - self._told > EVERY and done < total:
             print(f"{stage}: {done} of {total} {unit}", file=sys.stderr)
             self._told = time.monotonic()
+
+    def line(self, text: str) -> None:
+        """Say something that stays, above the bar if there is one."""
+        if self._quiet:
+            return
+        if self._bars:
+            from tqdm import tqdm
+
+            tqdm.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr)
 
     def _move_bar(self, stage: str, done: int, total: int, unit: str) -> None:
         from tqdm import tqdm

@@ -41,7 +41,7 @@ class Searched:
 
 
 def read_searched(
-    picks: Sequence[str | Path],
+    picks: Sequence[str | Path | PointFile],
     truth: str | Path,
     *,
     voxel_size: float | None = None,
@@ -57,7 +57,7 @@ def read_searched(
     there is only this file, of the only one in the truth.
 
     Args:
-        picks: files, or folders with `*_picks.star`.
+        picks: files, or folders with `*_picks.star`; or files that were read already.
         truth: a file.
         voxel_size: Å, of all tomograms; needed where a file of picks does not state it.
         truth_angpix: Å, the pixel size that the truth is written in, if not the tomograms'.
@@ -129,12 +129,14 @@ def read_searched(
 
 
 def _read_all(
-    paths: Iterable[str | Path], read: Callable[[Path], PointFile], voxel_size: float | None
+    paths: Iterable[str | Path | PointFile],
+    read: Callable[[Path], PointFile],
+    voxel_size: float | None,
 ) -> Iterator[PointFile]:
     for path in _files(paths):
-        points = read(path)
+        points = path if isinstance(path, PointFile) else read(path)
         if len(points.picks) and not (voxel_size or points.voxel_size):
-            raise InputError(f"{path} states no voxel size", Remedy.VOXEL_SIZE)
+            raise InputError(f"{points.path} states no voxel size", Remedy.VOXEL_SIZE)
         yield points
 
 
@@ -144,8 +146,12 @@ def _by_tomogram(points: PointFile, label: Callable[[str], str]) -> list[tuple[s
     return list((_split(points, label) or {unnamed: points}).items())
 
 
-def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
-    for path in map(Path, paths):
+def _files(paths: Iterable[str | Path | PointFile]) -> Iterator[Path | PointFile]:
+    for path in paths:
+        if isinstance(path, PointFile):
+            yield path
+            continue
+        path = Path(path)
         found = sorted(path.glob("*_picks.star")) if path.is_dir() else [path]
         if not found:
             raise InputError(f"The folder {path} holds no *_picks.star; name the files instead.")

@@ -28,7 +28,7 @@ class TomogramsStar:
     Attributes:
         path: the file.
         series: one a row.
-        tomograms: for each row the paths of its reconstructions, as written.
+        tomograms: for each row the paths of its reconstructions, as written, the whole one first.
     """
 
     path: Path
@@ -87,14 +87,18 @@ def read_tomograms_star(path: str | Path) -> TomogramsStar:
             return TomogramsStar(
                 path,
                 tuple(_series(row, path) for _, row in rows.iterrows()),
-                tuple(
-                    tuple(str(row[label]) for label in rows if label.startswith(_RECONSTRUCTED))
-                    for _, row in rows.iterrows()
-                ),
+                tuple(_reconstructions(row) for _, row in rows.iterrows()),
             )
     raise InputError(
         f"{path} is no tomograms.star: no table has the columns {NAMES[0]} and {_PIXEL_SIZE}."
     )
+
+
+def _reconstructions(row: pd.Series) -> tuple[str, ...]:
+    """The whole tomogram first, then a denoised one, then the half maps."""
+    labels = [str(label) for label in row.index if str(label).startswith(_RECONSTRUCTED)]
+    labels.sort(key=lambda label: (label != _RECONSTRUCTED, not label.endswith("Denoised"), label))
+    return tuple(str(row[label]) for label in labels if not is_open(row[label]))
 
 
 def _series(row: pd.Series, path: Path) -> TiltSeries:

@@ -13,10 +13,10 @@ from aitom_cryosam.simulation.simulate import simulate
 from aitom_cryosam.volumes.mrc import write_volume
 
 
-def write_tomogram(path: Path) -> str:
+def write_tomogram(path: Path, seed: int = 1) -> str:
     """A tomogram of 24 x 48 x 52 voxels; returns a click in it."""
     settings = SimulationSettings(
-        shape_zyx=(24, 48, 52), voxel_size=20.0, membranes=0, denoise=15.0, snr=0.5, seed=1
+        shape_zyx=(24, 48, 52), voxel_size=20.0, membranes=0, denoise=15.0, snr=0.5, seed=seed
     )
     made = simulate([(ribosome_like(20.0), 4)], settings)
     write_volume(path, made.data, voxel_size=20.0)

@@ -1,0 +1,211 @@
+"""Cluster: workers of Dask that pick side by side, on this machine or on any others."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from distributed import Client, KilledWorker, LocalCluster, Worker, WorkerPlugin, as_completed
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.project.outcome import Outcome, Task, failed, pick
+from aitom_cryosam.resources import usable_cores
+
+BASE_BYTES = 500 * 10**6
+"""Memory of a worker beside the tomogram."""
+BYTES_PER_BYTE = 12
+"""Memory that a worker needs for each byte of a tomogram's file."""
+ATTEMPTS = 3
+"""Deaths of a worker after which the tomogram that it had is given up."""
+_GONE = (
+    f"Its worker died {ATTEMPTS} times, most likely of too little memory; give each worker more, "
+    "by fewer workers or a smaller tomogram."
+)
+
+
+@dataclass(frozen=True)
+class Share(WorkerPlugin):
+    """What each worker of this machine has for itself.
+
+    Attributes:
+        cores: of each worker, by their numbers.
+        gpus: one of each worker, or none.
+    """
+
+    cores: tuple[tuple[int, ...], ...]
+    gpus: tuple[str, ...] = ()
+
+    name = "cryosam-share"  # by which Dask knows the plugin
+
+    def setup(self, worker: Worker) -> None:
+        """Called by Dask in a worker that begins."""
+        number = int(worker.name)
+        if hasattr(os, "sched_setaffinity"):  # not on macOS
+            os.sched_setaffinity(0, self.cores[number])
+        if self.gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus[number]
+
+
+def share(
+    largest_bytes: int, ram_bytes: int, *, workers: int | None = None, gpus: Sequence[str] = ()
+) -> Share:
+    """How this machine is best divided: one worker a GPU; else one a core, as memory allows.
+
+    Args:
+        largest_bytes: of the files of the tomograms.
+        ram_bytes: that may be used in all.
+        workers: how many are wanted; as many as are useful if None.
+        gpus: of this machine, if the run is to use them.
+    """
+    try:
+        cores = sorted(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        cores = list(range(os.cpu_count() or 1))
+    cores = cores[: usable_cores()]
+    room = ram_bytes // (BASE_BYTES + BYTES_PER_BYTE * largest_bytes)
+    count = workers or len(gpus) or max(1, min(len(cores), room))
+    return Share(
+        tuple(tuple(cores[i::count]) or (cores[i % len(cores)],) for i in range(count)),
+        tuple(gpus[i % len(gpus)] for i in range(count)) if gpus else (),
+    )
+
+
+@contextmanager
+def local(parts: Share, ram_bytes: int) -> Iterator[Cluster]:
+    """Workers on this machine, as long as the block is.
+
+    Args:
+        parts: what each has.
+        ram_bytes: of all of them together.
+
+    Yields:
+        The engine for `running.outcomes`.
+    """
+    count = len(parts.cores)
+    with (
+        LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            security=_security(),
+            memory_limit=None,  # tomograms that are mapped into memory would count
+            dashboard_address=None,
+            silence_logs="CRITICAL",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        client.register_plugin(parts)
+        yield Cluster(client, ram_bytes // count)
+
+
+@contextmanager
+def remote(address: str | None, scheduler_file: Path | None, wait: float) -> Iterator[Cluster]:
+    """Workers of a scheduler that runs already, on whichever machines they are.
+
+    Args:
+        address: of the scheduler, as tcp://node:8786; or None.
+        scheduler_file: that the scheduler writes; or None.
+        wait: seconds, for the file, the scheduler and the first worker.
+
+    Raises:
+        InputError: one of them does not come, or a worker does several things at once.
+    """
+    end = time.monotonic() + wait
+    address = address or _stated_in(scheduler_file or Path(), end)
+    try:
+        client = Client(address, timeout=max(end - time.monotonic(), 1))
+    except (OSError, ValueError, TypeError):
+        raise InputError(
+            f"There is no scheduler at {address}; start one with `dask scheduler`, or correct it."
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=max(end - time.monotonic(), 1))
+        except (OSError, TimeoutError):
+            raise InputError(
+                f"The scheduler at {address} has no worker after {wait:g} s; start some with "
+                f"`dask worker {address} --nthreads 1`."
+            ) from None
+        if max(client.nthreads().values()) > 1:
+            raise InputError(
+                f"Workers of {address} do several things at once; start them with --nthreads 1: "
+                "each uses all cores it is given for one tomogram."
+            )
+        yield Cluster(client)
+
+
+def _stated_in(path: Path, end: float) -> str:
+    """The address in a scheduler's file, which may still have to be written."""
+    while True:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return str(json.loads(path.read_text("utf-8"))["address"])
+        if time.monotonic() > end:
+            raise InputError(
+                f"There is no file {path} of a scheduler; start one with "
+                f"`dask scheduler --scheduler-file {path}`, or correct it."
+            )
+        time.sleep(0.2)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """An engine: workers that a Dask client knows.
+
+    Attributes:
+        client: of their scheduler.
+        ram_bytes: of each worker; as the tasks have it if None.
+    """
+
+    client: Client
+    ram_bytes: int | None = None
+
+    def __call__(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Pick in all; what came of each as it ends.
+
+        Raises:
+            InputError: the workers cannot do it.
+        """
+        given = [self._shared(task) for task in tasks]
+        futures = self.client.map(pick, given, pure=False, key=[task.name for task in given])
+        by_key = dict(zip((future.key for future in futures), given, strict=True))
+        try:
+            for future in as_completed(futures):
+                yield self._outcome(future, by_key[future.key])
+                future.release()
+        finally:
+            self.client.cancel(futures)
+
+    def _shared(self, task: Task) -> Task:
+        if self.ram_bytes is None:
+            return task
+        resources = {**task.job["resources"], "ram_bytes": self.ram_bytes}
+        return replace(task, job={**task.job, "resources": resources})
+
+    def _outcome(self, future: object, task: Task) -> Outcome:
+        error = future.exception()  # type: ignore[attr-defined]
+        if error is None:
+            outcome: Outcome = future.result()  # type: ignore[attr-defined]
+            return outcome
+        if isinstance(error, KilledWorker):
+            return failed(task, _GONE)
+        if isinstance(error, InputError):
+            raise error
+        raise InputError(
+            f"A worker cannot run this program ({type(error).__name__}); install it where the "
+            "workers run, in the same version."
+        ) from error
+
+
+def _security() -> object:
+    """So that nobody else on this machine can use the workers, where the library is there."""
+    try:
+        from distributed.security import Security
+
+        return Security.temporary()
+    except ImportError:
+        return None

@@ -1,0 +1,120 @@
+"""Running: all that is missing or has changed in a project, once, whatever happens to some."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aitom_cryosam.files import output_folder
+from aitom_cryosam.project.outcome import Outcome, Task, pick
+from aitom_cryosam.project.project import Project, ProjectTomogram
+from aitom_cryosam.project.state import Kind, State
+from aitom_cryosam.resources import Resources
+from aitom_cryosam.source_file import FileStamp
+
+logger = logging.getLogger(__name__)
+
+LOG = "project.log"
+Engine = Callable[[Iterable[Task]], Iterator[Outcome]]
+"""Picks in tomograms, and gives what came of each as it ends."""
+
+
+def serial(tasks: Iterable[Task]) -> Iterator[Outcome]:
+    """One after the other, in this process."""
+    return map(pick, tasks)
+
+
+@dataclass
+class Plan:
+    """What a run will do, and why.
+
+    Attributes:
+        tasks: to do, each with what its state says.
+        done: how many are done already.
+        unready: names of those that have neither clicks nor query.
+        largest: bytes, of the tomograms' files.
+        networks: whether the method has any.
+    """
+
+    tasks: list[tuple[Task, State]] = field(default_factory=list)
+    done: int = 0
+    unready: list[str] = field(default_factory=list)
+    largest: int = 0
+    networks: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        project: Project,
+        tomograms: Sequence[ProjectTomogram] | None = None,
+        resources: Resources | None = None,
+    ) -> Plan:
+        """What is to be done.
+
+        Args:
+            project: with these tomograms.
+            tomograms: some of them; all if None.
+            resources: of one run.
+        """
+        plan = cls(networks=bool(project.settings.networks))
+        for one in project.tomograms if tomograms is None else tomograms:
+            job = project.job(one, resources)
+            state = State.of(job)
+            if state.kind is Kind.DONE:
+                plan.done += 1
+            elif state.kind is Kind.NO_CLICKS:
+                plan.unready.append(one.name)
+            else:
+                plan.tasks.append((Task.of(one.name, job), state))
+                with suppress(OSError):
+                    plan.largest = max(plan.largest, FileStamp.of(one.path).size)
+        return plan
+
+
+def outcomes(project: Project, plan: Plan, engine: Engine = serial) -> Iterator[Outcome]:
+    """Do what is planned; each tomogram's end as it comes, and a line for it in the log.
+
+    Those that another run works on are looked at again at the end, when that is done or dead.
+
+    Raises:
+        InputError: the folder of results cannot be written, or the engine cannot work.
+    """
+    output_folder(project.results)
+    log = project.folder / LOG
+    _log(log, f"run: {len(plan.tasks)} to do, {plan.done} done")
+    for task, state in plan.tasks:
+        if state.why:
+            _log(log, f"{task.name}: again, as {state.why}")
+    tasks = [task for task, _ in plan.tasks]
+    while tasks:
+        busy = []
+        for outcome in engine(tasks):
+            if outcome.busy:
+                busy.append(outcome.task.patient())
+                continue
+            _log(log, f"{outcome.task.name}: {in_words(outcome)}")
+            for line in (*outcome.warnings, *outcome.details.splitlines()):
+                _log(log, f"{outcome.task.name}:   {line}")
+            yield outcome
+        tasks = busy
+
+
+def in_words(outcome: Outcome) -> str:
+    """A line on a tomogram that is finished."""
+    if outcome.failure:
+        return f"failed: {outcome.failure}"
+    if not outcome.seconds:
+        return f"{outcome.picks} picks, by another run"
+    warned = len(outcome.warnings)
+    told = f", {warned} warning{'' if warned == 1 else 's'}" if warned else ""
+    return f"{outcome.picks} picks, {outcome.seconds:.0f} s{told}"
+
+
+def _log(path: Path, line: str) -> None:
+    """One write a line: several runs may log at once."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")

@@ -1,0 +1,382 @@
+"""Projects: the file, where tomograms come from, and what is done when."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aitom_cryosam import Settings
+from aitom_cryosam.cli import main
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.project import FILE, Project, ProjectTomogram
+from aitom_cryosam.project.sources import names_of, tomograms_of
+from aitom_cryosam.project.state import Kind, State
+from aitom_cryosam.record import Record
+from aitom_cryosam.volumes.mrc import write_volume
+from tests.faults.world import write_tomogram
+
+FEW = ["--preset", "embedded", "--diameter", "250", "--cut", "none", "--top-k", "4"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tomograms of one file name in two folders, a third one, a query, and a finished run."""
+    folder = tmp_path_factory.mktemp("world")
+    for name in ("TS_01", "TS_02"):
+        (folder / "tomos" / name).mkdir(parents=True)
+    click = write_tomogram(folder / "tomos" / "TS_01" / "rec.mrc")
+    write_tomogram(folder / "tomos" / "TS_02" / "rec.mrc", seed=2)
+    write_tomogram(folder / "tomos" / "TS_02" / "other.mrc", seed=3)
+    query = ["query", str(folder / "tomos/TS_01/rec.mrc"), "--prompt", click, *FEW]
+    assert main([*query, "--out", str(folder / "a.query")]) == 0
+    init = ["project", "init", str(folder / "tomos"), "--query", str(folder / "a.query"), *FEW]
+    assert main([*init, "--out", str(folder / "project")]) == 0
+    assert main(["project", "run", str(folder / "project")]) == 0
+    return folder
+
+
+@pytest.fixture
+def project(world: Path, tmp_path: Path) -> Path:
+    """A copy of its project in a copy of its folder, times of files kept."""
+    shutil.copytree(world, tmp_path / "world")
+    return tmp_path / "world" / "project"
+
+
+def states(project: Path) -> dict[str, tuple[Kind, str]]:
+    read = Project.read(project)
+    found = ((one.name, State.of(read.job(one))) for one in read.tomograms)
+    return {name: (state.kind, state.why) for name, state in found}
+
+
+def edit(project: Path, old: str, new: str) -> None:
+    text = (project / FILE).read_text()
+    assert old in text
+    (project / FILE).write_text(text.replace(old, new))
+
+
+NAMES = ["TS_01_rec", "other", "TS_02_rec"]
+
+
+def test_a_run_is_what_single_picks_are(world: Path, tmp_path: Path) -> None:
+    project = Project.read(world / "project")
+    assert sorted(one.name for one in project.tomograms) == sorted(NAMES)
+    for one in project.tomograms:
+        pick = ["pick", str(one.path), "--query", str(world / "a.query"), *FEW]
+        assert main([*pick, "--out", str(tmp_path / one.name)]) == 0
+        single = Record.open(tmp_path / one.name)
+        record = Record.open(project.results / one.name)
+        for kind in set(single.files) - {"run"}:
+            assert single.files[kind].read_bytes() == record.files[kind].read_bytes(), kind
+
+
+def test_nothing_is_left_to_do(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in project.rglob("*_run.json")}
+    assert len(before) == 3
+    assert main(["project", "run", str(project)]) == 0
+    assert "0 to do, 3 done" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert main(["project", "status", str(project)]) == 0
+    assert "3 tomograms: 3 done; 12 picks" in capsys.readouterr().out
+
+
+def test_what_has_changed_is_done_again_and_says_why(project: Path) -> None:
+    def why(name: str) -> str:
+        kind, text = states(project)[name]
+        assert (kind is Kind.CHANGED) == bool(text)
+        return text
+
+    tomogram = project.parent / "tomos" / "TS_02" / "other.mrc"
+    tomogram.touch()  # the same voxels
+    assert why("other") == ""
+    values = bytearray(tomogram.read_bytes())
+    values[-4:] = b"\0\0\0\0"
+    tomogram.write_bytes(values)
+    assert why("other") == "the tomogram has changed"
+    assert why("TS_01_rec") == ""
+    edit(project, "_top_k                4", "_top_k                3")
+    assert why("TS_01_rec") == "top_k was 4, is 3"
+    edit(project, "_top_k                3", "_top_k                4")
+    (project / "results" / "TS_01_rec" / "rec_picks.star").unlink()
+    assert why("TS_01_rec") == "rec_picks.star is missing"
+    query = Record.open(project / "results" / "TS_02_rec").files["query"]
+    shutil.copy(query, project.parent / "b.query")
+    assert why("TS_02_rec") == ""
+    edit(project, "a.query", "b.query")
+    query.write_bytes(query.read_bytes())
+    assert why("TS_02_rec") == ""  # of the same content
+    (project.parent / "b.query").write_bytes(b"another")
+    assert why("TS_02_rec") == "the query has changed"
+
+
+def test_a_moved_project_is_still_done(world: Path, tmp_path: Path) -> None:
+    shutil.move(shutil.copytree(world, tmp_path / "a"), tmp_path / "b")
+    assert {kind for kind, _ in states(tmp_path / "b" / "project").values()} == {Kind.DONE}
+
+
+def test_one_broken_tomogram_costs_only_itself(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project.parent / "tomos" / "TS_02" / "rec.mrc"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:3000])
+    shutil.rmtree(project / "results" / "other")
+    assert main(["project", "run", str(project)]) == 1
+    told = capsys.readouterr()
+    assert "1 of 2 done" in told.out
+    [sentence] = [line for line in told.err.splitlines() if line.startswith("cryosam project:")]
+    assert sentence.startswith("cryosam project: TS_02_rec: ")
+    assert "Traceback" not in told.err
+    assert main(["project", "status", str(project)]) == 0
+    assert sentence.split("TS_02_rec: ")[1] in capsys.readouterr().out
+    path.write_bytes(whole)
+    assert main(["project", "run", str(project)]) == 0
+    assert "1 to do, 2 done" in capsys.readouterr().out
+    assert {kind for kind, _ in states(project).values()} == {Kind.DONE}
+    assert "failed" not in "".join(map(str, project.rglob("*")))
+    log = (project / "project.log").read_text()
+    assert sentence.split("TS_02_rec: ")[1] in log
+
+
+def test_export_evaluate_and_report(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = project / "relion"
+    assert main(["project", "export", str(project), "--to", "warp", "--out", str(out)]) == 0
+    text = (out / "particles.star").read_text()
+    rows = [line.split() for line in text.splitlines() if ".tomostar" in line]
+    labels = [line.split()[0] for line in text.splitlines() if line.startswith("_")]
+    ids = [row[labels.index("_cryosamParticleId")] for row in rows]
+    assert len(set(ids)) == len(ids) == 12
+    assert {name.split(":")[0] for name in ids} == set(NAMES)
+    evaluated = ["project", "evaluate", str(project), str(out / "particles.star")]
+    capsys.readouterr()
+    assert main(["project", "report", str(project)]) == 0
+    assert (project / "report.html").is_file()
+    assert len(list((project / "report_pages").iterdir())) == 3
+    capsys.readouterr()
+    assert main([*evaluated, "--radius", "10"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    [total] = [line.split() for line in table if line.startswith("total")]
+    assert total[1:7] == ["12", "12", "12", "1.000", "1.000", "1.000"]
+    assert {line.split()[0] for line in table[1:4]} == set(NAMES)
+
+
+def test_clicks_of_some_tomograms(world: Path, tmp_path: Path) -> None:
+    clicks = tmp_path / "clicks.csv"
+    lines = ["rlnTomoName,x,y,z"]
+    project = Project.read(world / "project")
+    one = next(one for one in project.tomograms if one.name == "other")
+    x, y, z = Record.open(project.results / "other").picks.points_zyx[0, ::-1]
+    lines.append(f"other,{x},{y},{z}")
+    clicks.write_text("\n".join(lines) + "\n")
+    init = ["project", "init", str(one.path.parent), "--prompts", str(clicks), *FEW]
+    assert main([*init, "--out", str(tmp_path / "p")]) == 0
+    made = tmp_path / "p"
+    assert states(made)["other"][0] is Kind.MISSING
+    assert states(made)["rec"][0] is Kind.NO_CLICKS
+    assert main(["project", "run", str(made)]) == 0
+    assert states(made)["other"][0] is Kind.DONE
+    clicks.write_text("\n".join([*lines, "rec,20,20,12"]) + "\n")  # a click elsewhere
+    assert states(made)["other"][0] is Kind.DONE
+    clicks.write_text("\n".join([lines[0], f"other,{x + 1},{y},{z}"]) + "\n")
+    assert states(made)["other"] == (Kind.CHANGED, "the prompts has changed")
+
+
+def test_a_job_array_does_every_tomogram_once(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = Project.read(project)
+    parts = [one.name for number in (1, 2) for one in read.part(number, 2)]
+    assert sorted(parts) == sorted(NAMES)
+    assert main(["project", "run", str(project), "--only", "1/2"]) == 0
+    assert "0 to do, 2 done" in capsys.readouterr().out
+    assert main(["project", "run", str(project), "--only", "0/2"]) == 2
+    assert "a part from 1/2 to 2/2, got 0/2" in capsys.readouterr().err
+
+
+# The file.
+
+FULL = ProjectTomogram(
+    name="TS_01",
+    path=Path("/data/a b/TS_01.mrc"),
+    contrast="bright",
+    voxel_size=13.6,
+    prompts=Path("/data/clicks.star"),
+    query=Path("/data/own.query"),
+    region=Path("/p/masks/cell.mrc"),
+    exclude=(Path("/p/one.mrc"), Path("/q/two.mrc")),
+)
+
+
+def test_there_and_back(tmp_path: Path) -> None:
+    home = tmp_path / "p"
+    home.mkdir()
+    project = Project(
+        path=home / FILE,
+        settings=Settings(
+            preset="paper", ratios=(8, 4), diameter_angstrom=120.5, cut=0.25, shrinkage=None
+        ),
+        tomograms=(FULL, replace(FULL, name="TS_02", path=tmp_path / "TS_02.mrc", exclude=())),
+        query=home / "ribosome.query",
+        coords_angpix=1.35,
+        tomograms_star=Path("/data/tomograms.star"),
+        exclude_distance=100.0,
+        edge=50.0,
+        lamella="auto",
+    )
+    project.write()
+    read = Project.read(home)
+    assert read == project
+    assert "  ../TS_02.mrc  " in project.text()
+    assert "_query                ribosome.query" in project.text()
+    for preset in ("embedded", "networks"):
+        whole = replace(project, settings=Settings(preset=preset, merge="consensus", cut="none"))
+        whole.write(overwrite=True)
+        assert Project.read(home).settings == whole.settings
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("data_settings", "data_other", "needs the tables settings, tomograms"),
+        ("_preset  ", "_presets ", "the setting presets, expected one of preset"),
+        ("embedded", "embeded", "Expected a preset of"),
+        ("_top_k                4", "_top_k                many", "Expected a whole number"),
+        ("_cryosamContrast #", "_cryosamContrats #", "the column cryosamContrats"),
+        ("dark", "black", "has the contrast 'black', expected dark or bright"),
+        ("TS_02_rec ", "TS_01_rec ", "2 tomograms called TS_01_rec"),
+        ("TS_02_rec ", "../TS_02  ", "is no name for a folder"),
+        ("_query                ", "_edge few\n_query                ", "edge is 'few'"),
+        ("none", "none none", "values for 8 columns"),
+    ],
+)
+def test_an_edited_file_that_makes_no_sense(
+    project: Path, old: str, new: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(project, old, new)
+    for command in ("status", "run"):
+        assert main(["project", command, str(project)]) == 2
+        told = capsys.readouterr().err
+        assert says in told
+        assert "Traceback" not in told
+
+
+def test_an_empty_project(project: Path) -> None:
+    text = (project / FILE).read_text()
+    (project / FILE).write_text(text[: text.index("_cryosamExclude #8") + 19])
+    with pytest.raises(InputError, match="has no tomogram"):
+        Project.read(project)
+    with pytest.raises(InputError, match="There is no project"):
+        Project.read(project.parent)
+
+
+def test_bad_starts(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tomos, out = str(world / "tomos"), str(tmp_path / "p")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "list.txt").write_text("missing.mrc\n")
+    (tmp_path / "clicks.csv").write_text("x,y,z\n1,2,3\n")
+    (tmp_path / "other.csv").write_text("rlnTomoName,x,y,z\nelse,1,2,3\n")
+    bad = {
+        "names no tomogram": [str(tmp_path / "empty")],
+        "There is no": [str(tmp_path / "nothing")],
+        "of which 1 are not there": [str(tmp_path / "list.txt")],
+        "Cannot tell which": [str(tmp_path / "clicks.csv")],
+        "There is no file": [tomos, "--query", str(tmp_path / "no.query")],
+        "does not say in which of 3": [tomos, "--prompts", str(tmp_path / "clicks.csv")],
+        "has points of else": [tomos, "--prompts", str(tmp_path / "other.csv")],
+        "is a mask of one tomogram": [tomos, "--region", str(world / "tomos/TS_01/rec.mrc")],
+        "There is no mask": [tomos, "--exclude", str(tmp_path / "{name}.mrc")],
+    }
+    for says, sources in bad.items():
+        assert main(["project", "init", *sources, "--out", out, "--preset", "embedded"]) == 2
+        assert says in capsys.readouterr().err
+    assert not Path(out).exists()
+    assert main(["project", "export", str(world / "nowhere"), "--to", "warp", "--out", out]) == 2
+
+
+# Where tomograms come from.
+
+
+def volumes(folder: Path, *names: str) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        write_volume(folder / name, np.zeros((2, 2, 2), np.float32), voxel_size=10)
+    return [folder / name for name in names]
+
+
+def test_folders_lists_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = volumes(tmp_path / "a", "TS_1.mrc", "TS_2.rec", "TS_1_labels.mrc")[:2]
+    (tmp_path / "a" / "notes.txt").write_text("# mine\nTS_2.rec\n\n")
+    assert tomograms_of(tmp_path / "a") == made
+    assert tomograms_of(tmp_path) == made
+    assert tomograms_of(tmp_path / "a" / "notes.txt") == made[1:]
+    assert tomograms_of(f"{tmp_path}/*/*.rec") == made[1:]
+    assert tomograms_of(made[0]) == made[:1]
+    monkeypatch.chdir(tmp_path)
+    assert tomograms_of("a") == made
+
+
+def test_names(tmp_path: Path) -> None:
+    paths = [Path(one) for one in ("/a/TS_01/rec.mrc", "/a/TS_02/rec.mrc", "/b/rec_TS_03.mrc")]
+    assert names_of(paths) == ["TS_01_rec", "TS_02_rec", "TS_03"]
+    versions = [Path("/a/TS_1_10.00Apx.mrc"), Path("/a/TS_1_7.00Apx.mrc"), Path("/a/TS_2.mrc")]
+    assert names_of(versions) == ["TS_1_10.00Apx", "TS_1_7.00Apx", "TS_2"]
+    assert names_of([Path("/a/TS_1.mrc"), Path("/a/TS_1.rec")]) == ["TS_1", "TS_1-2"]
+
+
+def test_versions_of_one_tilt_series_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    volumes(tmp_path / "a", "TS_1.mrc", "TS_1_half1.mrc", "TS_1_half2.mrc", "TS_2.mrc")
+    init = ["project", "init", str(tmp_path / "a"), "--preset", "embedded"]
+    assert main([*init, "--out", str(tmp_path / "p")]) == 0
+    assert "1 tilt series come more than once, as TS_1.mrc and TS_1_half1.mrc" in caplog.text
+
+
+def test_relion(tmp_path: Path) -> None:
+    project = tmp_path / "relion"
+    made = volumes(project / "Tomograms" / "job005" / "tomograms", "rec_a.mrc", "rec_b.mrc")
+    half = "Tomograms/job005/tomograms/rec_a_half1.mrc"
+    rows = "".join(
+        f"{one.stem[4:]} 1.35 {half} Tomograms/job005/tomograms/{one.name}\n" for one in made
+    )
+    star = project / "Tomograms" / "job005" / "tomograms.star"
+    head = "_rlnTomoName #1\n_rlnTomoTiltSeriesPixelSize #2\n"
+    head += "_rlnTomoReconstructedTomogramHalf1 #3\n_rlnTomoReconstructedTomogram #4\n"
+    star.write_text(f"data_global\n\nloop_\n{head}{rows}")
+    assert tomograms_of(star) == made
+    assert (
+        main(["project", "init", str(star), "--preset", "embedded", "--out", str(project / "p")])
+        == 0
+    )
+    read = Project.read(project / "p")
+    assert read.tomograms_star == star
+    assert [one.name for one in read.tomograms] == ["a", "b"]
+    star.write_text("data_\n\nloop_\n_rlnTomoName #1\n_rlnTomoTiltSeriesPixelSize #2\na 1.35\n")
+    with pytest.raises(InputError, match="names no reconstructed tomograms"):
+        tomograms_of(star)
+
+
+def test_warp(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = volumes(
+        tmp_path / "warp_ts" / "reconstruction", "TS_1_10.00Apx.mrc", "TS_2_10.00Apx.mrc"
+    )
+    series = tmp_path / "tomostar"
+    series.mkdir()
+    for name in ("TS_1", "TS_2", "TS_3"):
+        (series / f"{name}.tomostar").write_text("data_\n")
+    settings = tmp_path / "warp_ts.settings"
+    settings.write_text(
+        '<?xml version="1.0" encoding="utf-16"?>\n<Settings><Import>'
+        '<Param Name="DataFolder" Value="tomostar" />'
+        '<Param Name="ProcessingFolder" Value="warp_ts" /></Import></Settings>\n'
+    )
+    assert tomograms_of(settings) == made
+    assert tomograms_of(series) == made
+    assert "1 tilt series are not reconstructed, first TS_3" in caplog.text
+    volumes(tmp_path / "warp_ts" / "reconstruction", "TS_1_7.00Apx.mrc")
+    with pytest.raises(InputError, match=r"TS_1_10.00Apx.mrc and TS_1_7.00Apx.mrc"):
+        tomograms_of(settings)
+    settings.write_text("<Settings>")
+    with pytest.raises(InputError, match="is not Warp's settings"):
+        tomograms_of(settings)
