@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.fft import irfftn, next_fast_len, rfftn
 
+from aitom_cryosam.binning import binned
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.settings import Settings
@@ -154,9 +155,7 @@ def _binned_box(tomogram: Tomogram, first: np.ndarray, side: int, bin_: int) -> 
     box = np.zeros((side * bin_,) * 3, np.float32)
     cut = tuple(slice(a, b) for a, b in zip(lower - first, upper - first, strict=True))
     box[cut] = inside - (inside.mean() if inside.size else 0)
-    if bin_ == 1:
-        return box
-    return box.reshape(side, bin_, side, bin_, side, bin_).mean(axis=(1, 3, 5))
+    return binned(box, bin_)
 
 
 def _contrast(box: np.ndarray, radius: float) -> np.ndarray:

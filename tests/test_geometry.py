@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aitom_cryosam.binning import binned
 from aitom_cryosam.geometry import CellAxis, PixelAxis, TokenAxis, TokenGrid, in_plane_axes, runs
 
 sizes = st.integers(1, 60)
@@ -226,3 +227,12 @@ def test_a_square_grid_has_oblong_tokens():
     grid = TokenGrid.square((30, 100), 5)
     assert [(axis.count, axis.step) for axis in (grid.rows, grid.columns)] == [(5, 6.0), (5, 20.0)]
     assert grid.rows.centres.tolist() == [2.5, 8.5, 14.5, 20.5, 26.5]
+
+
+def test_binned_voxels_are_the_means_of_their_blocks():
+    volume = np.random.default_rng(0).standard_normal((7, 9, 12)).astype(np.float32)
+    expected = volume[:6, :9, :12].reshape(2, 3, 3, 3, 4, 3).mean(axis=(1, 3, 5))
+    found = binned(volume, 3)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_array_equal(binned(volume, 1), volume)

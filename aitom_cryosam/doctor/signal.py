@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from aitom_cryosam.binning import binned
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.tomogram import Tomogram
 
@@ -95,7 +96,7 @@ class Signal:
             for low, high, centre in zip(lower, upper, point, strict=True)
         ]
         if self._bin > 1:
-            values, lines = _means(values, self._bin), [_middles(x, self._bin) for x in lines]
+            values, lines = binned(values, self._bin), [_middles(x, self._bin) for x in lines]
         z, y, x = (line**2 for line in lines)
         distance = np.sqrt(z[:, None, None] + y[:, None] + x)
         shells = np.minimum((distance * 2).astype(int), 2 * side * self._bin)  # half voxels
@@ -107,13 +108,6 @@ class Signal:
         ball = sums[inner] / np.maximum(counts[inner], 1)
         around = (sums[outer] - sums[inner]) / np.maximum(counts[outer] - counts[inner], 1)
         return np.asarray(ball - around)
-
-
-def _means(values: np.ndarray, bin_: int) -> np.ndarray:
-    """Means of bin_³ voxels; a rest at the far ends falls away."""
-    d, h, w = (size // bin_ for size in values.shape)
-    cut = values[: d * bin_, : h * bin_, : w * bin_]
-    return np.asarray(cut.reshape(d, bin_, h, bin_, w, bin_).mean(axis=(1, 3, 5)))
 
 
 def _middles(line: np.ndarray, bin_: int) -> np.ndarray:
