@@ -87,6 +87,24 @@ def of_matrices(matrices: Sequence[Any], path: Path) -> Rotation:
     return Rotation.from_matrix(found)
 
 
+def along_z(directions_xyz: np.ndarray) -> Rotation:
+    """The smallest rotations that turn the reference's z axis into directions.
+
+    The turn about a direction is not known; as a search around the membrane's normal or the
+    filament's axis finds it, any will do.
+
+    Args:
+        directions_xyz: (n, 3) of any length above 0.
+    """
+    x, y, z = (directions_xyz / np.linalg.norm(directions_xyz, axis=1, keepdims=True)).T
+    angles = np.arccos(np.clip(z, -1, 1))
+    axes = np.stack([-y, x, np.zeros_like(x)], axis=1)
+    lengths = np.linalg.norm(axes, axis=1, keepdims=True)
+    flat = lengths < 1e-9
+    axes = np.where(flat, (1.0, 0.0, 0.0), axes / np.where(flat, 1, lengths))
+    return Rotation.from_rotvec(axes * angles[:, None])
+
+
 def some(rotations: Rotation) -> Rotation | None:
     """The rotations, or None if none of them turns anything, as where a program fills in zeros."""
     return rotations if (rotations.magnitude() > _UNTURNED).any() else None

@@ -1,0 +1,72 @@
+"""Target: what is looked for, and what is found of structures that are no compact particles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.progress import Progress
+from aitom_cryosam.targets.ridges import Ridges
+from aitom_cryosam.targets.voxels import distance_angstrom, structure_labels
+from aitom_cryosam.tomogram import Tomogram
+
+STRUCTURE = "cryosamStructureId"
+"""Column of the structure that a point lies on: its label in the label volume."""
+
+
+@dataclass(frozen=True, eq=False)
+class Structures:
+    """The structures of one kind in one tomogram.
+
+    Attributes:
+        prompts: the clicks; one that is on no structure is not kept, and says why.
+        ridges: n points on the middle of the structures.
+        labels: (n,) int64, from 1, the structure of each.
+        points: oriented points at even distances; their z axis is the membrane's normal or the
+            filament's axis.
+        half_width_angstrom: Å, from the middle to the surface.
+    """
+
+    prompts: Picks
+    ridges: Ridges
+    labels: np.ndarray
+    points: Picks
+    half_width_angstrom: float
+
+    @property
+    def count(self) -> int:
+        """Number of structures."""
+        return int(self.labels.max(initial=0))
+
+    def volume(self, tomogram: Tomogram) -> np.ndarray:
+        """(D, H, W) int16, the number of the structure in each of its voxels."""
+        half_width = self.half_width_angstrom / tomogram.voxel_size
+        return structure_labels(self.ridges, self.labels, half_width, tomogram.shape)
+
+    def distance_angstrom(self, tomogram: Tomogram) -> np.ndarray:
+        """(D, H, W) float32, Å from the middle of the nearest structure."""
+        return distance_angstrom(self.ridges, tomogram.shape, tomogram.voxel_size)
+
+
+class StructureTarget(Protocol):
+    """A kind of structure that ridges are followed for."""
+
+    @property
+    def name(self) -> str:
+        """As a user calls it."""
+        ...
+
+    def find(
+        self, tomogram: Tomogram, prompts: Picks, *, progress: Progress | None = None
+    ) -> Structures:
+        """The structures that are clicked, and those that look like them.
+
+        Args:
+            tomogram: (D, H, W).
+            prompts: clicks, a few on each kind of place.
+            progress: shown how far the filters are.
+        """
+        ...

@@ -1,0 +1,101 @@
+"""Fitting: the points of a ridge moved onto its middle, and the directions that they then have.
+
+A crest is a cell or two thick, and a long straight filter lies inside of a curved ridge. Here
+neighbours are averaged along the ridge as it runs, which neither blurs nor shifts it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from aitom_cryosam.targets.ridges import Ridges
+
+_ROUNDS = 3  # of moving points onto the sheet or line of their neighbours
+_PROFILE = 3.0  # sigmas to both sides in which the middle is sought
+_SAMPLES = 8  # of a profile in each sigma
+
+
+def fitted(ridges: Ridges, sigma_cells: float) -> Ridges:
+    """The points on the middle of their ridges, and directions of where they lie.
+
+    Args:
+        ridges: n points of structures.
+        sigma_cells: cells, of the second derivative across the ridge.
+    """
+    if not len(ridges):
+        return ridges
+    ridges = _smoothed(ridges)
+    if ridges.kind == "sheet":
+        for _ in range(2):
+            ridges = _smoothed(_centred(ridges, sigma_cells))
+    return _directed(ridges)
+
+
+def _smoothed(ridges: Ridges) -> Ridges:
+    """Each point at the weighted mean of its neighbours, as far as that lies across the ridge."""
+    linked, weight = ridges.linked, np.maximum(ridges.responses, 0.1)[:, None]
+    positions = ridges.cells_zyx + ridges.offsets.astype(np.float64)
+    total = weight + linked @ weight
+    for _ in range(_ROUNDS):
+        shift = (weight * positions + linked @ (weight * positions)) / total - positions
+        along = (shift * ridges.directions_zyx).sum(axis=1, keepdims=True) * ridges.directions_zyx
+        positions = positions + (along if ridges.kind == "sheet" else shift - along)
+    return _at(ridges, positions)
+
+
+def _centred(ridges: Ridges, sigma_cells: float) -> Ridges:
+    """Each point of a sheet in the middle of what the density across it has.
+
+    That is where the energy of the profile, averaged over neighbours, is largest: a bilayer can be
+    one line or two with a gap between them, and the gap is its middle.
+    """
+    positions = ridges.cells_zyx + ridges.offsets.astype(np.float64)
+    reach = _PROFILE * sigma_cells
+    heights = np.linspace(-2 * reach, 2 * reach, 4 * int(_PROFILE * _SAMPLES) + 1)  # cells
+    places = positions[:, None] + heights[:, None] * ridges.directions_zyx[:, None]
+    profiles = ndimage.map_coordinates(
+        ridges.cells, np.moveaxis(places, -1, 0), order=1, mode="nearest"
+    )  # (n, heights)
+    # Neighbours whose normals point the other way have their profiles turned round.
+    linked = ridges.linked.tocoo()
+    rows, columns = linked.coords
+    same = (ridges.directions_zyx[rows] * ridges.directions_zyx[columns]).sum(axis=1) > 0
+    for _ in range(2):
+        turned = profiles[:, ::-1]
+        total = profiles.copy()
+        for chosen, values in ((same, profiles), (~same, turned)):
+            part = linked.copy()
+            part.data = chosen.astype(np.float32)
+            total += part.tocsr() @ values
+        profiles = total / (1 + np.bincount(rows, minlength=len(ridges)))[:, None]
+    profiles -= np.median(profiles, axis=1, keepdims=True)
+    energy = ndimage.gaussian_filter1d(profiles**2, 1.2 * _SAMPLES, axis=1)
+    inside = np.abs(heights) <= reach
+    middle = heights[inside][np.argmax(energy[:, inside], axis=1)]
+    return _at(ridges, positions + middle[:, None] * ridges.directions_zyx)
+
+
+def _directed(ridges: Ridges) -> Ridges:
+    """Normals of the planes, or the lines, that fit each point and its neighbours best."""
+    positions = ridges.cells_zyx + ridges.offsets.astype(np.float64)
+    linked = ridges.linked
+    count = 1 + linked.sum(axis=1)[:, None]
+    mean = (positions + linked @ positions) / count
+    spread = np.empty((len(ridges), 3, 3))
+    for i in range(3):
+        for j in range(3):
+            product = positions[:, i] * positions[:, j]
+            second = (product + linked @ product) / count[:, 0]
+            spread[:, i, j] = second - mean[:, i] * mean[:, j]
+    vectors = np.linalg.eigh(spread)[1]
+    own = vectors[..., 0 if ridges.kind == "sheet" else 2]
+    # A few points say nothing of a direction; these keep that of the filter.
+    known = (count[:, 0] > 6)[:, None]
+    return replace(ridges, directions_zyx=np.where(known, own, ridges.directions_zyx))
+
+
+def _at(ridges: Ridges, positions: np.ndarray) -> Ridges:
+    return replace(ridges, offsets=(positions - ridges.cells_zyx).astype(np.float32))

@@ -1,0 +1,136 @@
+"""Growth: from clicks on ridges to whole structures, and to the others that look like them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.spatial import cKDTree
+
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.targets.ridges import Ridges
+
+CHANCE = 0.75
+"""Share of the noise's ridges that have too little support to be part of a structure."""
+OF_CLICKED = 0.4
+"""Nor is a part whose support is below this share of that at the clicks."""
+LARGER = 2.0
+"""A structure has so many times the points of the largest that the noise makes."""
+ALIKE = 0.8
+"""A structure without a click has at least this share of the clicked ones' mean response."""
+AS_LARGE = 0.25
+"""And at least this share of the points of the smallest clicked one."""
+GAP = 0.6
+"""Support along a path between two clicks, of the least in a structure, that makes them one."""
+NOTHING_THERE = "nothing there"
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """The structures of one kind.
+
+    Attributes:
+        ridges: n points of the structures.
+        labels: (n,) int64, from 1: the structure of each point. Clicked ones come first, in the
+            order of the clicks, then the others by falling size.
+        prompts: the clicks; one that is on no structure is not kept, and says why.
+    """
+
+    ridges: Ridges
+    labels: np.ndarray
+    prompts: Picks
+
+
+def grown(ridges: Ridges, chance: Ridges, prompts: Picks, reach_voxels: float) -> Grown:
+    """Grow clicks to structures along ridges that the noise does not make.
+
+    Args:
+        ridges: of the tomogram.
+        chance: of its noise.
+        prompts: clicks.
+        reach_voxels: how far a click may lie from its ridge.
+    """
+    seeds = _seeds(ridges, prompts, reach_voxels)
+    clicked = ridges.support[seeds[seeds >= 0]]
+    least = float(np.quantile(chance.support, CHANCE)) if len(chance) else 0.0
+    smallest = LARGER * np.bincount(
+        _pieces(chance, chance.support >= least)[chance.support >= least]
+    ).max(initial=0)
+    least = max(least, OF_CLICKED * float(np.median(clicked)) if len(clicked) else 0.0)
+    inside = ridges.support >= least
+    inside |= _paths(ridges, seeds[seeds >= 0], least)
+    piece = _pieces(ridges, inside)
+    sizes = np.bincount(piece[inside], minlength=1)
+    # A click is on the largest structure within its reach.
+    own = np.full(len(prompts), -1)
+    for number, near in enumerate(_near(ridges, prompts, reach_voxels)):
+        candidates = np.unique(piece[near[inside[near]]])
+        candidates = candidates[sizes[candidates] >= smallest]
+        if len(candidates):
+            own[number] = candidates[np.argmax(sizes[candidates])]
+    prompts = prompts.reject(own < 0, NOTHING_THERE)
+    order = list(dict.fromkeys(own[own >= 0].tolist()))
+    if order:
+        means = np.bincount(piece[inside], ridges.responses[inside]) / np.maximum(sizes, 1)
+        alike = (means >= ALIKE * means[order].mean()) & (
+            sizes >= max(smallest, AS_LARGE * sizes[order].min())
+        )
+        others = np.setdiff1d(np.flatnonzero(alike), order)
+        order += others[np.argsort(-sizes[others], kind="stable")].tolist()
+    names = np.zeros(len(sizes), np.int64)
+    names[order] = np.arange(1, len(order) + 1)
+    labels = np.where(inside, names[piece], 0)
+    chosen = np.flatnonzero(labels)
+    return Grown(ridges.take(chosen), labels[chosen], prompts)
+
+
+def _near(ridges: Ridges, prompts: Picks, reach_voxels: float) -> list[np.ndarray]:
+    """The points within reach of each click."""
+    if not len(ridges):
+        return [np.zeros(0, np.int64) for _ in range(len(prompts))]
+    found = cKDTree(ridges.points_zyx).query_ball_point(prompts.points_zyx, reach_voxels)
+    return [np.array(sorted(one), np.int64) for one in found]
+
+
+def _seeds(ridges: Ridges, prompts: Picks, reach_voxels: float) -> np.ndarray:
+    """(p,) the best supported point within reach of each click, -1 without any."""
+    near = _near(ridges, prompts, reach_voxels)
+    return np.array(
+        [one[np.argmax(ridges.support[one])] if len(one) else -1 for one in near], np.int64
+    )
+
+
+def _pieces(ridges: Ridges, inside: np.ndarray) -> np.ndarray:
+    """(n,) the number of the connected piece of each point that is inside, 0 for the others."""
+    piece = np.zeros(len(ridges), np.int64)
+    if inside.any():
+        linked = ridges.neighbours[inside][:, inside]
+        piece[inside] = connected_components(linked, directed=False)[1]
+    return piece
+
+
+def _paths(ridges: Ridges, seeds: np.ndarray, least: float) -> np.ndarray:
+    """(n,) bool: the points of the minimal paths between clicks that are of one structure.
+
+    A step costs its length, and the more the less support it has.
+    """
+    on = np.zeros(len(ridges), bool)
+    if len(seeds) < 2 or not len(ridges):
+        return on
+    cost: csr_array = ridges.neighbours.copy()
+    weight = least / np.maximum(ridges.support, least / 10)
+    rows = np.repeat(np.arange(len(ridges)), np.diff(cost.indptr))
+    cost.data = cost.data * (weight[rows] + weight[cost.indices]) / 2
+    costs, before = dijkstra(cost, indices=seeds, return_predecessors=True)
+    for start in range(len(seeds)):
+        for end in range(start):
+            if not np.isfinite(costs[start, seeds[end]]):
+                continue
+            path = [int(seeds[end])]
+            while path[-1] != seeds[start]:
+                path.append(int(before[start, path[-1]]))
+            if ridges.support[path].min() >= GAP * least:
+                on[path] = True
+    return on

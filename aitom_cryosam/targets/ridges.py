@@ -1,0 +1,324 @@
+"""Ridges: where a tomogram looks like a bit of a sheet or of a line, and which way it runs.
+
+A bank of oriented filters is laid over the tomogram, each a second derivative across the ridge
+under a Gaussian that is long along it: for a sheet across one direction, its normal, for a line
+across the two that are normal to it. The best of them says the direction; what looks alike in
+all directions, a compact particle, is taken off. Of the response only the crest is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from scipy import fft, ndimage
+from scipy.sparse import csr_array
+
+from aitom_cryosam.progress import Progress, Steps
+from aitom_cryosam.tomogram import Tomogram
+
+TRUNCATE = 3.0
+"""Standard deviations: a filter ends there."""
+_GRID = 0.88  # sigmas: the tomogram is averaged over cells of about that size
+_SLAB = 1 << 23  # cells that are filtered at once
+_BLOCK = 64  # cells along the edge of the block whose noise is the measure
+_QUANTILE = 0.7  # of the response: what lies below is no crest
+_REACH = 3  # cells between neighbours on a ridge
+_BEND = np.cos(np.radians(30))  # of the directions of two neighbours
+_OFF = 0.45  # of their distance: a neighbour lies no further beside the ridge
+
+
+@dataclass(frozen=True, kw_only=True)
+class RidgeShape:
+    """What a bit of a ridge looks like.
+
+    Attributes:
+        kind: "sheet", whose direction is its normal, or "line", whose direction is its own.
+        sigma_angstrom: Å, of the second derivative across.
+        length_angstrom: Å, sigma of the Gaussian along.
+        directions: number of directions, spread over the half sphere.
+    """
+
+    kind: Literal["sheet", "line"]
+    sigma_angstrom: float
+    length_angstrom: float
+    directions: int
+
+    def binning(self, voxel_size: float) -> int:
+        """Voxels along a cell of the grid that the filters work on."""
+        return max(1, round(_GRID * self.sigma_angstrom / voxel_size))
+
+
+@dataclass(frozen=True, eq=False)
+class Ridges:
+    """Points on the crests of ridges.
+
+    Attributes:
+        kind: of `RidgeShape`.
+        cells_zyx: (n, 3) int64, the cell of each.
+        binning: voxels along a cell.
+        offsets: (n, 3) float32, cells, from the cell's middle to the crest.
+        directions_zyx: (n, 3) float32, unit vectors; their sign means nothing.
+        responses: (n,) float32, in standard deviations of the noise.
+        cells: (d, h, w) float32, what the tomogram has in the cells, protein positive.
+    """
+
+    kind: Literal["sheet", "line"]
+    cells_zyx: np.ndarray
+    binning: int
+    offsets: np.ndarray
+    directions_zyx: np.ndarray
+    responses: np.ndarray
+    cells: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.cells_zyx)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the grid."""
+        return self.cells.shape
+
+    @property
+    def points_zyx(self) -> np.ndarray:
+        """(n, 3) float64, voxels of the tomogram."""
+        cells = self.cells_zyx + self.offsets.astype(np.float64)
+        return (cells + 0.5) * self.binning - 0.5
+
+    @cached_property
+    def neighbours(self) -> csr_array:
+        """(n, n) symmetric, the distance in cells of points next to each other on one ridge.
+
+        They run the same way, and neither lies beside the other's ridge.
+        """
+        index = np.full(self.shape, -1, np.int64)
+        index[tuple(self.cells_zyx.T)] = np.arange(len(self))
+        rows, columns, lengths = [], [], []
+        for step in _steps(_REACH):
+            length = np.linalg.norm(step)
+            there = self.cells_zyx + step
+            inside = ((there >= 0) & (there < self.shape)).all(axis=1)
+            one = np.flatnonzero(inside)
+            other = index[tuple(there[inside].T)]
+            one, other = one[other >= 0], other[other >= 0]
+            first, second = self.directions_zyx[one], self.directions_zyx[other]
+            alike = np.abs((first * second).sum(axis=1)) > _BEND
+            along = np.stack([first @ step, second @ step])
+            limit = max(_OFF * length, 0.75)
+            if self.kind == "sheet":
+                near = (np.abs(along) < limit).all(axis=0)
+            else:
+                near = (np.sqrt(np.maximum(length**2 - along**2, 0)) < limit).all(axis=0)
+            rows.append(one[alike & near])
+            columns.append(other[alike & near])
+            lengths.append(np.full(len(rows[-1]), length, np.float32))
+        i, j, value = map(np.concatenate, (rows, columns, lengths))
+        both = np.concatenate([value, value]), (np.concatenate([i, j]), np.concatenate([j, i]))
+        return csr_array(both, shape=(len(self), len(self)))
+
+    @cached_property
+    def support(self) -> np.ndarray:
+        """(n,) the responses of a point and its neighbours together: high on an even ridge."""
+        return self.responses + self.linked @ self.responses
+
+    @property
+    def linked(self) -> csr_array:
+        """(n, n) 1 for each two neighbours."""
+        linked = self.neighbours.copy()
+        linked.data[:] = 1
+        return linked
+
+    def take(self, index: np.ndarray) -> Ridges:
+        """Some of the points."""
+        return Ridges(
+            self.kind,
+            self.cells_zyx[index],
+            self.binning,
+            self.offsets[index],
+            self.directions_zyx[index],
+            self.responses[index],
+            self.cells,
+        )
+
+
+def find_ridges(
+    tomogram: Tomogram, shape: RidgeShape, *, progress: Progress | None = None
+) -> tuple[Ridges, Ridges]:
+    """The ridges of a tomogram, and those that its noise would have by chance.
+
+    The noise has the spectrum of the tomogram's middle, with random phases: it has the same
+    grain and missing wedge, but nothing in it.
+
+    Args:
+        tomogram: (D, H, W).
+        shape: of a bit of ridge.
+        progress: called with "ridges", the directions filtered and their number.
+    """
+    binning = shape.binning(tomogram.voxel_size)
+    cells = _averaged(tomogram, binning)
+    noise = _noise(cells)
+    bank = _Bank(shape, binning * tomogram.voxel_size)
+    slabs = list(_slabs(cells.shape, bank.reach))
+    steps = Steps(progress, "ridges", shape.directions * (2 + len(slabs)))
+    scales = np.array([max(one.std(), 1e-6) for one in bank.responses(noise, steps)], np.float32)
+    chance = bank.best(noise, scales, steps)
+    response = np.empty(cells.shape, np.float32)
+    which = np.empty(cells.shape, np.uint8)
+    for outer, inner, place in slabs:
+        values, index = bank.best(cells[:, outer], scales, steps)
+        response[:, place], which[:, place] = values[:, inner], index[:, inner]
+    found, by_chance = (
+        _crest(values, bank.directions[index], shape.kind, binning, source)
+        for values, index, source in ((response, which, cells), (*chance, noise))
+    )
+    return found, by_chance
+
+
+def half_sphere(count: int) -> np.ndarray:
+    """(count, 3) float32 unit vectors z y x, evenly over the half sphere (a Fibonacci spiral)."""
+    along = (np.arange(count) + 0.5) / count
+    turn = np.pi * (1 + 5**0.5) * np.arange(count)
+    across = np.sqrt(1 - along**2)
+    vectors = np.stack([along, across * np.sin(turn), across * np.cos(turn)], axis=1)
+    return vectors.astype(np.float32)
+
+
+class _Bank:
+    """The filters of a ridge's shape in all directions.
+
+    Args:
+        shape: of a bit of ridge.
+        cell_angstrom: Å, size of a cell.
+    """
+
+    def __init__(self, shape: RidgeShape, cell_angstrom: float) -> None:
+        self.kind = shape.kind
+        self.sigma = shape.sigma_angstrom / cell_angstrom
+        self.length = shape.length_angstrom / cell_angstrom
+        self.directions = half_sphere(shape.directions)
+        self.reach = int(np.ceil(TRUNCATE * max(self.sigma, self.length)))
+
+    def responses(self, cells: np.ndarray, steps: Steps) -> Iterator[np.ndarray]:
+        """(d, h, w) float32 for each direction, positive on a ridge of protein."""
+        margin = [min(self.reach, size - 1) for size in cells.shape]
+        padded = np.pad(cells, [(m, 0) for m in margin], mode="reflect")
+        size = [
+            fft.next_fast_len(n + m, real=True) for n, m in zip(padded.shape, margin, strict=True)
+        ]
+        padded = np.pad(
+            padded, [(0, n - m) for n, m in zip(size, padded.shape, strict=True)], mode="edge"
+        )
+        spectrum = fft.rfftn(padded, workers=-1)
+        z, y, x = (
+            (2 * np.pi * frequency).astype(np.float32)
+            for frequency in (*map(fft.fftfreq, size[:2]), fft.rfftfreq(size[2]))
+        )
+        squares = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2  # (D, H, W / 2 + 1)
+        inner = tuple(slice(m, m + n) for m, n in zip(margin, cells.shape, strict=True))
+        for a, b, c in self.directions:
+            across = (a * z[:, None, None] + b * y[:, None] + c * x) ** 2
+            along = squares - across
+            if self.kind == "line":
+                across, along = along, across
+            exponent = self.sigma**2 * across + self.length**2 * along
+            filtered = spectrum * (across * np.exp(-0.5 * exponent))
+            steps.add(1)
+            yield fft.irfftn(filtered, size, workers=-1)[inner]
+
+    def best(
+        self, cells: np.ndarray, scales: np.ndarray, steps: Steps
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The largest response above the directions' root mean square, and its direction's number.
+
+        Args:
+            cells: (d, h, w).
+            scales: of each direction's response to noise.
+            steps: done, one a direction.
+        """
+        largest = np.full(cells.shape, -np.inf, np.float32)
+        which = np.zeros(cells.shape, np.uint8)
+        squares = np.zeros(cells.shape, np.float32)
+        for number, response in enumerate(self.responses(cells, steps)):
+            response /= scales[number]
+            np.copyto(which, number, where=response > largest)
+            np.maximum(largest, response, out=largest)
+            squares += response**2
+        return largest - np.sqrt(squares / len(self.directions)), which
+
+
+def _averaged(tomogram: Tomogram, binning: int) -> np.ndarray:
+    """(d, h, w) float32, the means of whole cells; what is left at the far faces is left out."""
+    depth, height, width = (size // binning for size in tomogram.shape)
+    cells = np.empty((depth, height, width), np.float32)
+    for z in range(depth):
+        planes = tomogram.planes(0, z * binning, (z + 1) * binning).mean(axis=0)
+        cut = planes[: height * binning, : width * binning]
+        cells[z] = cut.reshape(height, binning, width, binning).mean(axis=(1, 3))
+    return cells
+
+
+def _noise(cells: np.ndarray) -> np.ndarray:
+    """A block of noise with the spectrum of the middle."""
+    first = [max(0, (size - _BLOCK) // 2) for size in cells.shape]
+    middle = cells[tuple(slice(start, start + _BLOCK) for start in first)]
+    white = np.random.default_rng(0).standard_normal(middle.shape, np.float32)
+    phases = fft.rfftn(white)
+    spectrum = np.abs(fft.rfftn(middle - middle.mean())) * phases / np.maximum(np.abs(phases), 1e-9)
+    return fft.irfftn(spectrum, middle.shape)
+
+
+def _slabs(shape: Sequence[int], reach: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Slabs along y: with a margin, their part without it, and where that lies."""
+    size = shape[1]
+    step = max(4 * reach, _SLAB * size // max(1, int(np.prod(shape))))
+    for start in range(0, size, step):
+        stop = min(start + step, size)
+        lower, upper = max(0, start - reach), min(size, stop + reach)
+        yield slice(lower, upper), slice(start - lower, stop - lower), slice(start, stop)
+
+
+def _crest(
+    response: np.ndarray,
+    directions_zyx: np.ndarray,
+    kind: Literal["sheet", "line"],
+    binning: int,
+    source: np.ndarray,
+) -> Ridges:
+    """The cells (d, h, w) whose response is the largest across the ridge."""
+    high = response > np.quantile(response, _QUANTILE)
+    cells = np.argwhere(high)
+    own = response[high]
+    along = directions_zyx[high]
+    crest = np.ones(len(cells), bool)
+    offsets = np.zeros((len(cells), 3), np.float32)
+    for across in _across(along, kind):
+        before, after = (
+            ndimage.map_coordinates(response, (cells + side * across).T, order=1, mode="nearest")
+            for side in (-1, 1)
+        )
+        crest &= (own > before) & (own >= after)
+        bend = 2 * own - before - after
+        shift = np.divide(after - before, 2 * bend, out=np.zeros_like(bend), where=bend > 0)
+        offsets += np.clip(shift, -0.5, 0.5)[:, None] * across
+    return Ridges(kind, cells[crest], binning, offsets[crest], along[crest], own[crest], source)
+
+
+def _across(along: np.ndarray, kind: Literal["sheet", "line"]) -> list[np.ndarray]:
+    """Unit vectors (n, 3) in which the response of a crest falls."""
+    if kind == "sheet":
+        return [along]
+    helper = np.eye(3, dtype=np.float32)[np.argmin(np.abs(along), axis=1)]
+    first = np.cross(along, helper)
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    return [first, np.cross(along, first)]
+
+
+def _steps(reach: int) -> Iterator[np.ndarray]:
+    """Half of the cells around one, z y x: of two opposite ones only the later."""
+    for step in np.ndindex(*(2 * reach + 1,) * 3):
+        offset = np.array(step) - reach
+        if tuple(offset) > (0, 0, 0) and offset @ offset <= reach**2:
+            yield offset

@@ -1,0 +1,102 @@
+"""Membranes from clicks: a vesicle of a bilayer in noise, with compact particles around it."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.rotations import along_z
+from aitom_cryosam.targets.base import STRUCTURE
+from aitom_cryosam.targets.membrane import Membrane
+from aitom_cryosam.tomogram import Tomogram
+
+SHAPE, VOXEL = (48, 72, 90), 20.0
+CENTRE, RADIUS = np.array([24.0, 36, 40]), 18.0  # voxels
+TO_POINTS = np.stack(np.indices(SHAPE), axis=-1) - CENTRE  # (D, H, W, 3)
+FROM_MIDDLE = np.linalg.norm(TO_POINTS, axis=-1) - RADIUS  # voxels
+
+
+def noise():
+    return ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(SHAPE), 0.7)
+
+
+def tomogram(data):
+    return Tomogram.from_array(data.astype(np.float32), voxel_size=VOXEL, contrast="bright")
+
+
+def on_sphere(*directions_zyx):
+    rays = np.array(directions_zyx, float)
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    return Picks.from_points(CENTRE + RADIUS * rays)
+
+
+@pytest.fixture(scope="module")
+def vesicle():
+    balls = np.zeros(SHAPE)
+    for z, y, x in ((8, 8, 80), (40, 60, 80), (24, 10, 10), (24, 36, 84)):
+        balls[z, y, x] = 1
+    balls = ndimage.gaussian_filter(balls, 3)
+    membrane = np.exp(-0.5 * (FROM_MIDDLE * VOXEL / 25) ** 2)
+    return tomogram(0.8 * membrane + 0.8 * balls / balls.max() + 0.6 * noise())
+
+
+@pytest.fixture(scope="module")
+def found(vesicle):
+    return Membrane(spacing_angstrom=120.0).find(
+        vesicle, on_sphere((0, 1, 0), (0.3, -1, 0.2), (0.2, 0, 1))
+    )
+
+
+def test_the_sheet_and_nothing_else(vesicle, found):
+    volume = found.volume(vesicle)
+    truth = np.abs(FROM_MIDDLE) * VOXEL <= 35
+    assert found.count == 1
+    assert volume.dtype == np.int16
+    assert ndimage.binary_dilation(volume > 0)[truth].mean() > 0.95
+    assert (np.abs(FROM_MIDDLE[volume > 0]) * VOXEL < 75).mean() > 0.95
+
+
+def test_points_lie_on_the_sheet_at_their_spacing_with_the_normal_along_z(found):
+    points = found.points
+    rays = points.points_zyx - CENTRE
+    assert np.abs(np.linalg.norm(rays, axis=1) - RADIUS).max() < 2.5
+    gaps = np.linalg.norm(points.points_zyx[:, None] - points.points_zyx, axis=2)
+    assert gaps[~np.eye(len(points), dtype=bool)].min() >= 120 / VOXEL
+    normals_xyz = points.rotations.apply([0, 0, 1])
+    rays_xyz = rays[:, ::-1] / np.linalg.norm(rays, axis=1, keepdims=True)
+    cosines = (normals_xyz * rays_xyz).sum(axis=1)
+    assert (cosines > 0).all()  # outward
+    assert np.degrees(np.median(np.arccos(np.clip(cosines, -1, 1)))) < 10
+    assert set(points.extra[STRUCTURE]) == {"1"}
+    expected = 4 * np.pi * RADIUS**2 / (120 / VOXEL) ** 2
+    assert 0.5 * expected < len(points) < 1.5 * expected
+
+
+def test_the_distance_is_that_from_the_middle(vesicle, found):
+    distance = found.distance_angstrom(vesicle)
+    assert distance.shape == SHAPE
+    error = distance - np.abs(FROM_MIDDLE) * VOXEL
+    assert np.median(np.abs(error)) < 15
+
+
+def test_a_click_off_the_sheet_is_left_out(vesicle):
+    clicks = on_sphere((0, 1, 0), (0, 0, 1))
+    clicks.points_zyx[1] = CENTRE
+    prompts = Membrane().find(vesicle, clicks).prompts
+    assert prompts.kept.tolist() == [True, False]
+    assert prompts.reasons[1] == "nothing there"
+
+
+def test_noise_holds_no_membrane():
+    found = Membrane().find(tomogram(noise()), on_sphere((0, 1, 0), (0, 0, 1), (0, -1, 0)))
+    assert not found.prompts.kept.any()
+    assert found.count == len(found.points) == 0
+    empty = tomogram(noise())
+    assert not found.volume(empty).any()
+    assert np.isinf(found.distance_angstrom(empty)).all()
+
+
+def test_z_is_turned_into_the_direction():
+    directions = np.array([[0, 0, 2.0], [0, 0, -1], [1, 0, 0], [1, -2, 0.5]])
+    unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    np.testing.assert_allclose(along_z(directions).apply([0, 0, 1]), unit, atol=1e-12)
