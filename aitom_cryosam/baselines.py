@@ -212,10 +212,7 @@ def _radius(path: str | Path, data: np.ndarray) -> float:
     protein = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
     faces = [protein.take(end, axis).mean() for axis in range(3) for end in (0, -1)]
     if np.mean(faces) > _MOST_RIM:
-        raise InputError(
-            f"{path}: what is bright surrounds what is dark; if protein is dark there, add "
-            "--template-contrast dark."
-        )
+        raise InputError(f"{path}: what is bright surrounds what is dark", Remedy.TEMPLATE_CONTRAST)
     middle = np.array(data.shape) // 2
     return float(np.linalg.norm(np.argwhere(protein) - middle, axis=1).max())
 
@@ -242,13 +239,14 @@ def _template(data: np.ndarray, radius: float, factor: float, binning: int) -> n
 def _processes(tomogram: Tomogram, wanted: int | None, resources: Resources) -> int:
     """How many may run at a time."""
     if wanted is not None and wanted < 1:
-        raise InputError(f"Expected --threads from 1, got {wanted}.")
+        raise InputError(f"Expected 1 thread or more, got {wanted}.")
     each = _BYTES_PER_VOXEL * math.prod(tomogram.shape)
     fit = resources.ram // each
     if fit < 1:
         raise InputError(
             f"Template matching needs {each / 1e9:.2f} GB, but {resources.ram / 1e9:.2f} GB may "
-            "be used; add --binning 2 or more."
+            "be used",
+            Remedy.BINNING,
         )
     return int(min(wanted or resources.threads, fit))
 

@@ -18,7 +18,7 @@ from platformdirs import user_cache_path
 
 from aitom_cryosam.digests import Digests
 from aitom_cryosam.download import download
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.files import output_folder
 from aitom_cryosam.models import MODELS, Model, Weights
 from aitom_cryosam.names import printable
@@ -85,17 +85,20 @@ def require(model: Model, given: Mapping[str, Path] = _NONE, *, checked: bool = 
     path = find(model, given)
     if path is None:
         raise InputError(
-            f"The weights of {model.name} are not on this machine; type `cryosam weights fetch "
-            f"{model.name}`, or download {weights_of(model).url} on another machine and copy it "
-            f"into {home()}, or, if you have the file, add --checkpoint {model.name}=FILE."
+            f"The weights of {model.name} are not on this machine",
+            Remedy.WEIGHTS,
+            model=model.name,
+            url=weights_of(model).url,
+            folder=home(),
         )
     weights = weights_of(model)
     checked = checked and model.name not in given and weights.sha256 is not None
     if checked and digest(path) != weights.sha256:
         raise InputError(
-            f"{path} is not the published {weights.file}: its sha256 is {digest(path)}. Remove it "
-            f"and type `cryosam weights fetch {model.name}`, or add --checkpoint "
-            f"{model.name}={path} if it is meant."
+            f"{path} is not the published {weights.file}: its sha256 is {digest(path)}",
+            Remedy.OTHER_WEIGHTS,
+            model=model.name,
+            path=path,
         )
     return path
 
@@ -204,7 +207,8 @@ def fetch(model: Model, *, folder: str | Path | None = None, progress: bool = Fa
     if weights.size is not None and free < weights.size:
         raise InputError(
             f"{target.parent} has {free / 1e9:.1f} GB left and {weights.file} needs "
-            f"{weights.size / 1e9:.1f} GB; free some, or name another folder with --folder."
+            f"{weights.size / 1e9:.1f} GB",
+            Remedy.WEIGHTS_FOLDER,
         )
     offline = _offline(target.parent)
     part = target.with_name(f".{target.name}.part")
@@ -221,8 +225,7 @@ def fetch(model: Model, *, folder: str | Path | None = None, progress: bool = Fa
         ) from flaw
     except OSError as error:
         raise InputError(
-            f"Cannot write {target} ({error.strerror}); free some space, or name another folder "
-            "with --folder."
+            f"Cannot write {target} ({error.strerror})", Remedy.WEIGHTS_FOLDER
         ) from error
     finally:
         if part.exists() and not part.stat().st_size:
@@ -260,11 +263,11 @@ def given(texts: Sequence[str]) -> dict[str, Path]:
             model = named(name)
         except InputError as error:
             raise InputError(
-                f"--checkpoint {text} does not say of which model; expected NAME=FILE with NAME "
+                f"The checkpoint {text} does not say of which model; expected NAME=FILE with NAME "
                 f"one of {', '.join(PUBLISHED)}."
             ) from error
         if model.name in files:
-            raise InputError(f"--checkpoint was given twice for {model.name}; leave one out.")
+            raise InputError(f"Two checkpoints are given for {model.name}; leave one out.")
         files[model.name] = _existing(Path(file))
     return files
 

@@ -106,8 +106,7 @@ class Batches:
             torch.cuda.empty_cache()
             if stop - start == 1:
                 raise InputError(
-                    "The memory of the device does not suffice for one plane; close other "
-                    "programs on it, take a smaller model, or --device cpu."
+                    "The memory of the device does not suffice for one plane", Remedy.CPU
                 )
             self.size = (stop - start) // 2
             logger.info("The device's memory is full; going on with batches of %d.", self.size)

@@ -57,7 +57,7 @@ def download(
                 _copy(_pieces(answer.raw), file, there, size or whole, progress=progress)
                 broken = whole is not None and file.tell() < whole
         except requests.exceptions.HTTPError as error:
-            reason = str(error).partition(" for url")[0]
+            reason = f"{answer.status_code} {answer.reason}"
             raise InputError(f"{url} answers {reason}; try later, or {hint}.") from error
         except _TooMuch as error:
             file.truncate(0)

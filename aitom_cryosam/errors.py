@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ContextDecorator, contextmanager
 from enum import Enum
@@ -37,16 +38,50 @@ class Remedy(Enum):
     SMALLER_SEGMENTER = "more memory, or a smaller segmenter"
     SMALLER_TOMOGRAM = "more memory, or a smaller tomogram"
     ANY_DEVICE = "another device"
+    CPU = "less on the device"
+    CHECKPOINT = "the right weights"
+    WEIGHTS = "weights that are missing"
+    OTHER_WEIGHTS = "weights that are not the published ones"
+    WEIGHTS_FOLDER = "another folder for weights"
+    DISK = "room on the disk"
+    CACHE = "another cache"
+    RUN_AGAIN = "the result again"
+    NO_CLASS = "no class"
+    NO_MIN_SCORE = "no smallest score"
+    NO_SYMMETRY = "no symmetry"
+    ANY_SYMMETRY = "the best symmetry"
+    MORE_PICKS = "more picks"
+    TILT_RANGE = "range of the tilts"
+    OUT_FOLDER = "a folder for the results"
+    PIXEL_SIZE = "pixel size of coordinates, as a number to be found out"
+    PIXEL_SIZE_OR_COLUMN = "one pixel size of two columns"
+    PIXEL_SIZE_OR_TILT_SERIES = "what pixels are meant"
+    OTHER_PIXELS = "pixels of prompts that differ"
+    TOMOGRAMS_STAR = "tomograms.star"
+    COUNT_UNPICKED = "tomograms without picks"
+    QUERY_CONTRAST = "contrast of a query"
+    TEMPLATE_CONTRAST = "contrast of the template"
+    BINNING = "fewer voxels"
+    SETTING = "another value of a setting"
 
     def worded(self, door: Door, **values: Any) -> str:
         """As the end of a sentence, without its full stop."""
         words = _WORDS[self]
-        return words.get(door, words[Door.PYTHON]).format(**values)
+        if isinstance(words, dict):
+            words = words.get(door, words[Door.PYTHON])
+        if door is Door.COMMAND_LINE:
+            words = re.sub(r"<(\w+)>", lambda name: "--" + name[1].replace("_", "-"), words)
+        return re.sub(r"<(\w+)>", r"\1", words).format(**values)
+
+    def said(self, **values: Any) -> str:
+        """As `worded`, at the door of the running program: for what is no error."""
+        return self.worded(_doors[-1], **values)
 
 
 _LINE, _PYTHON, _AITOM, _NAPARI = Door.COMMAND_LINE, Door.PYTHON, Door.AITOM, Door.NAPARI
 _NEARER = "click on a particle's centre, check "
-_WORDS: dict[Remedy, dict[Door, str]] = {
+# <name> is an option's: --name on the command line.
+_WORDS: dict[Remedy, str | dict[Door, str]] = {
     Remedy.VOXEL_SIZE: {
         _LINE: "add --voxel-size ANGSTROM",
         _PYTHON: "give voxel_size in Å",
@@ -131,6 +166,79 @@ _WORDS: dict[Remedy, dict[Door, str]] = {
     Remedy.ANY_DEVICE: {
         _LINE: "use --device auto",
         _PYTHON: 'use device="auto"',
+    },
+    Remedy.CPU: {
+        _LINE: "close other programs on it, take a smaller model, or add --device cpu",
+        _PYTHON: 'close other programs on it, take a smaller model, or use device="cpu"',
+    },
+    Remedy.CHECKPOINT: "take the <encoder> that the file belongs to, or type `cryosam weights "
+    "fetch {model}`",
+    Remedy.WEIGHTS: {
+        _LINE: "type `cryosam weights fetch {model}`, or download {url} on another machine and "
+        "copy it into {folder}, or, if you have the file, add --checkpoint {model}=FILE",
+        _PYTHON: "type `cryosam weights fetch {model}`, or download {url} on another machine and "
+        "copy it into {folder}, or, if you have the file, name it in the checkpoints",
+    },
+    Remedy.OTHER_WEIGHTS: {
+        _LINE: "remove it and type `cryosam weights fetch {model}`, or add --checkpoint "
+        "{model}={path} if it is meant",
+        _PYTHON: "remove it and type `cryosam weights fetch {model}`, or name it in the "
+        "checkpoints if it is meant",
+    },
+    Remedy.WEIGHTS_FOLDER: "free some space, or choose another <folder>",
+    Remedy.DISK: "free some, or set <cache> or TMPDIR to another folder",
+    Remedy.CACHE: "choose another <cache>, or leave it out",
+    Remedy.RUN_AGAIN: "use the file alone, in another folder, or run again with <overwrite>",
+    Remedy.NO_CLASS: "leave <class> out",
+    Remedy.NO_MIN_SCORE: "leave <min_score> out",
+    Remedy.NO_SYMMETRY: "leave <symmetry> out",
+    Remedy.ANY_SYMMETRY: {_LINE: "try --symmetry auto", _PYTHON: "try symmetry=None"},
+    Remedy.MORE_PICKS: "click on more particles, lower <cut>, or add more tomograms",
+    Remedy.TILT_RANGE: {
+        _LINE: "give a range, as --tilt-range -60,60",
+        _PYTHON: "give a range, as MissingWedge(-60, 60)",
+    },
+    Remedy.OUT_FOLDER: "give a folder as <out>",
+    Remedy.PIXEL_SIZE: {
+        _LINE: "correct it, or add --coords-angpix ANGSTROM",
+        _PYTHON: "correct it, or give coords_angpix in Å",
+    },
+    Remedy.PIXEL_SIZE_OR_COLUMN: {
+        _LINE: "remove the column that does not count, or add --coords-angpix ANGSTROM",
+        _PYTHON: "remove the column that does not count, or give coords_angpix in Å",
+    },
+    Remedy.PIXEL_SIZE_OR_TILT_SERIES: {
+        _LINE: "add --coords-angpix ANGSTROM or --tomograms-star FILE",
+        _PYTHON: "give coords_angpix in Å or tomograms",
+    },
+    Remedy.OTHER_PIXELS: {
+        _LINE: "add --coords-angpix ANGSTROM if its pixels differ",
+        _PYTHON: "give coords_angpix in Å if its pixels differ",
+    },
+    Remedy.TOMOGRAMS_STAR: {
+        _LINE: "add --tomograms-star FILE",
+        _PYTHON: "give the project's tomograms.star",
+    },
+    Remedy.COUNT_UNPICKED: {
+        _LINE: "--count-unpicked counts their particles as missed",
+        _PYTHON: "count_unpicked=True counts their particles as missed",
+    },
+    Remedy.QUERY_CONTRAST: {
+        _LINE: "add --contrast {contrast} if it has not, or click in a tomogram of this contrast",
+        _PYTHON: 'open it with contrast="{contrast}" if it has not, or click in a tomogram of '
+        "this contrast",
+    },
+    Remedy.TEMPLATE_CONTRAST: {
+        _LINE: "if protein is dark there, add --template-contrast dark",
+        _PYTHON: 'if protein is dark there, give contrast="dark"',
+    },
+    Remedy.BINNING: {
+        _LINE: "add --binning 2 or more",
+        _PYTHON: "give a binning of 2 or more",
+    },
+    Remedy.SETTING: {
+        _LINE: "add {typed}",
+        _PYTHON: "give {named}",
     },
 }
 

@@ -139,8 +139,7 @@ def refuse_existing(paths: Iterable[str | Path], *, overwrite: bool = False) -> 
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError) as error:
-            number = getattr(error, "errno", errno.EINVAL)
-            raise _failure(path, OSError(number, str(error))) from None
+            raise _failure(path, _named(error)) from None
         if path.is_dir():
             raise InputError(f"{path} is a folder; expected a file name to write to.")
         if not overwrite:
@@ -160,9 +159,7 @@ def output_folder(path: str | Path) -> Path:
             (probe / "probe").write_bytes(b"probe")
         tidy(folder)
     except (OSError, ValueError) as error:
-        number = getattr(error, "errno", errno.EINVAL)
-        reason = getattr(error, "strerror", "") or "name"
-        raise _failure(folder / "file", OSError(number, reason)) from error
+        raise _failure(folder / "file", _named(error)) from error
     return folder
 
 
@@ -189,6 +186,11 @@ def _exists(path: Path) -> InputError:
     return InputError(f"{path} already exists", Remedy.OVERWRITE)
 
 
+def _named(error: OSError | ValueError) -> OSError:
+    """The error; a name with a null byte is a ValueError of Python's, never a disk's."""
+    return error if isinstance(error, OSError) else OSError(errno.EINVAL, "not a name for a file")
+
+
 def _failure(target: Path, error: OSError) -> InputError:
     if error.errno == errno.EEXIST and target.exists() and not target.is_dir():
         return _exists(target)
@@ -205,4 +207,4 @@ def _sentence(target: Path, error: OSError) -> str:
         return f"The name {target.name} is too long for this disk; choose a shorter one."
     if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}:
         return f"{folder} is not an existing folder; make it, or choose another output."
-    return f"Cannot write {target}: {error.strerror or error}."
+    return f"Cannot write {target}: {error.strerror or 'the disk refuses it'}."

@@ -317,9 +317,14 @@ def _look_at(tomogram: Tomogram, prompts: Picks, settings: Settings) -> None:
     """Warn of what makes a run doubtful, before anything long."""
     diameter = settings.diameter_angstrom and settings.diameter_angstrom / tomogram.voxel_size
     for seen in examine(tomogram, prompts.points_zyx, diameter=diameter).worst(Severity.WARNING):
-        typed = " ".join(f"--{name} {value}" for name, value in seen.options.items())
-        todo = "; ".join(filter(None, [seen.remedy, typed and f"add {typed}"]))
+        todo = "; ".join(filter(None, [seen.remedy, _asked(seen.options)]))
         logger.warning("%s", f"{seen.text} Consider: {todo}." if todo else seen.text)
+
+
+def _asked(options: Mapping[str, str]) -> str:
+    typed = " ".join(f"--{name} {value}" for name, value in options.items())
+    named = ", ".join(f"{name} {value}" for name, value in options.items())
+    return Remedy.SETTING.said(typed=typed, named=named) if options else ""
 
 
 def _prompts(job: Job, tomogram: Tomogram) -> Picks:

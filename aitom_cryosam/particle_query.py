@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.npz import reading_npz, write_npz
 
 _FORMAT = 2
 _ARRAYS = ("vector", "prompt_features", "prompts_zyx", "instances")
@@ -87,8 +86,9 @@ class ParticleQuery:
         if contrast != self.contrast:
             raise InputError(
                 f"The query is of {self.contrast} protein, the tomogram is said to have it "
-                f"{contrast}; add --contrast {self.contrast} if it has not, or click in a tomogram "
-                "of this contrast."
+                f"{contrast}",
+                Remedy.QUERY_CONTRAST,
+                contrast=self.contrast,
             )
         ours, theirs = _flat(self.signature), _flat(signature)
         ours["pooling"], theirs["pooling"] = self.pooling, pooling
@@ -99,10 +99,10 @@ class ParticleQuery:
                     f"{theirs.get(key)}; run with the query's settings, or make it again."
                 )
 
-    def _check(self) -> None:
-        """Raises: ValueError: the arrays do not go together."""
+    def _whole(self) -> bool:
+        """Whether the arrays go together."""
         channels = self.vector.shape[-1]
-        if not (
+        return bool(
             self.vector.shape == (channels,)
             and self.prompt_features.ndim == 2
             and self.instances.ndim == 3
@@ -110,8 +110,7 @@ class ParticleQuery:
             and np.isfinite(self.vector).all()
             and np.isfinite(self.instances).all()
             and self.diameter_angstrom > 0
-        ):
-            raise ValueError("its arrays do not go together")
+        )
 
     def write(self, path: Path) -> None:
         """Write an npz file; the same query gives the same bytes.
@@ -120,7 +119,6 @@ class ParticleQuery:
             OSError: it cannot be written.
         """
         about = {
-            "format": _FORMAT,
             "diameter_angstrom": self.diameter_angstrom,
             "voxel_size": self.voxel_size,
             "contrast": self.contrast,
@@ -129,8 +127,7 @@ class ParticleQuery:
             "sources": self.sources,
         }
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        with path.open("wb") as file:
-            np.savez(file, about=np.array(json.dumps(about, default=np.generic.item)), **arrays)
+        write_npz(path, about, arrays, version=_FORMAT)
 
     @classmethod
     def read(cls, path: Path) -> ParticleQuery:
@@ -139,21 +136,12 @@ class ParticleQuery:
         Raises:
             InputError: there is no such file, or it is not a query.
         """
-        try:
-            with np.load(path) as file:
-                about = json.loads(str(file["about"]))
-                if about.pop("format") != _FORMAT:
-                    raise InputError(f"{path} was written by another version; make it again.")
-                about["sources"] = tuple(about["sources"])
-                query = cls(**about, **{name: file[name] for name in _ARRAYS})
-                query._check()
-                return query
-        except FileNotFoundError:
-            raise InputError(f"There is no file {path}.") from None
-        except InputError:
-            raise
-        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
-            raise InputError(f"{path} is not the query of a run ({error}).") from None
+        with reading_npz(path, "the query of a run", version=_FORMAT) as (about, arrays):
+            about["sources"] = tuple(about["sources"])
+            query = cls(**about, **{name: arrays[name] for name in _ARRAYS})
+            if not query._whole():
+                raise InputError(f"{path} is damaged: its arrays do not go together.")
+            return query
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -118,4 +118,4 @@ def _lack(needed: Sequence[Model], resources: Resources) -> str:
 
     if Device.choose(resources).name.startswith("cuda"):
         return ""
-    return "no GPU" if resources.device == "auto" else f"--device {resources.device}"
+    return "no GPU" if resources.device == "auto" else f"device {resources.device}"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
@@ -142,8 +142,8 @@ class Record:
             if not same:
                 raise InputError(
                     f"{path} is not the file that the run of {self.path.name} wrote: it was "
-                    "changed, or comes from another run. Run again with --overwrite, or use the "
-                    "file alone, in another folder."
+                    "changed, or comes from another run",
+                    Remedy.RUN_AGAIN,
                 )
 
     @property

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.npz import reading_npz, write_npz
 
 _FORMAT = 1
 
@@ -69,7 +67,6 @@ class Trace:
             OSError: it cannot be written.
         """
         about = {
-            "format": _FORMAT,
             "ratio": self.ratio,
             "chance": float(self.chance),
             "stops": [mask.stops for mask in self.masks],
@@ -86,8 +83,7 @@ class Trace:
         }
         for axis, plane in zip("zyx", self.similarity or (), strict=False):
             arrays[f"similarity_{axis}"] = np.asarray(plane, np.float16)
-        with path.open("wb") as file:
-            np.savez_compressed(file, **{"about": np.array(json.dumps(about)), **arrays})  # type: ignore[arg-type]
+        write_npz(path, about, arrays, version=_FORMAT)
 
     @classmethod
     def read(cls, path: Path) -> Trace:
@@ -96,30 +92,20 @@ class Trace:
         Raises:
             InputError: there is no such file, or it is not a trace.
         """
-        try:
-            with np.load(path) as file:
-                about = json.loads(str(file["about"]))
-                if about["format"] != _FORMAT:
-                    raise InputError(f"{path} was written by a newer version of this program.")
-                similarity = None
-                if "similarity_z" in file:
-                    z, y, x = (file[f"similarity_{axis}"].astype(np.float32) for axis in "zyx")
-                    similarity = (z, y, x)
-                masks, centre = _masks(about, file), file["centre_zyx"]
-                return cls(masks, centre, about["ratio"], similarity, about["chance"])
-        except FileNotFoundError:
-            raise InputError(f"There is no file {path}.") from None
-        except InputError:
-            raise
-        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
-            raise InputError(f"{path} is not the trace of a run ({error}).") from None
+        with reading_npz(path, "the trace of a run", version=_FORMAT) as (about, arrays):
+            similarity = None
+            if "similarity_z" in arrays:
+                z, y, x = (arrays[f"similarity_{axis}"].astype(np.float32) for axis in "zyx")
+                similarity = (z, y, x)
+            masks, centre = _masks(about, arrays), arrays["centre_zyx"]
+            return cls(masks, centre, about["ratio"], similarity, about["chance"])
 
 
-def _masks(about: dict[str, Any], file: Any) -> list[ParticleMask]:
-    shapes = file["shapes_zyx"]
+def _masks(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> list[ParticleMask]:
+    shapes = arrays["shapes_zyx"]
     counts = shapes.prod(axis=1)
     ends = np.cumsum(-(-counts // 8))
-    parts = np.split(file["voxels"], ends)
+    parts = np.split(arrays["voxels"], ends)
     return [
         ParticleMask(
             number,
@@ -131,8 +117,8 @@ def _masks(about: dict[str, Any], file: Any) -> list[ParticleMask]:
         )
         for number, prompt, offset, bits, count, shape, score, stops in zip(
             about["ids"],
-            file["prompts_zyx"],
-            file["offsets_zyx"],
+            arrays["prompts_zyx"],
+            arrays["offsets_zyx"],
             parts[:-1],
             counts,
             shapes,

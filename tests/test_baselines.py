@@ -89,7 +89,7 @@ def test_a_dark_map_is_turned_over(tmp_path: Path, lone_map: Path) -> None:
     write_volume(tmp_path / "dark.mrc", -BALL, voxel_size=5)
     turned = read_template(tmp_path / "dark.mrc", 5.0, contrast="dark")
     np.testing.assert_array_equal(turned, read_template(lone_map, 5.0))
-    with pytest.raises(InputError, match="if protein is dark there, add --template-contrast dark"):
+    with pytest.raises(InputError, match=r"if protein is dark there, give contrast=.dark"):
         read_template(tmp_path / "dark.mrc", 5.0)
 
 
@@ -217,7 +217,7 @@ def test_what_cannot_run_is_refused_before_it_runs(planted: Tomogram, lone_map: 
     with pytest.raises(InputError, match="--threads from 1, got 0"):
         TemplateMatching(planted, template, diameter=60, processes=0)
     tight = Resources(ram_bytes=10**6)
-    with pytest.raises(InputError, match=r"needs 0\.02 GB, but 0\.00 GB may .* add --binning 2"):
+    with pytest.raises(InputError, match=r"needs 0\.02 GB, but 0\.00 GB .* give a binning of 2"):
         TemplateMatching(planted, template, diameter=60, resources=tight)
     with pytest.raises(InputError, match=r"The template, \(13, 13, 13\), does not fit"):
         TemplateMatching(

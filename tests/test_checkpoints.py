@@ -14,7 +14,7 @@ import torch
 from aitom_cryosam import checkpoints
 from aitom_cryosam import download as downloading
 from aitom_cryosam.checkpoints import config, fetch, find, given, load, require, verify
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import Door, InputError
 from aitom_cryosam.models import MODELS, Model, Weights
 from tests.servers import serving
 
@@ -108,7 +108,7 @@ def test_a_given_file_that_is_not_there_is_not_passed_over(machine: Path) -> Non
 def test_missing_weights_say_how_to_get_them(machine: Path) -> None:
     with pytest.raises(InputError) as caught:
         require(TINY)
-    assert str(caught.value) == (
+    assert caught.value.worded(Door.COMMAND_LINE) == (
         "The weights of tiny are not on this machine; type `cryosam weights fetch tiny`, or "
         f"download {CLOSED}/tiny_0123.pth on another machine and copy it into "
         f"{machine / 'cache'}, or, if you have the file, add --checkpoint tiny=FILE."
@@ -141,7 +141,7 @@ def test_files_by_name_and_by_published_name(machine: Path) -> None:
         ),
         (["samvit={}"], "samvit=.* does not say of which model"),
         (["contour={}"], "contour=.* does not say of which model"),
-        (["sam_vit_b={}", "sam_vit_b={}"], "--checkpoint was given twice for sam_vit_b"),
+        (["sam_vit_b={}", "sam_vit_b={}"], "Two checkpoints are given for sam_vit_b"),
         (["sam_vit_b={}x"], r"mine\.pthx is not a file on this machine"),
         (["sam_vit_b="], "is not a file on this machine"),
         (["/nowhere/sam_vit_b_01ec64.pth"], "/nowhere/sam_vit_b_01ec64.pth is not a file"),
@@ -309,8 +309,8 @@ OTHER = saved({"a": torch.ones(2)}).ljust(len(GOOD), b"x")
         ({"body": OTHER}, r"What came from http.* is not the published tiny_0123\.pth: its sha256"),
         ({"body": PAGE}, "What came from http.* is a web page and no checkpoint, so it was not k"),
         ({"body": GOOD[:99]}, f"What came from http.* is cut short: it has 99 of {len(GOOD)} byt"),
-        ({"body": PAGE, "status": 404}, "answers 404 Client Error: Not Found; try later"),
-        ({"body": PAGE, "status": 503}, "answers 503 Server Error: Service Unavailable; try la"),
+        ({"body": PAGE, "status": 404}, "answers 404 Not Found; try later"),
+        ({"body": PAGE, "status": 503}, "answers 503 Service Unavailable; try la"),
         (None, "http://127.0.0.1:9/tiny_0123.pth cannot be reached; check the network"),
     ],
 )

@@ -162,7 +162,7 @@ def test_a_token_is_neither_smaller_than_a_voxel_nor_larger_than_a_plane(token_s
     if good:
         assert encoder.grid((41, 97)).rows.count * token_size >= 410
     else:
-        with pytest.raises(InputError, match=r"--token-size from 10 to 410 Å, which is 1 to 41"):
+        with pytest.raises(InputError, match=r"size from 10 to 410 Å, which is 1 to 41"):
             encoder.grid((41, 97))
 
 

@@ -1,11 +1,14 @@
 """Errors: the problem once, the remedy in the words of each door."""
 
+import ast
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import aitom_cryosam
 from aitom_cryosam import Tomogram
 from aitom_cryosam.aitom import CryoSAMPicker
 from aitom_cryosam.cli import main
@@ -19,14 +22,55 @@ def test_a_sentence_without_a_remedy_is_as_it_is() -> None:
         assert error.worded(door) == str(error) == "Expected a dog, got a cat."
 
 
+VALUES = {
+    "size": 8.0,
+    "model": "sam_vit_b",
+    "url": "https://x.org/sam.pth",
+    "folder": "weights",
+    "path": "sam.pth",
+    "contrast": "dark",
+    "typed": "--contrast dark",
+    "named": "contrast dark",
+}
+
+
 @pytest.mark.parametrize("door", Door)
 @pytest.mark.parametrize("remedy", Remedy)
 def test_every_door_has_words_for_every_remedy(door: Door, remedy: Remedy) -> None:
-    words = remedy.worded(door, size=8.0)
+    words = remedy.worded(door, **VALUES)
     assert words
     assert not words.endswith((".", ";"))
-    assert "{" not in words
+    assert not re.search("[{<]", words)
     assert ("--" in words) == (door is Door.COMMAND_LINE)
+
+
+def test_an_option_is_typed_with_dashes() -> None:
+    assert Remedy.NO_MIN_SCORE.worded(Door.COMMAND_LINE) == "leave --min-score out"
+    assert Remedy.NO_MIN_SCORE.said() == "leave min_score out"
+    with program_of(Door.COMMAND_LINE):
+        assert Remedy.NO_MIN_SCORE.said() == "leave --min-score out"
+
+
+FOREIGN = re.compile(r"--(coords_angpix|normalized_coords|angpix_coords|nthreads|scheduler-file)")
+"""Options of WarpTools, M and dask."""
+
+
+def test_only_the_command_line_speaks_of_its_options() -> None:
+    root = Path(aitom_cryosam.__file__).parent
+    words = {"errors.py", "report/next_steps.py"}  # the latter has whole command lines
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if name in words or name.startswith("cli/"):
+            continue
+        tree = ast.parse(path.read_text("utf-8"))
+        notes = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = FOREIGN.sub("", node.value)
+                if id(node) not in notes and re.search(r"(?<![-\w])--[a-z]", text):
+                    found.append(f"{name}:{node.lineno}")
+    assert not found
 
 
 def test_values_are_named() -> None:

@@ -291,7 +291,7 @@ def test_what_the_user_says_decides_between_two_units(tmp_path):
         (
             "relion5",
             TomogramInfo("a", 10),
-            "without --tomograms-star FILE, needs the tomogram's size",
+            "without tomograms.star, needs the tomogram's size",
         ),
         ("relion4", TomogramInfo("a"), "format relion4 needs the voxel size"),
         (

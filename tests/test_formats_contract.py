@@ -171,7 +171,7 @@ def test_the_same_bytes_twice(tmp_path, name):
 @every
 def test_files_of_several_tomograms(tmp_path, name):
     if not FORMATS[name].names:
-        with pytest.raises(InputError, match="holds one tomogram, got 2; give a folder as --out"):
+        with pytest.raises(InputError, match="holds one tomogram, got 2; give a folder as out"):
             written(tmp_path, name, whole_set(), whole_set())
         return
     back = read(written(tmp_path, name, whole_set(), whole_set()), name)

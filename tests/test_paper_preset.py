@@ -113,7 +113,7 @@ BAD = {
     "amount": (["--memory", "some"], "Expected an amount of memory"),
     "cuda": (["--device", "cuda:7"], "The device cuda:7 was asked for"),
     "device": (["--device", "tpu"], "Expected auto, cuda, cuda:N, mps or cpu as device"),
-    "token": (["--token-size", "1"], "expected a --token-size from 10 to 240"),
+    "token": (["--token-size", "1"], "expected a token size from 10 to 240"),
     "cache": (["--cache", "TS_01.mrc"], "Cannot write to the cache"),
 }
 

@@ -58,7 +58,7 @@ def test_auto_is_embedded_and_says_what_else_the_machine_can_run(
     (folder / FILES[1]).touch()
     there = "the networks, whose weights and a GPU are there, can be asked for"
     assert choose("auto", Resources()) == (embedded, there)
-    assert choose("auto", Resources(device="cpu")) == (embedded, "--device cpu")
+    assert choose("auto", Resources(device="cpu")) == (embedded, "device cpu")
     gpu(monkeypatch, there=False)
     assert choose("auto", Resources()) == (embedded, "no GPU")
     with pytest.raises(InputError, match="The device cuda was asked for"):

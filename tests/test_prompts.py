@@ -77,7 +77,7 @@ def test_blank_margin(tomogram):
 
 def test_a_file_in_another_pixel_size(tomogram, tmp_path):
     path = star(tmp_path / "a.star", *PIXELS, rows=["100 60 20"])
-    with pytest.raises(InputError, match="add --coords-angpix"):
+    with pytest.raises(InputError, match="give coords_angpix"):
         read_prompts(tomogram, path=path)
     prompts = read_prompts(tomogram, path=path, coords_angpix=2.5)
     np.testing.assert_array_equal(prompts.points_zyx, [[5, 15, 25]])
@@ -94,7 +94,7 @@ def test_bad_points_of_a_file_are_left_out(tomogram, tmp_path, caplog):
 
 def test_bad_points_only_are_refused(tomogram, tmp_path):
     (tmp_path / "a.csv").write_text("99,15,5\n25,1,5\n")
-    with pytest.raises(InputError, match=r"the prompt 99,15,5 lies outside .* --coords-angpix"):
+    with pytest.raises(InputError, match=r"the prompt 99,15,5 lies outside .* give coords_angpix"):
         read_prompts(tomogram, ["25,15,5"], tmp_path / "a.csv")
 
 

@@ -76,7 +76,7 @@ def test_two_statements_that_differ(tmp_path):
 def test_what_the_user_says_goes_first_and_is_told(tmp_path, caplog):
     path = star(tmp_path, [*XYZ, "rlnPixelSize"], ["1 2 3 10"])
     assert places(path, voxel_size=5, coords_angpix=20) == [[4, 8, 12]]
-    assert "states pixels of 10 Å; taking them as 20 Å, as --coords-angpix says" in caplog.text
+    assert "states pixels of 10 Å; taking them as 20 Å, as asked for" in caplog.text
 
 
 def test_relion4_states_its_tilt_series(tmp_path):

@@ -365,11 +365,11 @@ def test_what_cannot_be_checked_is_told(tmp_path):
     path = star(tmp_path / "a.star", CENTRED, ["1 2 3"])
     world = Expected(TomogramInfo("", 10.8, SHAPE))
     assert said(check(path, world)) == [
-        "bounds are not checked: Å from the centre need --tomograms-star FILE"
+        "bounds are not checked: Å from the centre; give the project's tomograms.star"
     ]
     (tmp_path / "a.coords").write_text("1 2 3\n")
     assert said(check(tmp_path / "a.coords", Expected(distance=5))) == [
-        "distances are not checked: add --voxel-size ANGSTROM"
+        "distances are not checked: give voxel_size in Å"
     ]
 
 
@@ -413,9 +413,7 @@ def test_no_file_a_folder_and_a_tomogram(tmp_path):
     assert said(check(tmp_path / "a.star")) == ["does not exist"]
     assert said(check(tmp_path)) == ["is a folder; name the files in it"]
     write_volume(tmp_path / "a.mrc", np.zeros((3, 4, 5), np.float32), voxel_size=10)
-    assert said(check(tmp_path / "a.mrc")) == [
-        "is an MRC volume, no file of points; --tomo takes it"
-    ]
+    assert said(check(tmp_path / "a.mrc")) == ["is an MRC volume; expected a file of points"]
 
 
 LIST = ("rlnTomoName", "rlnTomoImportParticleFile")

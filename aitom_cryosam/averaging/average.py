@@ -31,7 +31,7 @@ from aitom_cryosam.averaging.symmetry import (
     symmetrised,
 )
 from aitom_cryosam.averaging.wedge import MissingWedge
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.progress import Progress, Steps
 
 logger = logging.getLogger(__name__)
@@ -216,8 +216,7 @@ class Averaging:
         self.count = sum(len(one.subvolumes) for one in self.particles)
         if self.count < FEWEST:
             raise InputError(
-                f"Expected at least {FEWEST} picks to average, got {self.count}; click on more "
-                "particles, lower --cut, or add more tomograms."
+                f"Expected at least {FEWEST} picks to average, got {self.count}", Remedy.MORE_PICKS
             )
         self.voxel_size = voxel_size
         self.settings = settings
@@ -281,7 +280,8 @@ class Averaging:
         if average.agreed_shell < FINEST_SHELL or not math.isfinite(average.resolution):
             raise InputError(
                 f"The halves agree to {said(average.resolution)}, which is too little to look "
-                "for a symmetry; leave --symmetry out."
+                "for a symmetry",
+                Remedy.NO_SYMMETRY,
             )
         names = CANDIDATES if wanted is None else (wanted.name,)
         found = [
@@ -304,10 +304,11 @@ class Averaging:
         if best.share < LEAST:
             logger.warning(
                 "The average contradicts the symmetry %s: its halves correlate by %.2f when "
-                "turned by it, by %.2f as they are; try --symmetry auto.",
+                "turned by it, by %.2f as they are; %s.",
                 best.symmetry.name,
                 best.correlation,
                 best.unturned,
+                Remedy.ANY_SYMMETRY.said(),
             )
         poses = [
             Poses(

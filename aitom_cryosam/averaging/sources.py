@@ -13,7 +13,7 @@ from aitom_cryosam.averaging.alignment import Poses
 from aitom_cryosam.averaging.average import Average, Particles
 from aitom_cryosam.averaging.subvolumes import BoxSize, Subvolumes, extract, inside
 from aitom_cryosam.averaging.wedge import MissingWedge
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.tomogram import Tomogram
@@ -74,7 +74,8 @@ def box_of(sources: Sequence[Source], diameter: float) -> tuple[BoxSize, float]:
     if thinnest < diameter / sizes[0]:
         raise InputError(
             f"A particle of {diameter:.0f} Å does not fit into a tomogram that is "
-            f"{thinnest * sizes[0]:.0f} Å thick; correct --diameter or --voxel-size."
+            f"{thinnest * sizes[0]:.0f} Å thick",
+            Remedy.DIAMETER,
         )
     return box, sizes[0] * box.bin
 

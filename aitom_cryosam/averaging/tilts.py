@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.averaging.wedge import MissingWedge
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.points.star_syntax import read_blocks
 from aitom_cryosam.source_file import existing_file
 
@@ -64,7 +64,6 @@ def wedge_of_tilts(path: str | Path, axis: float = 0.0) -> MissingWedge:
     angles = read_tilts(path)
     if angles.max() - angles.min() < 1:
         raise InputError(
-            f"{path}: its {len(angles)} tilts are all {angles[0]:g}°; expected a range, as "
-            "--tilt-range -60,60."
+            f"{path}: its {len(angles)} tilts are all {angles[0]:g}°", Remedy.TILT_RANGE
         )
     return MissingWedge(float(angles.min()), float(angles.max()), axis)

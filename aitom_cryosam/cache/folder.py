@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from aitom_cryosam.cache.embedding_files import EmbeddingFiles
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.source_file import existing_file, sha256_of
 from aitom_cryosam.temporaries import sweep, temporary_folder
 from aitom_cryosam.tomogram import Tomogram
@@ -253,8 +253,7 @@ def _made(path: Path, tomogram: Tomogram, signature: dict[str, Any]) -> Iterator
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not path.is_dir():
             raise InputError(
-                f"Cannot write to the cache {path.parent} ({error.strerror}); "
-                "choose another --cache, or leave it out."
+                f"Cannot write to the cache {path.parent} ({error.strerror})", Remedy.CACHE
             ) from error
         logger.info("Another process was faster; %s is taken from it.", path.name)
 

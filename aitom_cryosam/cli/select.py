@@ -113,5 +113,5 @@ def _numbers(path: Path) -> frozenset[int]:
         return frozenset(int(word) for word in words)
     except FileNotFoundError:
         raise InputError(f"There is no file {path}.") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"Expected whole numbers in {path}, one a line ({error}).") from None
+    except (OSError, ValueError):
+        raise InputError(f"Expected whole numbers in {path}, one a line.") from None

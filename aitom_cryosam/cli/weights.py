@@ -187,13 +187,14 @@ def _models(text: str) -> list[Model]:
     Raises:
         InputError: nothing; lists the known names.
     """
-    from aitom_cryosam.checkpoints import named
+    from aitom_cryosam.checkpoints import PUBLISHED, named
 
     groups = _groups()
     try:
         return groups.get(text) or [named(text)]
-    except InputError as error:
-        raise InputError(f"{str(error)[:-1]} (or the preset {', '.join(groups)}).") from error
+    except InputError:
+        known = f"{', '.join(PUBLISHED)}, or of the presets {', '.join(groups)}"
+        raise InputError(f"Expected one of {known}, got {text!r}.") from None
 
 
 def _verdict(path: Path, weights: Weights | None) -> str:

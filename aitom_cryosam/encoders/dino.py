@@ -15,7 +15,7 @@ from torch import Tensor
 from aitom_cryosam import checkpoints
 from aitom_cryosam.device import Device
 from aitom_cryosam.encoders.network import BYTES_PER_FEATURE, IMAGENET, Backbone
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.models import Model
 
 SIDE = 512
@@ -71,7 +71,7 @@ def _build(model: Model, options: Mapping[str, Any], device: Device) -> VisionTr
     try:
         for name, value in options.items():
             if name not in OPTIONS or not isinstance(value, int | float) or value <= 0:
-                raise ValueError(f"{name}: {value!r}")
+                raise ValueError(name)
         with torch.device(device.name):
             module = timm.create_model(
                 model.architecture, num_classes=0, dynamic_img_size=True, **options
@@ -79,7 +79,7 @@ def _build(model: Model, options: Mapping[str, Any], device: Device) -> VisionTr
     except (TypeError, ValueError, AssertionError) as error:
         raise InputError(
             f"The JSON file beside the checkpoint of {model.name} describes no vision transformer "
-            f"({error}); expected an object with some of {', '.join(OPTIONS)}."
+            f"by {dict(options)}; expected numbers above 0 for some of {', '.join(OPTIONS)}."
         ) from error
     return cast(VisionTransformer, module.eval())
 
@@ -124,6 +124,7 @@ def _check(
             return
         fault = f"it holds {others[0]}, which that model does not have"
     raise InputError(
-        f"{path} is not a checkpoint of {model.name}: {fault}; take the --encoder that the file "
-        f"belongs to, or type: cryosam weights fetch {model.name}"
+        f"{path} is not a checkpoint of {model.name}: {fault}",
+        Remedy.CHECKPOINT,
+        model=model.name,
     )

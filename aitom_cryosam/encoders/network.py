@@ -133,7 +133,7 @@ class NetworkEncoder:
         if not 1 <= step <= largest:
             raise InputError(
                 f"A token of {self.token_size:g} Å is {step:.3g} voxels wide; expected a "
-                f"--token-size from {self.voxel_size:g} to {largest * self.voxel_size:g} Å, "
+                f"token size from {self.voxel_size:g} to {largest * self.voxel_size:g} Å, "
                 f"which is 1 to {largest} voxels of this tomogram."
             )
         return TokenGrid.spaced(plane_shape, step)

@@ -117,9 +117,9 @@ def read_searched(
     unpicked = [name for name in parts if name not in covered]
     if unpicked and not count_unpicked:
         logger.warning(
-            "Left out, as there are no picks: %s (--count-unpicked counts their particles as "
-            "missed).",
+            "Left out, as there are no picks: %s (%s).",
             _list(unpicked),
+            Remedy.COUNT_UNPICKED.said(),
         )
     for name in unpicked if count_unpicked else ():
         nothing = points.take(np.zeros(0, np.int64))
@@ -186,7 +186,7 @@ def of_class(points: PointFile, whole: PointFile, wanted: str | None) -> PointFi
     if wanted is None:
         return points
     if whole.classes is None:
-        raise InputError(f"{whole.path} has no column particleClass; leave --class out.")
+        raise InputError(f"{whole.path} has no column particleClass", Remedy.NO_CLASS)
     if wanted not in whole.classes:
         known = ", ".join(sorted(set(whole.classes)))
         raise InputError(f"{whole.path} has no class {wanted!r}; expected one of {known}.")

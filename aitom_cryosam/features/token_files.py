@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.resources import size_text
 
 _NOT_HERE = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -40,7 +40,8 @@ def create_tokens(folder: Path, shapes: Mapping[str, Shape]) -> list[np.ndarray]
     except OSError as error:
         raise InputError(
             f"The features need {size_text(needed)} in {folder.parent}, where {size_text(free)} "
-            f"are free ({error.strerror}); free some, or set --cache or TMPDIR to another folder."
+            f"are free ({error.strerror})",
+            Remedy.DISK,
         ) from error
 
 

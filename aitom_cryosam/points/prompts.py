@@ -103,8 +103,9 @@ def _from_file(
         first = next(i for i, fault in enumerate(faults) if fault)
         said = f"{path}: the prompt {_xyz(points[first])} {faults[first]}"
         if not good:
-            unit = "" if coords_angpix else "; add --coords-angpix ANGSTROM if its pixels differ"
-            raise InputError(f"{said}{unit}.")
+            if coords_angpix:
+                raise InputError(f"{said}.")
+            raise InputError(said, Remedy.OTHER_PIXELS)
         left_out = f"{len(points) - len(good)} of {len(points)}"
         logger.warning("%s; left out with all such prompts, %s.", said, left_out)
     return good

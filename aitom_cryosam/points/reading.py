@@ -179,7 +179,7 @@ def _scale(
     """
     if coords_angpix is not None:
         _tell_other(table, path, coords_angpix)
-        return coords_angpix / info.known_voxel_size(f"{path}: --coords-angpix")
+        return coords_angpix / info.known_voxel_size(f"{path}: the pixel size of its points")
     if table.columns == PIXELS:
         _refuse_fractions(table, path)
     asking = f"{path}: {table.columns[0]}"
@@ -203,7 +203,7 @@ def _tell_other(table: Table, path: Path, coords_angpix: float) -> None:
     other = np.flatnonzero(np.abs(table.sizes - coords_angpix) > SAME_SIZE * coords_angpix)
     if len(other):
         logger.warning(
-            "%s states pixels of %g Å; taking them as %g Å, as --coords-angpix says.",
+            "%s states pixels of %g Å; taking them as %g Å, as asked for.",
             path,
             table.sizes[other[0]],
             coords_angpix,
@@ -220,8 +220,8 @@ def _same_series(sizes: np.ndarray, series: list[TiltSeries] | None, path: Path)
         if abs(sizes[row] - one.pixel_size) > SAME_SIZE * one.pixel_size:
             raise InputError(
                 f"{path}, row {row + 1}: the file states a tilt series of {sizes[row]:g} Å, but "
-                f"the project or the options say {one.pixel_size:g} Å; expected one size: "
-                "correct it, or add --coords-angpix ANGSTROM."
+                f"the project or the options say {one.pixel_size:g} Å; expected one size",
+                Remedy.PIXEL_SIZE,
             )
 
 
@@ -260,9 +260,10 @@ def _agree(table: Table, path: Path, voxel_size: float | None) -> None:
     if table.unit is Unit.PIXEL:
         logger.warning(
             "%s: taking %s as voxels; if it counts pixels of the tilt series, as RELION 4 does, "
-            "add --coords-angpix ANGSTROM or --tomograms-star FILE.",
+            "%s.",
             path,
             table.columns[0],
+            Remedy.PIXEL_SIZE_OR_TILT_SERIES.said(),
         )
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import VOXEL_SIZE
 
@@ -86,8 +86,8 @@ def _agreeing(statements: Mapping[str, np.ndarray], path: Path) -> np.ndarray | 
             row = differing[0]
             raise InputError(
                 f"{path}, row {row + 1}: {first} says {sizes[row]:g} Å and {label} "
-                f"{other[row]:g} Å; expected one pixel size: remove the column that does not "
-                "count, or add --coords-angpix ANGSTROM."
+                f"{other[row]:g} Å; expected one pixel size",
+                Remedy.PIXEL_SIZE_OR_COLUMN,
             )
     return sizes
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.names import distinct, relion_name
 from aitom_cryosam.picks import Picks, joined
 from aitom_cryosam.points.formats.registry import Format, known_format
@@ -71,7 +71,7 @@ def chosen(picks: Picks, *, min_score: float | None = None, top: int | None = No
     picks = picks.take(picks.kept).best_first()
     if min_score is not None:
         if np.isnan(picks.scores).any():
-            raise InputError("Some picks have no score; leave --min-score out.")
+            raise InputError("Some picks have no score", Remedy.NO_MIN_SCORE)
         picks = picks.take(picks.scores >= min_score)
     return picks.take(np.arange(min(len(picks), len(picks) if top is None else top)))
 
@@ -109,8 +109,8 @@ def project_files(
     if out.suffix.lower() in (kind.ending, *kind.beside):
         if len(groups) > 1 and not kind.names:
             raise InputError(
-                f"A file of the format {format} holds one tomogram, got {len(groups)}; "
-                "give a folder as --out."
+                f"A file of the format {format} holds one tomogram, got {len(groups)}",
+                Remedy.OUT_FOLDER,
             )
         _tell_lost(kind, format, groups)
         return _file(kind, out, groups, particle)
@@ -189,7 +189,7 @@ def _relion5(
             if len(value.split()) != 1:
                 raise InputError(f"RELION takes no path with a space: {value!r}; choose another.")
     if tomograms_star is None:
-        logger.info("No optimisation_set.star without --tomograms-star FILE.")
+        logger.info("There is no optimisation_set.star; %s.", Remedy.TOMOGRAMS_STAR.said())
     return {
         out / name: star_text({block: pd.DataFrame(columns)})
         for name, (block, columns) in tables.items()

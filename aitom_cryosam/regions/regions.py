@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,8 +77,9 @@ class RegionRules:
         """
         try:
             return cls(**{**values, "exclude": tuple(values.get("exclude", ()))})
-        except TypeError as error:
-            raise InputError(f"Expected rules for regions, got {dict(values)} ({error}).") from None
+        except TypeError:
+            known = ", ".join(one.name for one in fields(cls))
+            raise InputError(f"Expected rules for regions ({known}), got {dict(values)}.") from None
 
     def of(self, tomogram: Tomogram) -> Regions:
         """The rules with their masks read.

@@ -173,11 +173,9 @@ def _check(
     by = "the JSON file beside it" if by_config else model.name
     other = _published(state)
     if other is not None and not by_config and other != model.name:
-        advice = f"it is that of {other}: ask for {other}, or give another file as --checkpoint"
+        advice = f"it is that of {other}: ask for {other}, or give another checkpoint"
     else:
-        advice = (
-            f"expected {model.name}'s own file as --checkpoint, or its sizes in a JSON beside it"
-        )
+        advice = f"expected {model.name}'s own file, or its sizes in a JSON beside it"
     raise InputError(
         f"The checkpoint {path} does not fit {by}, where {name} is {expected} and not {there}; "
         f"{advice}."

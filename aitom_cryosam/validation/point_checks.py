@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.names import relion_name, series_name, tomogram_root
 from aitom_cryosam.points.formats.relion_warp import WARP_CRASHES
 from aitom_cryosam.points.reading import of_tomogram, read_points
@@ -35,8 +35,10 @@ _MANY = 10  # points from which on their spread says something
 _SHOWN = 3
 
 
-def error_of(error: Exception, path: Path) -> Finding:
+def error_of(error: InputError | UnicodeDecodeError, path: Path) -> Finding:
     """A sentence of a reader as a finding, without the file's name."""
+    if not isinstance(error, InputError):
+        return Finding(Severity.ERROR, "holds bytes that are no text; expected UTF-8")
     text = str(error).removeprefix(str(path)).lstrip(":, ").rstrip(".")
     return Finding(Severity.ERROR, text)
 
@@ -86,7 +88,7 @@ def of_blocks(blocks: list[Block], table: Table) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             f"has {', '.join(crashing)}, on which WarpTools 2.0.0dev37 and 38 crash (warp#475, "
-            "warp#478); export --to warp leaves them out",
+            "warp#478); the format warp leaves them out",
         )
     shifts = [label for label in (*ORIGINS, *PIXEL_ORIGINS) if label in rows]
     moved = int(rows[shifts].apply(pd.to_numeric, errors="coerce").any(axis=1).sum())
@@ -192,11 +194,11 @@ def of_places(
     voxel_size = info.voxel_size or table.voxel_size or (tomograms and tomograms.voxel_size)
     missing = ""
     if table.unit is Unit.CENTRED_ANGSTROM and series is None:
-        missing = "Å from the centre need --tomograms-star FILE"
+        missing = f"Å from the centre; {Remedy.TOMOGRAMS_STAR.said()}"
     elif table.unit is Unit.CENTRED_PIXEL and info.shape_zyx is None:
-        missing = "pixels from the centre need --tomo FILE"
+        missing = f"pixels from the centre; {Remedy.SHAPE.said()}"
     elif table.unit is Unit.VOXEL and not (voxel_size or info.shape_zyx):
-        missing = "add --voxel-size ANGSTROM"
+        missing = Remedy.VOXEL_SIZE.said()
     if missing:
         yield Finding(Severity.NOTE, f"bounds are not checked: {missing}")
         return
@@ -283,7 +285,7 @@ def _radii(table: Table, expected: Expected) -> Iterator[tuple[float | None, str
     if expected.distance is not None:
         unit = unit_of(table, expected)
         if unit is None:
-            yield None, "distances are not checked: add --voxel-size ANGSTROM"
+            yield None, f"distances are not checked: {Remedy.VOXEL_SIZE.said()}"
         else:
             yield expected.distance / unit, f"are closer than {expected.distance:g} Å to"
 

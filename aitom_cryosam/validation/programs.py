@@ -158,7 +158,7 @@ _FIVE = "RELION 5 Import Coordinates"
 _OTHERS: dict[str, tuple[tuple[str, bool, str], ...]] = {
     "imod": (
         ("IMOD point2model", True, "reads {n}, half a voxel from the corner in x and y"),
-        (_FIVE, False, "takes object, contour, x for x, y, z; export --to relion5 or coords"),
+        (_FIVE, False, "takes object, contour, x for x, y, z; expected relion5 or coords"),
     ),
     "imod-model": (("IMOD 3dmod", True, "shows {n}, half a voxel from the corner in x and y"),),
     "dynamo": (("Dynamo", True, "reads {n} (columns 24 to 26) of the tomograms in column 20"),),
@@ -167,7 +167,7 @@ _OTHERS: dict[str, tuple[tuple[str, bool, str], ...]] = {
     "cbox": (("crYOLO", True, "shows {n} as boxes"),),
     "coords": (
         (_FIVE, True, "reads {n} named by a list, times the binning as scale factor"),
-        ("IMOD point2model", True, "reads {n} half a voxel off in x and y; export --to imod"),
+        ("IMOD point2model", True, "reads {n} half a voxel off in x and y; expected imod"),
     ),
     "eman2": (("EMAN2", True, "shows {n} as boxes, from info/ beside the tomogram"),),
     "aitom": (("AITom", True, "reads {n} in voxels of the transposed volume"),),

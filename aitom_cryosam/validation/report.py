@@ -106,7 +106,7 @@ def _no_points(path: Path) -> str:
     if not head.strip():
         return "is empty"
     if head[208:212] == b"MAP ":
-        return "is an MRC volume, no file of points; --tomo takes it"
+        return "is an MRC volume; expected a file of points"
     if b"\0" in head and head[:5] != b"IMODV" and path.suffix.lower() not in (".pickle", ".pkl"):
         return "is binary; expected a text file of points, or an IMOD model"
     return ""

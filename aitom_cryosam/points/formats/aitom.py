@@ -68,8 +68,11 @@ def read_pickle(path: Path) -> Table:
     with reading(path, "a pickle of AITom's records"):
         try:
             content = _Careful(io.BytesIO(path.read_bytes()), encoding="latin1").load()
-        except _Forbidden as error:
-            raise InputError(f"{path} is refused: {error}; expected numbers and texts.") from None
+        except _Forbidden as call:
+            name = ".".join(call.args)
+            raise InputError(
+                f"{path} is refused: it would run {name}; expected numbers and texts."
+            ) from None
         except UnicodeDecodeError:
             raise InputError(f"{path} is damaged: a name in it is no text.") from None
         return _table(content, path)
@@ -85,7 +88,7 @@ class _Careful(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _HARMLESS:
             return super().find_class(module, name)
-        raise _Forbidden(f"it would run {module}.{name}")
+        raise _Forbidden(module, name)
 
 
 def _table(content: Any, path: Path) -> Table:

@@ -177,7 +177,7 @@ def with_extent(info: TomogramInfo) -> TomogramInfo:
     if info.tilt_series is not None and info.tilt_series.size_xyz is not None:
         return info
     voxel_size = info.known_voxel_size("The format relion5")
-    asking = "The format relion5, without --tomograms-star FILE,"
+    asking = "The format relion5, without tomograms.star,"
     series = info.tilt_series or TiltSeries(voxel_size)
     x, y, z = (info.known_shape(asking) * voxel_size / series.pixel_size).tolist()
     logger.warning(
