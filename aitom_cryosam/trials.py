@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from aitom_cryosam.checkpoints import find
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.particle_size import particle_diameter
 from aitom_cryosam.picker import CryoSAM
@@ -16,7 +17,7 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.prompting import particle_query, segmented
 from aitom_cryosam.resources import Resources
-from aitom_cryosam.settings import PRESETS, Settings, choose
+from aitom_cryosam.settings import PRESETS, Settings
 from aitom_cryosam.tomogram import Tomogram
 
 
@@ -39,26 +40,29 @@ class Trial:
     problem: str = ""
 
 
-def presets_at_hand(
+def presets_with(
     resources: Resources, changes: Mapping[str, Any]
-) -> tuple[dict[str, Settings], list[Trial]]:
-    """The presets that this machine can run, and the others with what they lack.
+) -> tuple[dict[str, Settings], dict[str, str]]:
+    """Every preset, and what keeps some from running on this machine.
 
     Args:
         resources: device and checkpoints.
         changes: settings that take the place of every preset's.
 
+    Returns:
+        Settings by the preset's name, and "no weights of NAME" by the names of those without.
+
     Raises:
         InputError: a change is out of its range.
     """
-    able, unable = {}, []
-    for name, settings in PRESETS.items():
-        replace(settings, **changes)
-        try:
-            able[name] = choose(name, resources, changes)[0]
-        except InputError as error:
-            unable.append(Trial(name, np.nan, 0.0, error.problem))
-    return able, unable
+    presets = {name: replace(settings, **changes) for name, settings in PRESETS.items()}
+    lacking = {}
+    for name, settings in presets.items():
+        models = settings.networks
+        missing = [one.name for one in models if find(one, resources.checkpoints) is None]
+        if missing:
+            lacking[name] = f"no weights of {' and '.join(missing)}"
+    return presets, lacking
 
 
 def tried(

@@ -1,6 +1,7 @@
 """The doctor: what it sees in planted tomograms, and what it tells to type."""
 
 import json
+import re
 from dataclasses import replace
 
 import mrcfile
@@ -219,3 +220,16 @@ def test_the_command_ranks_the_presets_that_can_run(file, simulation, capsys):
     assert 0.8 < first["retrieval"] <= 1
     assert {one["preset"] for one in others} == {"paper", "networks"}
     assert all(one["retrieval"] is None and "weights" in one["problem"] for one in others)
+
+
+def test_it_says_what_each_preset_takes_here_and_what_keeps_it_from_running(file, capsys):
+    assert main(["doctor", str(file), "--diameter", "250"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if " needs " in line]
+    assert len(lines) == 3
+    assert re.search(r"embedded takes about [\d.]+ MB of memory; about \d+ s\. .* 250 Å", lines[0])
+    assert "paper takes about" in lines[1]
+    assert "no weights of dinov2_vitl14_reg and sam_vit_h" in lines[1]
+    assert main(["doctor", str(file), "--preset", "paper", "--memory", "1GB"]) == 1
+    shown = capsys.readouterr().out
+    assert "1 GB may be used, too little" in shown
+    assert "✗ preset    The weights of dinov2_vitl14_reg are not on this machine" in shown

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
+from aitom_cryosam.errors import Door, InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,14 +94,16 @@ def _trials(args: argparse.Namespace, voxel_size: float | None) -> list[Trial]:
     """Every preset, the best first, and last those that cannot run."""
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.doctor.clicks import fitting
-    from aitom_cryosam.trials import presets_at_hand, tried
+    from aitom_cryosam.trials import Trial, presets_with, tried
 
     tomogram, points = _opened(args, voxel_size)
     resources = options.resources(args)
-    able, unable = presets_at_hand(resources, options.typed_settings(args))
+    presets, lacking = presets_with(resources, options.typed_settings(args))
+    able = {name: one for name, one in presets.items() if name not in lacking}
     with ShownProgress(quiet=args.quiet) as progress:
         good = points[fitting(tomogram, points)]
-        return [*tried(tomogram, good, able, resources, progress), *unable]
+        trials = tried(tomogram, good, able, resources, progress)
+    return trials + [Trial(name, float("nan"), 0, problem) for name, problem in lacking.items()]
 
 
 def _trial(one: Trial) -> dict[str, object]:
@@ -124,7 +129,35 @@ def _looked_at(args: argparse.Namespace, voxel_size: float | None) -> list[Obser
 
     tomogram, points = _opened(args, voxel_size)
     diameter = args.diameter / tomogram.voxel_size if args.diameter else None
-    return list(examine(tomogram, points, diameter=diameter).observations)
+    seen = list(examine(tomogram, points, diameter=diameter).observations)
+    return seen + list(_needs(args, tomogram, points))
+
+
+def _needs(
+    args: argparse.Namespace, tomogram: Tomogram, points_zyx: np.ndarray
+) -> Iterator[Observation]:
+    """What each preset takes here, what keeps the others from running, and which it would be."""
+    from aitom_cryosam.doctor import Observation
+    from aitom_cryosam.doctor.clicks import fitting
+    from aitom_cryosam.doctor.needs import need_observations
+    from aitom_cryosam.particle_size import particle_diameter
+    from aitom_cryosam.trials import presets_with
+    from aitom_cryosam.validation.finding import Severity
+
+    resources = options.resources(args)
+    presets, lacking = presets_with(resources, options.typed_settings(args))
+    diameter, good = args.diameter, points_zyx[fitting(tomogram, points_zyx)]
+    if diameter is None and len(good):
+        with suppress(InputError):  # too small to have a size that could be estimated
+            voxels = particle_diameter(tomogram, good, presets["embedded"])
+            diameter = voxels * tomogram.voxel_size
+    yield from need_observations(tomogram, presets, lacking, resources, diameter)
+    try:
+        _, note = options.explained_settings(args, resources)
+        yield Observation(Severity.NOTE, "preset", note)
+    except InputError as error:
+        remedy = error.remedy.worded(Door.COMMAND_LINE, **error.values) if error.remedy else ""
+        yield Observation(Severity.ERROR, "preset", f"{error.problem.rstrip('.')}.", remedy=remedy)
 
 
 def _plain(one: Observation) -> dict[str, object]:

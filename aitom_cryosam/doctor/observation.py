@@ -15,7 +15,7 @@ class Observation:
     Attributes:
         severity: an ERROR keeps a run from working, a WARNING makes it doubtful.
         about: what was looked at: "header", "contrast", "axes", "margins", "wedge", "noise",
-            "clicks".
+            "clicks", "needs", "preset".
         text: a sentence, without the tomogram's name.
         options: what a run should be told instead, by the option's name: {"contrast": "bright"}.
             Each door says it in its own words.
