@@ -57,6 +57,7 @@ setup(
         "imod": ["imodmodel>=0.1.0"],
         "napari": ["napari>=0.5", "pyqt6>=6.5", "qtpy>=2.4"],
         "project": ["cryptography>=42", "distributed>=2024.1"],
+        "zarr": ["zarr>=2.18"],  # 2 reads OME-Zarr 0.4 beside copick; 0.5 needs 3
         "test": [
             "hypothesis>=6.90",
             "imodmodel>=0.1.0",

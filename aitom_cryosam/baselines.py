@@ -24,7 +24,7 @@ from aitom_cryosam.points.formats.aitom import Record
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.tomogram import Contrast, Tomogram
-from aitom_cryosam.volumes.mrc import read_volume
+from aitom_cryosam.volumes.reading import read_volume
 
 logger = logging.getLogger(__name__)
 

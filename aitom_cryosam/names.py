@@ -20,6 +20,10 @@ _APPENDED = re.compile(
     gz|bz2|mrc|mrcs|map|hdf|em|tif|tiff|zarr|ome|tomostar))+$""",
     re.I | re.X,
 )
+_ZARR = re.compile(r"(\.ome)?\.zarr(\.zip)?$|\.ozx$", re.I)
+_COPICK = re.compile(
+    r"(?:^|[\\/])ExperimentRuns[\\/]([^\\/]+)[\\/]VoxelSpacing[\d.]+[\\/][^\\/]+\.zarr[\\/]?$"
+)
 _PREPENDED = re.compile(r"^(rec|recon)_(?=.)", re.I)
 
 
@@ -35,7 +39,7 @@ def tomogram_root(name: str) -> str:
     >>> tomogram_root("TS_03.mrc.tomostar")
     'TS_03.mrc'
     """
-    last = re.split(r"[\\/]", name)[-1]
+    last = _last(name)
     stem = last.removesuffix(".tomostar") if last.endswith(".tomostar") else file_stem(last)
     return star_word(re.sub(_VOXELS + "$", "", stem))
 
@@ -55,7 +59,7 @@ def series_name(name: str) -> str:
     >>> series_name("TS_01_2.mrc")
     'TS_01_2'
     """
-    last = star_word(re.split(r"[\\/]", name)[-1])
+    last = star_word(_last(name))
     return _PREPENDED.sub("", _APPENDED.sub("", last) or last)
 
 
@@ -93,6 +97,12 @@ def same_place(name: str, other: str) -> bool:
     return not one or two[-len(one) :] == one
 
 
+def _last(name: str) -> str:
+    """The file's name, or that of the run where it lies in the folders of copick."""
+    run = _COPICK.search(name)
+    return run[1] if run else re.split(r"[\\/]", name)[-1]
+
+
 def _folders(name: str) -> tuple[str, ...]:
     parts = re.split(r"[\\/]+", name)[:-1]
     return tuple(part for part in parts if part not in ("", "."))
@@ -117,8 +127,17 @@ def star_word(text: str) -> str:
 
 
 def file_stem(path: str | Path) -> str:
-    """File name without folder and without `.mrc`, `.rec`, `.map` (and `.gz`)."""
-    name = Path(path).name
+    """File name without folder and without `.mrc`, `.rec`, `.map` (and `.gz`) or `.ome.zarr`.
+
+    A tomogram in the folders of copick is called as its run: the file has the same name in each.
+
+    >>> file_stem("TS_1.5.rec.gz"), file_stem("a/TS_01.ome.zarr"), file_stem("TS_02.zarr.zip")
+    ('TS_1.5', 'TS_01', 'TS_02')
+    >>> file_stem("data/ExperimentRuns/TS_03/VoxelSpacing10.000/wbp.zarr")
+    'TS_03'
+    """
+    run = _COPICK.search(str(path))
+    name = run[1] if run else _ZARR.sub("", Path(path).name)
     for extension in (".gz", ".bz2", ".mrc", ".rec", ".map"):
         if name.lower().endswith(extension):
             name = name[: -len(extension)]

@@ -21,7 +21,7 @@ from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.source_file import FileStamp, sha256_of
 from aitom_cryosam.tomogram import Contrast, Tomogram
-from aitom_cryosam.volumes.mrc import read_volume
+from aitom_cryosam.volumes.reading import read_volume
 
 SCHEMA = 2
 """Of `<stem>_run.json`; version 0.1 wrote none, nor the names of its files."""
@@ -176,7 +176,7 @@ class Record:
         Raises:
             InputError: the file is missing or damaged.
         """
-        return read_volume(self._file("labels"), voxel_size=self.info.voxel_size).data
+        return read_volume(self._file("labels"), voxel_size=self.info.voxel_size).values
 
     @cached_property
     def masks(self) -> list[ParticleMask]:

@@ -21,7 +21,8 @@ from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.record import Record, result_paths, stale_files
 from aitom_cryosam.regions import RegionRules, located
 from aitom_cryosam.source_file import sha256_of
-from aitom_cryosam.volumes.mrc import label_type, read_volume, write_volume
+from aitom_cryosam.volumes.mrc import label_type, write_volume
+from aitom_cryosam.volumes.reading import read_volume
 
 _SAME = 0.5
 """Radii: a curated point so close to a proposal is that proposal, if the file has no ids."""
@@ -203,8 +204,8 @@ def _listed(proposals: Picks, path: Path, record: Record) -> np.ndarray:
 def _write_labels(path: Path, record: Record, ids: np.ndarray) -> None:
     """The labels of the run, those of picks alone."""
     volume = read_volume(record.files["labels"], voxel_size=record.info.voxel_size)
-    labels = np.zeros_like(volume.data)
-    for plane, kept in zip(volume.data, labels, strict=True):
+    labels = np.zeros_like(volume.values)
+    for plane, kept in zip(volume.values, labels, strict=True):
         np.copyto(kept, plane, where=np.isin(plane, ids))
     write_volume(
         path,

@@ -111,6 +111,26 @@ class FileStamp:
         return replace(self, sha256=None) == replace(now, sha256=None)
 
 
+@dataclass(frozen=True)
+class SourceFiles:
+    """Several files that are read as one.
+
+    Attributes:
+        files: each of them.
+    """
+
+    files: tuple[SourceFile, ...]
+
+    def check(self) -> None:
+        """As `SourceFile.check`.
+
+        Raises:
+            InputError: one is not what it was.
+        """
+        for file in self.files:
+            file.check()
+
+
 def sha256_of(path: Path) -> str:
     """Checksum (hex) of a file's bytes.
 

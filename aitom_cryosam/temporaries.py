@@ -7,6 +7,7 @@ works in the same place; if it was killed while it put a complete result into pl
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import platform
@@ -20,6 +21,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 PREFIX = ".cryosam-"
+_NOT_HERE = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}
 _HOST = re.sub(r"[^A-Za-z0-9.]", "", platform.node())[:40] or "host"
 _NAME = re.compile(rf"{re.escape(PREFIX)}(?P<host>[^-]+)-(?P<process>\d+)-.+")
 _living: set[Path] = set()
@@ -44,6 +46,23 @@ def temporary_folder(parent: str | Path | None = None) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         _living.discard(folder)
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Give an open file its space on the disk, as far as the disk can be asked to.
+
+    A disk that is full when a page of a mapped file is written would end the process by a
+    signal; here it is an error.
+
+    Raises:
+        OSError: there is no space.
+    """
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise
 
 
 def leftovers(place: Path) -> list[Path]:

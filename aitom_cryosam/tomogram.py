@@ -8,15 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.names import file_stem
-from aitom_cryosam.source_file import SourceFile
-from aitom_cryosam.volumes.mrc import Triple, label_type, read_volume, write_volume
+from aitom_cryosam.volumes.mrc import label_type, write_volume
+from aitom_cryosam.volumes.reading import read_volume
+from aitom_cryosam.volumes.volume import Sliced, Source, Triple
 
 CLIP = 6.0
 """Normalised values lie in -CLIP to CLIP: gold beads and ray artefacts end there."""
@@ -27,24 +28,6 @@ _REACH = 2  # voxels; what does not change over them is filling, not data
 _FAR = 10.0  # from the median, in units of the middle 98 % of the values: there outliers end
 _SAFE = (1e-30, 1e30)  # centres and scales that leave room in single precision
 Contrast = Literal["dark", "bright"]
-
-
-class Sliced(Protocol):
-    """An array in memory or anywhere else, of which parts are read by slicing."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of all of it."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of its values."""
-        ...
-
-    def __getitem__(self, index: Any, /) -> Any:
-        """The values inside integers and slices, as an array."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -85,7 +68,7 @@ class Tomogram:
     path: Path | None = None
     origin: Triple = (0.0, 0.0, 0.0)
     nstart: tuple[int, int, int] = (0, 0, 0)
-    source: SourceFile | None = None
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         if len(self.data.shape) != 3 or 0 in self.data.shape:
@@ -105,11 +88,12 @@ class Tomogram:
         voxel_size: float | None = None,
         contrast: Contrast = "dark",
     ) -> Tomogram:
-        """Open an MRC file; its data stay on disk, and unread, until they are used.
+        """Open an MRC file or OME-Zarr image; its data stay on disk, and unread, until needed.
 
         Args:
-            path: `.mrc`, `.rec`, `.map`, or one of them with `.gz`.
-            voxel_size: Å, instead of the header's; required where that is 0, 1 or unequal.
+            path: `.mrc`, `.rec`, `.map`, or one of them with `.gz`; `.zarr`, or it zipped.
+            voxel_size: Å, instead of the header's; required where that is 0, 1 or unequal. Of
+                OME-Zarr it chooses the level.
             contrast: whether protein is dark or bright.
 
         Raises:

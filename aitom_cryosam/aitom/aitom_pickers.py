@@ -33,7 +33,7 @@ from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.points.formats.aitom import Record
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.tomogram import Tomogram
-from aitom_cryosam.volumes.mrc import read_volume
+from aitom_cryosam.volumes.reading import read_volume
 
 logger = logging.getLogger(__name__)
 
@@ -219,7 +219,7 @@ class TemplateMatchingPicker(_OwnPicker):
                     f"{template} has voxels of {volume.voxel_size:g} Å, but the volume has "
                     f"{voxel_size:g} Å; resample the template."
                 )
-            template = volume.data.T
+            template = volume.values.T
         if template.ndim != 3 or not np.nanstd(template) > 0:
             raise InputError(
                 f"Expected a template (x, y, z) that is not constant, got {template.shape}."

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from aitom_cryosam.averaging.alignment import Reference
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.volumes.mrc import read_volume
+from aitom_cryosam.volumes.reading import read_volume
 
 logger = logging.getLogger(__name__)
 

@@ -44,7 +44,9 @@ _HEAD = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam compare`."""
-    parser.add_argument("tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz)")
+    parser.add_argument(
+        "tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz) or OME-Zarr (.zarr)"
+    )
     parser.add_argument("--truth", required=True, metavar="FILE", help="the known positions")
     add_matching(parser)
     parser.add_argument(

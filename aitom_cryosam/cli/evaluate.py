@@ -203,7 +203,7 @@ def _masks(
 
     from aitom_cryosam.evaluation.labels import evaluate_labels
     from aitom_cryosam.evaluation.surface import surface_distances
-    from aitom_cryosam.volumes.mrc import read_volume
+    from aitom_cryosam.volumes.reading import read_volume
 
     paths = args.labels, args.truth_labels
     if paths == (None, None):
@@ -213,7 +213,7 @@ def _masks(
     if len(searched) > 1:
         raise InputError(f"--labels is of one tomogram, but picks of {len(searched)} are compared.")
     (one,) = searched
-    found, truth = (read_volume(path, voxel_size=one.voxel_size).data for path in paths)
+    found, truth = (read_volume(path, voxel_size=one.voxel_size).values for path in paths)
     ids = one.truth.picks.ids if args.particle_class and args.truth_label is None else None
     if args.truth_label is not None:
         truth = (truth == args.truth_label).astype("int8")

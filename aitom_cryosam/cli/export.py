@@ -148,7 +148,7 @@ def _frame(args: argparse.Namespace, path: Path, tilt_series: TiltSeries | None)
     """Of the options, or of the run that wrote the picks; the name is empty if neither has it."""
     from aitom_cryosam.points.tomogram_info import TomogramInfo
     from aitom_cryosam.record import record_beside
-    from aitom_cryosam.volumes.mrc import read_size
+    from aitom_cryosam.volumes.reading import read_size
 
     name, voxel_size, shape = "", args.voxel_size, None
     if args.tomo:

@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"file, or in the file TOMO{ENDING}, which is [[X, Y, Z], ...], an earlier OUT, or an op "
         "dictionary of CryoSAMPicker."
     )
-    parser.add_argument("tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz)")
+    parser.add_argument(
+        "tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz) or OME-Zarr (.zarr)"
+    )
     parser.add_argument(
         "out", metavar="OUT.json", help='for [{"peak": {"loc": [x, y, z]}}]; replaced if it exists'
     )

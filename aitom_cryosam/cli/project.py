@@ -209,7 +209,7 @@ def _clicked(args: argparse.Namespace, paths: Sequence[Path]) -> set[Path]:
     """
     from aitom_cryosam.points.reading import of_tomogram, read_points
     from aitom_cryosam.points.tilt_series import read_tomograms_star
-    from aitom_cryosam.volumes.mrc import read_size
+    from aitom_cryosam.volumes.reading import read_size
 
     if args.prompts is None:
         return set()

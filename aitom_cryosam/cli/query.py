@@ -12,7 +12,7 @@ from aitom_cryosam.errors import InputError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam query`."""
     parser.add_argument(
-        "tomograms", nargs="+", metavar="TOMO", help="MRC files with the clicked particles"
+        "tomograms", nargs="+", metavar="TOMO", help="MRC or OME-Zarr with the clicked particles"
     )
     options.add_prompts(parser)
     parser.add_argument(

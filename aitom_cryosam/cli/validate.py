@@ -70,7 +70,7 @@ def _world(args: argparse.Namespace) -> Expected:
     from aitom_cryosam.points.formats.registry import known_format
     from aitom_cryosam.points.tomogram_info import TomogramInfo
     from aitom_cryosam.validation.finding import Expected
-    from aitom_cryosam.volumes.mrc import read_size
+    from aitom_cryosam.volumes.reading import read_size
 
     for name in ("voxel_size", "coords_angpix", "distance"):
         value = getattr(args, name)

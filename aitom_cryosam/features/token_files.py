@@ -13,16 +13,13 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.resources import size_text
+from aitom_cryosam.temporaries import reserve
 
-_NOT_HERE = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}
 Shape = tuple[int, ...]
 
 
 def create_tokens(folder: Path, shapes: Mapping[str, Shape]) -> list[np.ndarray]:
     """Empty float16 arrays in new files NAME.npy.
-
-    A disk that is full when a page of a mapped file is written would end the process by a
-    signal; here it is an error.
 
     Args:
         folder: an existing one.
@@ -60,11 +57,6 @@ def open_tokens(folder: Path, shapes: Mapping[str, Shape]) -> list[np.ndarray]:
 
 def _create(path: Path, shape: Shape) -> np.ndarray:
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-            except OSError as error:
-                if error.errno not in _NOT_HERE:
-                    raise
+    with path.open("r+b") as file:
+        reserve(file.fileno(), path.stat().st_size)
     return np.asarray(array)

@@ -14,7 +14,7 @@ import numpy as np
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.record import Record
-from aitom_cryosam.volumes.mrc import read_volume
+from aitom_cryosam.volumes.reading import read_volume
 
 KEY = "cryosam"
 """Of the plugin's part of a layer's metadata."""
@@ -28,7 +28,7 @@ def tomogram_layer(path: Path, *, voxel_size: float | None = None) -> LayerData:
         InputError: it cannot be used.
     """
     volume = read_volume(path, voxel_size=voxel_size)
-    middle = np.asarray(volume.data[len(volume.data) // 2], np.float32)
+    middle = np.asarray(volume.data[volume.data.shape[0] // 2], np.float32)
     about = {"path": str(path), "voxel_size": volume.voxel_size}
     low, high = (float(value) for value in np.percentile(middle, (0.5, 99.5)))
     limits = (low, high if high > low else low + 1)

@@ -13,7 +13,8 @@ from scipy.spatial import cKDTree
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import binned_coordinate, nearest_voxel
 from aitom_cryosam.tomogram import Tomogram
-from aitom_cryosam.volumes.mrc import read_size, read_volume
+from aitom_cryosam.volumes.reading import read_size, read_volume
+from aitom_cryosam.volumes.volume import Shape
 
 _SAME_SIZE = 0.01
 """Relative: mask and tomogram have the same voxels if their sizes differ by no more."""
@@ -40,7 +41,7 @@ class RegionMask:
         """Read a mask of a tomogram.
 
         Args:
-            path: an MRC file. Whole numbers: what is not 0 belongs to the region; real numbers:
+            path: MRC or OME-Zarr. Whole numbers: what is not 0 belongs to the region; real numbers:
                 what is above 0.5.
             tomogram: that the mask was drawn on.
 
@@ -49,7 +50,7 @@ class RegionMask:
                 of it, or it is empty.
         """
         binning = _binning(path, tomogram)
-        data = read_volume(path, voxel_size=binning * tomogram.voxel_size).data
+        data = read_volume(path, voxel_size=binning * tomogram.voxel_size, sparse=True).values
         inside = data > 0.5 if data.dtype.kind == "f" else data != 0
         if not inside.any():
             raise InputError(f"{path} is an empty mask; expected voxels above 0 in the region.")
@@ -112,7 +113,7 @@ def _tree(voxels: np.ndarray) -> cKDTree | None:
 
 def _binning(path: str | Path, tomogram: Tomogram) -> int:
     """How many voxels of the tomogram one of the mask covers along each axis."""
-    shape, _ = read_size(path, voxel_size=tomogram.voxel_size)
+    shape = _shape(path, tomogram.voxel_size)
     for binning in range(1, min(tomogram.shape) + 1):
         sizes = zip(tomogram.shape, shape, strict=True)
         if all(size // binning <= count <= -(-size // binning) for size, count in sizes):
@@ -122,7 +123,7 @@ def _binning(path: str | Path, tomogram: Tomogram) -> int:
             f"{path} has {_words(shape)} voxels; expected the tomogram's {_words(tomogram.shape)}, "
             "or that divided by a whole number: draw the mask on this tomogram."
         )
-    stated = _stated_voxel_size(path)
+    stated = _stated_voxel_size(path, shape)
     expected = binning * tomogram.voxel_size
     if stated is not None and abs(stated - expected) > _SAME_SIZE * expected:
         raise InputError(
@@ -132,12 +133,21 @@ def _binning(path: str | Path, tomogram: Tomogram) -> int:
     return binning
 
 
-def _stated_voxel_size(path: str | Path) -> float | None:
-    """Å, or None where the header has none that could be used."""
+def _shape(path: str | Path, voxel_size: float) -> Shape:
+    """(d, h, w) of the mask; where it has several levels, of that with this voxel size, if any."""
     try:
-        return read_size(path)[1]
+        return read_size(path, voxel_size=voxel_size)[0]
+    except InputError:
+        return read_size(path)[0]
+
+
+def _stated_voxel_size(path: str | Path, shape: Shape) -> float | None:
+    """Å, or None where the header has none that could be used, or that of another level."""
+    try:
+        stated, voxel_size = read_size(path)
     except InputError:
         return None
+    return voxel_size if stated == shape else None
 
 
 def _words(shape_zyx: tuple[int, ...]) -> str:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.special import expit
 
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.volumes.mrc import read_volume
+from aitom_cryosam.volumes.reading import read_volume
 
 LABEL_FRACTION = 0.1
 """A voxel belongs to a particle where its density is above this fraction of the map's maximum."""

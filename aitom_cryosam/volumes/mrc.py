@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +14,21 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import writing
 from aitom_cryosam.source_file import SourceFile
 from aitom_cryosam.volumes.mrc_header import HEADER_BYTES, MrcHeader
+from aitom_cryosam.volumes.volume import Shape, Triple, Volume
 
 logger = logging.getLogger(__name__)
 
 _PIECE = 1 << 24  # bytes of a compressed file that are asked for at once
-Triple = tuple[float, float, float]
 
 
-@dataclass(frozen=True, eq=False)
-class MrcVolume:
-    """A volume and what its header says of its place.
-
-    Attributes:
-        data: (D, H, W), axes z y x, read-only; memory-mapped unless the file is compressed.
-        voxel_size: Å.
-        origin: x, y, z of the header, Å.
-        nstart: x, y, z of the header, voxels.
-        source: the file, which must stay as it is while the data are read.
-    """
-
-    data: np.ndarray
-    voxel_size: float
-    origin: Triple
-    nstart: tuple[int, int, int]
-    source: SourceFile
+def recognises(_: Path, /) -> bool:
+    """Every path: what is not MRC is refused with its reason."""
+    return True
 
 
-def read_volume(path: str | Path, *, voxel_size: float | None = None) -> MrcVolume:
+def read_volume(
+    path: str | Path, *, voxel_size: float | None = None, sparse: bool = False
+) -> Volume:
     """Open an MRC volume (modes 0, 1, 2, 6, 12, either byte order, plain or gzip).
 
     Another axis order than columns x, rows y, sections z is turned into (z, y, x) by a view.
@@ -50,6 +37,7 @@ def read_volume(path: str | Path, *, voxel_size: float | None = None) -> MrcVolu
     Args:
         path: `.mrc`, `.rec`, `.map`, or one of them with `.gz`.
         voxel_size: Å, instead of the header's.
+        sparse: nothing to an MRC file, which holds every voxel.
 
     Raises:
         InputError: no such file, not an MRC volume of real numbers, cut off, or without a
@@ -62,7 +50,7 @@ def read_volume(path: str | Path, *, voxel_size: float | None = None) -> MrcVolu
     fields = header.fields
     columns_first = (int(fields.nxstart), int(fields.nystart), int(fields.nzstart))
     nstart = tuple(columns_first[2 - axis] for axis in reversed(order))
-    return MrcVolume(
+    return Volume(
         data=data.transpose(order),
         voxel_size=header.voxel_size(voxel_size),
         origin=(float(fields.origin.x), float(fields.origin.y), float(fields.origin.z)),
@@ -71,9 +59,7 @@ def read_volume(path: str | Path, *, voxel_size: float | None = None) -> MrcVolu
     )
 
 
-def read_size(
-    path: str | Path, *, voxel_size: float | None = None
-) -> tuple[tuple[int, int, int], float]:
+def read_size(path: str | Path, *, voxel_size: float | None = None) -> tuple[Shape, float]:
     """(D, H, W) and voxel size (Å) of an MRC volume, from its header alone.
 
     Raises:

@@ -19,10 +19,10 @@ from mrcfile.dtypes import HEADER_DTYPE
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.source_file import existing_file
+from aitom_cryosam.volumes.volume import ANISOTROPY, Shape, refuse_voxel_size, voxel_size_of
 
 logger = logging.getLogger(__name__)
 
-Shape = tuple[int, int, int]
 HEADER_BYTES = 1024
 
 _COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
@@ -32,8 +32,6 @@ _KNOWN_MODES = {0, 1, 2, 6, 12, _FOUR_BITS, *_COMPLEX_MODES}
 _LARGEST = 1 << 16  # voxels along an axis; what is read in the wrong byte order exceeds it
 _VOLUME_STACKS = range(401, 631)  # space groups
 _IMOD_STAMP = 1146047817
-_ANISOTROPY = 0.01
-_VOXEL_SIZES = (0.1, 1000.0)  # Å; others are a mistake, in nm or m, or filled with noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,37 +124,28 @@ class MrcHeader:
         Raises:
             InputError: neither is usable.
         """
-        if wanted is not None and not (math.isfinite(wanted) and wanted > 0):
-            raise InputError(f"Expected a voxel size above 0 Å, got {wanted:g}.")
-        sizes, problem = self._voxel_sizes()
+        if wanted is not None:
+            refuse_voxel_size(wanted)
+        stated, problem = self._voxel_size()
         if wanted is None:
             if problem:
-                raise InputError(f"{self.path}: {problem}", Remedy.VOXEL_SIZE)
-            return float(f"{sum(sizes) / 3:.6g}")  # what single precision is good for
-        if not problem and abs(wanted - sizes[0]) > _ANISOTROPY * wanted:
+                raise InputError(f"{self.path}: its header {problem}", Remedy.VOXEL_SIZE)
+            return stated
+        if not problem and abs(wanted - stated) > ANISOTROPY * wanted:
             logger.warning(
-                "%s: using %g Å voxels; its header says %.4g Å.", self.path, wanted, sizes[0]
+                "%s: using %g Å voxels; its header says %.4g Å.", self.path, wanted, stated
             )
         return float(wanted)
 
-    def _voxel_sizes(self) -> tuple[list[float], str | None]:
-        """Å along x, y and z, and what is wrong with them."""
+    def _voxel_size(self) -> tuple[float, str | None]:
+        """Å, and what is wrong with it."""
         steps = [int(self.fields[name]) for name in ("mx", "my", "mz")]
         if min(steps) < 1:
             given = ", ".join(map(str, steps))
-            return [], f"its header gives no voxel size, as its cell has {given} steps (mx, my, mz)"
-        sizes = [float(self.fields.cella[axis]) / n for axis, n in zip("xyz", steps, strict=True)]
-        given = " × ".join(f"{size:.4g}" for size in sizes)
-        low, high = _VOXEL_SIZES
-        if not all(math.isfinite(size) and size > 0 for size in sizes):
-            return sizes, "its header gives no voxel size"
-        if all(abs(size - 1) < 1e-3 for size in sizes):
-            return sizes, "its header gives a voxel size of 1 Å, which stands for unknown"
-        if max(sizes) - min(sizes) > _ANISOTROPY * max(sizes):
-            return sizes, f"its header gives unequal voxel sizes, {given} Å in x, y, z"
-        if not low <= sizes[0] <= high:
-            return sizes, f"its header gives a voxel size of {sizes[0]:.4g} Å, which cannot be"
-        return sizes, None
+            return 0.0, f"gives no voxel size, as its cell has {given} steps (mx, my, mz)"
+        return voxel_size_of(
+            [float(self.fields.cella[axis]) / n for axis, n in zip("xyz", steps, strict=True)]
+        )
 
     def _bytes_are_unsigned(self) -> bool:
         """Mode 0 is signed by today's standard, but many programs have written 0 to 255.
