@@ -157,7 +157,7 @@ def read_template(
     Raises:
         InputError: no such file, no voxel size, or no particle in it.
     """
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise InputError(f"There is no template {path}; expected a density map as an MRC file.")
     try:
         volume = read_volume(path, voxel_size=map_voxel_size)

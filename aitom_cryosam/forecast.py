@@ -38,7 +38,7 @@ _PLANES = 3  # a diameter, that six walks pass
 # Seconds where the contour around a point takes `_POINT`.
 _POINT = 0.28e-3
 _READ = 10e-9  # a voxel and view: read and normalised
-_TOKEN = 4e-6  # whitened, and compared with its neighbours
+_TOKEN = 5e-6  # whitened, and compared with its neighbours
 _PROPOSAL = 20e-3  # centred and scored
 _ALONE = 3.0  # what any run takes
 # Of networks: tokens along the side of a plane, and channels.

@@ -22,7 +22,7 @@ from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import FLAVOURS
 from aitom_cryosam.points.prompts import read_prompts
-from aitom_cryosam.points.table import json_of, reading
+from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_extent
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.record import Record, result_paths
@@ -30,7 +30,7 @@ from aitom_cryosam.regions import RegionRules
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
 from aitom_cryosam.settings import Settings
-from aitom_cryosam.source_file import FileStamp
+from aitom_cryosam.source_file import FileStamp, existing_file, reading
 from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.validation.finding import Severity
 
@@ -231,9 +231,7 @@ class Job:
         Raises:
             InputError: it cannot be read, or holds no job.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(f"There is no file {path}.")
+        path = existing_file(Path(path))
         with reading(path, "a job"):
             return cls.from_json(json_of(path))
 

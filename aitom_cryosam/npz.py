@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.source_file import existing_file, reading
 
 _ABOUT = "about"
 
@@ -49,15 +49,8 @@ def reading_npz(
     Raises:
         InputError: there is no such file, it is of another version, or not what was expected.
     """
-    try:
-        with np.load(path) as file:
-            about = json.loads(str(file[_ABOUT]))
-            if about.pop("format") != version:
-                raise InputError(f"{path} was written by another version; make it again.")
-            yield about, file
-    except FileNotFoundError:
-        raise InputError(f"There is no file {path}.") from None
-    except InputError:
-        raise
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile):
-        raise InputError(f"{path} is not {expected}.") from None
+    with reading(existing_file(path), expected), np.load(path) as file:
+        about = json.loads(str(file[_ABOUT]))
+        if about.pop("format") != version:
+            raise InputError(f"{path} was written by another version; make it again.")
+        yield about, file

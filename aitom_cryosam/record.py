@@ -16,10 +16,10 @@ from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.reading import read_points
-from aitom_cryosam.points.table import json_of, reading
+from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.settings import Settings
-from aitom_cryosam.source_file import FileStamp, sha256_of
+from aitom_cryosam.source_file import FileStamp, existing_file, reading, sha256_of
 from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.volumes.reading import read_volume
 
@@ -92,9 +92,7 @@ class Record:
                     f"Expected a folder with the record of one run, *{_RUN}; {path} has {listed}."
                 )
             path = found[0]
-        if not path.is_file():
-            raise InputError(f"There is no file {path}.")
-        with reading(path, "the record of a run"):
+        with reading(existing_file(path), "the record of a run"):
             content = json_of(path)
             if content.get("schema", 1) > SCHEMA:
                 raise InputError(f"{path} was written by a newer version of this program.")
@@ -270,12 +268,9 @@ class Record:
         )
 
     def _file(self, kind: str) -> Path:
-        if kind not in self.files or not self.files[kind].is_file():
-            path = self.files.get(kind)
-            raise InputError(
-                f"There is no file {path}." if path else f"{self.path} names no file of its {kind}."
-            )
-        return self.files[kind]
+        if kind not in self.files:
+            raise InputError(f"{self.path} names no file of its {kind}.")
+        return existing_file(self.files[kind])
 
 
 def record_beside(path: Path, stem: str) -> Record | None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 _PIECE = 1 << 20
 
@@ -32,6 +37,26 @@ def existing_file(path: Path) -> Path:
     if not stat.S_ISREG(mode):
         raise InputError(f"{path} is a pipe or a device; expected a file: save it first.")
     return path
+
+
+@contextmanager
+def reading(path: Path, expected: str) -> Iterator[None]:
+    """Turn whatever a malformed file does to the code that takes it apart into one sentence.
+
+    The exception itself is for `--verbose` only: its text means nothing to a user.
+
+    Raises:
+        InputError: the file is not what was `expected`, or the system will not give it.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        logger.debug("%s: %s", path, error, exc_info=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise InputError(f"{path} cannot be read ({error.strerror}).") from None
+        raise InputError(f"{path} is not {expected}.") from None
 
 
 @dataclass(frozen=True)

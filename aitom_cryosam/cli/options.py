@@ -80,6 +80,8 @@ def records_of(paths: Sequence[str]) -> list[Record]:
         if not here:
             raise InputError(f"{path} holds no *_run.json; expected a folder that `pick` wrote.")
         found += here
+    for record in found:
+        record.check()
     names = [one.info.name for one in found]
     for name in names:
         if names.count(name) > 1:

@@ -117,6 +117,9 @@ def _of_file(path: str) -> dict[str, Any]:
 
 def _of_json(path: Path) -> dict[str, Any]:
     """The op that a JSON file of prompts stands for."""
+    from aitom_cryosam.source_file import existing_file
+
+    existing_file(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(content, dict):

@@ -68,7 +68,9 @@ def _records(path: Path) -> Iterator[Record]:
     found = Record.all_in(path) if path.is_dir() else [Record.open(path)]
     if not found:
         raise InputError(f"{path} holds no result; expected a folder that `cryosam pick` wrote.")
-    yield from found
+    for record in found:
+        record.check()
+        yield record
 
 
 def _truth(args: argparse.Namespace, record: Record) -> Truth:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.source_file import existing_file, reading
 
 if TYPE_CHECKING:
     from aitom_cryosam.points.tomogram_info import TiltSeries
@@ -108,10 +109,9 @@ def _numbers(path: Path) -> frozenset[int]:
     Raises:
         InputError: there is no such file, or it holds anything else.
     """
-    try:
+    with reading(existing_file(path), "a list of numbers"):
         words = path.read_text(encoding="utf-8").replace(",", " ").split()
-        return frozenset(int(word) for word in words)
-    except FileNotFoundError:
-        raise InputError(f"There is no file {path}.") from None
-    except (OSError, ValueError):
+    try:
+        return frozenset(map(int, words))
+    except ValueError:
         raise InputError(f"Expected whole numbers in {path}, one a line.") from None

@@ -35,6 +35,7 @@ from aitom_cryosam.points.table import (
 )
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
+from aitom_cryosam.source_file import existing_file, reading
 
 logger = logging.getLogger(__name__)
 
@@ -106,12 +107,8 @@ def read_points(
     for size in (voxel_size, coords_angpix):
         if size is not None and not 0 < size < np.inf:
             raise InputError(f"Expected a voxel or pixel size above 0 Å, got {size:g}.")
-    if not path.is_file():
-        raise InputError(f"There is no file {path}.")
-    try:
+    with reading(existing_file(path), "a file of points"):
         table = reader(path, format)(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}).") from None
     stated = table.voxel_size or (tomograms and tomograms.voxel_size) or None
     info = TomogramInfo(str(path), voxel_size or stated, shape_zyx)
     names = table.names

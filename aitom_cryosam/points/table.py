@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -18,6 +17,7 @@ from scipy.spatial.transform import Rotation
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.source_file import existing_file, reading
 
 logger = logging.getLogger(__name__)
 
@@ -177,34 +177,14 @@ def positive(value: Any, path: Path, called: str) -> float:
     return size
 
 
-@contextmanager
-def reading(path: Path, expected: str) -> Iterator[None]:
-    """Turn whatever a malformed file does to the code that takes it apart into one sentence.
-
-    The exception itself is for `--verbose` only: its text means nothing to a user.
-
-    Raises:
-        InputError: the file is not what was `expected`.
-    """
-    try:
-        yield
-    except (InputError, OSError, UnicodeDecodeError):
-        raise
-    except Exception as error:
-        logger.debug("%s: %s", path, error, exc_info=True)
-        raise InputError(f"{path} is not {expected}.") from None
-
-
 def text_of(path: Path) -> str:
     """The text of a file: UTF-8, UTF-16 with its mark, or else Latin-1, which never fails.
 
     Raises:
         InputError: the file cannot be opened, or is binary.
     """
-    try:
+    with reading(existing_file(path), "a file of text"):
         content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}).") from None
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", "replace")
     if b"\0" in content:

@@ -13,6 +13,7 @@ from aitom_cryosam.names import relion_name, series_name
 from aitom_cryosam.points.star_syntax import read_blocks
 from aitom_cryosam.points.table import NAMES, is_open, positive
 from aitom_cryosam.points.tomogram_info import TiltSeries
+from aitom_cryosam.source_file import existing_file
 
 _PIXEL_SIZE = "rlnTomoTiltSeriesPixelSize"
 _BINNING = "rlnTomoTomogramBinning"
@@ -79,9 +80,7 @@ def read_tomograms_star(path: str | Path) -> TomogramsStar:
     Raises:
         InputError: no such file, no such table, or a size that is not a number above 0.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"There is no file {path}.")
+    path = existing_file(Path(path))
     for rows in (block.table() for block in read_blocks(path)):
         if {NAMES[0], _PIXEL_SIZE} <= set(rows):
             return TomogramsStar(

@@ -96,8 +96,10 @@ def _no_points(path: Path) -> str:
     """Why a file cannot be one of points, if that shows at once."""
     if os.path.isdir(path):
         return "is a folder; name the files in it"
-    if not os.path.isfile(path):  # False also where no system could have such a name
+    if not os.path.exists(path):  # False also where no system could have such a name
         return "does not exist"
+    if not os.path.isfile(path):
+        return "is a pipe or a device; expected a file: save it first"
     try:
         with path.open("rb") as file:
             head = file.read(4096)

@@ -20,8 +20,9 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.points.table import Table, Unit, json_of, reading
+from aitom_cryosam.points.table import Table, Unit, json_of
 from aitom_cryosam.points.tomogram_info import TomogramPicks
+from aitom_cryosam.source_file import reading
 
 _HARMLESS = {
     ("numpy", "dtype"),

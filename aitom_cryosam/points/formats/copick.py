@@ -15,8 +15,9 @@ from aitom_cryosam.names import relion_name
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.rotations import of_matrices, some
-from aitom_cryosam.points.table import Table, Unit, json_of, location, positive, reading, scores
+from aitom_cryosam.points.table import Table, Unit, json_of, location, positive, scores
 from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
+from aitom_cryosam.source_file import reading
 
 _USER, _SESSION = "cryosam", "1"
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.rotations import from_dynamo, some, to_dynamo
-from aitom_cryosam.points.table import Table, Unit, reading, scores, text_of
+from aitom_cryosam.points.table import Table, Unit, scores, text_of
 from aitom_cryosam.points.tomogram_info import TomogramPicks
+from aitom_cryosam.source_file import reading
 
 logger = logging.getLogger(__name__)
 

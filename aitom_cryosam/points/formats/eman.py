@@ -12,8 +12,9 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.rotations import from_eman, of_matrices, some
-from aitom_cryosam.points.table import Table, Unit, json_of, positive, reading, scores
+from aitom_cryosam.points.table import Table, Unit, json_of, positive, scores
 from aitom_cryosam.points.tomogram_info import TomogramPicks
+from aitom_cryosam.source_file import reading
 
 
 def text(groups: Sequence[TomogramPicks], particle: Particle) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.rotations import of_matrices, some
-from aitom_cryosam.points.table import Table, Unit, location, reading, text_of
+from aitom_cryosam.points.table import Table, Unit, location, text_of
 from aitom_cryosam.points.tomogram_info import TomogramPicks
+from aitom_cryosam.source_file import reading
 
 _MATRICES = ("xyz_rotation_matrix", "rotation_matrix")  # the second in files of its first year
 
