@@ -41,6 +41,15 @@ class ParticleMask:
         return int(np.count_nonzero(self.mask))
 
     @property
+    def box(self) -> tuple[slice, slice, slice]:
+        """Of the tomogram, the voxels that `mask` covers."""
+        z, y, x = (
+            slice(start, start + size)
+            for start, size in zip(self.offset_zyx.tolist(), self.mask.shape, strict=True)
+        )
+        return z, y, x
+
+    @property
     def voxels_zyx(self) -> np.ndarray:
         """(n, 3) int64, the tomogram indices of its voxels."""
         return np.argwhere(self.mask) + self.offset_zyx
@@ -92,11 +101,7 @@ def labels(shape: Sequence[int], masks: Sequence[ParticleMask]) -> np.ndarray:
     types = (np.int16, np.uint16, np.int32)
     volume = np.zeros(tuple(shape), next(kind for kind in types if largest <= np.iinfo(kind).max))
     for mask in sorted(reversed(masks), key=lambda mask: mask.score):
-        box = tuple(
-            slice(start, start + size)
-            for start, size in zip(mask.offset_zyx, mask.mask.shape, strict=True)
-        )
-        volume[box][mask.mask] = mask.id
+        volume[mask.box][mask.mask] = mask.id
     return volume
 
 

@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import publishing, write_text
+from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks, write_proposals
 from aitom_cryosam.points.reading import of_tomogram, read_points
@@ -112,19 +113,21 @@ def write_selection(
     proposals: Picks,
     folder: str | Path,
     *,
+    masks: Sequence[ParticleMask] = (),
     star: Sequence[str] = (),
     tilt_series: TiltSeries | None = None,
     overwrite: bool = False,
 ) -> Record:
     """Write the picks that a selection leaves of a run, as a result of their own.
 
-    Proposals that the run left out have no mask, so only those that were picks have labels.
+    Proposals that the run left out have no labels, but for those whose masks are given.
 
     Args:
         record: of the run; stays as it is.
         selection: which proposals are picks.
         proposals: what the selection made of the run's.
         folder: of the new result.
+        masks: of picks that the run left out; ids as in `proposals`.
         star: names in `points.formats.relion_warp.FLAVOURS`.
         tilt_series: pixel size and size of the tilt series, for RELION's flavours.
         overwrite: replace existing files.
@@ -142,7 +145,7 @@ def write_selection(
         write_proposals(drafts["proposals"], proposals, record.info)
         for flavour in star:
             write_flavour(flavour, drafts[flavour], proposals, record.info, tilt_series=tilt_series)
-        _write_labels(drafts["labels"], record, proposals.ids[proposals.kept])
+        _write_labels(drafts["labels"], record, proposals.ids[proposals.kept], masks)
         for kind in _COPIED:
             if kind in drafts:
                 drafts[kind].write_bytes(record.files[kind].read_bytes())
@@ -201,12 +204,17 @@ def _listed(proposals: Picks, path: Path, record: Record) -> np.ndarray:
     return listed
 
 
-def _write_labels(path: Path, record: Record, ids: np.ndarray) -> None:
-    """The labels of the run, those of picks alone."""
+def _write_labels(
+    path: Path, record: Record, ids: np.ndarray, masks: Sequence[ParticleMask]
+) -> None:
+    """The labels of the run, those of picks alone, and new masks where there are none."""
     volume = read_volume(record.files["labels"], voxel_size=record.info.voxel_size)
     labels = np.zeros_like(volume.values)
     for plane, kept in zip(volume.values, labels, strict=True):
         np.copyto(kept, plane, where=np.isin(plane, ids))
+    for mask in masks:
+        box = labels[mask.box]
+        box[mask.mask & (box == 0)] = mask.id
     write_volume(
         path,
         labels.astype(label_type(labels), copy=False),

@@ -5,6 +5,7 @@ import os
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,11 @@ from aitom_cryosam.errors import InputError  # noqa: E402
 from aitom_cryosam.napari.curation import COLUMN, Curation  # noqa: E402
 from aitom_cryosam.napari.layers import KEY, voxels_of  # noqa: E402
 from aitom_cryosam.napari.reader import reader  # noqa: E402
+from aitom_cryosam.napari.session import Session  # noqa: E402
 from aitom_cryosam.napari.widget import CryoSAMWidget  # noqa: E402
 from aitom_cryosam.napari.writer import write_points  # noqa: E402
 from aitom_cryosam.picks import Picks  # noqa: E402
+from aitom_cryosam.propagator import CrossPlanePropagator  # noqa: E402
 from aitom_cryosam.record import Record  # noqa: E402
 from aitom_cryosam.volumes.mrc import write_volume  # noqa: E402
 from tests.toys import small_simulation  # noqa: E402
@@ -212,6 +215,89 @@ def test_a_negative_click_leaves_out_what_lies_there(qtbot, widget, simulation):
     assert not proposals.kept[near].any()
     assert "negative click" in {reason for reason, here in zip(proposals.reasons, near, strict=True)
                                 if here}  # fmt: skip
+
+
+def test_a_second_pick_makes_only_the_masks_that_are_new(qtbot, widget, simulation, monkeypatch):
+    made = []
+    propagate = CrossPlanePropagator.propagate
+
+    def counted(self, tomogram, points_zyx, **how):
+        made.append(len(points_zyx))
+        return propagate(self, tomogram, points_zyx, **how)
+
+    monkeypatch.setattr(CrossPlanePropagator, "propagate", counted)
+    for point in simulation.points_zyx[1:3]:
+        widget.add_click(point)
+        widget.pick()
+        wait(qtbot, widget)
+    first, second = sum(made[:2]), sum(made[2:])
+    assert made[2] == 1  # the new click
+    assert second < first / 2
+    session = Session(widget.session().tomogram)
+    alone = session.pick(*widget.split_clicks(), widget.settings)
+    np.testing.assert_array_equal(alone.proposals.points_zyx, widget.result.proposals.points_zyx)
+    np.testing.assert_array_equal(alone.labels(), widget.result.labels())
+
+
+def test_picks_lie_in_the_region_that_was_painted(qtbot, widget, simulation):
+    half = np.zeros(simulation.data.shape, np.int32)
+    widget.viewer.add_labels(half, name="good ice")
+    assert [widget.region_box.itemText(i) for i in range(2)] == ["everywhere", "good ice"]
+    widget.region_box.setCurrentText("good ice")
+    widget.add_click(simulation.points_zyx[1])
+    widget.pick()
+    wait(qtbot, widget)
+    assert widget.box.text() == "The region is empty: paint where picks may lie."
+    half[:, :, :45] = 3
+    widget.pick()
+    wait(qtbot, widget)
+    assert len(widget.result.picks) > 0
+    assert (widget.result.picks.points_zyx[:, 2] < 47).all()  # a mask moves a pick a little
+
+
+def test_the_diameter_is_a_circle_that_can_be_dragged(widget, simulation):
+    widget.add_click(simulation.points_zyx[1])
+    widget.show_circle()
+    (corners,) = widget.circle.layer.data
+    np.testing.assert_allclose(np.ptp(corners, axis=0), [0, 12.5, 12.5], atol=1e-3)
+    np.testing.assert_allclose(corners.mean(axis=0), simulation.points_zyx[1], atol=1e-3)
+    larger = corners.copy()
+    larger[1:3, 2] += 4  # one handle along x
+    widget.circle.layer.data = [(larger, "ellipse")]
+    assert widget.diameter_box.value() == pytest.approx(20 * (12.5 + 16.5) / 2, abs=0.1)
+    assert np.ptp(widget.circle.layer.data[0], axis=0) == pytest.approx([0, 14.5, 14.5], abs=1e-2)
+    widget.diameter_box.setValue(200)
+    assert np.ptp(widget.circle.layer.data[0], axis=0) == pytest.approx([0, 10, 10], abs=1e-2)
+    widget.diameter_box.setValue(0)
+    widget.show_circle()  # from the click
+    assert 180 < widget.diameter_box.value() < 300
+
+
+def test_a_result_that_was_opened_is_judged_and_saved(qtbot, record, tmp_path):
+    made = CryoSAMWidget(opened(record.path.parent))
+    qtbot.addWidget(made)
+    proposals = record.proposals
+    bad = int(np.flatnonzero(proposals.kept)[0])
+    good = int(np.flatnonzero(~proposals.kept)[0])
+    for row, accepted in ((bad, False), (good, True)):
+        made._go_to(row, "")
+        made.judge(accepted)
+    made.save(tmp_path)
+    saved = Record.open(tmp_path)
+    saved.check()
+    assert saved.proposals.ids.tolist() == proposals.ids.tolist()
+    assert saved.proposals.kept.sum() == proposals.kept.sum()
+    assert not saved.proposals.kept[bad]
+    assert saved.proposals.reasons[bad] == "rejected by hand"
+    assert saved.content["versions"] == record.content["versions"]
+    numbers = set(np.unique(saved.labels()).tolist()) - {0}
+    assert int(proposals.ids[bad]) not in numbers
+    (mask,) = [one for one in saved.masks if one.id == proposals.ids[good]]
+    grown = Session(record.tomogram()).mask(
+        proposals.points_zyx[good],
+        replace(record.settings, diameter_angstrom=record.diameter_angstrom),
+    )
+    assert 0 < mask.volume <= grown.volume
 
 
 def test_a_run_can_be_stopped(qtbot, widget, simulation):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +16,11 @@ from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator import Propagator
+from aitom_cryosam.record import Record
+from aitom_cryosam.regions import RegionMask, Regions
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
+from aitom_cryosam.selection import Selection, write_selection
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
 
@@ -116,11 +119,20 @@ class Session:
         negatives_zyx: np.ndarray,
         settings: Settings,
         progress: Progress | None = None,
+        *,
+        region: np.ndarray | None = None,
     ) -> Result:
         """Pick; proposals at a negative click are left out.
 
+        Args:
+            clicks_zyx: (n, 3) voxels, on particles.
+            negatives_zyx: (m, 3) voxels, on what is none.
+            settings: of the run.
+            progress: told how far it is.
+            region: (D, H, W), picks lie where it is not 0; None for everywhere.
+
         Raises:
-            InputError: a click lies outside, or none gives a mask.
+            InputError: a click lies outside, none gives a mask, or the region is empty.
             Cancelled: by `progress`.
         """
         self._inside(clicks_zyx)
@@ -129,7 +141,8 @@ class Session:
         diameter = self.diameter_angstrom(clicks_zyx, settings)
         settings = replace(settings, diameter_angstrom=diameter)
         picker = _Keeping(self, settings, progress)
-        result = picker.pick(self.tomogram, Picks.from_points(clicks_zyx))
+        regions = None if region is None else self._regions(region)
+        result = picker.pick(self.tomogram, Picks.from_points(clicks_zyx), regions=regions)
         reach = diameter / self.tomogram.voxel_size / 2
         offsets = result.proposals.points_zyx[:, None] - np.asarray(negatives_zyx).reshape(-1, 3)
         unwanted = (np.linalg.norm(offsets, axis=2) < reach).any(axis=1)
@@ -152,19 +165,46 @@ class Session:
         Raises:
             InputError: the folder cannot be written.
         """
-        masks = {mask.id: mask for mask in result.masks}
-        kept = np.flatnonzero(curated.kept)
-        new = [row for row in kept.tolist() if int(curated.ids[row]) not in masks]
-        if new:
-            diameter = result.diameter_angstrom / self.tomogram.voxel_size
-            picker = _Keeping(self, result.settings, None)
-            propagator = picker.propagator(self.tomogram, diameter)
-            grown = propagator.propagate(self.tomogram, curated.points_zyx[new])
-            for row, mask in zip(new, grown, strict=True):
-                masks[int(curated.ids[row])] = replace(mask, id=int(curated.ids[row]))
-        chosen = [masks[int(curated.ids[row])] for row in kept]
+        known = {mask.id: mask for mask in result.masks}
+        grown = self._grown(curated, set(known), result.settings, result.diameter_angstrom)
+        known |= {mask.id: mask for mask in grown}
+        chosen = [known[number] for number in curated.ids[curated.kept].tolist()]
         changed = replace(result, proposals=curated, masks=chosen)
         return changed.write(folder, star=star, overwrite=True)
+
+    def save_again(self, record: Record, curated: Picks, folder: Path) -> Mapping[str, Path]:
+        """As `save`, of a result that was opened from its files.
+
+        Raises:
+            InputError: the result's files are not of one run, or the folder cannot be written.
+        """
+        known = set(record.picks.ids.tolist())
+        masks = self._grown(curated, known, record.settings, record.diameter_angstrom)
+        written = write_selection(record, Selection(), curated, folder, masks=masks, overwrite=True)
+        return written.files
+
+    def _grown(
+        self, curated: Picks, known: set[int], settings: Settings, diameter_angstrom: float
+    ) -> list[ParticleMask]:
+        """Masks of the picks that have none yet."""
+        new = curated.take(curated.kept & ~np.isin(curated.ids, list(known)))
+        picker = _Keeping(self, replace(settings, diameter_angstrom=diameter_angstrom), None)
+        walks = picker.propagator(self.tomogram, diameter_angstrom / self.tomogram.voxel_size)
+        masks = walks.propagate(self.tomogram, new.points_zyx)
+        return [replace(mask, id=i) for mask, i in zip(masks, new.ids.tolist(), strict=True)]
+
+    def _regions(self, region: np.ndarray) -> Regions:
+        """Where the voxels of a layer are not 0."""
+        if region.shape != self.tomogram.shape:
+            raise InputError(
+                f"The region's layer has {region.shape} voxels; expected the tomogram's "
+                f"{self.tomogram.shape}."
+            )
+        inside = region != 0
+        if not inside.any():
+            raise InputError("The region is empty: paint where picks may lie.")
+        mask = RegionMask("region", inside, 1, self.tomogram.voxel_size)
+        return Regions(shape_zyx=self.tomogram.shape, region=mask)
 
     def _inside(self, points_zyx: np.ndarray) -> None:
         points = np.asarray(points_zyx, np.float64).reshape(-1, 3)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import getpass
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import napari
 import numpy as np
-from napari.layers import Image, Labels, Points
+from napari.layers import Image, Labels, Layer, Points
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
@@ -31,6 +31,7 @@ from qtpy.QtWidgets import (
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.masks import labels
 from aitom_cryosam.names import star_word
+from aitom_cryosam.napari.circle import DiameterCircle
 from aitom_cryosam.napari.curation import Curation
 from aitom_cryosam.napari.layers import (
     clicks_layer,
@@ -53,6 +54,8 @@ logger = logging.getLogger(__name__)
 
 STEPS = 1000
 """Of the slider."""
+_OURS = ("masks", "mask of the click")
+_EVERYWHERE = "everywhere"
 
 
 class CryoSAMWidget(QWidget):
@@ -67,16 +70,18 @@ class CryoSAMWidget(QWidget):
         self.viewer = viewer
         self.worker: Worker | None = None
         self.result: Result | None = None
+        self.record: Record | None = None
         self.curation: Curation | None = None
         self._session: Session | None = None
         self._session_key: tuple[Any, ...] = ()
         self._row: int | None = None
         self.box: QMessageBox | None = None
+        self.circle = DiameterCircle(viewer, self._dragged)
         self._build()
         self._bind_keys()
-        viewer.layers.events.inserted.connect(self._list_tomograms)
-        viewer.layers.events.removed.connect(self._list_tomograms)
-        self._list_tomograms()
+        viewer.layers.events.inserted.connect(self._list_layers)
+        viewer.layers.events.removed.connect(self._list_layers)
+        self._list_layers()
         self._adopt_result()
 
     # What is set -------------------------------------------------------------------------
@@ -108,6 +113,12 @@ class CryoSAMWidget(QWidget):
         """The layer of clicks, if it is there."""
         found = [one for one in self.viewer.layers if one.name == "clicks"]
         return found[0] if found and isinstance(found[0], Points) else None
+
+    @property
+    def region(self) -> np.ndarray | None:
+        """(D, H, W) voxels of the layer in whose labels picks may lie; None for everywhere."""
+        name = self.region_box.currentText()
+        return np.asarray(self.viewer.layers[name].data) if name in self.viewer.layers else None
 
     def session(self) -> Session:
         """The method on the chosen tomogram, with its features as long as that stays the same.
@@ -176,6 +187,20 @@ class CryoSAMWidget(QWidget):
                            [[1, 0.23, 0.5, 1]])  # fmt: skip
         layer.face_color = colours
 
+    def show_circle(self) -> None:
+        """The diameter as a circle around the last click, or in the middle of the view."""
+        with self._told():
+            image, (clicks, _) = self.image, self.split_clicks()
+            diameter = self.diameter_box.value()
+            if not diameter and len(clicks):
+                diameter = self.session().diameter_angstrom(clicks, self.settings)
+            centre = clicks[-1] if len(clicks) else image.world_to_data(self.viewer.dims.point)
+            self._look_at(image, centre)
+            voxels = diameter / self._voxel_size() or min(image.data.shape) / 4
+            self.circle.show(centre, voxels, _place(image))
+            self._dragged(voxels)
+            self._say("Drag the circle's handles until it fits a particle.")
+
     def show_mask(self) -> None:
         """Show the mask of the last click."""
         with self._told():
@@ -189,10 +214,10 @@ class CryoSAMWidget(QWidget):
         """Pick with all clicks, in a thread."""
         with self._told():
             positive, negative = self.split_clicks()
-            session, settings = self.session(), self.settings
+            session, settings, region = self.session(), self.settings, self.region
 
             def work(progress: Progress) -> Result:
-                return session.pick(positive, negative, settings, progress)
+                return session.pick(positive, negative, settings, progress, region=region)
 
             self._run(work, self._result_is_there)
 
@@ -240,12 +265,17 @@ class CryoSAMWidget(QWidget):
     def save(self, folder: str | Path | None = None) -> None:
         """Write the files of the command, with the curation recorded."""
         with self._told():
-            if self.curation is None or self.result is None:
+            if self.curation is None:
                 raise InputError("There is nothing to save: pick first.")
             chosen = folder or QFileDialog.getExistingDirectory(self, "Folder for the picks")
             if not chosen:
                 return
-            paths = self.session().save(self.result, self.curation.curated(), Path(chosen))
+            session, curated = self.session(), self.curation.curated()
+            if self.result is not None:
+                paths: Mapping[str, Path] = session.save(self.result, curated, Path(chosen))
+            else:
+                assert self.record is not None  # that the curation came with
+                paths = session.save_again(self.record, curated, Path(chosen))
             self._say(f"Saved {int(self.curation.kept.sum())} picks: {paths['picks']}")
 
     def export(self, path: str | Path | None = None) -> None:
@@ -274,6 +304,7 @@ class CryoSAMWidget(QWidget):
         self.diameter_box.valueChanged.connect(self._show_diameter)
         self.preset_box = QComboBox()
         self.preset_box.addItems(list(CHOICES))
+        self.region_box = QComboBox()
         form = QFormLayout()
         for label, box in (
             ("Tomogram", self.tomogram_box),
@@ -281,6 +312,7 @@ class CryoSAMWidget(QWidget):
             ("Protein is", self.contrast_box),
             ("Diameter", self.diameter_box),
             ("Preset", self.preset_box),
+            ("Region", self.region_box),
         ):
             form.addRow(label, box)
         self.progress = QProgressBar()
@@ -295,7 +327,13 @@ class CryoSAMWidget(QWidget):
         self.buttons: dict[str, QPushButton] = {}
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        layout.addLayout(self._row_of(("Click", self.new_clicks), ("Show mask", self.show_mask)))
+        layout.addLayout(
+            self._row_of(
+                ("Click", self.new_clicks),
+                ("Circle", self.show_circle),
+                ("Show mask", self.show_mask),
+            )
+        )
         layout.addLayout(self._row_of(("Pick", self.pick), ("Cancel", self.cancel)))
         layout.addWidget(self.progress)
         layout.addWidget(QLabel("Cut"))
@@ -340,20 +378,28 @@ class CryoSAMWidget(QWidget):
         for key, action in actions.items():
             self.viewer.bind_key(key, lambda _, action=action: action(), overwrite=True)
 
-    def _list_tomograms(self, _event: Any = None) -> None:
-        chosen = self.tomogram_box.currentText()
-        names = [one.name for one in self.viewer.layers if isinstance(one, Image) and one.ndim == 3]
-        self.tomogram_box.clear()
-        self.tomogram_box.addItems(names)
-        if chosen in names:
-            self.tomogram_box.setCurrentText(chosen)
+    def _list_layers(self, _event: Any = None) -> None:
+        """Tomograms to choose from, and layers in whose labels picks may lie."""
+        layers = [one for one in self.viewer.layers if one.ndim == 3]
+        names = [one.name for one in layers if isinstance(one, Image)]
+        drawn = [one.name for one in layers if isinstance(one, Labels) and one.name not in _OURS]
+        for box, found in (
+            (self.tomogram_box, names),
+            (self.region_box, [_EVERYWHERE, *drawn]),
+        ):
+            chosen = box.currentText()
+            box.clear()
+            box.addItems(found)
+            if chosen in found:
+                box.setCurrentText(chosen)
 
     def _adopt_result(self) -> None:
         """Take over a result that was opened before the widget."""
         for layer in self.viewer.layers:
             record = known_of(layer).get("record")
             if isinstance(layer, Points) and layer.name == "picks" and record:
-                self.curation = Curation(Record.open(record).proposals, _user())
+                self.record = Record.open(record)
+                self.curation = Curation(self.record.proposals, _user())
                 self._set_slider()
                 self._show_verdict()
 
@@ -397,8 +443,16 @@ class CryoSAMWidget(QWidget):
         self.count.setText(f"{int(kept.sum())} picks{cut}")
 
     def _show_diameter(self, value: float) -> None:
-        if value > 0 and self.clicks is not None:
-            self.clicks.size = max(value / self._voxel_size() / 2, 3)
+        if value <= 0:
+            return
+        voxels = value / self._voxel_size()
+        self.circle.resize(voxels)
+        if self.clicks is not None:
+            self.clicks.size = max(voxels / 2, 3)
+
+    def _dragged(self, diameter: float) -> None:
+        """The circle has another diameter, voxels."""
+        self.diameter_box.setValue(diameter * self._voxel_size())
 
     def _voxel_size(self) -> float:
         about = known_of(self.image) if self.tomogram_box.count() else {}
@@ -410,13 +464,17 @@ class CryoSAMWidget(QWidget):
             return
         self._row = row
         picks = self.curation.proposals
-        world = np.asarray(self._picks_layer().data_to_world(picks.points_zyx[row]))
-        self.viewer.dims.set_point(range(3), world)
-        self.viewer.camera.center = tuple(world)
+        self._look_at(self._picks_layer(), picks.points_zyx[row])
         self.viewer.layers.selection.active = self._picks_layer()
         self._picks_layer().selected_data = {row}
         reason = f", {picks.reasons[row]}" if picks.reasons[row] else ""
         self._say(f"Number {picks.ids[row]}: score {picks.scores[row]:.3f}{reason}. Y or N?")
+
+    def _look_at(self, layer: Layer, point_zyx: np.ndarray) -> None:
+        """Bring a point of a layer to the middle of the view."""
+        world = tuple(float(value) for value in layer.data_to_world(point_zyx))
+        self.viewer.dims.set_point(range(3), world)
+        self.viewer.camera.center = world
 
     def _say(self, text: str) -> None:
         self.message.setText(text)
@@ -459,7 +517,7 @@ class CryoSAMWidget(QWidget):
         self._say(f"The mask has {voxels} voxels, {mask.diameter * self._voxel_size():.0f} Å wide.")
 
     def _result_is_there(self, result: Result) -> None:
-        self.result = result
+        self.result, self.record = result, None
         self._row = None
         self.curation = Curation(result.proposals, _user())
         self.diameter_box.setValue(result.diameter_angstrom)  # so that the features stay
