@@ -123,6 +123,18 @@ def test_bad_input_is_one_sentence(result, tmp_path, capsys, arguments, sentence
     assert not list((tmp_path / "out").glob("*.mrc"))
 
 
+@pytest.mark.slow
+def test_compare_has_a_row_with_the_second_look(result, simulation, tmp_path, capsys):
+    tomogram, truth = (result.parent / f"TS_01{end}" for end in (".mrc", "_truth.star"))
+    arguments = ["--truth", str(truth), "--radius", "120", "--diameter", "240", "--draw", "1"]
+    arguments += ["--methods", "cryosam,cryosam+refine", "--tilt-range", "-60,60", "--quiet"]
+    assert main(["compare", str(tomogram), *arguments, "--out", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "TS_01_comparison.json").read_text())
+    first, second = (report["methods"][name] for name in ("cryosam", "cryosam+refine"))
+    assert second["f1"] >= first["f1"] - 0.05
+    assert read_points(tmp_path / "TS_01_cryosam+refine.star").picks.rotations is not None
+
+
 def test_a_folder_without_results_is_refused(tmp_path, capsys):
     assert main(["average", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "expected a folder that `pick` wrote" in capsys.readouterr().err

@@ -18,7 +18,7 @@ import pytest
 import starfile
 
 from aitom_cryosam import CryoSAM
-from aitom_cryosam.cli import main
+from aitom_cryosam.cli import main, refine
 from aitom_cryosam.simulation.files import write_simulation
 from tests.toys import small_simulation
 
@@ -297,6 +297,35 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     assert captured.out == ""
     assert not list(tmp_path.glob("out/*"))
     assert sorted(os.listdir(bad)) == before
+
+
+def test_refine_looks_again_with_what_was_typed(world, tmp_path, monkeypatch):
+    folder, click = world
+    seen = []
+    monkeypatch.setattr(refine, "run", seen.append)
+    options = ["--prompt", click, "--refine", "--tilt-range", "-50,55", "--star", "warp"]
+    assert pick(folder / f"{STEM}.mrc", tmp_path, *options) == 0
+    (asked,) = seen
+    assert asked.results == [str(tmp_path / f"{STEM}_run.json")]
+    assert asked.out == str(tmp_path / "refined")
+    assert (asked.tilt_range, asked.star, asked.iterations) == ((-50, 55), ("warp",), 3)
+
+
+def test_what_cannot_be_refined_stays_as_picked(world, tmp_path, capsys):
+    folder, click = world
+    options = ["--prompt", click, "--refine", "--tilt-range", "-60,60", "--top-k", "8"]
+    assert pick(folder / f"{STEM}.mrc", tmp_path, *options) == 0
+    assert "warning: Not refined: Expected at least 10 picks" in capsys.readouterr().err
+    assert (tmp_path / f"{STEM}_picks.star").is_file()
+    assert not (tmp_path / "refined").exists()
+
+
+def test_a_tilt_range_that_nobody_asks_for_is_refused(world, tmp_path, capsys):
+    folder, click = world
+    options = ["--prompt", click, "--tilt-range", "-60,60"]
+    assert pick(folder / f"{STEM}.mrc", tmp_path, *options) == 2
+    assert "used by --refine only" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+STEP, ITERATIONS = 24.0, 3
+"""Degrees of the first search, and rounds of alignment, if nothing is typed."""
+
 
 def add_results(parser: argparse.ArgumentParser) -> None:
     """Results of `pick`, the tilt series and the particle."""
@@ -38,17 +41,39 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--step",
         type=float,
-        default=24.0,
+        default=STEP,
         metavar="DEGREES",
-        help="between turns of the first search; it becomes finer by itself (default: 24)",
+        help=f"between turns of the first search; it becomes finer by itself (default: {STEP:g})",
     )
     parser.add_argument(
-        "--iterations", type=int, default=3, metavar="N", help="rounds of alignment (default: 3)"
+        "--iterations",
+        type=int,
+        default=ITERATIONS,
+        metavar="N",
+        help=f"rounds of alignment (default: {ITERATIONS})",
     )
     parser.add_argument(
         "--device", default="cpu", metavar="cpu|cuda[:N]", help="to align on (default: cpu)"
     )
-    series = parser.add_argument_group("tilt series", "estimated from the tomogram if not given")
+    series = add_wedge(parser)
+    options.add_flavours(
+        parser, help="also write oriented picks for relion5, relion4, relion31, warp"
+    )
+    add_tilt_series(series)
+
+
+def add_wedge(parser: argparse.ArgumentParser, of: str = "") -> argparse._ArgumentGroup:
+    """The missing wedge.
+
+    Args:
+        parser: of a command.
+        of: which of its parts wants to know, if not all.
+
+    Returns:
+        The group of the tilt series.
+    """
+    title = f"tilt range, for {of}" if of else "tilt series"
+    series = parser.add_argument_group(title, "estimated from the tomogram if not given")
     series.add_argument("--tilt-range", type=_range, metavar="LOW,HIGH", help="degrees")
     series.add_argument(
         "--tilts", metavar="FILE", help=".tlt, .rawtlt, .mdoc, .xml or STAR with the tilt angles"
@@ -56,10 +81,7 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     series.add_argument(
         "--tilt-axis", type=float, metavar="DEGREES", help="from y towards x in the tomogram"
     )
-    options.add_flavours(
-        parser, help="also write oriented picks for relion5, relion4, relion31, warp"
-    )
-    add_tilt_series(series)
+    return series
 
 
 def infos_of(args: argparse.Namespace, records: Sequence[Record]) -> list[TomogramInfo]:
@@ -122,17 +144,11 @@ def wedge_of(args: argparse.Namespace, tomogram: Tomogram) -> MissingWedge:
     Raises:
         InputError: two were given, one makes no sense, or none is given or seen.
     """
-    from aitom_cryosam.averaging.tilts import wedge_of_tilts
     from aitom_cryosam.averaging.wedge import MissingWedge, estimated_wedge
 
-    if args.tilts and args.tilt_range:
-        raise InputError("Expected --tilts or --tilt-range, got both; leave one out.")
-    axis = args.tilt_axis or 0.0
-    if args.tilts:
-        return wedge_of_tilts(args.tilts, axis)
-    if args.tilt_range:
-        low, high = args.tilt_range
-        return MissingWedge(low, high, axis)
+    typed = typed_wedge(args)
+    if typed is not None:
+        return typed
     found = estimated_wedge(tomogram)
     if found is None:
         raise InputError(
@@ -143,6 +159,26 @@ def wedge_of(args: argparse.Namespace, tomogram: Tomogram) -> MissingWedge:
         found = MissingWedge(found.lowest, found.highest, args.tilt_axis)
     logger.info("%s: tilts estimated from its spectrum: %s.", tomogram.name, found)
     return found
+
+
+def typed_wedge(args: argparse.Namespace) -> MissingWedge | None:
+    """As the options say, or None.
+
+    Raises:
+        InputError: two were given, or one makes no sense.
+    """
+    from aitom_cryosam.averaging.tilts import wedge_of_tilts
+    from aitom_cryosam.averaging.wedge import MissingWedge
+
+    if args.tilts and args.tilt_range:
+        raise InputError("Expected --tilts or --tilt-range, got both; leave one out.")
+    axis = args.tilt_axis or 0.0
+    if args.tilts:
+        return wedge_of_tilts(args.tilts, axis)
+    if args.tilt_range:
+        low, high = args.tilt_range
+        return MissingWedge(low, high, axis)
+    return None
 
 
 def reference_of(args: argparse.Namespace, size: int, voxel_size: float) -> Reference | None:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aitom_cryosam.cli import averaging
 from aitom_cryosam.cli.options import (
     add_matching,
     add_method,
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
     from aitom_cryosam.points.reading import PointFile
     from aitom_cryosam.points.tomogram_info import TiltSeries
     from aitom_cryosam.progress import Progress
+    from aitom_cryosam.result import Result
     from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
 
-CRYOSAM, DOG, TEMPLATE = "cryosam", "aitom-dog", "aitom-template"
+CRYOSAM, REFINED = "cryosam", "cryosam+refine"
+DOG, TEMPLATE = "aitom-dog", "aitom-template"
 _HEAD = (
     *("method", "picks", "precision", "recall", "F1", "AP", "error (Å)", "seconds"),
     *("best F1*", "annotations"),
@@ -68,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="also write JSON, a figure, and the picks")
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
     add_tilt_series(parser)
+    averaging.add_wedge(parser, of=REFINED)
     _add_prompts(parser)
     _add_template(parser)
     add_method(parser)
@@ -75,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_prompts(parser: argparse.ArgumentParser) -> None:
-    prompts = parser.add_argument_group("prompts", f"of {CRYOSAM}")
+    prompts = parser.add_argument_group("prompts", f"of {CRYOSAM} and {REFINED}")
     add_prompts(prompts)
     prompts.add_argument("--draw", type=int, metavar="N", help="take N points of the truth instead")
     prompts.add_argument("--seed", type=int, default=0, metavar="S", help="of --draw (default: 0)")
@@ -242,7 +246,7 @@ def _timed(name: str, plan: Callable[[], Found]) -> Found | None:
         return None
 
 
-def _cryosam(bench: _Bench) -> Callable[[], Found]:
+def _cryosam(bench: _Bench, *, refine: bool = False) -> Callable[[], Found]:
     from aitom_cryosam import job
     from aitom_cryosam.evaluation.comparison import Found
 
@@ -253,7 +257,7 @@ def _cryosam(bench: _Bench) -> Callable[[], Found]:
         clicks = f"{len(result.prompts)} click{'' if len(result.prompts) == 1 else 's'}"
         origin = " of the truth" if bench.args.draw else ""
         return Found.of(
-            result.proposals,
+            _refined(bench, result) if refine else result.proposals,
             clicks + origin,
             settings={
                 **asdict(wanted.settings),
@@ -263,6 +267,28 @@ def _cryosam(bench: _Bench) -> Callable[[], Found]:
         )
 
     return pick
+
+
+def _refined(bench: _Bench, result: Result) -> Picks:
+    """The proposals judged again with the average of the picks."""
+    from aitom_cryosam.averaging.average import AveragingSettings
+    from aitom_cryosam.averaging.refinement import refined
+    from aitom_cryosam.averaging.sources import Source
+
+    source = Source(
+        result.tomogram,
+        result.picks,
+        result.prompts.points_zyx[result.prompts.kept],
+        result.masks,
+        averaging.wedge_of(bench.args, result.tomogram),
+    )
+    settings = AveragingSettings(
+        diameter=result.diameter_angstrom, iterations=averaging.ITERATIONS, step=averaging.STEP
+    )
+    outcome = refined([source], [result.proposals], settings, progress=bench.progress)
+    if outcome.kept_earlier:
+        logger.warning("%s: the earlier verdict stays: %s.", REFINED, outcome.kept_earlier)
+    return outcome.proposals[0]
 
 
 def _job(bench: _Bench) -> Job:
@@ -348,7 +374,12 @@ def _template_matching(bench: _Bench) -> Callable[[], Found]:
     ).run
 
 
-METHODS = {CRYOSAM: _cryosam, DOG: _dog, TEMPLATE: _template_matching}
+METHODS: dict[str, Callable[[_Bench], Callable[[], Found]]] = {
+    CRYOSAM: _cryosam,
+    REFINED: partial(_cryosam, refine=True),
+    DOG: _dog,
+    TEMPLATE: _template_matching,
+}
 
 
 def _table(compared: Mapping[str, Compared]) -> str:

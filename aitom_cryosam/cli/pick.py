@@ -9,8 +9,10 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import options
+from aitom_cryosam.cli import averaging, options, refine
 from aitom_cryosam.cli.options import add_tilt_series, tilt_series_of_tomogram
+from aitom_cryosam.errors import Door, InputError
+from aitom_cryosam.files import refuse_existing
 
 if TYPE_CHECKING:
     from aitom_cryosam.job import Job
@@ -46,6 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", action="store_true", help="also write a page that shows all of it, as HTML"
     )
+    parser.add_argument(
+        "--refine",
+        action="store_true",
+        help=f"also align and average the picks, and judge the proposals again with the average; "
+        f"as `cryosam refine`, into DIR/{refine.FOLDER}",
+    )
+    averaging.add_wedge(parser, of="--refine")
     options.add_regions(parser)
     options.add_method(parser)
     options.add_resources(parser)
@@ -59,7 +68,6 @@ def run(args: argparse.Namespace) -> int:
     """
     from aitom_cryosam import job
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.files import refuse_existing
     from aitom_cryosam.report.files import write_report
 
     start = time.perf_counter()
@@ -67,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     page = Path(args.out) / f"{asked.name}_report.html"
     if args.report:
         refuse_existing([page], overwrite=args.overwrite)
+    _check_refine(args, asked)
     with ShownProgress(quiet=args.quiet) as progress:
         record = job.run(asked, progress=progress)
     if args.report:
@@ -79,7 +88,22 @@ def run(args: argparse.Namespace) -> int:
         logger.warning(_nothing(record))
     elif record.settings.cut == "auto" and len(record.picks) < FEW * len(record.proposals):
         logger.warning(_few(record))
+    if args.refine:
+        try:
+            refine.after_pick(args, record)
+        except InputError as error:  # the picks of the first look are there
+            logger.warning("Not refined: %s", error.worded(Door.COMMAND_LINE))
     return 0
+
+
+def _check_refine(args: argparse.Namespace, asked: Job) -> None:
+    """Before the work: what `--refine` could not write or read."""
+    typed = averaging.typed_wedge(args)
+    if args.refine:
+        done = Path(args.out) / refine.FOLDER / f"{asked.name}_run.json"
+        refuse_existing([done], overwrite=args.overwrite)
+    elif typed is not None or args.tilt_axis is not None:
+        raise InputError("The tilt range is used by --refine only; add it, or leave the range out.")
 
 
 def _job(args: argparse.Namespace) -> Job:

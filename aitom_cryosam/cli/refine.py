@@ -25,6 +25,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", metavar="NAME", help="of the average (default: the tomogram's)")
 
 
+FOLDER = "refined"
+"""Of `pick --refine`, beside the files of `pick`."""
+_OF_PICK = (
+    *("star", "tomograms_star", "unbinned_pixel_size", "unbinned_size"),
+    *("tilt_range", "tilts", "tilt_axis", "overwrite", "quiet"),
+)
+
+
+def after_pick(args: argparse.Namespace, record: Record) -> int:
+    """Refine what `pick` has written, with the options that it shares, into a folder beside.
+
+    Raises:
+        InputError: as for `run`.
+    """
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    out = record.path.parent / FOLDER
+    defaults = vars(parser.parse_args([str(record.path), "--out", str(out)]))
+    return run(argparse.Namespace(**defaults | {name: getattr(args, name) for name in _OF_PICK}))
+
+
 def run(args: argparse.Namespace) -> int:
     """Refine, write all files, say how the picks have changed.
 
