@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference, best_of
 from aitom_cryosam.averaging.average import Averaging, AveragingSettings, Particles
+from aitom_cryosam.averaging.classes import check_classes, classified
 from aitom_cryosam.averaging.fsc import masked_shell_correlation, resolution, shell_correlation
 from aitom_cryosam.averaging.reconstruction import Sum
 from aitom_cryosam.averaging.rotations import (
@@ -327,12 +328,35 @@ class TestAverage:
         boxes, _rotations, _ = world(24, noise=0.8, seed=8)
         particles = Particles(boxes_of(boxes), WEDGE, boxes_of(boxes[:1]))
         settings = AveragingSettings(diameter=250.0, iterations=1, symmetry=Symmetry("C5"))
-        average = Averaging([particles], 16.0, settings).run(
-            Reference(rim(turned(Rotation.identity())))
-        )
+        work = Averaging([particles], 16.0, settings)
+        average = work.symmetric(work.run(Reference(rim(turned(Rotation.identity())))))
         assert "contradicts the symmetry C5: its halves correlate by 0." in caplog.text
         assert average.symmetry.name == "C5"
         assert len(average.poses[0]) == 24
+
+    def test_what_is_no_particle_gathers_in_a_class_that_is_left_out(self):
+        boxes, rotations, _ = world(36, noise=0.8, seed=9)
+        rng = np.random.default_rng(11)
+        noise = boxes.std() * rng.standard_normal((14, *boxes.shape[1:]), np.float32)
+        order = rng.permutation(50)
+        every = np.concatenate([boxes, noise])[order]
+        true = order < 36
+        particles = Particles(boxes_of(every), WEDGE, boxes_of(boxes[:1]))
+        settings = AveragingSettings(diameter=250.0, iterations=2)
+        work = Averaging([particles], 16.0, settings)
+        classes = classified(work, work.run(), 2)
+        assert [one.noise for one in classes] == [False, True]
+        (kept,), (left,) = (one.average.members for one in classes)
+        assert kept[true].mean() > 0.9
+        assert left[~true].mean() > 0.9
+        found = classes[0].average.poses[0].take(kept & true).rotations
+        wanted = rotations[order[kept & true]]
+        assert np.median(angles_between(found * common_rotation(found, wanted), wanted)) < 8
+
+    @pytest.mark.parametrize(("number", "says"), [(0, "1 to 4"), (5, "1 to 4"), (3, "too few")])
+    def test_a_number_of_classes_that_makes_no_sense_is_refused(self, number, says):
+        with pytest.raises(InputError, match=says):
+            check_classes(number, 25)
 
     def test_few_particles_are_refused(self):
         boxes, _, _ = world(9, noise=1.0)

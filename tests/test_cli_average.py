@@ -43,7 +43,7 @@ def result(simulation: Simulation, tmp_path_factory: pytest.TempPathFactory) -> 
 def averaged(result: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("averaged")
     arguments = ["average", str(result), "--out", str(out), "--tilt-range", "-60,60"]
-    arguments += ["--iterations", "2", "--star", "relion5,relion4,relion31,warp"]
+    arguments += ["--iterations", "2", "--classes", "2", "--star", "relion5,relion4,relion31,warp"]
     arguments += ["--unbinned-pixel-size", "5", "--unbinned-size", "520,480,192"]
     assert main([*arguments, "--quiet"]) == 0
     return out
@@ -66,7 +66,8 @@ def test_particles_are_oriented_and_the_average_is_there(averaged, simulation):
     assert np.array(picks.extra["cryosamCorrelation"], float).min() > 0.1
     record = json.loads((averaged / "TS_01_average.json").read_text())
     assert 40 <= record["resolution_angstrom"] < 90
-    assert record["particles"] == len(picks)
+    assert record["particles"] == record["classes"][0]["particles"] == len(picks)
+    assert set(picks.classes) == {"1"}
     assert record["tomograms"][0]["tilts"] == {
         "lowest": -60,
         "highest": 60,
@@ -112,6 +113,7 @@ def test_what_was_written_is_not_overwritten(averaged, result, capsys):
         (["--tilt-range", "-60,60", "--symmetry", "X"], "Expected a symmetry"),
         (["--tilt-range", "-60,60", "--reference", "none.mrc"], "no file none.mrc"),
         (["--tilts", "none.tlt"], "no file none.tlt"),
+        (["--tilt-range", "-60,60", "--classes", "5"], "Expected 1 to 4 classes, got 5"),
         (["--tilt-range", "-60,60", "--iterations", "0"], "1 iteration or more"),
     ],
 )

@@ -112,6 +112,7 @@ class Average:
         coarsest: the finest shell of the first reference; alignment never uses less.
         symmetry: that was applied.
         measured: of each half, (k,) how often each frequency of the full ball was.
+        members: of each tomogram's particles, (n,) bool, those that it is made of; None: all.
     """
 
     volume: np.ndarray
@@ -124,6 +125,14 @@ class Average:
     coarsest: int = 3
     symmetry: Symmetry = C1
     measured: tuple[np.ndarray, np.ndarray] | None = None
+    members: list[np.ndarray] | None = None
+
+    @property
+    def count(self) -> int:
+        """Particles that it is made of."""
+        if self.members is None:
+            return sum(map(len, self.poses))
+        return sum(int(one.sum()) for one in self.members)
 
     @property
     def extent(self) -> float:
@@ -233,7 +242,7 @@ class Averaging:
         self.masked = [one.subvolumes.boxes * self.ball_mask for one in self.particles]
 
     def run(self, first: Reference | None = None) -> Average:
-        """All rounds.
+        """All rounds, without symmetry.
 
         Args:
             first: reference; the average of the clicks if None.
@@ -264,10 +273,13 @@ class Averaging:
                 shell = average.agreed_shell
                 step = max(step / 1.25, 12.0)
         assert average is not None
-        return self._symmetric(average)
+        return average
 
-    def _symmetric(self, average: Average) -> Average:
+    def symmetric(self, average: Average) -> Average:
         """In the frame of the symmetry's axes, aligned once more to what it makes; if there is one.
+
+        Args:
+            average: of `run`.
 
         Raises:
             InputError: the halves agree on too little to look for axes.
@@ -320,11 +332,12 @@ class Averaging:
         ]
         self.symmetry = best.symmetry
         self.mask = self.ball_mask
-        average = self.averaged(poses)
+        members = average.members
+        average = self.averaged(poses, members)
         references = [average.half_reference(side) for side in (0, 1)]
         shell = average.agreed_shell
         poses = self._aligned(references, poses, shell, self.settings.step, 1)
-        return self.averaged(poses)
+        return self.averaged(poses, members)
 
     def _moved(self, box: np.ndarray, shift_xyz: np.ndarray) -> np.ndarray:
         """What lies at a shift (x, y, z voxels) in the middle."""
@@ -341,7 +354,7 @@ class Averaging:
             wedges = [self.particles[0].wedge]
         every = np.concatenate(boxes)
         ball = Ball(self.size, self.coarsest)
-        weights = self._weights(ball)
+        weights = self.weights(ball)
         rotations = [Rotation.identity()] * len(every)
         shifts = np.zeros((len(every), 3))
         reference = Reference(every[0], ((wedges[0], rotations[0]),))
@@ -349,7 +362,7 @@ class Averaging:
         for turn in range(rounds):
             total = Sum.empty(self.full)
             for i, (box, wedge) in enumerate(zip(every, wedges, strict=True)):
-                aligner = self._aligner(ball, box[None], wedge, weights)
+                aligner = self.aligner(ball, box[None], wedge, weights)
                 pose = Poses.unknown(1)
                 if i or turn:
                     pose = self._searched(aligner, aligner, reference, self.settings.step, None)
@@ -359,14 +372,20 @@ class Averaging:
             reference = Reference(total.average() * self.mask, seen)
         return reference
 
-    def averaged(self, poses: list[Poses]) -> Average:
-        """The average of particles as they lie, in the frame of the first half."""
+    def averaged(self, poses: list[Poses], members: list[np.ndarray] | None = None) -> Average:
+        """The average of particles as they lie.
+
+        Args:
+            poses: of the particles of each tomogram.
+            members: of each tomogram, (n,) bool, the particles that count; all if None.
+        """
         sums = [Sum.empty(self.full), Sum.empty(self.full)]
-        for one, boxes, half, pose in zip(
-            self.particles, self._open(), self.half, poses, strict=True
+        every = members or [np.ones(len(one), bool) for one in poses]
+        for one, boxes, half, pose, chosen in zip(
+            self.particles, self._open(), self.half, poses, every, strict=True
         ):
             for side in (0, 1):
-                rows = np.flatnonzero(half == side)
+                rows = np.flatnonzero((half == side) & chosen)
                 sums[side] = sums[side].add(
                     boxes[rows], pose.take(rows), one.wedge, device=self.settings.device
                 )
@@ -386,6 +405,7 @@ class Averaging:
             self.coarsest,
             self.symmetry,
             (sums[0].weights, sums[1].weights),
+            members,
         )
 
     def _aligned(
@@ -401,7 +421,7 @@ class Averaging:
             Ball(self.size, shell),
             Ball(self.size, search_shell(self.size, self.diameter, step, shell)),
         )
-        weights = {ball: self._weights(ball) for ball in (fine, coarse)}
+        weights = {ball: self.weights(ball) for ball in (fine, coarse)}
         steps = Steps(self._progress, f"alignment {number + 1}", self.count)
         result = []
         for one, boxes, half, before in zip(
@@ -413,7 +433,7 @@ class Averaging:
                 if not len(rows):
                     continue
                 rough, polished = (
-                    self._aligner(ball, boxes[rows], one.wedge, weights[ball])
+                    self.aligner(ball, boxes[rows], one.wedge, weights[ball])
                     for ball in (coarse, fine)
                 )
                 start = before.take(rows) if number else None
@@ -432,7 +452,7 @@ class Averaging:
         steps: Steps | None = None,
     ) -> Poses:
         """Over all turns, and then around the best few and where the particle lay before."""
-        reach = max(FREE * self.diameter, 1.0)
+        reach = self.reach
         found = rough.search(reference, step=step, max_shift=reach, keep=HYPOTHESES, steps=steps)
         rough_ones = [rough.refine(reference, one, step=step / 2, max_shift=reach) for one in found]
         if start is not None:
@@ -476,12 +496,19 @@ class Averaging:
         rim = soft_ball(self.size, self.size / 2 - 4, 3)
         return [one.subvolumes.boxes * rim for one in self.particles]
 
-    def _weights(self, ball: Ball) -> np.ndarray:
+    @property
+    def reach(self) -> float:
+        """Voxels of the boxes, that a particle may be shifted."""
+        return max(FREE * self.diameter, 1.0)
+
+    def weights(self, ball: Ball) -> np.ndarray:
+        """(k,) of the frequencies of a ball, by the noise of the particles."""
         return noise_weights([ball.of(boxes) for boxes in self.masked], ball)
 
-    def _aligner(
+    def aligner(
         self, ball: Ball, boxes: np.ndarray, wedge: MissingWedge, weights: np.ndarray
     ) -> Aligner:
+        """Of boxes (n, size, size, size) of one tilt series."""
         return Aligner(ball, ball.of(boxes), wedge, weights=weights, device=self.settings.device)
 
 

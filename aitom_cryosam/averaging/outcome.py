@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from aitom_cryosam.averaging.average import Average
+from aitom_cryosam.averaging.classes import Class
 from aitom_cryosam.averaging.fsc import THRESHOLD
 from aitom_cryosam.averaging.refinement import Refined
 from aitom_cryosam.averaging.sources import Source
@@ -32,12 +33,17 @@ _VOLUMES = ("average", "half1", "half2", "mask")
 
 
 def average_paths(
-    folder: str | Path, name: str, infos: Sequence[TomogramInfo], star: Sequence[str] = ()
+    folder: str | Path,
+    name: str,
+    infos: Sequence[TomogramInfo],
+    star: Sequence[str] = (),
+    classes: int = 1,
 ) -> dict[str, Path]:
     """The files of an average, by kind.
 
-    Kinds: "average", "half1", "half2", "mask", "fsc", "record", and for each tomogram's name
-    `NAME oriented` and `NAME FLAVOUR`.
+    Kinds: "average", "half1", "half2", "mask", "fsc", "record", for each class but the first,
+    which is the average, `class2` and so on, and for each tomogram's name `NAME oriented` and
+    `NAME FLAVOUR`.
     """
     folder = Path(folder)
     paths = {kind: folder / f"{name}_{_ending(kind)}.mrc" for kind in _VOLUMES}
@@ -45,6 +51,7 @@ def average_paths(
         "fsc": folder / f"{name}_average_fsc.png",
         "record": folder / f"{name}_average.json",
     }
+    paths |= {f"class{k}": folder / f"{name}_class{k}.mrc" for k in range(2, classes + 1)}
     for info in infos:
         for kind in ("oriented", *star):
             ending = kind if kind == "oriented" else f"oriented_{kind}"
@@ -63,6 +70,7 @@ def write_average(
     infos: Sequence[TomogramInfo],
     record: Mapping[str, Any],
     *,
+    classes: Sequence[Class] = (),
     star: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
@@ -74,6 +82,7 @@ def write_average(
         picks: oriented, one a tomogram.
         infos: of the tomograms.
         record: further entries of the JSON file.
+        classes: that the particles were sorted into.
         star: flavours.
         overwrite: replace existing files.
 
@@ -83,6 +92,9 @@ def write_average(
     folder = next(iter(paths.values())).parent
     with publishing(folder, paths, overwrite=overwrite) as drafts:
         _write_volumes(drafts, average, record)
+        for k, one in enumerate(classes[1:], start=2):
+            volume = one.average.volume.astype(np.float32)
+            write_volume(drafts[f"class{k}"], volume, voxel_size=average.voxel_size)
         for info, some in zip(infos, picks, strict=True):
             write_picks(drafts[f"{info.name} oriented"], some, info)
             for flavour in star:
@@ -200,7 +212,7 @@ def described(average: Average) -> dict[str, Any]:
     return {
         "voxel_size_angstrom": average.voxel_size,
         "box_voxels": len(average.volume),
-        "particles": sum(map(len, average.poses)),
+        "particles": average.count,
         "resolution_angstrom": round(average.resolution, 2) if finite else None,
         "resolution_threshold": THRESHOLD,
         "symmetry": average.symmetry.name,

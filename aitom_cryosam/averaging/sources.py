@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from aitom_cryosam.averaging.alignment import Poses
 from aitom_cryosam.averaging.average import Average, Particles
+from aitom_cryosam.averaging.classes import Class
 from aitom_cryosam.averaging.subvolumes import BoxSize, Subvolumes, extract, inside
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.errors import InputError, Remedy
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 CORRELATION, HALF = "cryosamCorrelation", "rlnRandomSubset"
 """Columns of oriented picks: how well a particle fits the average, and its half, 1 or 2."""
+NOISE = "noise class"
 _SAME_SIZE = 0.01
 
 
@@ -129,6 +131,26 @@ def oriented(
         halves = [str(number + 1) for number in half] + ["1"] * rest
         extra = {**picks.extra, CORRELATION: tuple(correlation), HALF: tuple(halves)}
         result.append(replace(picks, points_zyx=points, rotations=poses.rotations, extra=extra))
+    return result
+
+
+def with_classes(picks: Sequence[Picks], classes: Sequence[Class]) -> list[Picks]:
+    """Oriented picks with the number of their class, 1 for the best; those of noise are left out.
+
+    Args:
+        picks: of `oriented`, one a tomogram.
+        classes: of the same particles.
+    """
+    result = []
+    for i, one in enumerate(picks):
+        numbers = np.zeros(len(one), np.int64)
+        noise = np.zeros(len(one), bool)
+        for k, each in enumerate(classes):
+            assert each.average.members is not None
+            members = np.flatnonzero(each.average.members[i])
+            numbers[members] = k + 1
+            noise[members] = each.noise
+        result.append(replace(one, classes=tuple(map(str, numbers))).reject(noise, NOISE))
     return result
 
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from aitom_cryosam.cli import averaging, options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from aitom_cryosam.averaging.average import Average
+    from aitom_cryosam.averaging.classes import Class
     from aitom_cryosam.averaging.sources import Source
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the particle; auto looks for one in the average (default: C1)",
     )
     parser.add_argument(
+        "--classes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="2 to 4: sort the picks into classes; the average is of the best, and a class of "
+        "noise is left out (default: 1)",
+    )
+    parser.add_argument(
         "--name", metavar="NAME", help="of the average's files (default: the tomogram's)"
     )
 
@@ -40,8 +50,9 @@ def run(args: argparse.Namespace) -> int:
         InputError: a file or option cannot be used; nothing is written then.
     """
     from aitom_cryosam.averaging.average import Averaging, AveragingSettings
+    from aitom_cryosam.averaging.classes import check_classes, classified
     from aitom_cryosam.averaging.outcome import average_paths, write_average
-    from aitom_cryosam.averaging.sources import box_of, oriented, particles_of
+    from aitom_cryosam.averaging.sources import box_of, oriented, particles_of, with_classes
     from aitom_cryosam.averaging.symmetry import Symmetry
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.files import refuse_existing
@@ -50,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     records = options.records_of(args.results)
     infos = averaging.infos_of(args, records)
     name = args.name or infos[0].name
-    paths = average_paths(args.out, name, infos, args.star)
+    check_classes(args.classes, sum(len(one.picks) for one in records))
+    paths = average_paths(args.out, name, infos, args.star, args.classes)
     refuse_existing(paths.values(), overwrite=args.overwrite)
     diameter = averaging.diameter_of(args, records)
     settings = AveragingSettings(
@@ -67,9 +79,35 @@ def run(args: argparse.Namespace) -> int:
     with ShownProgress(quiet=args.quiet) as progress:
         work = Averaging(particles, voxel_size, settings, progress=progress)
         average = work.run(first)
+        classes: list[Class] = []
+        if args.classes > 1:
+            classes = classified(work, average, args.classes, progress=progress)
+            average = classes[0].average
+        average = work.symmetric(average)
+    paths = {kind: path for kind, path in paths.items() if kind not in _unused(args, classes)}
     picks = oriented(sources, average, particles, diameter)
+    if classes:
+        picks = with_classes(picks, classes)
     record = _record(args, sources, diameter, box.bin, time.perf_counter() - start)
-    write_average(paths, average, picks, infos, record, star=args.star, overwrite=args.overwrite)
+    if classes:
+        record["classes"] = [
+            {
+                "particles": one.average.count,
+                "median_correlation": round(one.correlation, 4),
+                "noise": one.noise,
+            }
+            for one in classes
+        ]
+    write_average(
+        paths,
+        average,
+        picks,
+        infos,
+        record,
+        classes=classes,
+        star=args.star,
+        overwrite=args.overwrite,
+    )
     if not args.quiet:
         print(_summary(average, sources, paths, time.perf_counter() - start))
     if not math.isfinite(average.resolution):
@@ -78,6 +116,11 @@ def run(args: argparse.Namespace) -> int:
             "few; the orientations mean nothing then."
         )
     return 0
+
+
+def _unused(args: argparse.Namespace, classes: Sequence[Class]) -> set[str]:
+    """The files of classes that have no particles."""
+    return {f"class{k}" for k in range(len(classes) + 1, args.classes + 1) if k > 1}
 
 
 def _record(
@@ -111,9 +154,8 @@ def _summary(
 ) -> str:
     from aitom_cryosam.averaging.average import said
 
-    count = sum(map(len, average.poses))
     rows = [
-        ("averaged", f"{count} of {sum(len(one.picks) for one in sources)} picks"),
+        ("averaged", f"{average.count} of {sum(len(one.picks) for one in sources)} picks"),
         ("box", f"{len(average.volume)} voxels of {average.voxel_size:g} Å"),
         *(("tilts" if not i else "", str(one.wedge)) for i, one in enumerate(sources)),
         ("halves", f"agree to {said(average.resolution)} (FSC 0.143)"),
