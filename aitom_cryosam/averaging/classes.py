@@ -29,6 +29,7 @@ _ROUNDS = 5
 _FEWEST = 4  # particles of a half, below which a class has no average
 _ENOUGH = 10  # particles for each class
 _NOISE = -1
+_APART = 0.7  # of the particles' median correlation, that of noise is at most
 _LIKELY = 0.8  # that a particle whose correlation is among the upper ones is one
 
 
@@ -108,7 +109,10 @@ def _without_noise(sorting: list[np.ndarray], poses: list[Poses]) -> list[np.nda
     scores = np.concatenate([one.scores for one in poses])
     likely = np.where(scores > threshold_otsu(scores), _LIKELY, 1 - _LIKELY)
     odds, two = combined(scores, np.zeros(0), likely)
-    noise = np.split((odds < 0) & two, np.cumsum([len(one) for one in poses])[:-1])
+    low = odds < 0
+    # Particles of one kind that are cut in two differ little.
+    two = two and bool(low.any()) and np.median(scores[low]) < _APART * np.median(scores[~low])
+    noise = np.split(low & two, np.cumsum([len(one) for one in poses])[:-1])
     return [np.where(none, _NOISE, one) for none, one in zip(noise, sorting, strict=True)]
 
 
