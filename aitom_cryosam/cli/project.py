@@ -281,6 +281,8 @@ def _run(args: argparse.Namespace) -> int:
         _tell(plan)
     failed, picks, total = [], 0, len(plan.tasks)
     with _engine(args, plan) as engine, ShownProgress(quiet=args.quiet) as progress:
+        if total:
+            progress("tomograms", 0, total)
         for done, outcome in enumerate(outcomes(project, plan, engine), 1):
             progress.line(f"{outcome.task.name}  {in_words(outcome)}")
             progress("tomograms", done, total)
@@ -324,8 +326,8 @@ def _engine(args: argparse.Namespace, plan: Plan) -> Iterator[Engine]:
         with cluster.remote(args.scheduler, args.scheduler_file, args.wait) as engine:
             yield engine
         return
-    ram = options.resources(args).ram
-    parts = cluster.share(plan.largest, ram, workers=args.workers, gpus=_gpus(args, plan))
+    ram = options.resources(args).wanted
+    parts = cluster.share(plan.worker_bytes(), ram, workers=args.workers, gpus=_gpus(args, plan))
     if len(parts.cores) == 1:
         yield serial
         return

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from distributed import Client, KilledWorker, LocalCluster, Worker, WorkerPlugin, as_completed
 
@@ -16,15 +20,9 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.project.outcome import Outcome, Task, failed, pick
 from aitom_cryosam.resources import usable_cores
 
-BASE_BYTES = 500 * 10**6
-"""Memory of a worker beside the tomogram."""
-BYTES_PER_BYTE = 12
-"""Memory that a worker needs for each byte of a tomogram's file."""
-ATTEMPTS = 3
-"""Deaths of a worker after which the tomogram that it had is given up."""
 _GONE = (
-    f"Its worker died {ATTEMPTS} times, most likely of too little memory; give each worker more, "
-    "by fewer workers or a smaller tomogram."
+    "Its workers died one after the other, most likely of too little memory; give each more, by "
+    "fewer workers or a smaller tomogram."
 )
 
 
@@ -44,6 +42,8 @@ class Share(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         """Called by Dask in a worker that begins."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program, which ends it
         number = int(worker.name)
         if hasattr(os, "sched_setaffinity"):  # not on macOS
             os.sched_setaffinity(0, self.cores[number])
@@ -52,12 +52,12 @@ class Share(WorkerPlugin):
 
 
 def share(
-    largest_bytes: int, ram_bytes: int, *, workers: int | None = None, gpus: Sequence[str] = ()
+    worker_bytes: int, ram_bytes: int, *, workers: int | None = None, gpus: Sequence[str] = ()
 ) -> Share:
     """How this machine is best divided: one worker a GPU; else one a core, as memory allows.
 
     Args:
-        largest_bytes: of the files of the tomograms.
+        worker_bytes: memory that one on one core needs.
         ram_bytes: that may be used in all.
         workers: how many are wanted; as many as are useful if None.
         gpus: of this machine, if the run is to use them.
@@ -67,7 +67,7 @@ def share(
     except AttributeError:  # not on Linux
         cores = list(range(os.cpu_count() or 1))
     cores = cores[: usable_cores()]
-    room = ram_bytes // (BASE_BYTES + BYTES_PER_BYTE * largest_bytes)
+    room = ram_bytes // max(worker_bytes, 1)
     count = workers or len(gpus) or max(1, min(len(cores), room))
     return Share(
         tuple(tuple(cores[i::count]) or (cores[i % len(cores)],) for i in range(count)),
@@ -88,13 +88,14 @@ def local(parts: Share, ram_bytes: int) -> Iterator[Cluster]:
     """
     count = len(parts.cores)
     with (
+        _main_hidden(),
         LocalCluster(
             n_workers=count,
             threads_per_worker=1,
             host="127.0.0.1",
             security=_security(),
             memory_limit=None,  # tomograms that are mapped into memory would count
-            dashboard_address=None,
+            dashboard_address=":0",
             silence_logs="CRITICAL",
         ) as cluster,
         Client(cluster) as client,
@@ -171,7 +172,7 @@ class Cluster:
             InputError: the workers cannot do it.
         """
         given = [self._shared(task) for task in tasks]
-        futures = self.client.map(pick, given, pure=False, key=[task.name for task in given])
+        futures = self.client.map(pick, given, pure=False)
         by_key = dict(zip((future.key for future in futures), given, strict=True))
         try:
             for future in as_completed(futures):
@@ -199,6 +200,21 @@ class Cluster:
             f"A worker cannot run this program ({type(error).__name__}); install it where the "
             "workers run, in the same version."
         ) from error
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Keep new processes from running the file of the program again, which they need nothing of.
+
+    That would run a script twice that does not ask whether it is `__main__`.
+    """
+    names = vars(sys.modules["__main__"])
+    before: dict[str, Any] = {k: v for k, v in names.items() if k in ("__file__", "__spec__")}
+    names.update(dict.fromkeys(before))
+    try:
+        yield
+    finally:
+        names.update(before)
 
 
 def _security() -> object:

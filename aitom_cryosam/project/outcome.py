@@ -124,7 +124,9 @@ def _count(record: jobs.Record) -> int:
 def failed(task: Task, sentence: str, details: str = "") -> Outcome:
     """The outcome of a task that could not be done; `State` finds the sentence in a file."""
     with suppress(InputError):
-        write_text(failure_note(Job.from_json(task.job)), sentence + "\n", overwrite=True)
+        note = failure_note(Job.from_json(task.job))
+        output_folder(note.parent)
+        write_text(note, sentence + "\n", overwrite=True)
     return Outcome(task=task, failure=sentence, details=details)
 
 

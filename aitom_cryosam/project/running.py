@@ -6,10 +6,14 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import output_folder
+from aitom_cryosam.forecast import forecast
+from aitom_cryosam.job import Job
+from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.project.outcome import Outcome, Task, pick
 from aitom_cryosam.project.project import Project, ProjectTomogram
 from aitom_cryosam.project.state import Kind, State
@@ -36,14 +40,12 @@ class Plan:
         tasks: to do, each with what its state says.
         done: how many are done already.
         unready: names of those that have neither clicks nor query.
-        largest: bytes, of the tomograms' files.
         networks: whether the method has any.
     """
 
     tasks: list[tuple[Task, State]] = field(default_factory=list)
     done: int = 0
     unready: list[str] = field(default_factory=list)
-    largest: int = 0
     networks: bool = False
 
     @classmethod
@@ -70,9 +72,25 @@ class Plan:
                 plan.unready.append(one.name)
             else:
                 plan.tasks.append((Task.of(one.name, job), state))
-                with suppress(OSError):
-                    plan.largest = max(plan.largest, FileStamp.of(one.path).size)
         return plan
+
+    def worker_bytes(self) -> int:
+        """Memory of a worker that picks in the largest tomogram on one core; 0 if none opens."""
+        jobs = [Job.from_json(task.job) for task, _ in self.tasks]
+        for job in sorted(jobs, key=_file_bytes, reverse=True):
+            with suppress(InputError):
+                tomogram, settings = job.open_tomogram(), job.settings
+                given = job.query and ParticleQuery.read(job.query).diameter_angstrom
+                size = settings.diameter_angstrom or given or settings.max_diameter_angstrom
+                voxel_size = tomogram.voxel_size
+                needs = forecast(
+                    tomogram.shape,
+                    settings,
+                    diameter_voxels=size / voxel_size,
+                    voxel_size=voxel_size,
+                )
+                return replace(needs, cores=1).bytes
+        return 0
 
 
 def outcomes(project: Project, plan: Plan, engine: Engine = serial) -> Iterator[Outcome]:
@@ -101,6 +119,12 @@ def outcomes(project: Project, plan: Plan, engine: Engine = serial) -> Iterator[
                 _log(log, f"{outcome.task.name}:   {line}")
             yield outcome
         tasks = busy
+
+
+def _file_bytes(job: Job) -> int:
+    with suppress(OSError):
+        return FileStamp.of(job.inputs["tomogram"]).size
+    return 0
 
 
 def in_words(outcome: Outcome) -> str:
