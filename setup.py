@@ -57,6 +57,7 @@ setup(
         "imod": ["imodmodel>=0.1.0"],
         "napari": ["napari>=0.5", "pyqt6>=6.5", "qtpy>=2.4"],
         "project": ["cryptography>=42", "distributed>=2024.1"],
+        "copick": ["click>=8.1.8", "copick>=1.31"],
         "zarr": ["zarr>=2.18"],  # 2 reads OME-Zarr 0.4 beside copick; 0.5 needs 3
         "test": [
             "hypothesis>=6.90",
@@ -84,6 +85,7 @@ setup(
             "cryosam-picking = aitom_cryosam.cli.picking:main",
         ],
         "napari.manifest": ["aitom-cryosam = aitom_cryosam.napari:napari.yaml"],
+        "copick.inference.commands": ["cryosam = aitom_cryosam.cli.copick:cryosam"],
         "aitom.pickers": ["cryosam = aitom_cryosam.aitom:CryoSAMPicker"],
     },
 )

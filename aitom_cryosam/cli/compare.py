@@ -20,6 +20,7 @@ from aitom_cryosam.cli.options import (
     add_prompts,
     add_resources,
     add_tilt_series,
+    add_tomogram,
     add_volume,
     tilt_series_of_tomogram,
 )
@@ -47,9 +48,7 @@ _HEAD = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam compare`."""
-    parser.add_argument(
-        "tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz) or OME-Zarr (.zarr)"
-    )
+    add_tomogram(parser)
     parser.add_argument("--truth", required=True, metavar="FILE", help="the known positions")
     add_matching(parser)
     parser.add_argument(

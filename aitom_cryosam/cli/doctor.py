@@ -23,9 +23,7 @@ _MARKS = {"error": "✗", "warning": "!", "note": "·"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam doctor`."""
-    parser.add_argument(
-        "tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz) or OME-Zarr (.zarr)"
-    )
+    options.add_tomogram(parser)
     options.add_prompts(parser)
     options.add_tilt_series(parser)
     parser.add_argument(

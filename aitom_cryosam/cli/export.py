@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from aitom_cryosam.points.reading import PointFile
     from aitom_cryosam.points.tilt_series import TomogramsStar
     from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, TomogramPicks
+    from aitom_cryosam.record import Record
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +61,16 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=count, metavar="N", help="only the best of each tomogram")
     parser.add_argument("--object", default="particle", metavar="NAME", help="for copick, eman2")
     parser.add_argument(
+        "--user-id",
+        default="cryosam",
+        metavar="NAME",
+        help="whose picks they are in copick, where PATH is the CONFIG.json of a project "
+        "(default: cryosam)",
+    )
+    parser.add_argument(
+        "--session-id", default="1", metavar="NAME", help="likewise, the session (default: 1)"
+    )
+    parser.add_argument(
         "--box",
         type=count,
         default=32,
@@ -83,6 +94,7 @@ def write(args: argparse.Namespace, points: Iterable[TomogramPicks]) -> int:
     Raises:
         InputError: as for `run`.
     """
+    from aitom_cryosam.copick_project import is_config
     from aitom_cryosam.files import write_all
     from aitom_cryosam.names import relion_name
     from aitom_cryosam.points.formats.registry import known_format
@@ -91,25 +103,65 @@ def write(args: argparse.Namespace, points: Iterable[TomogramPicks]) -> int:
     from aitom_cryosam.points.writing import chosen, merged, project_files
 
     known_format(args.to)
+    into_copick = args.to == "copick" and is_config(args.out)
     groups = [
         (chosen(picks, min_score=args.min_score, top=args.top), info)
         for picks, info in merged(points)
     ]
     for _, info in groups:
         warn_of_extent(info)
-    files = project_files(
-        args.to,
-        args.out,
-        groups,
-        particle=Particle(args.object, args.box),
-        tomograms_star=args.tomograms_star,
-    )
-    write_all(files, overwrite=args.overwrite)
+    if into_copick:
+        files = _into_copick(args, groups)
+    else:
+        made = project_files(
+            args.to,
+            args.out,
+            groups,
+            particle=Particle(args.object, args.box),
+            tomograms_star=args.tomograms_star,
+        )
+        write_all(made, overwrite=args.overwrite)
+        files = list(made)
     if not args.quiet:
         rows = [("picks", f"{len(picks)} of {relion_name(info.name)}") for picks, info in groups]
         rows += [("" if i else "files", str(path)) for i, path in enumerate(files)]
         print("\n".join(f"{label:10}{value}" for label, value in rows))
     return 0
+
+
+def _into_copick(args: argparse.Namespace, groups: Sequence[TomogramPicks]) -> list[Path]:
+    """Write into the project whose configuration is `args.out`; the masks, too, of results."""
+    import numpy as np
+
+    from aitom_cryosam.copick_project import write_back
+
+    results = _results(args)
+    written: list[Path] = []
+    for picks, info in groups:
+        labels = None
+        if info.name in results:
+            found = results[info.name].labels()
+            labels = np.where(np.isin(found, picks.ids), found, 0).astype(np.int32)
+        written += write_back(
+            args.out,
+            picks,
+            info,
+            object_name=args.object,
+            user=args.user_id,
+            session=args.session_id,
+            labels=labels,
+            overwrite=args.overwrite,
+        )
+    return written
+
+
+def _results(args: argparse.Namespace) -> dict[str, Record]:
+    """The results among PICKS, by the names that `_frame` gives their tomograms."""
+    from aitom_cryosam.record import record_beside
+
+    paths = list(_files(getattr(args, "picks", ())))
+    found = [record_beside(path, _stem(path)) for path in paths]
+    return {str(one.tomogram_path or one.info.name): one for one in found if one}
 
 
 def read_groups(args: argparse.Namespace) -> Iterator[TomogramPicks]:

@@ -26,9 +26,7 @@ FEW = 0.05
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam pick`."""
-    parser.add_argument(
-        "tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz) or OME-Zarr (.zarr)"
-    )
+    options.add_tomogram(parser)
     options.add_prompts(parser)
     parser.add_argument(
         "--query",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from aitom_cryosam.cli import options
 from aitom_cryosam.errors import InputError
 
 VARIABLE = "CRYOSAM_PROMPTS"
@@ -31,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"file, or in the file TOMO{ENDING}, which is [[X, Y, Z], ...], an earlier OUT, or an op "
         "dictionary of CryoSAMPicker."
     )
-    parser.add_argument(
-        "tomogram", metavar="TOMO", help="MRC file (.mrc .rec .map, or .gz) or OME-Zarr (.zarr)"
-    )
+    options.add_tomogram(parser)
     parser.add_argument(
         "out", metavar="OUT.json", help='for [{"peak": {"loc": [x, y, z]}}]; replaced if it exists'
     )

@@ -12,7 +12,11 @@ from aitom_cryosam.errors import InputError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam query`."""
     parser.add_argument(
-        "tomograms", nargs="+", metavar="TOMO", help="MRC or OME-Zarr with the clicked particles"
+        "tomograms",
+        nargs="+",
+        type=options.tomogram,
+        metavar="TOMO",
+        help="with the clicked particles: MRC, OME-Zarr, or CONFIG.json/RUN/TYPE@ANGSTROM",
     )
     options.add_prompts(parser)
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""What an MRC header says, and what of it is doubtful."""
+"""What a file says of its volume, an MRC header above all, and what of it is doubtful."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import numpy as np
 from aitom_cryosam.doctor.observation import Observation
 from aitom_cryosam.validation.finding import Severity
 from aitom_cryosam.volumes.mrc import read_header
+from aitom_cryosam.volumes.multiscale import Multiscale
+from aitom_cryosam.volumes.stored_array import StoredArray
+from aitom_cryosam.volumes.zarr_store import ZarrStore
 
 _MODES = {
     0: "8-bit integers",
@@ -26,12 +29,14 @@ def header_observations(path: Path, *, voxel_size: float | None = None) -> list[
     """What the header says: mode, size, voxel size, place, extended header, labels.
 
     Args:
-        path: MRC file.
+        path: MRC file or OME-Zarr image.
         voxel_size: Å, if the user gives it; the header's is then not asked for.
 
     Raises:
-        InputError: there is no such file, or it is not MRC.
+        InputError: there is no such file, or it is neither.
     """
+    if ZarrStore.recognises(path):
+        return list(_of_zarr(path, asked=voxel_size is None))
     header = read_header(path)
     return [
         _note(_contents(header)),
@@ -41,6 +46,29 @@ def header_observations(path: Path, *, voxel_size: float | None = None) -> list[
         *_extended(header),
         *_labels(header),
     ]
+
+
+def _of_zarr(path: Path, *, asked: bool) -> Iterator[Observation]:
+    store = ZarrStore.open(path)
+    image = Multiscale.of(store)
+    arrays = [StoredArray(store, level.node, image.names) for level in image.levels]
+    for level, array in zip(image.levels, arrays, strict=True):
+        size, problem = level.voxel_size
+        shape = " × ".join(map(str, reversed(array.shape)))
+        voxels = "" if problem else f", of {size:.5g} Å"
+        chunks = " × ".join(map(str, reversed(array.chunks)))
+        yield _note(
+            f"OME-Zarr {image.version}, level {level.node}: {shape} voxels (x, y, z) of "
+            f"{array.dtype}{voxels}, in chunks of {chunks}."
+        )
+    size, problem = image.levels[0].voxel_size
+    if asked and problem:
+        yield _error(f"The metadata {problem}.", {"voxel-size": "ANGSTROM"})
+    if not problem and any(origin := image.levels[0].origin(size)):
+        yield _note(
+            f"The metadata place voxel 0 at {_triple(list(origin))} Å. Picks are counted from "
+            "voxel 0 without it; labels keep it."
+        )
 
 
 def _contents(header: Any) -> str:

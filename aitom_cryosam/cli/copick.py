@@ -1,0 +1,68 @@
+"""`copick inference cryosam`: pick in the tomograms of a copick project, within copick's command.
+
+It types `cryosam pick` for each tomogram, and `cryosam export --to copick` for the results.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from aitom_cryosam.cli import main
+from aitom_cryosam.copick_project import tomograms_of
+from aitom_cryosam.errors import Door, InputError
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("-c", "--config", required=True, envvar="COPICK_CONFIG", help="Of the project.")
+@click.option("-t", "--tomogram", required=True, metavar="TYPE@SPACING", help="As wbp@10.0.")
+@click.option(
+    "-o", "--output", required=True, metavar="OBJECT:USER/SESSION", help="As ribosome:cryosam/1."
+)
+@click.option("--run-names", default="", help="Separated by commas; all runs without.")
+@click.option("--out", required=True, help="Folder for the results as `cryosam pick` has them.")
+@click.option("--overwrite", is_flag=True, help="Replace existing results and picks.")
+@click.argument("pick_options", nargs=-1, type=click.UNPROCESSED)
+def cryosam(
+    config: str,
+    tomogram: str,
+    output: str,
+    run_names: str,
+    out: str,
+    overwrite: bool,
+    pick_options: tuple[str, ...],
+) -> None:
+    """Pick every copy of a particle from one click, without training.
+
+    PICK_OPTIONS go to `cryosam pick`, as --query ribosome.query, or --prompts FILE.
+    """
+    kind, _, spacing = tomogram.partition("@")
+    object_name, _, place = output.partition(":")
+    user, _, session = place.partition("/")
+    again = ["--overwrite"] if overwrite else []
+    try:
+        runs = [name.strip() for name in run_names.split(",") if name.strip()]
+        chosen = tomograms_of(config, runs=runs, kind=kind or None, voxel_size=_size(spacing))
+    except InputError as error:
+        raise click.UsageError(error.worded(Door.COMMAND_LINE)) from None
+    ids = ["--user-id", user or "cryosam", "--session-id", session or "1"]
+    failed = 0
+    for one in chosen:
+        status = main(["pick", str(one.path), "--out", out, *again, *pick_options])
+        if status == 0:
+            picks = str(Path(out) / f"{one.run}_picks.star")
+            target = ["--to", "copick", "--out", config, "--object", object_name]
+            status = main(["export", picks, *target, *ids, *again])
+        failed = failed or status
+    sys.exit(failed)
+
+
+def _size(spacing: str) -> float | None:
+    if not spacing:
+        return None
+    try:
+        return float(spacing)
+    except ValueError:
+        raise InputError(f"Expected TYPE@SPACING with a number of Å, got {spacing!r}.") from None

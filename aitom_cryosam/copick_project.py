@@ -1,0 +1,275 @@
+"""Copick projects: their tomograms as files, and picks and masks written back, through copick."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.names import file_stem, relion_name
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.formats.copick import text
+from aitom_cryosam.points.particle import Particle
+from aitom_cryosam.points.tomogram_info import TomogramInfo
+from aitom_cryosam.source_file import existing_file
+
+_PLACE = re.compile(r"(?P<config>.+\.json)/(?P<run>[^/]+)(/(?P<kind>[^/@]*)(@(?P<size>[^/@]+))?)?")
+_SAME_SIZE = 0.01  # Å; copick names folders by three digits
+
+
+@dataclass(frozen=True)
+class CopickTomogram:
+    """One tomogram of a project.
+
+    Attributes:
+        run: its name.
+        voxel_size: Å, its voxel spacing.
+        kind: its tomogram type, as "wbp".
+        path: the OME-Zarr folder.
+    """
+
+    run: str
+    voxel_size: float
+    kind: str
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.run}/{self.kind}@{self.voxel_size:g}"
+
+
+def is_config(path: str | Path) -> bool:
+    """Whether a file is the configuration of a copick project; one that is not there is none."""
+    return _content(Path(path)) is not None
+
+
+def tomograms_of(
+    config: str | Path,
+    *,
+    runs: Iterable[str] = (),
+    kind: str | None = None,
+    voxel_size: float | None = None,
+) -> list[CopickTomogram]:
+    """The tomograms of a project, by run.
+
+    Args:
+        config: its JSON file.
+        runs: names; all if there are none.
+        kind: tomogram type; all if None.
+        voxel_size: Å, voxel spacing; all if None.
+
+    Raises:
+        InputError: copick is not installed, the configuration cannot be used, there is no such
+            tomogram, or one is not on this machine.
+    """
+    config = Path(config)
+    root = _opened(config)
+    every = {str(run.name): run for run in root.runs}
+    unknown = [name for name in runs if name not in every]
+    if unknown or not every:
+        asked = f"run {unknown[0]}" if unknown else "runs"
+        raise InputError(f"{config} has no {asked}; it has {_some(every)}.")
+    found = [
+        (run, spacing, tomogram)
+        for run in [every[name] for name in runs] or every.values()
+        for spacing in run.voxel_spacings
+        for tomogram in spacing.tomograms
+    ]
+    there = [f"{run.name}/{t.tomo_type}@{s.voxel_size:g}" for run, s, t in found]
+    chosen = [
+        CopickTomogram(str(run.name), float(s.voxel_size), str(t.tomo_type), _folder(config, t))
+        for run, s, t in found
+        if kind in (None, t.tomo_type)
+        and (voxel_size is None or abs(s.voxel_size - voxel_size) <= _SAME_SIZE)
+    ]
+    if not chosen:
+        size = "" if voxel_size is None else f" with voxels of {voxel_size:g} Å"
+        raise InputError(
+            f"{config} has no tomogram {kind or ''}{size} there; it has {_some(there)}.".replace(
+                "  ", " "
+            )
+        )
+    return chosen
+
+
+def located(tomogram: str) -> str:
+    """A tomogram's path, also of one that is named within a project.
+
+    Args:
+        tomogram: a path, which is given back; or `CONFIG.json/RUN/TYPE@SIZE`, of which type and
+            voxel spacing may be left out where there is no choice.
+
+    Raises:
+        InputError: as `tomograms_of`, or there is a choice.
+    """
+    named = _PLACE.fullmatch(tomogram)
+    if named is None or Path(tomogram).exists():
+        return tomogram
+    try:
+        size = float(named["size"]) if named["size"] else None
+    except ValueError:
+        raise InputError(
+            f"Expected CONFIG.json/RUN/TYPE@ANGSTROM, got {tomogram}; correct its voxel spacing."
+        ) from None
+    found = tomograms_of(
+        named["config"], runs=[named["run"]], kind=named["kind"] or None, voxel_size=size
+    )
+    if len(found) > 1:
+        raise InputError(f"{tomogram} can be {_some(map(str, found))}; name one of them.")
+    return str(found[0].path)
+
+
+def write_back(
+    config: str | Path,
+    picks: Picks,
+    info: TomogramInfo,
+    *,
+    object_name: str,
+    user: str,
+    session: str,
+    labels: np.ndarray | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write picks, and their masks as an instance segmentation, into a project's overlay.
+
+    Args:
+        config: the project's JSON file.
+        picks: in voxels of the tomogram; those that are kept are written.
+        info: of the tomogram; its name is the run's, or its path.
+        object_name: one of the project's pickable objects.
+        user: user id, without an underscore.
+        session: session id, without an underscore.
+        labels: (D, H, W) ids of the picks, or None.
+        overwrite: replace what this user has written in this session.
+
+    Returns:
+        What was written.
+
+    Raises:
+        InputError: the project has no such run, object or voxel spacing, the session has picks
+            of this object, or its overlay cannot be written; nothing is written then.
+    """
+    config = Path(config)
+    root = _opened(config)
+    run = root.get_run(file_stem(info.name)) or root.get_run(relion_name(info.name))
+    if run is None:
+        listed = _some(run.name for run in root.runs)
+        raise InputError(f"{config} has no run {relion_name(info.name)}; it has {listed}.")
+    voxel_size = info.known_voxel_size("A project of copick")
+    objects = [one.name for one in root.pickable_objects]
+    if object_name not in objects:
+        raise InputError(
+            f"{config} has no object {object_name}; it has {_some(objects)}: add it there first."
+        )
+    for what, name in (("user", user), ("session", session)):
+        if not re.fullmatch(r"[^<>:\"/\\|?*\s_]+", name):
+            raise InputError(f"Expected a {what} id without spaces, _ and /, got {name!r}.")
+    place = {"user_id": user, "session_id": session}
+    segmentation = {"voxel_size": voxel_size, "name": object_name, "is_instance": True, **place}
+    there = run.get_picks(object_name=object_name, **place)
+    masks = [] if labels is None else run.get_segmentations(**segmentation)
+    if (there or masks) and not overwrite:
+        raise InputError(
+            f"{run.name} has picks or masks of {object_name} by {user} in session {session}",
+            Remedy.OVERWRITE,
+        )
+    content = json.loads(text([(picks.take(picks.kept), info)], Particle(object_name)))
+    content |= {"run_name": run.name, **place}
+    from copick.models import CopickPicksFile
+
+    new_masks = None
+    try:
+        written = []
+        if labels is not None:
+            new_masks = run.new_segmentation(**segmentation, exist_ok=True)
+            new_masks.from_numpy(np.asarray(labels))
+            written.append(Path(new_masks.path))
+        new_picks = run.new_picks(object_name=object_name, exist_ok=True, **place)
+        new_picks.meta = CopickPicksFile(**content)
+        new_picks.store()
+        return [Path(new_picks.path), *written]
+    except OSError as error:
+        if new_masks is not None and not masks:
+            new_masks.delete()
+        raise InputError(
+            f"The overlay of {config} cannot be written ({error.strerror}); correct overlay_root."
+        ) from None
+
+
+def _content(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and "pickable_objects" in content else None
+
+
+def _opened(config: Path) -> Any:
+    """The project, as copick has it."""
+    content = _content(existing_file(config))
+    if content is None:
+        raise InputError(
+            f"{config} is not the configuration of a copick project; expected JSON with "
+            "pickable_objects and overlay_root."
+        )
+    package = _package()
+    try:
+        if _local(content.get("overlay_root")):  # else masks would find no folder to lie in
+            content["overlay_fs_args"] = {**content.get("overlay_fs_args", {}), "auto_mkdir": True}
+        root = package.from_string(json.dumps(content))
+    except Exception:  # of any kind: what copick and the file systems behind it raise
+        raise InputError(
+            f"copick cannot open the project of {config}; check its config_type, roots and "
+            "pickable_objects."
+        ) from None
+    for name in ("static_root", "overlay_root"):
+        place = _local(getattr(root.config, name, None))
+        if place is not None and not place.is_dir():
+            raise InputError(f"{config} has {place} as its {name}, which is no folder; correct it.")
+    return root
+
+
+def _local(url: str | None) -> Path | None:
+    """The folder of an address on this machine."""
+    if not url:
+        return None
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return Path(url)
+    return Path(rest) if scheme in ("local", "file") else None
+
+
+def _folder(config: Path, tomogram: Any) -> Path:
+    """Where a tomogram of copick lies on this machine."""
+    name = "static_path" if getattr(tomogram, "read_only", False) else "overlay_path"
+    path = Path(str(getattr(tomogram, name, "")))
+    if not path.is_dir():
+        raise InputError(
+            f"{config}: the tomogram {tomogram.tomo_type} is not on this machine; copy it with "
+            "`copick sync tomograms`, and use the project of the copy."
+        )
+    return path
+
+
+def _package() -> ModuleType:
+    try:
+        import copick
+    except ImportError:
+        raise InputError(
+            "A project of copick needs the package copick, which is not installed; type: "
+            "pip install 'aitom-cryosam[copick]'."
+        ) from None
+    return copick
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first few, for a sentence."""
+    listed = list(names)
+    more = f" and {len(listed) - 8} more" if len(listed) > 8 else ""
+    return (", ".join(listed[:8]) or "none") + more
