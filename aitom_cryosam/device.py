@@ -27,10 +27,12 @@ class Device:
     Attributes:
         name: as torch knows it: "cpu", "cuda:0", "mps".
         limit: bytes that the networks and what they work on may take there.
+        compiled: whether networks are compiled for it, where they know how.
     """
 
     name: str
     limit: int
+    compiled: bool = False
 
     @classmethod
     def choose(cls, resources: Resources) -> Device:
@@ -44,7 +46,7 @@ class Device:
             # Pinned memory and the like belong to the current device: else cuda:1 would take
             # memory of cuda:0, too.
             torch.cuda.set_device(name)
-            return cls(name, _cuda_limit(name, resources.gpu_bytes))
+            return cls(name, _cuda_limit(name, resources.gpu_bytes), resources.compiled)
         if resources.gpu_bytes is not None and name != "cpu":
             return cls(name, resources.gpu_bytes)
         if name == "cpu":  # torch counts all cores of the machine, whatever a job may use
@@ -96,7 +98,7 @@ class Batches:
             try:
                 result = work(slice(start, stop))
             except RuntimeError as error:
-                if not _is_full(error):
+                if not is_full(error):
                     raise
                 # Retried outside of the handler: the error holds on to the memory.
             else:
@@ -112,7 +114,7 @@ class Batches:
             logger.info("The device's memory is full; going on with batches of %d.", self.size)
 
 
-def _is_full(error: RuntimeError) -> bool:
+def is_full(error: Exception) -> bool:
     """Whether memory is what lacks; only CUDA has a type of error for that."""
     return isinstance(error, torch.cuda.OutOfMemoryError) or bool(
         re.search("out of memory|not enough memory|can't allocate|ALLOC_FAILED", str(error))

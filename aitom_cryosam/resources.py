@@ -38,6 +38,8 @@ class Resources:
         gpu_bytes: memory of the device for the networks and what they work on; None likewise.
         cache: folder that keeps features and embeddings for later runs; None for no cache.
         checkpoints: file of a model's weights, by the model's name; the usual places otherwise.
+        compiled: whether SAM's image encoder is compiled for a CUDA device. That takes its time
+            once, and is for many large tomograms.
     """
 
     device: str = "auto"
@@ -45,6 +47,7 @@ class Resources:
     gpu_bytes: int | None = None
     cache: Path | None = None
     checkpoints: Mapping[str, Path] = field(default_factory=dict)
+    compiled: bool = False
 
     @property
     def threads(self) -> int:
@@ -59,6 +62,7 @@ class Resources:
             "gpu_bytes": self.gpu_bytes,
             "cache": None if self.cache is None else str(self.cache),
             "checkpoints": {name: str(path) for name, path in self.checkpoints.items()},
+            "compiled": self.compiled,
         }
 
     @classmethod

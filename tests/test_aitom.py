@@ -88,7 +88,7 @@ def test_the_op_may_hold_the_prompts_and_limit_the_picks(
 def test_every_setting_is_a_key_upon_its_preset(tmp_path: Path) -> None:
     names = {short_name(field.name) for field in fields(Settings)}
     assert names < set(CryoSAMPicker.keys)
-    machine = {"device", "memory", "cache", "checkpoints"}
+    machine = {"device", "memory", "cache", "checkpoints", "compiled"}
     assert set(CryoSAMEncoder.keys) == names | machine | {"voxel_size", "contrast"}
     assert CryoSAMPicker({"preset": "embedded"}).settings == Settings()
     files = {name: tmp_path / name for name in ("dinov2_vitl14_reg", "sam_vit_h")}

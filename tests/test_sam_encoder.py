@@ -76,7 +76,7 @@ SIZES = [
 ]
 
 
-@pytest.mark.parametrize("kernel", ["_folded", "_biased"])
+@pytest.mark.parametrize("kernel", ["_folded", "_biased", "_flexed"])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_tokens_are_those_of_the_original(monkeypatch, kernel, sizes):
     monkeypatch.setattr(sam_encoder, "_biased", getattr(sam_encoder, kernel))
@@ -140,6 +140,59 @@ def test_vit_h_takes_half_of_its_weights_and_little_more_on_an_accelerator():
     exact = SamEncoder(build_sam(ARCHITECTURES["vit_h"], "meta").image_encoder, Device("meta", 1))
     assert exact.weights_bytes > 1.9 * encoder.weights_bytes
     assert exact.bytes_each > 1.6 * encoder.bytes_each
+
+
+def test_a_block_that_looks_up_relative_positions_is_segment_anythings():
+    network = network_of()
+    encoder = SamEncoder(network, CPU)
+    x = torch.randn(2, 10, 10, 24, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        for block, tables in zip(network.blocks, encoder._tables, strict=True):
+            ours = sam_encoder._through(block, x, tables, sam_encoder._flexed)
+            torch.testing.assert_close(ours, block(x), atol=1e-6, rtol=1e-6)
+
+
+COMPILED = Device("cpu", 10**9, compiled=True)
+
+
+def test_compiled_blocks_take_any_number_of_images(monkeypatch):
+    compiled = torch.compile(sam_encoder._through, fullgraph=True, backend="eager")
+    monkeypatch.setattr(sam_encoder, "_compiled", lambda: compiled)
+    network = network_of(depth=1)
+    encoder = SamEncoder(network, COMPILED)
+    for count in (3, 2):
+        images = images_of(network, count)
+        torch.testing.assert_close(encoder(images), original(network, images), atol=1e-4, rtol=0)
+    assert encoder._compiled  # nothing was made up for
+
+
+def test_blocks_that_cannot_be_compiled_run_as_they_are_written(monkeypatch, caplog):
+    tried = []
+
+    def failing(*_):
+        tried.append(1)
+        raise NotImplementedError("no such kernel")
+
+    monkeypatch.setattr(sam_encoder, "_compiled", lambda: failing)
+    network = network_of()
+    images = images_of(network)
+    encoder = SamEncoder(network, COMPILED)
+    for _ in range(2):
+        torch.testing.assert_close(encoder(images), original(network, images), atol=1e-4, rtol=0)
+    assert len(tried) == 1
+    assert "SAM's blocks cannot be compiled on cpu; they run as they are written." in caplog.text
+
+
+def test_memory_that_lacks_is_no_reason_not_to_compile(monkeypatch):
+    def full(*_):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(sam_encoder, "_compiled", lambda: full)
+    network = network_of()
+    encoder = SamEncoder(network, COMPILED)
+    with pytest.raises(torch.cuda.OutOfMemoryError):  # `Batches` halves
+        encoder(images_of(network))
+    assert encoder._compiled
 
 
 @pytest.mark.slow

@@ -58,6 +58,7 @@ RESOURCES_KEYS: dict[str, Key] = {
     "memory": (lambda value: isinstance(value, str), "an amount as '8GB'"),
     "cache": (lambda value: isinstance(value, (str, Path)), "a folder"),
     "checkpoints": (lambda value: isinstance(value, Mapping), "files by model name"),
+    "compiled": (lambda value: isinstance(value, bool), "True or False"),
 }
 
 
@@ -93,6 +94,7 @@ def resources_of(op: Mapping[str, Any]) -> Resources:
         gpu_bytes=gpu,
         cache=Path(op["cache"]) if "cache" in op else None,
         checkpoints={name: Path(file) for name, file in op.get("checkpoints", {}).items()},
+        compiled=op.get("compiled", False),
     )
 
 

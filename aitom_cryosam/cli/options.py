@@ -325,6 +325,12 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]FILE",
         help="weights of a model, if not where `cryosam weights fetch` puts them; repeatable",
     )
+    machine.add_argument(
+        "--compile",
+        dest="compiled",
+        action="store_true",
+        help="compile SAM for the GPU first, for many large tomograms",
+    )
 
 
 def resources(args: argparse.Namespace) -> Resources:
@@ -343,6 +349,7 @@ def resources(args: argparse.Namespace) -> Resources:
         gpu_bytes=gpu,
         cache=args.cache,
         checkpoints=given(args.checkpoint),
+        compiled=args.compiled,
     )
 
 

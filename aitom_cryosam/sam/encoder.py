@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+
 import torch
 from segment_anything.modeling import ImageEncoderViT
 from segment_anything.modeling.image_encoder import (
@@ -14,8 +18,12 @@ from segment_anything.modeling.image_encoder import (
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aitom_cryosam.device import Device
+from aitom_cryosam.device import Device, is_full
 
+logger = logging.getLogger(__name__)
+
+_Tables = tuple[Tensor, Tensor] | None
+_Kernel = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 _BIASES = 4_000_000  # numbers that a CPU has at hand
 
 
@@ -27,7 +35,8 @@ class SamEncoder:
 
     Args:
         network: it is moved to the device, its matrices in the device's precision.
-        device: where it computes. Norms, and the sum over the blocks, are float32 everywhere.
+        device: where it computes. Norms, and the sum over the blocks, are float32 everywhere. Where
+            blocks cannot be compiled for it, they run as they are written.
 
     Attributes:
         network: the same.
@@ -47,6 +56,7 @@ class SamEncoder:
         self._device = device
         self._kernel = _folded if device.name.startswith("cuda") else _biased
         self._tables = [self._relative(block) for block in network.blocks]
+        self._compiled = device.compiled
 
     @property
     def weights_bytes(self) -> int:
@@ -78,8 +88,7 @@ class SamEncoder:
             if network.pos_embed is not None:
                 x += network.pos_embed
             for block, tables in zip(network.blocks, self._tables, strict=True):
-                x += self._attended(block, block.norm1(x), tables)
-                x += block.mlp(block.norm2(x))
+                x = self._block(block, x, tables)
             narrow, norm, blur, norm_2 = network.neck
             x = F.linear(x, narrow.weight.flatten(1))
             x = F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps)
@@ -87,7 +96,7 @@ class SamEncoder:
             x = F.layer_norm(x, norm_2.weight.shape, norm_2.weight, norm_2.bias, norm_2.eps)
         return x.to(self._device.precision).contiguous()
 
-    def _relative(self, block: Block) -> tuple[Tensor, Tensor] | None:
+    def _relative(self, block: Block) -> _Tables:
         """(s, s, d) each: what row and column of a query, then of a key, mean to a head."""
         if not block.attn.use_rel_pos:
             return None
@@ -98,29 +107,61 @@ class SamEncoder:
         )
         return rows, columns
 
-    def _attended(self, block: Block, x: Tensor, tables: tuple[Tensor, Tensor] | None) -> Tensor:
-        """Tokens (b, g, g, c) after the block's attention, of all or in windows."""
-        if not block.window_size:
-            return self._attention(block.attn, x, tables)
-        windows, padded = window_partition(x, block.window_size)
-        windows = self._attention(block.attn, windows, tables)
-        whole: Tensor = window_unpartition(windows, block.window_size, padded, x.shape[1:3])
-        return whole
+    def _block(self, block: Block, x: Tensor, tables: _Tables) -> Tensor:
+        """(b, g, g, c) float32 after a block."""
+        if self._compiled:
+            try:
+                # The first batch may not be the largest.
+                torch._dynamo.maybe_mark_dynamic(x, 0)
+                return _compiled()(block, x, tables, _flexed)
+            except Exception as error:  # of many types, from all parts of the compiler
+                if is_full(error):
+                    raise
+                logger.warning(
+                    "SAM's blocks cannot be compiled on %s; they run as they are written.",
+                    self._device.name,
+                )
+                logger.debug("Compiling SAM's blocks failed.", exc_info=True)
+                self._compiled = False
+        return _through(block, x, tables, self._kernel)
 
-    def _attention(
-        self, attention: Attention, x: Tensor, tables: tuple[Tensor, Tensor] | None
-    ) -> Tensor:
-        """Tokens (b, h, w, c) attend to each other."""
-        q, k, v = attention.qkv(x).unflatten(3, (3, attention.num_heads, -1)).unbind(3)
-        if tables is None:
-            q, k, v = (part.flatten(1, 2).transpose(1, 2) for part in (q, k, v))
-            found = F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
-        else:
-            rows = torch.einsum("bhwnd,hkd->bhwnk", q, tables[0])
-            columns = torch.einsum("bhwnd,wkd->bhwnk", q, tables[1])
-            found = self._kernel(q * attention.scale, k, v, rows, columns)
-        projected: Tensor = attention.proj(found.reshape(x.shape))
-        return projected
+
+def _through(block: Block, x: Tensor, tables: _Tables, kernel: _Kernel) -> Tensor:
+    """(b, g, g, c) float32 after a block."""
+    precision = block.mlp.lin1.weight.dtype
+    x = x + _attended(block, block.norm1(x).to(precision), tables, kernel)
+    result: Tensor = x + block.mlp(block.norm2(x).to(precision))
+    return result
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> Callable[[Block, Tensor, _Tables, _Kernel], Tensor]:
+    """The same for all networks of a process: what is compiled is kept with it."""
+    return torch.compile(_through, fullgraph=True)
+
+
+def _attended(block: Block, x: Tensor, tables: _Tables, kernel: _Kernel) -> Tensor:
+    """Tokens (b, g, g, c) after the block's attention, of all or in windows."""
+    if not block.window_size:
+        return _attention(block.attn, x, tables, kernel)
+    windows, padded = window_partition(x, block.window_size)
+    windows = _attention(block.attn, windows, tables, kernel)
+    whole: Tensor = window_unpartition(windows, block.window_size, padded, x.shape[1:3])
+    return whole
+
+
+def _attention(attention: Attention, x: Tensor, tables: _Tables, kernel: _Kernel) -> Tensor:
+    """Tokens (b, h, w, c) attend to each other."""
+    q, k, v = attention.qkv(x).unflatten(3, (3, attention.num_heads, -1)).unbind(3)
+    if tables is None:
+        q, k, v = (part.flatten(1, 2).transpose(1, 2) for part in (q, k, v))
+        found = F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+    else:
+        rows = torch.einsum("bhwnd,hkd->bhwnk", q, tables[0])
+        columns = torch.einsum("bhwnd,wkd->bhwnk", q, tables[1])
+        found = kernel(q * attention.scale, k, v, rows, columns)
+    projected: Tensor = attention.proj(found.reshape(x.shape))
+    return projected
 
 
 def _folded(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -179,3 +220,20 @@ def _biased(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, columns: Tensor) -> T
         )
         found[:, part] = few.transpose(1, 2).unflatten(1, (-1, w))
     return found.flatten(1, 2)
+
+
+def _flexed(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The same, for what is compiled: what is added is looked up where it is needed."""
+    from torch.nn.attention.flex_attention import flex_attention
+
+    w = columns.shape[-1]
+    # Contiguous, as some of the compiler's kernels take nothing else.
+    q, k, v, rows, columns = (
+        part.flatten(1, 2).transpose(1, 2).contiguous() for part in (q, k, v, rows, columns)
+    )
+
+    def relative(score: Tensor, b: Tensor, n: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return score + rows[b, n, query, key // w] + columns[b, n, query, key % w]
+
+    found: Tensor = flex_attention(q, k, v, score_mod=relative, scale=1.0)
+    return found.transpose(1, 2)
