@@ -31,6 +31,7 @@ from aitom_cryosam.picks import Picks  # noqa: E402
 from aitom_cryosam.propagator import CrossPlanePropagator  # noqa: E402
 from aitom_cryosam.record import Record  # noqa: E402
 from aitom_cryosam.volumes.mrc import write_volume  # noqa: E402
+from tests.ome_zarr_images import write_image  # noqa: E402
 from tests.toys import small_simulation  # noqa: E402
 
 FOREVER = 300_000  # milliseconds
@@ -101,6 +102,25 @@ def test_a_result_is_opened_as_it_was_written(record):
     np.testing.assert_allclose(clicks.data, record.prompts.points_zyx)
     shown = np.asarray(picks.data[picks.shown])[:, ::-1]
     np.testing.assert_allclose(shown, points_star(record.files["picks"]), atol=1e-4)
+
+
+def test_an_ome_zarr_image_is_shown_and_picked_in_like_its_mrc_file(
+    qtbot, simulation, widget, tmp_path
+):
+    pytest.importorskip("zarr", reason="zarr is not installed")
+    path = write_image(tmp_path / "TS_02.zarr", simulation.data, sizes=(20.0,))
+    other = CryoSAMWidget(opened(path))
+    qtbot.addWidget(other)
+    assert other.image.name == "TS_02"
+    np.testing.assert_array_equal(np.asarray(other.image.data[7]), simulation.data[7])
+    for made in (widget, other):
+        made.preset_box.setCurrentText("embedded")
+        made.diameter_box.setValue(250)
+        made.add_click(simulation.points_zyx[1])
+        made.show_mask()
+        wait(qtbot, made)
+    masks = [made.viewer.layers["mask of the click"].data for made in (widget, other)]
+    np.testing.assert_array_equal(*masks)
 
 
 def test_what_is_no_tomogram_is_left_to_others(tmp_path):

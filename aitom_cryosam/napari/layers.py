@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.names import file_stem
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.record import Record
 from aitom_cryosam.volumes.reading import read_volume
@@ -22,7 +23,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 
 def tomogram_layer(path: Path, *, voxel_size: float | None = None) -> LayerData:
-    """An image layer of an MRC file, memory-mapped.
+    """An image layer of a tomogram's file, of which napari reads what it shows.
 
     Raises:
         InputError: it cannot be used.
@@ -32,7 +33,7 @@ def tomogram_layer(path: Path, *, voxel_size: float | None = None) -> LayerData:
     about = {"path": str(path), "voxel_size": volume.voxel_size}
     low, high = (float(value) for value in np.percentile(middle, (0.5, 99.5)))
     limits = (low, high if high > low else low + 1)
-    how = {"name": path.stem, "contrast_limits": limits, "metadata": {KEY: about}}
+    how = {"name": file_stem(path), "contrast_limits": limits, "metadata": {KEY: about}}
     return volume.data, how, "image"
 
 
@@ -85,7 +86,7 @@ def record_layers(record: Record) -> list[LayerData]:
         "contrast": record.contrast,
     }
     layers: list[LayerData] = []
-    if record.tomogram_path is not None and record.tomogram_path.is_file():
+    if record.tomogram_path is not None and record.tomogram_path.exists():
         layers.append(tomogram_layer(record.tomogram_path, voxel_size=voxel_size))
     masks = np.asarray(record.labels())
     if masks.dtype.kind not in "iu":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aitom_cryosam.napari.layers import LayerData, record_layers, tomogram_layer
 from aitom_cryosam.record import Record
+from aitom_cryosam.volumes import ome_zarr
 
 VOLUMES = (".mrc", ".rec", ".map", ".mrc.gz", ".rec.gz", ".map.gz")
 
@@ -18,6 +19,8 @@ def reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[La
 
 
 def _known(path: Path) -> bool:
+    if ome_zarr.recognises(path):
+        return True
     if path.is_dir():
         return any(path.glob("*_run.json"))
     return path.name.lower().endswith((*VOLUMES, "_run.json"))
@@ -29,7 +32,7 @@ def _read(path: str | Sequence[str]) -> list[LayerData]:
 
 
 def _layers(path: Path) -> list[LayerData]:
-    if path.is_dir():
+    if path.is_dir() and not ome_zarr.recognises(path):
         return [layer for record in Record.all_in(path) for layer in record_layers(record)]
     if path.name.endswith("_run.json"):
         return record_layers(Record.open(path))
