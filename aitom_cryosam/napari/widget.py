@@ -411,9 +411,9 @@ class CryoSAMWidget(QWidget):
         start = np.array(event.pos)
         yield
         while event.type == "mouse_move":
-            if np.abs(np.array(event.pos) - start).max() > 3:
-                return
             yield
+        if np.abs(np.array(event.pos) - start).max() > 3:
+            return
         point = self.image.world_to_data(event.position)
         negative = event.button == 2 or "Alt" in event.modifiers
         with self._told():
