@@ -51,6 +51,47 @@ def writing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
+def writing_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Write a folder, which takes its place when it is complete; else as `writing`.
+
+    Args:
+        path: the folder to write.
+        overwrite: replace an existing folder.
+
+    Yields:
+        The temporary path, of the target's name, for the caller to create.
+
+    Raises:
+        InputError: there is something already, the place is closed, or the disk is full.
+    """
+    target = Path(path)
+    refuse_existing_folder(target, overwrite=overwrite)
+    try:
+        with temporary_folder(target.parent) as home:
+            draft = home / target.name
+            yield draft
+            for written in draft.rglob("*"):
+                if written.is_file():
+                    with written.open("rb") as file:
+                        os.fsync(file.fileno())
+            if target.exists():
+                target.rename(home / "replaced")
+            draft.rename(target)
+    except OSError as error:
+        raise _failure(target, error) from error
+
+
+def refuse_existing_folder(path: Path, *, overwrite: bool = False) -> None:
+    """Say what is in the way of a folder.
+
+    Raises:
+        InputError: the path exists, and `overwrite` is not set or it is no folder.
+    """
+    if os.path.lexists(path) and not (overwrite and path.is_dir() and not path.is_symlink()):
+        raise _exists(path)
+
+
+@contextmanager
 def publishing(
     folder: str | Path,
     paths: Mapping[str, Path],

@@ -15,6 +15,7 @@ import numpy as np
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.names import file_stem
+from aitom_cryosam.volumes import ome_zarr_labels
 from aitom_cryosam.volumes.mrc import label_type, write_volume
 from aitom_cryosam.volumes.reading import read_volume
 from aitom_cryosam.volumes.volume import Sliced, Source, Triple
@@ -305,7 +306,7 @@ class Tomogram:
         """Write instance ids as a volume that lies exactly on this tomogram.
 
         Args:
-            path: file to write, never compressed.
+            path: file to write, never compressed; OME-Zarr if it ends in `.zarr`.
             labels: (D, H, W) integers of the tomogram's shape.
             overwrite: replace an existing file.
 
@@ -314,6 +315,12 @@ class Tomogram:
         """
         if labels.shape != self.shape:
             raise InputError(f"Expected labels of shape {self.shape}, got {labels.shape}.")
+        if Path(path).suffix.lower() == ".zarr":
+            size, origin = self.voxel_size, self.origin
+            ome_zarr_labels.write_labels(
+                path, labels, voxel_size=size, origin=origin, overwrite=overwrite
+            )
+            return
         values = labels.astype(label_type(labels), copy=False)
         self.write_volume(path, values, overwrite=overwrite)
 

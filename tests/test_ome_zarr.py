@@ -371,3 +371,70 @@ def test_nothing_is_said_of_a_sound_image(image, caplog):
     with caplog.at_level(logging.INFO):
         Tomogram.open(image).check()
     assert caplog.text == ""
+
+
+LABELS = np.zeros(SHAPE, np.int32)
+LABELS[3:6, 7:9, 20:29] = 300
+
+
+def tomogram_at(origin):
+    return Tomogram(DATA, 13.48, "a", "dark", origin=origin)
+
+
+def test_labels_lie_on_their_tomogram(tmp_path):
+    tomogram_at((3.0, 2.0, 1.0)).write_labels(tmp_path / "a_labels.zarr", LABELS)
+    volume = read_volume(tmp_path / "a_labels.zarr")
+    np.testing.assert_array_equal(volume.values, LABELS)
+    assert volume.values.dtype == np.uint16
+    assert (volume.voxel_size, volume.origin) == (13.48, (3.0, 2.0, 1.0))
+
+
+def test_labels_replace_only_when_asked_to(tmp_path):
+    path = tmp_path / "a_labels.zarr"
+    tomogram_at((0, 0, 0)).write_labels(path, LABELS)
+    with pytest.raises(InputError, match="already exists"):
+        tomogram_at((0, 0, 0)).write_labels(path, LABELS * 2)
+    tomogram_at((0, 0, 0)).write_labels(path, LABELS // 300, overwrite=True)
+    assert read_volume(path).values.max() == 1
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_labels_without_a_place_to_write_leave_nothing(tmp_path):
+    with pytest.raises(InputError, match="is not an existing folder"):
+        tomogram_at((0, 0, 0)).write_labels(tmp_path / "none" / "a.zarr", LABELS)
+    (tmp_path / "a.zarr").write_text("mine", "utf-8")
+    with pytest.raises(InputError, match="already exists"):
+        tomogram_at((0, 0, 0)).write_labels(tmp_path / "a.zarr", LABELS, overwrite=True)
+    assert (tmp_path / "a.zarr").read_text("utf-8") == "mine"
+
+
+def test_another_library_believes_our_labels(tmp_path):
+    models = pytest.importorskip("ome_zarr_models.v04", reason="needs ome-zarr-models")
+    tomogram_at((3.0, 2.0, 1.0)).write_labels(tmp_path / "a_labels.zarr", LABELS)
+    image = models.Image.from_zarr(zarr.open_group(str(tmp_path / "a_labels.zarr"), mode="r"))
+    [multiscale] = image.attributes.multiscales
+    assert [(axis.name, axis.unit) for axis in multiscale.axes] == [(a, "angstrom") for a in "zyx"]
+    scale, translation = multiscale.datasets[0].coordinateTransformations
+    assert (scale.scale, translation.translation) == ([13.48] * 3, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_images_that_another_library_writes(tmp_path, version):
+    writer = pytest.importorskip("ome_zarr.writer", reason="needs ome-zarr")
+    formats = pytest.importorskip("ome_zarr.format", reason="needs ome-zarr")
+    kind = formats.FormatV04() if version == "0.4" else formats.FormatV05()
+    steps = [
+        [{"type": "scale", "scale": [s, s, s]}, {"type": "translation", "translation": [1, 2, 3]}]
+        for s in (10.0, 20.0)
+    ]
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w", zarr_format=kind.zarr_format)
+    writer.write_multiscale(
+        [DATA, DATA[::2, ::2, ::2]],
+        group,
+        axes=[{"name": name, "type": "space", "unit": "nanometer"} for name in "zyx"],
+        coordinate_transformations=steps,
+        fmt=kind,
+    )
+    volume = read_volume(tmp_path / "a.zarr", voxel_size=200)
+    np.testing.assert_array_equal(volume.values, DATA[::2, ::2, ::2])
+    assert volume.origin == (30, 20, 10)

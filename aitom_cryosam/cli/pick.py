@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aitom_cryosam.cli import averaging, options, refine
 from aitom_cryosam.cli.options import add_tilt_series, tilt_series_of_tomogram
 from aitom_cryosam.errors import Door, InputError
-from aitom_cryosam.files import refuse_existing
+from aitom_cryosam.files import refuse_existing, refuse_existing_folder
 
 if TYPE_CHECKING:
     from aitom_cryosam.job import Job
@@ -47,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report", action="store_true", help="also write a page that shows all of it, as HTML"
     )
     parser.add_argument(
+        "--labels-zarr", action="store_true", help="also write the masks as OME-Zarr, for napari"
+    )
+    parser.add_argument(
         "--refine",
         action="store_true",
         help=f"also align and average the picks, and judge the proposals again with the average; "
@@ -67,21 +70,30 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam import job
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.report.files import write_report
+    from aitom_cryosam.volumes.zarr_store import package
 
     start = time.perf_counter()
     asked = _job(args)
     page = Path(args.out) / f"{asked.name}_report.html"
     if args.report:
         refuse_existing([page], overwrite=args.overwrite)
+    masks = Path(args.out) / f"{asked.name}_labels.zarr"
+    if args.labels_zarr:
+        package()
+        refuse_existing_folder(masks, overwrite=args.overwrite)
     _check_refine(args, asked)
     with ShownProgress(quiet=args.quiet) as progress:
         record = job.run(asked, progress=progress)
     if args.report:
         write_report(page, [record], overwrite=args.overwrite)
+    if args.labels_zarr:
+        asked.open_tomogram().write_labels(masks, record.labels(), overwrite=args.overwrite)
     if not args.quiet:
         print(_summary(record, time.perf_counter() - start))
         if args.report:
             print(f"{'report':10}{page}")
+        if args.labels_zarr:
+            print(f"{'masks':10}{masks}")
     if not len(record.picks):
         logger.warning(_nothing(record))
     elif record.settings.cut == "auto" and len(record.picks) < FEW * len(record.proposals):

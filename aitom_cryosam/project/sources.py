@@ -17,8 +17,8 @@ from aitom_cryosam.points.tilt_series import read_tomograms_star
 
 logger = logging.getLogger(__name__)
 
-_VOLUME = re.compile(r"\.(mrc|rec|map)(\.(gz|bz2))?$|\.zarr$", re.I)
-_NO_TOMOGRAM = re.compile(r"_labels\.mrc(\.gz)?$")
+_VOLUME = re.compile(r"\.(mrc|rec|map)(\.(gz|bz2))?$|\.zarr(\.zip)?$|\.ozx$", re.I)
+_NO_TOMOGRAM = re.compile(r"_labels\.(mrc(\.gz)?|zarr)$")
 _LISTS = (".txt", ".lst", ".list")
 _EXPECTED = (
     "a tomogram, a folder of them, a list of paths (.txt), a pattern in quotes, RELION's "

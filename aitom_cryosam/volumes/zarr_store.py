@@ -116,7 +116,7 @@ class ZarrStore:
         Raises:
             InputError: the package is not installed, or there is no array.
         """
-        zarr = _package()
+        zarr = package()
         try:
             if self.is_zipped:
                 store: Any = zarr.storage.ZipStore(str(self.path), mode="r")
@@ -148,13 +148,18 @@ class ZarrStore:
             ) from None
 
 
-def _package() -> ModuleType:
+def package() -> ModuleType:
+    """The package zarr.
+
+    Raises:
+        InputError: it is not installed.
+    """
     try:
         import zarr
         import zarr.storage
     except ImportError:
         raise InputError(
-            "Reading OME-Zarr needs the package zarr, which is not installed; type: "
+            "OME-Zarr needs the package zarr, which is not installed; type: "
             "pip install 'aitom-cryosam[zarr]'."
         ) from None
     return zarr
