@@ -78,10 +78,28 @@ def test_planes_are_only_read(one) -> None:
     np.testing.assert_array_equal(planes, before)
 
 
+def test_what_moves_by_whole_tokens_moves_in_the_tokens(one, kind) -> None:
+    shape, places = (98, 126), [(1, 1), (1, 3), (2, 1)]
+    grid = one.grid(shape)
+    planes = np.repeat(noise(1, *shape), 1 + len(places), axis=0)
+    for plane, (row, column) in zip(planes[1:], places, strict=True):
+        up, left = (
+            np.abs(np.arange(axis.size) - axis.centres[token]) < axis.step / 2
+            for axis, token in ((grid.rows, row), (grid.columns, column))
+        )
+        plane += 4 * np.outer(up, left)
+    tokens = one.encode(planes)
+    changes = np.linalg.norm(tokens[1:] - tokens[0], axis=-1)  # (3, rows, columns)
+    found = [np.unravel_index(change.argmax(), change.shape) for change in changes]
+    # The neck of SAM mixes tokens with their neighbours.
+    mixed = 1 if MODELS[kind[0]].family == "sam" else 0
+    assert np.abs(np.array(found) - places).max() <= mixed
+
+
 @pytest.mark.parametrize("name", [name for name in ENCODERS if MODELS[name].weights is None])
 @pytest.mark.parametrize("move", [(1, 0), (0, 2), (2, -1)])
-def test_a_plane_moved_by_whole_tokens_moves_the_tokens(name, move, folder) -> None:
-    # Networks know the positions of their tokens; test_encoders_network.py has what holds there.
+def test_a_plane_rolled_by_whole_tokens_rolls_the_tokens(name, move, folder) -> None:
+    # Networks know the positions of their tokens: there, only the test above holds.
     one = encoder(name, folder)
     grid = one.grid((120, 150))
     step = int(grid.rows.step)
