@@ -16,11 +16,12 @@ from skimage.filters import threshold_otsu
 
 from aitom_cryosam.aitom import DoGPicker, TemplateMatchingPicker, aitom_module
 from aitom_cryosam.aitom.aitom_pickers import template_offset, zyz_angles
+from aitom_cryosam.binning import binned as binned_volume
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.evaluation.comparison import Found
 from aitom_cryosam.matcher import SPACING
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.points.formats.aitom import Record
+from aitom_cryosam.points.formats.aitom import Record, picks_of
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.tomogram import Contrast, Tomogram
@@ -190,18 +191,11 @@ def binned(tomogram: Tomogram, factor: int) -> Tomogram:
             f"{' × '.join(map(str, tomogram.shape))} voxels, got {factor}."
         )
     return Tomogram.from_array(
-        _means(np.asarray(tomogram.data), factor),
+        binned_volume(np.asarray(tomogram.data, np.float32), factor),
         voxel_size=factor * tomogram.voxel_size,
         name=tomogram.name,
         contrast=tomogram.contrast,
     )
-
-
-def _means(data: np.ndarray, factor: int) -> np.ndarray:
-    d, h, w = (size // factor for size in data.shape)
-    whole = data[: d * factor, : h * factor, : w * factor]
-    cubes = whole.reshape(d, factor, h, factor, w, factor)
-    return np.asarray(cubes.mean(axis=(1, 3, 5), dtype=np.float32))
 
 
 def _radius(path: str | Path, data: np.ndarray) -> float:
@@ -230,7 +224,7 @@ def _template(data: np.ndarray, radius: float, factor: float, binning: int) -> n
     fine = ndimage.affine_transform(
         data, factor * np.eye(3), first, output_shape=(n * binning,) * 3, mode="nearest"
     )
-    template = _means(fine, binning)
+    template = binned_volume(fine, binning)
     z, y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1]
     template[z**2 + y**2 + x**2 > reach**2] = np.nan
     return template
@@ -253,7 +247,7 @@ def _processes(tomogram: Tomogram, wanted: int | None, resources: Resources) -> 
 
 def _candidates(records: list[Record], level: float, binning: int = 1) -> Picks:
     """In voxels before binning; kept from the level on."""
-    voxels_xyz = np.array([record["x"] for record in records], np.float64).reshape(-1, 3)
-    points = voxels_xyz[:, ::-1] * binning + (binning - 1) / 2
-    scores = np.array([record["val"] for record in records], np.float64)
+    found = picks_of(records)
+    points = found.points_zyx * binning + (binning - 1) / 2
+    scores = found.scores
     return Picks.from_points(points, scores).reject(scores < level, "below the threshold")

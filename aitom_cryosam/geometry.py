@@ -55,7 +55,7 @@ class TokenAxis:
         return lower, position - lower
 
     def weights(self, voxels: np.ndarray) -> np.ndarray:
-        """(n, count) float64 matrix that interpolates token values at n voxel coordinates."""
+        """(n, count) float64 matrix that interpolates token values at (n,) voxel coordinates."""
         lower, fraction = self.interpolation(voxels)
         rows = np.arange(len(lower))
         matrix = np.zeros((len(lower), self.count))
@@ -179,12 +179,12 @@ class CellAxis:
         return (edges[:-1] + edges[1:] - 1) / 2
 
     def cell_of(self, voxels: np.ndarray) -> np.ndarray:
-        """(...) int64, the cell that holds each voxel coordinate; clipped to the axis."""
+        """(...) int64, the cell that holds each of (...) voxel coordinates; clipped to the axis."""
         return np.clip(nearest_voxel(voxels), 0, self.size - 1) // self.ratio
 
 
 def nearest_voxel(coordinates: np.ndarray) -> np.ndarray:
-    """(...) int64, the voxel that holds each coordinate; a coordinate half-way goes up.
+    """(...) int64, the voxel that holds each of (...) coordinates; one half-way goes up.
 
     >>> nearest_voxel(np.array([-0.5, 0.49, 0.5]))
     array([0, 0, 1])
@@ -193,7 +193,7 @@ def nearest_voxel(coordinates: np.ndarray) -> np.ndarray:
 
 
 def binned_coordinate(coordinates: np.ndarray, binning: int) -> np.ndarray:
-    """(...) float64, where a voxel coordinate lies on the grid of voxels binned from voxel 0 on.
+    """(...) float64, where (...) voxel coordinates lie on a grid that is binned from voxel 0 on.
 
     >>> binned_coordinate(np.array([0.5, 2.5]), 2)
     array([0., 1.])

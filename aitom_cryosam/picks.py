@@ -84,7 +84,7 @@ class Picks:
         return len(self.points_zyx)
 
     def take(self, index: np.ndarray) -> Picks:
-        """The points of an index or boolean array, in its order; ids are kept."""
+        """The points of (m,) indices, in their order, or of (n,) booleans; ids are kept."""
         index = np.arange(len(self))[index]
         return Picks(
             self.points_zyx[index],
@@ -109,7 +109,7 @@ class Picks:
         return self.take(np.argsort(-self.scores, kind="stable"))
 
     def reject(self, index: np.ndarray | list[bool], reason: str) -> Picks:
-        """The same points, those of `index` no longer kept, for `reason`.
+        """The same points, those of `index`, (m,) or (n,) bool, no longer kept, for `reason`.
 
         A point that was left out before keeps its first reason.
         """

@@ -24,8 +24,8 @@ class Trace:
         masks: of the prompts, in their order, with why each walk ended.
         centre_zyx: (3,) voxels; the planes below go through it.
         ratio: voxels of a cell of these planes.
-        similarity: cosine similarity (eq. 6) with the query of the cells in three planes, across
-            z, y and x; None if it is not known.
+        similarity: (h, w) each, cosine similarity (eq. 6) with the query of the cells in three
+            planes, across z, y and x; None if it is not known.
         chance: similarity that the bulk of all maxima stays below.
     """
 

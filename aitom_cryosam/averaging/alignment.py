@@ -76,12 +76,12 @@ class Poses:
         return len(self.scores)
 
     def take(self, index: np.ndarray) -> Poses:
-        """Those of an index or boolean array."""
+        """Those of (m,) indices or (n,) booleans."""
         rows = np.arange(len(self))[index]
         return Poses(self.rotations[rows], self.shifts_xyz[rows], self.scores[rows])
 
     def merged(self, rows: np.ndarray, other: Poses) -> Poses:
-        """With those of `rows` replaced."""
+        """With those of `rows`, (m,) indices, replaced."""
         quaternions = self.rotations.as_quat()
         quaternions[rows] = other.rotations.as_quat()
         shifts, scores = self.shifts_xyz.copy(), self.scores.copy()
@@ -289,7 +289,7 @@ class Aligner:
 
 
 def shift_lattice(step: float, reach: float) -> np.ndarray:
-    """(s, 3) shifts in a ball, x y z, the nearest to none first."""
+    """(s, 3) shifts in a ball, x y z voxels, the nearest to none first."""
     n = int(reach / step + 1e-6)
     axis = np.arange(-n, n + 1) * step
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)

@@ -159,7 +159,7 @@ class Average:
 
 
 def noise_weights(spectra: Sequence[np.ndarray], ball: Ball, power: float = 1.0) -> np.ndarray:
-    """(k,) one by the amplitude of a typical particle's spectrum in each shell."""
+    """(k,) one by the amplitude of a typical (k,) spectrum in each shell."""
     mean = np.mean([(np.abs(one) ** 2).mean(axis=0) for one in spectra if len(one)], axis=0)
     counts = np.maximum(np.bincount(ball.shells), 1)
     shells = np.bincount(ball.shells, mean) / counts
@@ -173,7 +173,7 @@ def particle_ball(size: int, diameter: float) -> np.ndarray:
 
 
 def mass_centre(volume: np.ndarray) -> np.ndarray:
-    """(3,) x, y, z voxels from voxel n // 2 to the middle of what is bright."""
+    """(3,) x, y, z voxels from voxel n // 2 of (n, n, n) to the middle of what is bright."""
     bright = np.clip(volume - 0.2 * volume.max(), 0, None)
     middle = np.array(ndimage.center_of_mass(bright)) - len(volume) // 2
     return np.asarray(middle[::-1])
@@ -186,13 +186,20 @@ def first_shell(size: int, voxel_size: float, diameter_angstrom: float) -> int:
 
 
 def search_shell(size: int, diameter: float, step: float, shell: int) -> int:
-    """The finest shell, up to `shell`, that still fits when a turn is half a step off."""
+    """The finest shell, up to `shell`, that still fits when a turn is half a step off.
+
+    Args:
+        size: voxels, of the box.
+        diameter: voxels, of the particle.
+        step: degrees.
+        shell: the finest that there is.
+    """
     useful = size / (diameter * math.radians(step))
     return int(np.clip(round(1.2 * useful), min(4, shell), shell))
 
 
 def trust(fsc: np.ndarray, coarsest: int) -> np.ndarray:
-    """(shells,) weight as the signal's share says, 0 beyond the resolution."""
+    """(shells,) weight as the signal's share in an FSC (shells,) says; 0 beyond the resolution."""
     known = np.clip(fsc, 0, 1)
     known[1:][np.maximum.accumulate(fsc[1:] < THRESHOLD)] = 0
     weights = np.sqrt(2 * known / (1 + known))
@@ -508,7 +515,7 @@ class Averaging:
     def aligner(
         self, ball: Ball, boxes: np.ndarray, wedge: MissingWedge, weights: np.ndarray
     ) -> Aligner:
-        """Of boxes (n, size, size, size) of one tilt series."""
+        """Of boxes (n, size, size, size) of one tilt series; (k,) weights."""
         return Aligner(ball, ball.of(boxes), wedge, weights=weights, device=self.settings.device)
 
 

@@ -12,13 +12,13 @@ _DRAWS = 4
 
 
 def shell_correlation(first: np.ndarray, second: np.ndarray, ball: Ball) -> np.ndarray:
-    """(shells,) correlation of two (n, n, n) boxes by shell of their spectra; 1 at shell 0."""
+    """(shells,) correlation of boxes (n, n, n) and (n, n, n) by shell of their spectra; first 1."""
     one, other = ball.of(np.stack([first, second]))
     return shell_correlation_of(one, other, ball)
 
 
 def shell_correlation_of(one: np.ndarray, other: np.ndarray, ball: Ball) -> np.ndarray:
-    """(shells,) as `shell_correlation`, of (k,) coefficients."""
+    """(shells,) as `shell_correlation`, of coefficients (k,) and (k,)."""
     cross = np.bincount(ball.shells, (one * np.conj(other)).real)
     powers = np.bincount(ball.shells, np.abs(one) ** 2) * np.bincount(
         ball.shells, np.abs(other) ** 2

@@ -46,12 +46,12 @@ class Source:
     wedge: MissingWedge
 
     def usable(self, diameter: float) -> np.ndarray:
-        """(n,) bool: the picks of which enough lies in the tomogram."""
+        """(n,) bool: the picks, a diameter in Å wide, of which enough lies in the tomogram."""
         radius = diameter / self.tomogram.voxel_size / 2
         return inside(self.picks.points_zyx, radius, self.tomogram.shape)
 
     def clicked(self, diameter: float) -> np.ndarray:
-        """(p, 3) voxels: the picks at the clicks, which are centred, or the clicks themselves."""
+        """(p, 3) voxels: the picks within half a diameter, in Å, of the clicks, or the clicks."""
         if not (len(self.prompts) and len(self.picks)):
             return self.prompts
         reach = diameter / self.tomogram.voxel_size / 2
@@ -83,7 +83,12 @@ def box_of(sources: Sequence[Source], diameter: float) -> tuple[BoxSize, float]:
 
 
 def particles_of(sources: Sequence[Source], diameter: float) -> list[Particles]:
-    """The boxes of every tomogram; picks at its border are left out, which is told."""
+    """The boxes of every tomogram; picks at its border are left out, with a warning.
+
+    Args:
+        sources: of one voxel size.
+        diameter: Å, of the particle.
+    """
     box, _ = box_of(sources, diameter)
     result = []
     for one in sources:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aitom_cryosam.binning import binned
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.tomogram import Tomogram
 
@@ -52,7 +53,7 @@ class Subvolumes:
         return len(self.boxes)
 
     def take(self, index: np.ndarray) -> Subvolumes:
-        """Those of an index or boolean array."""
+        """Those of (m,) indices or (n,) booleans."""
         return Subvolumes(self.boxes[index], self.origins_zyx[index], self.bin)
 
     def points_zyx(self, shifts_xyz: np.ndarray) -> np.ndarray:
@@ -96,10 +97,7 @@ def _cut(tomogram: Tomogram, lower: np.ndarray, box: BoxSize) -> np.ndarray:
     high = np.clip(lower + width, low, tomogram.shape)
     place = tuple(slice(a, b) for a, b in zip(low - lower, high - lower, strict=True))
     values[place] = tomogram.box(low.tolist(), high.tolist())
-    if box.bin == 1:
-        return values
-    s, b = box.size, box.bin
-    return np.asarray(values.reshape(s, b, s, b, s, b).mean(axis=(1, 3, 5)))
+    return binned(values, box.bin)
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:

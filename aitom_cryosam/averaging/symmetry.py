@@ -179,7 +179,7 @@ def _kept(halves: list[_Half], ball: Ball, frames: Rotation, group: Rotation) ->
 
 
 def symmetrised(box: np.ndarray, symmetry: Symmetry) -> np.ndarray:
-    """(n, n, n) float32, the mean of a box turned by all of a group about its own axes."""
+    """(n, n, n) float32, the mean of a box (n, n, n) turned by all of a group."""
     import torch
 
     if len(symmetry) == 1:

@@ -31,7 +31,7 @@ class EmbeddingFiles:
         self._writable = True
 
     def get(self, axis: int, plane: int) -> np.ndarray | None:
-        """The embedding of a plane, or None if it is not there, or damaged."""
+        """The packed embedding of a plane, any shape; None if it is not there, or damaged."""
         path = self._path(axis, plane)
         try:
             content = path.read_bytes()
@@ -48,7 +48,7 @@ class EmbeddingFiles:
         return array
 
     def put(self, axis: int, plane: int, array: np.ndarray) -> None:
-        """Keep the embedding of a plane, in place of one that is there."""
+        """Keep the packed embedding of a plane, any shape, in place of one that is there."""
         if not self._writable:
             return
         packed = io.BytesIO()

@@ -18,7 +18,7 @@ def skew(cubes: Sequence[np.ndarray]) -> float:
     """Skewness of the smoothed values: dense things are rare, so their tail is the longer one.
 
     Args:
-        cubes: in the file's own contrast; at least one.
+        cubes: (d, h, w) each, in the file's own contrast; at least one.
 
     Returns:
         Below 0 where protein is dark.

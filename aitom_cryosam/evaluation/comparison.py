@@ -112,7 +112,7 @@ def compare(found: Found, truth: Picks, *, radius: float, voxel_size: float) -> 
 def agreements(
     found: Mapping[str, Found], *, radius: float, voxel_size: float
 ) -> dict[tuple[str, str], Agreement]:
-    """Every pair of methods, at their own thresholds."""
+    """Every pair of methods, at their own thresholds; those within a radius in Å agree."""
     result = {}
     for (first, one), (second, other) in combinations(found.items(), 2):
         matched = evaluate(

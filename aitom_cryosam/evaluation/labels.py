@@ -104,7 +104,7 @@ def evaluate_labels(
         found: (D, H, W) whole numbers; 0 is background, and so is what is below it (membranes).
         truth: (D, H, W) likewise.
         iou: from which on a pair counts as matched.
-        true_ids: the true labels that count, as those of one class; the others are background.
+        true_ids: (m,) the true labels that count, as those of one class; the others are background.
 
     Raises:
         InputError: the shapes differ, a label is no whole number, no true instance is left, or

@@ -32,7 +32,7 @@ class Evaluation:
         distances: (m,) Å, between the two of each pair.
         curve_recall: (n_picks,) of the best k picks, k = 1 to n_picks; empty if a pick has no
             score.
-        curve_precision: likewise.
+        curve_precision: (n_picks,) likewise.
         scores: (n_picks,) as they came.
     """
 

@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 
 
 def create_tokens(folder: Path, shapes: Mapping[str, Shape]) -> list[np.ndarray]:
-    """Empty float16 arrays in new files NAME.npy.
+    """Empty float16 arrays (d, h, w, C) in new files NAME.npy.
 
     Args:
         folder: an existing one.
@@ -43,7 +43,7 @@ def create_tokens(folder: Path, shapes: Mapping[str, Shape]) -> list[np.ndarray]
 
 
 def open_tokens(folder: Path, shapes: Mapping[str, Shape]) -> list[np.ndarray]:
-    """The arrays of `create_tokens`, read-only.
+    """The arrays (d, h, w, C) of `create_tokens`, read-only.
 
     Raises:
         OSError, EOFError, ValueError: a file is missing or not what was written.

@@ -75,5 +75,5 @@ class Whitening:
         return cls(moments.mean.astype(np.float32), matrix.astype(np.float32))
 
     def apply(self, tokens: np.ndarray) -> np.ndarray:
-        """(..., C) tokens, mapped; float32."""
+        """(..., C) float32, the tokens (..., C) mapped."""
         return (tokens - self.mean) @ self.matrix

@@ -98,7 +98,13 @@ def record_layers(record: Record) -> list[LayerData]:
 
 
 def clicks_layer(points_zyx: np.ndarray, diameter: float, about: dict[str, Any]) -> LayerData:
-    """A points layer of clicks; each is on a particle or, "negative", on something else."""
+    """A points layer of clicks; each is on a particle or, "negative", on something else.
+
+    Args:
+        points_zyx: (n, 3) voxels.
+        diameter: voxels, of the particle.
+        about: what the layer's reader must know of the run.
+    """
     how = {
         "name": "clicks",
         "features": {"negative": np.zeros(len(points_zyx), bool)},

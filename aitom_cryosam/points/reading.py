@@ -67,7 +67,7 @@ class PointFile:
         return self.picks.classes
 
     def take(self, index: np.ndarray) -> PointFile:
-        """The points of an index or boolean array, in its order."""
+        """The points of (m,) indices, in their order, or of (n,) booleans."""
         rows = np.arange(len(self.picks))[np.asarray(index)]
         names = self.names and tuple(self.names[row] for row in rows)
         return replace(self, picks=self.picks.take(rows), names=names)

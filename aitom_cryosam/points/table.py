@@ -206,12 +206,12 @@ def json_of(path: Path) -> Any:
 
 
 def whole(points: np.ndarray) -> np.ndarray:
-    """The nearest whole numbers; halves go up."""
+    """(...) int64, the whole numbers nearest to (...) coordinates; halves go up."""
     return nearest_voxel(points)
 
 
 def scores(picks: Picks) -> np.ndarray:
-    """A point without a score, as a prompt, counts 0: files of this kind have no NaN."""
+    """(n,) scores; one that is missing, as a prompt's, counts 0: such files have no NaN."""
     return np.nan_to_num(picks.scores, nan=0.0)
 
 

@@ -93,7 +93,9 @@ class Project:
         query: of all tomograms that have none of their own.
         coords_angpix: Å, the pixel size that files of clicks are written in.
         tomograms_star: of the RELION project, with the tilt series.
-        exclude_distance, edge, lamella: as in `RegionRules`, Å.
+        exclude_distance: Å, as in `RegionRules`.
+        edge: Å, likewise.
+        lamella: likewise.
     """
 
     path: Path

@@ -17,11 +17,11 @@ class EmbeddingStore(Protocol):
     """Keeps the packed embeddings of one tomogram and one segmenter for later runs."""
 
     def get(self, axis: int, plane: int) -> np.ndarray | None:
-        """What was put there, or None."""
+        """What was put there, any shape, or None."""
         ...
 
     def put(self, axis: int, plane: int, array: np.ndarray) -> None:
-        """Keep an array."""
+        """Keep an array of any shape."""
         ...
 
 

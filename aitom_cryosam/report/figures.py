@@ -119,7 +119,7 @@ def circles(
 
 
 def clicks(section: Section, points_zyx: np.ndarray, reach: float) -> tuple[Circle, ...]:
-    """The clicks near a slice."""
+    """The clicks within `reach` voxels of a slice."""
     near = section.near(points_zyx, reach)
     return tuple(
         Circle(round(float(x), 1), round(float(y), 1), "click", title=_xyz(points_zyx[row]))
@@ -166,7 +166,7 @@ def instance_panels(
     """The mask of a click in the three planes through it, with its six walks.
 
     Args:
-        data: of the tomogram.
+        data: (D, H, W) of the tomogram.
         point_zyx: (3,) the click.
         mask: grown from it.
         diameter: voxels.

@@ -89,7 +89,7 @@ class Tiles:
         )
 
     def group(self, title: str, about: str, picks: Picks, rows: np.ndarray, most: int) -> Group:
-        """The first `most` of some rows."""
+        """The first `most` of some rows, (m,) indices."""
         return Group(
             title, about, len(rows), tuple(self.tile(picks, int(row)) for row in rows[:most])
         )

@@ -38,13 +38,13 @@ def overlay(colours: np.ndarray) -> str:
 
 
 def limits(values: np.ndarray) -> tuple[float, float]:
-    """Black and white for a slice: what all but a few values lie between."""
+    """Black and white for a slice (h, w): what all but a few values lie between."""
     low, high = np.percentile(values, (0.5, 99.5))
     return float(low), float(high)
 
 
 def heat(values: np.ndarray) -> np.ndarray:
-    """(h, w, 4) uint8 colours of numbers 0 to 1: from clear over blue and violet to yellow."""
+    """(h, w, 4) uint8 colours of (h, w) numbers 0 to 1: clear, blue, violet, yellow."""
     stops = np.array([0, 0.35, 0.6, 0.8, 1])
     table = np.array(
         [[20, 24, 80, 0], [45, 60, 170, 90], [150, 45, 165, 170], [240, 105, 75, 220],

@@ -38,7 +38,7 @@ class Section:
 
     @classmethod
     def whole(cls, data: np.ndarray, axis: int, index: int, thickness: int) -> Section:
-        """All of a slice of `thickness` voxels around a voxel."""
+        """All of a slice of a tomogram (D, H, W), `thickness` voxels around a voxel."""
         rows, columns = (data.shape[other] for other in in_plane_axes(axis))
         first, last = _range(index, thickness, data.shape[axis])
         return cls(data, axis, first, last, (0, 0), (rows, columns))
@@ -47,7 +47,7 @@ class Section:
     def around(
         cls, data: np.ndarray, axis: int, point_zyx: np.ndarray, side: int, thickness: int
     ) -> Section:
-        """A square of `side` voxels around a point; what lies outside the tomogram is black."""
+        """A square of `side` voxels around a point of (D, H, W); what lies outside is black."""
         voxel = nearest_voxel(point_zyx)
         first, last = _range(int(voxel[axis]), thickness, data.shape[axis])
         row, column = (int(voxel[other]) - side // 2 for other in in_plane_axes(axis))

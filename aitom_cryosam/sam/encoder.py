@@ -59,11 +59,6 @@ class SamEncoder:
         self._compiled = device.compiled
 
     @property
-    def weights_bytes(self) -> int:
-        """Of the network on the device."""
-        return sum(parameter.nbytes for parameter in self.network.parameters())
-
-    @property
     def bytes_each(self) -> int:
         """About what an image needs on its way through."""
         item, most = self._device.precision.itemsize, 0

@@ -32,25 +32,25 @@ class Mixture:
     root: np.ndarray
 
     def log_densities(self, points: np.ndarray) -> np.ndarray:
-        """(n, k) log of weight times density."""
+        """(n, k) log of weight times density at points (n, d)."""
         flat, centres = points @ self.root.T, self.means @ self.root.T
         squares = ((flat[:, None] - centres) ** 2).sum(axis=2)
         volume = np.log(np.diag(self.root)).sum() - len(self.root) / 2 * np.log(2 * np.pi)
         return np.log(np.maximum(self.weights, 1e-300)) + volume - squares / 2
 
     def shares(self, points: np.ndarray) -> np.ndarray:
-        """(n, k) probability that a point is of each Gaussian."""
+        """(n, k) probability that a point of (n, d) is of each Gaussian."""
         logs = self.log_densities(points)
         shares = np.exp(logs - logs.max(axis=1, keepdims=True))
         return shares / shares.sum(axis=1, keepdims=True)
 
     def log_likelihood(self, points: np.ndarray) -> float:
-        """Of all points together."""
+        """Of all points (n, d) together."""
         return float(np.logaddexp.reduce(self.log_densities(points), axis=1).sum())
 
 
 def best_mixture(points: np.ndarray) -> Mixture:
-    """The number of clusters by the Bayesian information criterion, four starts for each."""
+    """Clusters of points (n, d), as many as the Bayesian information criterion says."""
     n, d = points.shape
     rng = np.random.default_rng(0)
     best: tuple[float, Mixture] | None = None
@@ -91,7 +91,7 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 
 
 def joined(mixture: Mixture, points: np.ndarray, home: int) -> list[int]:
-    """The home cluster, and all that a chain of clusters without a valley links to it."""
+    """The home cluster of points (n, d), and all that a chain without a valley links to it."""
     owner = mixture.shares(points).argmax(axis=1)
     joined, frontier = {home}, [home]
     while frontier:

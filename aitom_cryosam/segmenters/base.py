@@ -34,7 +34,7 @@ class Segmentation:
         return len(self.masks)
 
     def take(self, index: np.ndarray | slice) -> Segmentation:
-        """The masks of an index array, a boolean array or a slice, in its order."""
+        """The masks of (m,) indices, in their order, of (n,) booleans or of a slice."""
         return Segmentation(
             self.offsets_yx[index],
             self.masks[index],

@@ -27,7 +27,7 @@ class EmbeddingCodec(Protocol):
         ...
 
     def pack(self, embedding: Embedding) -> np.ndarray:
-        """An embedding as an array that a file can keep."""
+        """An embedding as an array, any shape, that a file can keep."""
         ...
 
     def unpack(self, array: np.ndarray, plane_shape: tuple[int, int]) -> Embedding:
@@ -52,9 +52,9 @@ class ArrayCodec:
         return self._nbytes(plane_shape)
 
     def pack(self, embedding: Embedding) -> np.ndarray:
-        """The same."""
+        """The same, any shape."""
         return np.asarray(embedding)
 
     def unpack(self, array: np.ndarray, plane_shape: tuple[int, int]) -> Embedding:
-        """The same."""
+        """The same, any shape."""
         return array

@@ -110,7 +110,7 @@ class ContourSegmenter:
         """Segment the particles at points on planes.
 
         Args:
-            embeddings: what `embed` returned, of planes of one shape.
+            embeddings: (h, w) each, what `embed` returned, of planes of one shape.
             rows: (n,) the embedding that each point is on.
             points_yx: (n, 2) pixels on its plane.
             previous: the n masks of the plane before, or None.

@@ -66,12 +66,12 @@ class TokenCodec:
         return self.bytes_each
 
     def pack(self, embedding: PlaneEmbedding) -> np.ndarray:
-        """The tokens; numpy has no bfloat16, so that of half precision only the bits are kept."""
+        """The (C, h, w) tokens; numpy has no bfloat16: of half precision the bits are kept."""
         tokens = embedding.tokens.cpu()
         return (tokens if tokens.dtype is torch.float32 else tokens.view(torch.int16)).numpy()
 
     def unpack(self, array: np.ndarray, plane_shape: tuple[int, int]) -> PlaneEmbedding:
-        """What was packed by a codec of the same signature, on the device."""
+        """What was packed, (C, h, w), by a codec of the same signature, on the device."""
         tokens = torch.tensor(array)
         if tokens.dtype is torch.int16:
             tokens = tokens.view(self.device.precision)
@@ -431,7 +431,7 @@ class _Shown:
 
 
 def grey(planes: np.ndarray) -> np.ndarray:
-    """Planes (b, h, w) float32, robust-normalised, as uint8 from black to white."""
+    """(b, h, w) uint8, black to white, of (b, h, w) float32 robust-normalised planes."""
     return np.rint((np.clip(planes, -SHOWN, SHOWN) + SHOWN) * (255 / (2 * SHOWN))).astype(np.uint8)
 
 

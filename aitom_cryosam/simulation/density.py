@@ -159,5 +159,5 @@ def _soft(outside: np.ndarray, voxel_size: float) -> np.ndarray:
 
 
 def normalised(data: np.ndarray) -> np.ndarray:
-    """Values scaled to a maximum of 1, of any shape, float32."""
+    """(...) float32, values (...) scaled to a maximum of 1."""
     return (data / data.max()).astype(np.float32)

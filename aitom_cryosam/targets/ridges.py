@@ -132,7 +132,7 @@ class Ridges:
         return linked
 
     def take(self, index: np.ndarray) -> Ridges:
-        """Some of the points."""
+        """The points of (m,) indices or (n,) booleans."""
         return Ridges(
             self.kind,
             self.cells_zyx[index],

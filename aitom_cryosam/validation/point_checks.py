@@ -159,7 +159,7 @@ def _unknown(name: str, tomograms: TomogramsStar, *, exact: bool) -> str:
 
 
 def of_unit(table: Table, values: np.ndarray) -> Iterator[Finding]:
-    """What the values themselves speak against; nothing is concluded from it."""
+    """What the values, (n, 3), themselves speak against; nothing is concluded from it."""
     below = int((values < -0.5).any(axis=1).sum())
     if table.unit in (Unit.CENTRED_ANGSTROM, Unit.CENTRED_PIXEL):
         if len(values) >= _MANY and (values[:, :2] >= 0).all():
@@ -184,7 +184,7 @@ def of_unit(table: Table, values: np.ndarray) -> Iterator[Finding]:
 def of_places(
     path: Path, table: Table, values: np.ndarray, expected: Expected
 ) -> Iterator[Finding]:
-    """Points outside of their tomogram, or all in a corner of it."""
+    """Points, (n, 3) values, outside of their tomogram, or all in a corner of it."""
     info, tomograms = expected.info, expected.tomograms
     series = tomograms or info.tilt_series
     if not len(values) or (series is None and info.shape_zyx is None):
@@ -266,7 +266,7 @@ def _against(points_zyx: np.ndarray, name: str, info: TomogramInfo) -> Iterator[
 def of_pairs(
     table: Table, values: np.ndarray, names: list[str], expected: Expected
 ) -> Iterator[Finding]:
-    """Points in one place, and such as are closer than a distance."""
+    """Points, (n, 3) values, in one place, and such as are closer than a distance."""
     groups = np.array(names or [""] * len(values))
     for radius, text in _radii(table, expected):
         if radius is None:
