@@ -1,7 +1,9 @@
 """`cryosam average` as a user runs it."""
 
+import argparse
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import mrcfile
 import numpy as np
@@ -10,9 +12,10 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.rotations import angles_between, common_rotation
 from aitom_cryosam.averaging.tilts import read_tilts
-from aitom_cryosam.cli import main
+from aitom_cryosam.cli import averaging, main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.simulation.density import ribosome_like
 from aitom_cryosam.simulation.files import write_simulation
 from aitom_cryosam.simulation.settings import SimulationSettings
@@ -178,3 +181,17 @@ class TestTilts:
         (tmp_path / "a.tlt").write_text("protein\n")
         with pytest.raises(InputError, match="one number a line"):
             read_tilts(tmp_path / "a.tlt")
+
+
+def test_a_tilt_series_is_known_by_the_path_of_the_tomogram(tmp_path):
+    """Every folder's reconstruction is called rec.mrc."""
+    rows = "".join(f"TS_0{n} 2.{n} 4000 4000 2000 10 TS_0{n}/rec.mrc\n" for n in (1, 2))
+    labels = ("Name", "TiltSeriesPixelSize", "SizeX", "SizeY", "SizeZ", "TomogramBinning")
+    head = "".join(f"_rlnTomo{label}\n" for label in (*labels, "ReconstructedTomogram"))
+    (tmp_path / "tomograms.star").write_text(f"data_global\n\nloop_\n{head}{rows}")
+    parser = argparse.ArgumentParser()
+    averaging.add_results(parser)
+    typed = ["x", "--out", "y", "--tomograms-star", str(tmp_path / "tomograms.star")]
+    record = SimpleNamespace(tomogram_path=tmp_path / "TS_02" / "rec.mrc", info=TomogramInfo("rec"))
+    (info,) = averaging.infos_of(parser.parse_args(typed), [record])
+    assert info.tilt_series.name == "TS_02"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
-from aitom_cryosam.cli.options import add_tilt_series, tilt_series_of, tomograms_of
+from aitom_cryosam.cli.options import add_tilt_series
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,10 +88,8 @@ def infos_of(args: argparse.Namespace, records: Sequence[Record]) -> list[Tomogr
     """The tomograms with their tilt series, as far as it was given."""
     from dataclasses import replace
 
-    typed, tomograms = tilt_series_of(args), tomograms_of(args)
     return [
-        replace(one.info, tilt_series=tomograms.of(one.info.name) if tomograms else typed)
-        for one in records
+        replace(one.info, tilt_series=options.tilt_series_of_record(args, one)) for one in records
     ]
 
 

@@ -457,6 +457,18 @@ def tilt_series_of_tomogram(args: argparse.Namespace) -> TiltSeries | None:
     return tomograms.of(args.tomogram) if tomograms else typed
 
 
+def tilt_series_of_record(args: argparse.Namespace, record: Record) -> TiltSeries | None:
+    """The tilt series of the tomogram of a run, typed or in `--tomograms-star`.
+
+    It is known by the tomogram's path: names are often those of every folder's reconstruction.
+
+    Raises:
+        InputError: as for `tilt_series_of_tomogram`.
+    """
+    typed, tomograms = tilt_series_of(args), tomograms_of(args)
+    return tomograms.of(record.tomogram_path or record.info.name) if tomograms else typed
+
+
 def count(text: str) -> int:
     """A whole number above 0."""
     if not (text.isdigit() and int(text)):

@@ -12,7 +12,6 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.source_file import existing_file, reading
 
 if TYPE_CHECKING:
-    from aitom_cryosam.points.tomogram_info import TiltSeries
     from aitom_cryosam.record import Record
 
 logger = logging.getLogger(__name__)
@@ -74,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
             proposals,
             args.out,
             star=args.star,
-            tilt_series=_tilt_series(args, record),
+            tilt_series=options.tilt_series_of_record(args, record),
             overwrite=args.overwrite,
         )
         _tell(record, new, quiet=args.quiet)
@@ -96,11 +95,6 @@ def _tell(record: Record, new: Record, *, quiet: bool) -> None:
     missing = len(set(new.picks.ids.tolist()) - set(record.picks.ids.tolist()))
     if missing and not quiet:
         logger.info("%d of them were no picks of the run and have no mask.", missing)
-
-
-def _tilt_series(args: argparse.Namespace, record: Record) -> TiltSeries | None:
-    typed, tomograms = options.tilt_series_of(args), options.tomograms_of(args)
-    return tomograms.of(str(record.tomogram_path or record.info.name)) if tomograms else typed
 
 
 def _numbers(path: Path) -> frozenset[int]:
