@@ -2,11 +2,14 @@
 
 import json
 import pickle
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.aitom import CryoSAMPicker, aitom_module, get_picker, register
 from aitom_cryosam.errors import InputError
@@ -179,3 +182,31 @@ def test_a_template_that_does_not_fit_is_refused(world: Simulation, tmp_path: Pa
     write_volume(tmp_path / "t.mrc", np.eye(8, dtype=np.float32)[None].repeat(8, 0), voxel_size=15)
     with pytest.raises(InputError, match="voxels of 15 Å, but the volume has 20 Å"):
         matching({"template": tmp_path / "t.mrc", "voxel_size": 20.0}).pick(world.data.T)
+
+
+def test_aitoms_own_rotation_brings_an_oriented_pick_into_the_frame_of_the_average() -> None:
+    density, size = ribosome_like(16.0), 25
+    rng = np.random.default_rng(4)
+    middle = np.full(3, size // 2)
+
+    def lying(rotation: Rotation, shift_zyx: np.ndarray) -> np.ndarray:
+        """What lies at r in the density is at the middle + shift + R r."""
+        back = rotation.as_matrix()[::-1, ::-1].T
+        offset = density.centre_zyx - back @ (middle + shift_zyx)
+        return ndimage.affine_transform(
+            density.spline, back, offset, output_shape=(size,) * 3, prefilter=False
+        )
+
+    reference = lying(Rotation.identity(), np.zeros(3))
+    for rotation in Rotation.random(4, rng):
+        shift = rng.uniform(-0.45, 0.45, 3)
+        pick = replace(
+            Picks.from_points([middle + shift], [1.0]),
+            rotations=Rotation.from_quat([rotation.as_quat()]),
+        )
+        (record,) = records(pick)
+        assert record["x"].tolist() == middle.tolist()
+        volume = lying(rotation, shift).transpose(2, 1, 0)  # x, y, z, as AITom's
+        rotate = aitom_module("aitom.geometry.rotate").rotate_pad_mean
+        aligned = rotate(volume, angle=record["angle"], loc_r=record["loc"]).transpose(2, 1, 0)
+        assert np.corrcoef(aligned.ravel(), reference.ravel())[0, 1] > 0.97

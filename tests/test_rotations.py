@@ -149,7 +149,8 @@ def angle_between(one, other):
 
 def test_any_format_to_any_other(tmp_path):
     turning = [name for name, kind in FORMATS.items() if kind.rotations]
-    assert turning == ["relion5", "relion4", "relion31", "warp", "dynamo", "copick", "portal"]
+    star = ["relion5", "relion4", "relion31", "warp"]
+    assert turning == [*star, "dynamo", "copick", "portal", "aitom"]
     these = picks()
     for name in turning:
         for other in turning:
@@ -180,6 +181,9 @@ def test_one_orientation_in_every_file(tmp_path):
     assert np.allclose(json.loads(line)["xyz_rotation_matrix"], matrix)
     row = written(tmp_path, "dynamo", turned).read_text().split()
     assert np.allclose(from_dynamo(np.array(row[6:9], float)[None]).as_matrix()[0], matrix)
+    [item] = json.loads(written(tmp_path, "aitom", turned).read_text())
+    assert np.allclose(item["angle"], [0, np.pi / 2, np.pi / 2])
+    assert np.allclose(item["loc"], 0)
 
 
 def star(path, labels, rows):

@@ -11,6 +11,7 @@ at its position + R r in the tomogram. In these terms
 - Dynamo: R is the inverse of Rz(narot) Rx(tilt) Rz(tdrot);
 - EMAN2's `xform.align3d` aligns the particle with the reference, R is its inverse; its angles are
   R = Rz(az) Rx(alt) Rz(phi);
+- AITom's angle is RELION's in radians: its `rotate` reads a volume v at R r for what lies at r;
 - copick's `transformation_` and the Portal's `xyz_rotation_matrix` are R itself.
 """
 
@@ -42,6 +43,20 @@ def from_relion(degrees: np.ndarray) -> Rotation:
 def to_relion(rotations: Rotation) -> np.ndarray:
     """(n, 3) degrees, rot, tilt, psi; tilt from 0 to 180."""
     return _degrees(rotations.inv(), "ZYZ")
+
+
+def from_aitom(radians: np.ndarray) -> Rotation:
+    """Rotations of AITom's angles.
+
+    Args:
+        radians: (n, 3) phi, theta, psi.
+    """
+    return from_relion(np.degrees(radians))
+
+
+def to_aitom(rotations: Rotation) -> np.ndarray:
+    """(n, 3) radians, phi, theta, psi; theta from 0 to pi."""
+    return np.radians(to_relion(rotations))
 
 
 def from_dynamo(degrees: np.ndarray) -> Rotation:

@@ -1,6 +1,8 @@
 """AITom: its pickers' records as a pickle, and the JSON that its display and Scipion read.
 
-Both hold whole voxels x, y, z of AITom's volume, which is the MRC file's transposed.
+Both hold whole voxels x, y, z of AITom's volume, which is the MRC file's transposed; for oriented
+picks also the pose with which AITom's `rotate` brings a sub-volume that is cut around that voxel
+into the frame of the average.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.rotations import from_aitom, to_aitom
 from aitom_cryosam.points.table import Table, Unit, json_of
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 from aitom_cryosam.source_file import reading
@@ -46,7 +49,10 @@ def pickled(groups: Sequence[TomogramPicks]) -> bytes:
 
 
 def text(groups: Sequence[TomogramPicks]) -> str:
-    """JSON of one tomogram: [{"peak": {"loc": [x, y, z]}, "val": score, "uuid": text}]."""
+    """JSON of one tomogram: [{"peak": {"loc": [x, y, z]}, "val": score, "uuid": text}].
+
+    Oriented picks have "angle" and "loc" too, as `records`.
+    """
     [(picks, info)] = groups
     return peaks_json(records(picks, file_stem(info.name)))
 
@@ -96,11 +102,21 @@ def _table(content: Any, path: Path) -> Table:
     with reading(path, "a list of AITom's picks"):
         peaks = [record["peak"]["loc"] if "peak" in record else record["x"] for record in content]
         scores = [record.get("val") for record in content]
-        return Table.of([np.ravel(peak) for peak in peaks], Unit.VOXEL, scores=scores)
+        points_xyz = [np.ravel(peak) for peak in peaks]
+        rotations = None
+        if content and all("angle" in record for record in content):
+            angles = np.array([record["angle"] for record in content], np.float64)
+            moved = np.array([record.get("loc", (0, 0, 0)) for record in content], np.float64)
+            rotations = from_aitom(angles.reshape(-1, 3))
+            points_xyz = list(np.array(points_xyz) - rotations.apply(moved.reshape(-1, 3)))
+        return Table.of(points_xyz, Unit.VOXEL, scores=scores, rotations=rotations)
 
 
 Record = dict[str, Any]
-"""'val': float, larger is better; 'x': three NumPy integers, the voxel x, y, z; 'uuid': str."""
+"""'val': float, larger is better; 'x': three NumPy integers, the voxel x, y, z; 'uuid': str.
+
+Of an oriented pick also 'angle', three radians, and 'loc', three voxels x, y, z of AITom's frame.
+"""
 
 
 _PICKERS = UUID("7c1e5f60-0c0b-4f6e-9a35-6a1d4c2b7e10")
@@ -109,7 +125,9 @@ _PICKERS = UUID("7c1e5f60-0c0b-4f6e-9a35-6a1d4c2b7e10")
 def records(picks: Picks, name: str = "") -> list[Record]:
     """The kept picks as a list of AITom, best first.
 
-    'x' is an int64 array (3,): the voxel that the pick lies in, in AITom's axes x, y, z.
+    'x' is an int64 array (3,): the voxel that the pick lies in, in AITom's axes x, y, z. If there
+    are rotations, `aitom.geometry.rotate.rotate(v, angle, loc_r=loc)` of a sub-volume v of odd
+    size, its middle at that voxel, lies as the average.
 
     Args:
         picks: of one tomogram.
@@ -118,7 +136,7 @@ def records(picks: Picks, name: str = "") -> list[Record]:
     best = picks.take(picks.kept).best_first()
     points_xyz = best.points_zyx[:, ::-1]
     voxels = nearest_voxel(points_xyz)
-    return [
+    found = [
         {
             "val": float(score),
             "x": voxel,
@@ -128,6 +146,11 @@ def records(picks: Picks, name: str = "") -> list[Record]:
             best.scores, voxels, best.ids, points_xyz, strict=True
         )
     ]
+    if best.rotations is not None:
+        moved = best.rotations.inv().apply((voxels - points_xyz).reshape(-1, 3))
+        for record, angle, loc in zip(found, to_aitom(best.rotations), moved, strict=True):
+            record |= {"angle": angle.tolist(), "loc": loc.tolist()}
+    return found
 
 
 def picks_of(peaks: Sequence[Record]) -> Picks:
@@ -157,6 +180,7 @@ def peaks_json(peaks: Sequence[Record]) -> str:
             "peak": {"loc": [int(value) for value in peak["x"]]},
             "val": peak["val"] if math.isfinite(peak["val"]) else None,
             "uuid": peak["uuid"],
+            **{key: peak[key] for key in ("angle", "loc") if key in peak},
         }
         for peak in peaks
     ]

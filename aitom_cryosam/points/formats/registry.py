@@ -203,10 +203,11 @@ FORMATS: dict[str, Format] = {
         place=_eman_place,
     ),
     "aitom": Format(
-        about="AITom: whole voxels in JSON, and its records as a pickle",
+        about="AITom: whole voxels and poses in JSON, and its records as a pickle",
         ending=".json",
         write=_plain(aitom.text),
         read=aitom.read,
+        rotations=True,
         whole=True,
         beside={".pickle": _plain(aitom.pickled)},
     ),
