@@ -19,11 +19,11 @@ from aitom_cryosam.aitom.aitom_pickers import template_offset, zyz_angles
 from aitom_cryosam.binning import binned as binned_volume
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.evaluation.comparison import Found
-from aitom_cryosam.matcher import SPACING
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.aitom import Record, picks_of
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.resources import Resources
+from aitom_cryosam.targets import PARTICLE
 from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.volumes.reading import read_volume
 
@@ -60,7 +60,7 @@ def dog(tomogram: Tomogram, *, diameter: float) -> Found:
     """
     width = diameter / tomogram.voxel_size
     s1 = max(width / 2 / math.sqrt(3), 1.0)
-    picker = DoGPicker({"s1": s1, "peak_dist_min": SPACING * width})
+    picker = DoGPicker({"s1": s1, "peak_dist_min": PARTICLE.spacing * width})
     return Found(
         _candidates(*picker.candidates(tomogram)),
         "none",
@@ -74,7 +74,7 @@ class TemplateMatching:
     Args:
         tomogram: (D, H, W).
         template: of `read_template` with the same voxel size and binning.
-        diameter: Å, of the particle; its copies are SPACING of it apart.
+        diameter: Å, of the particle; its copies are `PARTICLE.spacing` of it apart.
         angular_step: degrees between neighbouring rotations.
         binning: of the tomogram.
         processes: that share the rotations; one for each core if None. Fewer run if their
@@ -118,7 +118,7 @@ class TemplateMatching:
             {
                 "template": template.T,
                 "angle_step": angular_step,
-                "peak_dist_min": SPACING * diameter / self.tomogram.voxel_size,
+                "peak_dist_min": PARTICLE.spacing * diameter / self.tomogram.voxel_size,
                 "multiprocessing_process_num": processes,
             },
             progress=progress,

@@ -201,6 +201,15 @@ def binned_coordinate(coordinates: np.ndarray, binning: int) -> np.ndarray:
     return (np.asarray(coordinates, dtype=np.float64) + 0.5) / binning - 0.5
 
 
+def unbinned_coordinate(coordinates: np.ndarray, binning: int) -> np.ndarray:
+    """(...) float64, the inverse of `binned_coordinate`.
+
+    >>> unbinned_coordinate(np.array([0.0, 1.0]), 2)
+    array([0.5, 2.5])
+    """
+    return (np.asarray(coordinates, dtype=np.float64) + 0.5) * binning - 0.5
+
+
 def in_plane_axes(axis: int) -> tuple[int, int]:
     """The axes of the planes across `axis`, rows first: 0 -> (1, 2), 1 -> (0, 2), 2 -> (0, 1)."""
     rows, columns = (other for other in range(3) if other != axis)

@@ -26,11 +26,14 @@ from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_extent
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.record import Record, result_paths
-from aitom_cryosam.regions import RegionRules
+from aitom_cryosam.regions import RegionRules, Regions, located
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.source_file import FileStamp, existing_file, reading
+from aitom_cryosam.stages import Stages
+from aitom_cryosam.structures import StructureResult
+from aitom_cryosam.targets import StructureTarget, structure
 from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.validation.finding import Severity
 
@@ -48,6 +51,7 @@ class Job:
         tomogram: an MRC file; or an open tomogram, which stays in this process.
         prompts: clicks, rows of x, y, z in voxels.
         query: file of what particles clicked elsewhere look like, in place of prompts or beside.
+        target: a kind of structure to follow, as a membrane; None for particles.
         regions: where picks may lie.
         prompts_file: further clicks, in any format that `points.reading` knows.
         coords_angpix: Å, the pixel size that `prompts_file` is written in, if not the tomogram's.
@@ -69,6 +73,7 @@ class Job:
     tomogram: Path | Tomogram
     prompts: tuple[Sequence[float], ...] = ()
     query: Path | None = None
+    target: StructureTarget | None = None
     regions: RegionRules = field(default_factory=RegionRules)
     prompts_file: Path | None = None
     coords_angpix: float | None = None
@@ -105,6 +110,8 @@ class Job:
                 raise InputError(
                     f"Expected a STAR flavour of {', '.join(FLAVOURS)}, got {flavour!r}."
                 )
+        if self.target is not None and self.query is not None:
+            raise InputError(f"A query is of particles; leave it out for a {self.target.name}.")
         if "relion4" in self.star and self.tilt_series is None:
             problem = "The format relion4 needs the pixel size of the tilt series"
             raise InputError(problem, Remedy.TILT_SERIES)
@@ -125,7 +132,12 @@ class Job:
         if self.out is None:
             raise InputError("Expected a folder for the results of the job, got none; give out.")
         return result_paths(
-            self.out, self.name, self.star, picture=self.picture, semantic=self.settings.semantic
+            self.out,
+            self.name,
+            self.star,
+            picture=self.picture,
+            semantic=self.settings.semantic,
+            target="particle" if self.target is None else self.target.name,
         )
 
     @property
@@ -184,6 +196,7 @@ class Job:
             "tomogram": str(tomogram),
             "prompts": [list(row) for row in self.prompts],
             "query": None if self.query is None else str(self.query),
+            "target": self.target and {"name": self.target.name, **_lengths(self.target)},
             "regions": self.regions.to_json(),
             "prompts_file": None if self.prompts_file is None else str(self.prompts_file),
             "coords_angpix": self.coords_angpix,
@@ -218,6 +231,7 @@ class Job:
             "resources": Resources.from_json,
             "tilt_series": _tilt_series,
             "regions": RegionRules.from_json,
+            "target": _target,
         }
         for name, make in makers.items():
             if given.get(name) is not None:
@@ -260,6 +274,8 @@ def run(job: Job, *, progress: Progress | None = None) -> Record:
         Cancelled: by `progress`; nothing is written.
     """
     _ = job.files  # before hours of work
+    if job.target is not None:
+        return write(job, follow(job, progress=progress))
     return write(job, pick(job, progress=progress))
 
 
@@ -271,14 +287,8 @@ def pick(job: Job, *, progress: Progress | None = None) -> Result:
     """
     with _collected() as warnings:
         inputs = job.stamps()
-        tomogram = job.open_tomogram()
-        warn_of_extent(TomogramInfo.of(tomogram, job.tilt_series))
+        tomogram, prompts, regions = _opened(job)
         query = None if job.query is None else ParticleQuery.read(job.query)
-        prompts = _prompts(job, tomogram)
-        regions = job.regions.of(tomogram) if job.regions.any else None
-        if job.out is not None:
-            output_folder(job.out)
-            refuse_existing(job.files.values(), overwrite=job.overwrite)
         if job.settings_note:
             logger.info(job.settings_note)
         _look_at(tomogram, prompts, job.settings)
@@ -287,7 +297,49 @@ def pick(job: Job, *, progress: Progress | None = None) -> Result:
     return replace(result, warnings=tuple(warnings), inputs=inputs)
 
 
-def write(job: Job, result: Result, *, note: str = "") -> Record:
+def follow(job: Job, *, progress: Progress | None = None) -> StructureResult:
+    """What `run` does before it writes, for a job with a target.
+
+    Raises:
+        InputError, Cancelled: as for `run`.
+    """
+    assert job.target is not None
+    stages = Stages()
+    with _collected() as warnings:
+        inputs = job.stamps()
+        tomogram, prompts, regions = _opened(job)
+        with stages.measure("structures"):
+            found = job.target.find(tomogram, prompts, progress=progress)
+        found = replace(found, points=located(found.points, regions))
+        for point in found.prompts.points_zyx[~found.prompts.kept]:
+            place = ",".join(f"{value:g}" for value in point[::-1])
+            logger.warning(
+                "No %s was found at the prompt %s; it is left out.", job.target.name, place
+            )
+    return StructureResult(
+        tomogram=tomogram,
+        target=job.target,
+        settings=job.settings,
+        structures=found,
+        stages=stages,
+        warnings=tuple(warnings),
+        inputs=inputs,
+    )
+
+
+def _opened(job: Job) -> tuple[Tomogram, Picks, Regions | None]:
+    """The tomogram, the clicks and where picks may lie; the folder can be written."""
+    tomogram = job.open_tomogram()
+    warn_of_extent(TomogramInfo.of(tomogram, job.tilt_series))
+    prompts = _prompts(job, tomogram)
+    regions = job.regions.of(tomogram) if job.regions.any else None
+    if job.out is not None:
+        output_folder(job.out)
+        refuse_existing(job.files.values(), overwrite=job.overwrite)
+    return tomogram, prompts, regions
+
+
+def write(job: Job, result: Result | StructureResult, *, note: str = "") -> Record:
     """Write all files of a job that `pick` has done.
 
     Args:
@@ -299,14 +351,15 @@ def write(job: Job, result: Result, *, note: str = "") -> Record:
         InputError: a file exists or cannot be written; none of them is written then.
     """
     array = isinstance(job.tomogram, Tomogram) and job.tomogram.path is None
+    extra = {"note": note} if isinstance(result, Result) else {}
     paths = result.write(
         job.files["run"].parent,
         star=job.star,
         tilt_series=job.tilt_series,
         picture=job.picture,
-        note=note,
         job={} if array else job.to_json(),
         overwrite=job.overwrite,
+        **extra,
     )
     return Record.open(paths["run"])
 
@@ -345,6 +398,17 @@ def _rows(prompts: Any) -> tuple[tuple[float, float, float], ...]:
     if not all(math.isfinite(value) for row in rows for value in row):
         raise InputError(f"Expected prompts as rows of x, y, z in voxels, got {prompts!r}.")
     return rows
+
+
+def _lengths(target: StructureTarget) -> dict[str, float | None]:
+    return {
+        key.removesuffix("_angstrom"): value
+        for key, value in asdict(target).items()  # type: ignore[call-overload]
+    }
+
+
+def _target(values: Mapping[str, Any]) -> StructureTarget:
+    return structure(**values)
 
 
 def _tilt_series(values: Mapping[str, Any]) -> TiltSeries:

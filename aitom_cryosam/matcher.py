@@ -10,9 +10,7 @@ from scipy import ndimage
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.settings import Settings
-
-SPACING = 0.65
-"""Two particles are at least this many diameters apart; of two closer picks the better stays."""
+from aitom_cryosam.targets import PARTICLE
 
 
 class HierarchicalMatcher:
@@ -47,7 +45,7 @@ class HierarchicalMatcher:
         return cls(
             ratios=settings.levels(diameter_voxels),
             tau_sim=settings.tau_sim,
-            distance=SPACING * diameter_voxels,
+            distance=PARTICLE.spacing * diameter_voxels,
             finest=settings.tau_sim_finest,
             subcell=settings.subcell,
         )

@@ -13,7 +13,7 @@ from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.forecast import planned
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.matcher import SPACING, HierarchicalMatcher
+from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.picks import Picks
@@ -28,6 +28,7 @@ from aitom_cryosam.scoring.verdict import decided, judged, ranked
 from aitom_cryosam.semantic import particle_probability
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.stages import Stages
+from aitom_cryosam.targets import PARTICLE
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.trace import Trace
 
@@ -119,7 +120,7 @@ class CryoSAM:
             )
             proposals = proposals.reject([not mask.volume for mask in masks], "no mask")
             proposals, masks = ranked(
-                proposals, masks, SPACING * diameter_voxels, settings.position
+                proposals, masks, PARTICLE.spacing * diameter_voxels, settings.position
             )
             dense = settings.semantic == "dense"
             probability = particle_probability(features, query.vector, masks) if dense else None

@@ -36,12 +36,20 @@ def result_paths(
     *,
     picture: bool = False,
     semantic: str = "none",
+    target: str = "particle",
 ) -> dict[str, Path]:
     """The files of a result for a tomogram of this name, by kind.
 
     The kinds are "picks", "proposals", "labels", each of the flavours `star`, "query", "trace",
-    "run" and "picture"; "semantic", and "probability" if it is dense.
+    "run" and "picture"; "semantic", and "probability" if it is dense. A
+    structure that is no particle has no "proposals", "query" and "trace", but "semantic" and
+    "distance".
     """
+    if target != "particle":
+        ending = {"picks": "picks.star", "labels": "labels.mrc", "semantic": "semantic.mrc"}
+        ending |= {"distance": "distance.mrc", **{one: f"{one}.star" for one in star}}
+        ending |= {"run": _RUN[1:], **({"picture": "picks.png"} if picture else {})}
+        return {kind: Path(folder) / f"{name}_{end}" for kind, end in ending.items()}
     kinds = {**_KINDS, **{flavour: f"{flavour}.star" for flavour in star}}
     kinds |= {"query": "query.npz", "trace": "trace.npz", "run": _RUN[1:]}
     if picture:
@@ -160,7 +168,8 @@ class Record:
         Raises:
             InputError: the file is missing or damaged.
         """
-        points = read_points(self._file("proposals"), voxel_size=self.info.voxel_size).picks
+        kind = "proposals" if "proposals" in self.files or "picks" not in self.files else "picks"
+        points = read_points(self._file(kind), voxel_size=self.info.voxel_size).picks
         return replace(points, reasons=tuple(text.replace("_", " ") for text in points.reasons))
 
     @property

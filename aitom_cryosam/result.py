@@ -150,22 +150,9 @@ class Result:
         """What the run did, for `<stem>_run.json`."""
         reasons = [reason for reason in self.proposals.reasons if reason]
         return {
-            "versions": {
-                "aitom_cryosam": _version("aitom-cryosam"),
-                "python": platform.python_version(),
-                "numpy": np.__version__,
-                "scipy": _version("scipy"),
-                **({"torch": _version("torch"), "timm": _version("timm")} if self.networks else {}),
-            },
+            "versions": versions(*(("torch", "timm") if self.networks else ())),
             "settings": asdict(self.settings),
-            "tomogram": {
-                "path": str(self.tomogram.path) if self.tomogram.path else None,
-                "name": self.tomogram.name,
-                "shape_zyx": self.tomogram.shape,
-                "voxel_size_angstrom": self.tomogram.voxel_size,
-                "contrast": self.tomogram.contrast,
-                "sha256": self.tomogram.digest(),
-            },
+            "tomogram": tomogram_entry(self.tomogram),
             "inputs": {role: asdict(stamp) for role, stamp in self.inputs.items()},
             "weights": self.networks,  # the embedded models have none
             "prompts": [
@@ -195,6 +182,27 @@ class Result:
             "seconds": {k: round(v, 2) for k, v in self.stages.seconds.items()},
             "peak_megabytes": {k: round(v) for k, v in self.stages.peak_megabytes.items()},
         }
+
+
+def versions(*further: str) -> dict[str, str]:
+    """Of this package, of what it always computes with, and of further packages."""
+    return {
+        "aitom_cryosam": _version("aitom-cryosam"),
+        "python": platform.python_version(),
+        **{package: _version(package) for package in ("numpy", "scipy", *further)},
+    }
+
+
+def tomogram_entry(tomogram: Tomogram) -> dict[str, Any]:
+    """What `<stem>_run.json` says of the tomogram."""
+    return {
+        "path": str(tomogram.path) if tomogram.path else None,
+        "name": tomogram.name,
+        "shape_zyx": tomogram.shape,
+        "voxel_size_angstrom": tomogram.voxel_size,
+        "contrast": tomogram.contrast,
+        "sha256": tomogram.digest(),
+    }
 
 
 def _version(package: str) -> str:

@@ -36,12 +36,13 @@ from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.models import ENCODERS, MODELS, SEGMENTERS
 from aitom_cryosam.particle_size import centred
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.propagator import EXTENT, CrossPlanePropagator
+from aitom_cryosam.propagator import CrossPlanePropagator
 from aitom_cryosam.resources import Resources, parse_memory
 from aitom_cryosam.sam.model import ARCHITECTURES, build_sam
 from aitom_cryosam.segmenters import Segmentation
 from aitom_cryosam.settings import PRESETS, Settings
 from aitom_cryosam.stages import peak_megabytes
+from aitom_cryosam.targets import PARTICLE
 
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 """Dense bfloat16 operations a second, as the maker states them."""
@@ -103,7 +104,7 @@ def measure(
         )
     with table.stage("load segmenter"):
         built = segmenters.build(
-            settings, resources, diameter_voxels=DIAMETER, max_extent=EXTENT * DIAMETER
+            settings, resources, diameter_voxels=DIAMETER, max_extent=PARTICLE.extent * DIAMETER
         )
         segmenter = FixedWalks(built)
     points = random_points(tomogram.shape, args.proposals, args.reach)

@@ -30,14 +30,19 @@ def on_sphere(*directions_zyx):
     return Picks.from_points(CENTRE + RADIUS * rays)
 
 
-@pytest.fixture(scope="module")
-def vesicle():
+def vesicle_data():
+    """Protein bright."""
     balls = np.zeros(SHAPE)
     for z, y, x in ((8, 8, 80), (40, 60, 80), (24, 10, 10), (24, 36, 84)):
         balls[z, y, x] = 1
     balls = ndimage.gaussian_filter(balls, 3)
     membrane = np.exp(-0.5 * (FROM_MIDDLE * VOXEL / 25) ** 2)
-    return tomogram(0.8 * membrane + 0.8 * balls / balls.max() + 0.6 * noise())
+    return 0.8 * membrane + 0.8 * balls / balls.max() + 0.6 * noise()
+
+
+@pytest.fixture(scope="module")
+def vesicle():
+    return tomogram(vesicle_data())
 
 
 @pytest.fixture(scope="module")

@@ -24,10 +24,10 @@ from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.progress import Progress
+from aitom_cryosam.targets import PARTICLE
 
 logger = logging.getLogger(__name__)
 
-SPACING = 0.65  # diameters between two particles, as in picking
 DETAIL = 3.0  # of the diameter, that the halves must agree to
 LOSS = 1.2  # of the resolution, that a new set of picks may cost
 LOST, DUPLICATE = "unlike the average", "duplicate"
@@ -98,7 +98,7 @@ def refined(
     if why := drifted(sources, proposals, scores, settings.diameter):
         return Refined(average, _turned(proposals, picks), [[] for _ in sources], why, scores)
     decided = [
-        _decided(every, score, SPACING * settings.diameter / one.tomogram.voxel_size)
+        _decided(every, score, PARTICLE.spacing * settings.diameter / one.tomogram.voxel_size)
         for one, every, score in zip(sources, proposals, scores, strict=True)
     ]
     chosen = [

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aitom_cryosam.regions import RegionRules
     from aitom_cryosam.resources import Resources
     from aitom_cryosam.settings import Settings
+    from aitom_cryosam.targets import StructureTarget
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +125,44 @@ def add_flavours(
         metavar="FLAVOUR[,FLAVOUR...]",
         help=help,
     )
+
+
+def add_targets(parser: argparse.ArgumentParser) -> None:
+    """What is looked for."""
+    what = parser.add_argument_group("target", "what is looked for")
+    what.add_argument(
+        "--target",
+        choices=("particle", "membrane", "filament"),
+        default="particle",
+        help="particles (default); or follow membranes or filaments from 2 to 10 clicks, which "
+        "gives a mask, each sheet or line, and oriented points on it",
+    )
+    what.add_argument(
+        "--spacing",
+        type=float,
+        metavar="ANGSTROM",
+        help="between points on a membrane (default: 100) or filament (82)",
+    )
+    what.add_argument(
+        "--thickness", type=float, metavar="ANGSTROM", help="of a membrane's mask (default: 70)"
+    )
+
+
+def target(args: argparse.Namespace) -> StructureTarget | None:
+    """What `add_targets` was given; None for particles.
+
+    Raises:
+        InputError: a value makes no sense for it.
+    """
+    from aitom_cryosam.targets import structure
+
+    lengths = {name: getattr(args, name) for name in ("spacing", "thickness")}
+    if args.target == "particle":
+        for name, value in lengths.items():
+            if value is not None:
+                raise InputError(f"--{name} is of membranes or filaments; add --target too.")
+        return None
+    return structure(args.target, diameter=args.diameter, **lengths)
 
 
 def add_regions(parser: argparse.ArgumentParser, of: str = "") -> None:

@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"as `cryosam refine`, into DIR/{refine.FOLDER}",
     )
     averaging.add_wedge(parser, of="--refine")
+    options.add_targets(parser)
     options.add_regions(parser)
     options.add_method(parser)
     options.add_resources(parser)
@@ -74,6 +75,11 @@ def run(args: argparse.Namespace) -> int:
 
     start = time.perf_counter()
     asked = _job(args)
+    for option in ("report", "refine"):
+        if asked.target is not None and getattr(args, option):
+            raise InputError(
+                f"A {asked.target.name} is no particle; leave --{option} out with --target."
+            )
     page = Path(args.out) / f"{asked.name}_report.html"
     if args.report:
         refuse_existing([page], overwrite=args.overwrite)
@@ -89,12 +95,16 @@ def run(args: argparse.Namespace) -> int:
     if args.labels_zarr:
         asked.open_tomogram().write_labels(masks, record.labels(), overwrite=args.overwrite)
     if not args.quiet:
-        print(_summary(record, time.perf_counter() - start))
+        summary = _summary if asked.target is None else _structure_summary
+        print(summary(record, time.perf_counter() - start))
         if args.report:
             print(f"{'report':10}{page}")
         if args.labels_zarr:
             print(f"{'masks':10}{masks}")
-    if not len(record.picks):
+    if asked.target is not None:
+        if not record.content["counts"]["structures"]:
+            logger.warning(_no_structure(asked.target.name, record))
+    elif not len(record.picks):
         logger.warning(_nothing(record))
     elif record.settings.cut == "auto" and len(record.picks) < FEW * len(record.proposals):
         logger.warning(_few(record))
@@ -127,6 +137,7 @@ def _job(args: argparse.Namespace) -> Job:
         tomogram=Path(args.tomogram),
         prompts=tuple(map(parse_prompt, args.prompt)),
         query=args.query,
+        target=options.target(args),
         regions=options.regions(args),
         prompts_file=Path(args.prompts) if args.prompts else None,
         coords_angpix=args.coords_angpix,
@@ -157,6 +168,30 @@ def _summary(record: Record, seconds: float) -> str:
         *(("" if i else "files", str(path)) for i, path in enumerate(record.files.values())),
     ]
     return "\n".join(f"{label:10}{value}" for label, value in rows)
+
+
+def _structure_summary(record: Record, seconds: float) -> str:
+    """As `_summary`, of membranes or filaments."""
+    used, counts = int(record.prompts.kept.sum()), record.content["counts"]
+    name = record.content["target"]["name"]
+    rows = [
+        ("prompts", f"{used} of {len(record.prompts)} used"),
+        ("found", f"{counts['structures']} {name}{'' if counts['structures'] == 1 else 's'}"),
+        ("points", f"{counts['picks']}, {record.content['target']['spacing_angstrom']:g} Å apart"),
+        ("seconds", f"{seconds:.0f}: {_seconds(record)}"),
+        *(("" if i else "files", str(path)) for i, path in enumerate(record.files.values())),
+    ]
+    return "\n".join(f"{label:10}{value}" for label, value in rows)
+
+
+def _no_structure(name: str, record: Record) -> str:
+    """What to try where none was found."""
+    other = "bright" if record.contrast == "dark" else "dark"
+    return (
+        f"No {name} was found, and the mask is empty: at no click is there more than the noise "
+        f"makes. Click on the middle of a {name} where it is clear, or try --contrast {other} if "
+        f"it is {other}."
+    )
 
 
 def _left_out(record: Record) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 UNITS = {
     "features": "planes",
+    "ridges": "filters",
     "template matching": "rotations",
     "alignment": "particles",
     "rescoring": "places",

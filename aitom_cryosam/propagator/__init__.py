@@ -13,12 +13,10 @@ from aitom_cryosam.propagator.base import Propagator
 from aitom_cryosam.propagator.crossplane import CrossPlanePropagator
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import Settings
+from aitom_cryosam.targets import PARTICLE
 from aitom_cryosam.tomogram import Tomogram
 
 __all__ = ["CrossPlanePropagator", "Propagator", "build", "masks_of"]
-
-EXTENT = 1.6
-"""A mask that is wider than this many diameters is not one particle."""
 
 
 def build(
@@ -35,7 +33,7 @@ def build(
     Raises:
         InputError: a network's weights are missing or wrong, or it does not fit on the device.
     """
-    extent = EXTENT * diameter_voxels
+    extent = PARTICLE.extent * diameter_voxels
     segmenter = segmenters.build(
         settings, resources, diameter_voxels=diameter_voxels, max_extent=extent
     )

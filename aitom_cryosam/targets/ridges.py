@@ -17,6 +17,8 @@ import numpy as np
 from scipy import fft, ndimage
 from scipy.sparse import csr_array
 
+from aitom_cryosam.binning import binned
+from aitom_cryosam.geometry import binned_coordinate, nearest_voxel, unbinned_coordinate
 from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.tomogram import Tomogram
 
@@ -86,7 +88,7 @@ class Ridges:
     def points_zyx(self) -> np.ndarray:
         """(n, 3) float64, voxels of the tomogram."""
         cells = self.cells_zyx + self.offsets.astype(np.float64)
-        return (cells + 0.5) * self.binning - 0.5
+        return unbinned_coordinate(cells, self.binning)
 
     @cached_property
     def neighbours(self) -> csr_array:
@@ -123,6 +125,19 @@ class Ridges:
     def support(self) -> np.ndarray:
         """(n,) the responses of a point and its neighbours together: high on an even ridge."""
         return self.responses + self.linked @ self.responses
+
+    def at(self, points_zyx: np.ndarray, directions_zyx: np.ndarray) -> Ridges:
+        """Other points, on the same grid.
+
+        Args:
+            points_zyx: (m, 3) voxels of the tomogram.
+            directions_zyx: (m, 3) unit vectors.
+        """
+        cells = binned_coordinate(points_zyx, self.binning)
+        nearest = np.clip(nearest_voxel(cells), 0, np.array(self.shape) - 1)
+        offsets = (cells - nearest).astype(np.float32)
+        ones = np.ones(len(cells), np.float32)
+        return Ridges(self.kind, nearest, self.binning, offsets, directions_zyx, ones, self.cells)
 
     @property
     def linked(self) -> csr_array:
@@ -251,13 +266,9 @@ class _Bank:
 
 def _averaged(tomogram: Tomogram, binning: int) -> np.ndarray:
     """(d, h, w) float32, the means of whole cells; what is left at the far faces is left out."""
-    depth, height, width = (size // binning for size in tomogram.shape)
-    cells = np.empty((depth, height, width), np.float32)
-    for z in range(depth):
-        planes = tomogram.planes(0, z * binning, (z + 1) * binning).mean(axis=0)
-        cut = planes[: height * binning, : width * binning]
-        cells[z] = cut.reshape(height, binning, width, binning).mean(axis=(1, 3))
-    return cells
+    depth = tomogram.shape[0] // binning
+    planes = (tomogram.planes(0, z * binning, (z + 1) * binning) for z in range(depth))
+    return np.concatenate([binned(few, binning) for few in planes])
 
 
 def _noise(cells: np.ndarray) -> np.ndarray:

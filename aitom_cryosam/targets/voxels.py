@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from aitom_cryosam.geometry import binned_coordinate, nearest_voxel, unbinned_coordinate
 from aitom_cryosam.targets.ridges import Ridges
 
 _SPREAD = 1.3  # cells: a point stands for the ridge up to there
@@ -34,8 +35,8 @@ def structure_labels(
     tree = cKDTree(points)
     reach = float(np.hypot(half_width, _SPREAD * ridges.binning))
     cells = np.zeros(ridges.shape, bool)
-    nearest_cells = np.round((points + 0.5) / ridges.binning - 0.5).astype(np.int64)
-    cells[tuple(np.clip(nearest_cells, 0, np.array(cells.shape) - 1).T)] = True
+    holding = nearest_voxel(binned_coordinate(points, ridges.binning))
+    cells[tuple(np.clip(holding, 0, np.array(cells.shape) - 1).T)] = True
     near = ndimage.distance_transform_edt(~cells) <= reach / ridges.binning + 2
     for cell in np.flatnonzero(near.any(axis=(1, 2))).tolist():
         first = cell * ridges.binning
@@ -69,13 +70,13 @@ def distance_angstrom(ridges: Ridges, shape: Sequence[int], voxel_size: float) -
     if not len(ridges):
         return np.full(tuple(shape), np.inf, np.float32)
     tree = cKDTree(ridges.points_zyx)
-    grid = [np.arange(size) * ridges.binning + (ridges.binning - 1) / 2 for size in ridges.shape]
+    grid = [unbinned_coordinate(np.arange(size), ridges.binning) for size in ridges.shape]
     rows = np.stack(np.meshgrid(*grid[1:], indexing="ij"), axis=-1).reshape(-1, 2)
     coarse = np.empty(ridges.shape, np.float32)
     for z, plane in zip(grid[0], coarse, strict=True):
         plane.flat = tree.query(np.insert(rows, 0, z, axis=1))[0]
     coarse *= voxel_size
-    places = [(np.arange(size) + 0.5) / ridges.binning - 0.5 for size in shape]
+    places = [binned_coordinate(np.arange(size), ridges.binning) for size in shape]
     fine = np.empty(tuple(shape), np.float32)
     lines = np.stack(np.meshgrid(*places[1:], indexing="ij"))  # (2, H, W)
     for z, plane in zip(places[0], fine, strict=True):

@@ -1,0 +1,108 @@
+"""`cryosam pick --target`: files, sentences, and what does not go together."""
+
+import json
+
+import numpy as np
+import pytest
+
+from aitom_cryosam.cli import main
+from aitom_cryosam.job import Job
+from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.record import Record
+from aitom_cryosam.targets import Filament, Membrane
+from aitom_cryosam.volumes.mrc import read_volume, write_volume
+from tests.test_targets_membrane import CENTRE, RADIUS, VOXEL, noise, vesicle_data
+
+X, Y, Z = (f"{value:g}" for value in CENTRE[::-1])
+CLICKS = [f"{X},{CENTRE[1] + RADIUS:g},{Z}", f"{X},{CENTRE[1] - RADIUS:g},{Z}"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("targets")
+    for name, data in (("TS_01", vesicle_data()), ("empty", noise())):
+        write_volume(folder / f"{name}.mrc", data.astype(np.float32), voxel_size=VOXEL)
+    return folder
+
+
+def pick(folder, *options, tomogram="TS_01", out="out"):
+    clicks = [part for click in CLICKS for part in ("--prompt", click)]
+    path = str(folder / f"{tomogram}.mrc")
+    start = ["pick", path, *clicks, "--contrast", "bright", "--target", "membrane"]
+    return main([*start, "--out", str(folder / out), *options])
+
+
+@pytest.fixture(scope="module")
+def picked(folder):
+    assert pick(folder, "--star", "relion31,warp", "--picture", "--spacing", "150") == 0
+    return folder / "out"
+
+
+def test_files(picked):
+    record = Record.open(picked)
+    record.check()
+    assert set(record.files) == {
+        *("picks", "labels", "semantic", "distance", "relion31", "warp", "run", "picture")
+    }
+    labels = read_volume(record.files["labels"]).data
+    semantic = read_volume(record.files["semantic"]).data
+    np.testing.assert_array_equal(semantic, labels > 0)
+    distance = read_volume(record.files["distance"]).data
+    assert distance[semantic > 0].max() < 100 < distance[semantic == 0].max()
+    assert record.content["target"] == {
+        "name": "membrane",
+        "spacing_angstrom": 150.0,
+        "thickness_angstrom": 70.0,
+    }
+
+
+def test_every_flavour_has_the_same_angles(picked):
+    points = [
+        read_points(picked / f"TS_01_{kind}.star", voxel_size=VOXEL).picks
+        for kind in ("picks", "relion31", "warp")
+    ]
+    for other in points[1:]:
+        turned = points[0].rotations.inv() * other.rotations
+        assert np.degrees(turned.magnitude()).max() < 0.01
+    rays = points[0].points_zyx[:, ::-1] - CENTRE[::-1]
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    normals = points[0].rotations.apply([0, 0, 1])
+    assert np.median((rays * normals).sum(axis=1)) > 0.97
+    assert len(Record.open(picked).picks) == len(points[0])
+
+
+def test_noise_gives_an_empty_mask_and_a_sentence(folder, capsys):
+    assert pick(folder, tomogram="empty", out="empty_out") == 0
+    said = capsys.readouterr()
+    assert "No membrane was found, and the mask is empty" in said.err
+    assert "found     0 membranes" in said.out
+    record = Record.open(folder / "empty_out")
+    assert not read_volume(record.files["semantic"]).data.any()
+    assert len(record.picks) == 0
+    json.loads((folder / "empty_out" / "empty_run.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--report"], "A membrane is no particle; leave --report out"),
+        (["--refine"], "leave --refine out"),
+        (["--diameter", "70"], "A membrane has no diameter"),
+        (["--spacing", "0"], "Expected spacing as a length above 0 Å"),
+        (["--thickness", "nan"], "Expected thickness as a length above 0 Å"),
+        (["--target", "particle", "--spacing", "80"], "--spacing is of membranes or filaments"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(folder, capsys, options, problem):
+    assert pick(folder, *options, out="none") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert problem in lines[0]
+    assert not (folder / "none").exists()
+
+
+def test_a_job_keeps_its_target_on_paper():
+    for target in (Membrane(spacing_angstrom=60.0), Filament(diameter_angstrom=250.0), None):
+        job = Job(tomogram="TS_01.mrc", prompts=((1, 2, 3),), out="out", target=target)
+        again = Job.from_json(json.loads(json.dumps(job.to_json())))
+        assert again.target == target
