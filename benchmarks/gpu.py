@@ -2,6 +2,7 @@
 
     python benchmarks/gpu.py [--shape 300,928,960] [--encoder dinov2_vitl14_reg]
         [--segmenter sam_vit_h] [--device auto] [--memory 8GB] [--proposals 512] [--reach 12]
+        [--compile]
 
 Networks of full size with random weights, written once in their publishers' layout and loaded
 as published files are; a tomogram of noise with one ball in every 60 x 60 x 60 voxels. Random
@@ -39,6 +40,8 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.propagator import CrossPlanePropagator
 from aitom_cryosam.resources import Resources, parse_memory
 from aitom_cryosam.sam.model import ARCHITECTURES, build_sam
+from aitom_cryosam.scoring.instances import pooled
+from aitom_cryosam.scoring.verdict import judged
 from aitom_cryosam.segmenters import Segmentation
 from aitom_cryosam.settings import PRESETS, Settings
 from aitom_cryosam.stages import peak_megabytes
@@ -58,7 +61,11 @@ def main() -> None:
         folder = args.weights or Path(scratch)
         checkpoints = {name: weights(folder, name) for name in {args.encoder, args.segmenter}}
         resources = Resources(
-            device=args.device, ram_bytes=ram, gpu_bytes=gpu, checkpoints=checkpoints
+            device=args.device,
+            ram_bytes=ram,
+            gpu_bytes=gpu,
+            checkpoints=checkpoints,
+            compiled=args.compiled,
         )
         table = Table(Device.choose(resources))
         print(f"{table.device.label}, torch {torch.__version__}, {args.shape} voxels", flush=True)
@@ -92,22 +99,25 @@ def measure(
             tomogram, encoder, ratios=settings.ratios, ram_bytes=resources.ram
         )
     del encoder
+    points = random_points(tomogram.shape, args.proposals, args.reach)
     with table.stage("matching"):
         vector = features.sample(np.array(tomogram.shape)[None] / 2)[0]
-        matcher = HierarchicalMatcher(ratios=settings.ratios, tau_sim=-1, distance=DIAMETER / 2)
-        matcher.match(Query(features, vector))
+        similarity = Query(features, vector)
+        matcher = HierarchicalMatcher.of(replace(settings, tau_sim=-1), DIAMETER)
+        matcher.match(similarity)
+        maxima = matcher.everywhere.match(similarity)
     with table.stage("centring", work=f"{args.proposals} proposals"):
-        centred(
-            tomogram,
-            Picks.from_points(random_points(tomogram.shape, args.proposals, args.reach)),
-            DIAMETER,
-        )
+        centred(tomogram, Picks.from_points(points), DIAMETER)
+    with table.stage("verdict", work=f"{args.proposals} proposals, {len(maxima)} maxima"):
+        clicked = pooled(features, points[:1], DIAMETER)
+        # As many candidates as proposals, all above chance: the most work there can be.
+        proposals = Picks.from_points(points, np.full(len(points), 2.0))
+        judged(features, clicked, proposals, maxima, DIAMETER)
     with table.stage("load segmenter"):
         built = segmenters.build(
             settings, resources, diameter_voxels=DIAMETER, max_extent=PARTICLE.extent * DIAMETER
         )
         segmenter = FixedWalks(built)
-    points = random_points(tomogram.shape, args.proposals, args.reach)
     per_plane = flops(segmenter.embed, tomogram.planes(0, 0, 1))
     (embedding,) = segmenter.embed(tomogram.planes(0, 0, 1))
     few = np.resize(points[:, 1:], (8, 2))
@@ -265,6 +275,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--segmenter", choices=SEGMENTERS, default=PRESETS["paper"].segmenter)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--memory", help="as for cryosam pick")
+    parser.add_argument("--compile", dest="compiled", action="store_true", help="SAM's blocks")
     parser.add_argument("--proposals", type=int, default=512)
     parser.add_argument("--reach", type=int, default=12, help="planes that a walk goes each way")
     parser.add_argument("--sample", type=int, default=128, help="planes to time embedding on")

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.settings import PRESETS
 from aitom_cryosam.simulation.files import write_simulation
+from aitom_cryosam.volumes.mrc import read_volume, write_volume
 from tests.toys import small_simulation
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -110,6 +113,53 @@ def test_empiar_from_prompts_to_the_table(
     assert table[0].startswith("one ")
     assert "53.1  55.3  54.2" in table[0]
     assert "58.5  79.4  67.4" in table[1]
+
+
+def test_empiar_encodes_each_plane_once_for_all_shares_and_seeds(
+    empiar: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aitom_cryosam.encoders.network import NetworkEncoder
+    from aitom_cryosam.segmenters.sam import SamSegmenter
+    from tests.tiny_dino import write_tiny_dino
+    from tests.tiny_models import write_tiny_sam
+
+    shape = (20, 24, 28)
+    noise = np.random.default_rng(3).standard_normal(shape).astype(np.float32)
+    write_volume(tmp_path / "00255.mrc", noise, voxel_size=10.0)
+    columns = ["MicrographName", "CoordinateX", "CoordinateY", "CoordinateZ"]
+    rows = [f"00255 {x} {y} 10" for x in (9, 19) for y in (8, 16)]
+    header = [f"_rln{column} #{i}" for i, column in enumerate(columns, 1)]
+    (tmp_path / "all.star").write_text("\n".join(["data_", "", "loop_", *header, *rows, ""]))
+    planes = {"features": 0, "embeddings": 0}
+    for kind, owner, name in (
+        ("features", NetworkEncoder, "encode"),
+        ("embeddings", SamSegmenter, "embed"),
+    ):
+        original = getattr(owner, name)
+
+        def counted(self, values, kind=kind, original=original):
+            planes[kind] += len(values)
+            return original(self, values)
+
+        monkeypatch.setattr(owner, name, counted)
+    # Random masks would end every walk at once.
+    lenient = replace(PRESETS["paper"], tau_iou=0, tau_sim=-1, ratios=(8, 4), top_k=6)
+    monkeypatch.setattr(empiar, "PRESETS", {"paper": lenient})
+    options = ["--out", str(tmp_path / "r.jsonl"), "--diameter", "200", "--ratios", "0,0.5"]
+    options += ["--seeds", "0,1", "--device", "cpu", "--results", str(tmp_path / "results")]
+    for name, path in (
+        ("dinov2_vitl14_reg", write_tiny_dino(tmp_path, "dinov2_vitl14_reg")),
+        ("sam_vit_h", write_tiny_sam(tmp_path / "sam.pth")),
+    ):
+        options += ["--checkpoint", f"{name}={path}"]
+    assert empiar.main([str(tmp_path), str(tmp_path / "all.star"), *options]) == 0
+    assert [row["failed"] for row in written(tmp_path / "r.jsonl")] == [""] * 4
+    assert planes["features"] == sum(shape)
+    assert 0 < planes["embeddings"] <= sum(shape)
+    folders = {path.name for path in (tmp_path / "results").iterdir()}
+    assert folders == {f"00255_{share}_{seed}" for share in ("one", "50percent") for seed in "01"}
+    semantic = read_volume(tmp_path / "results" / "00255_50percent_0" / "00255_semantic.mrc")
+    assert set(np.unique(semantic.data)) == {0, 1}
 
 
 def test_empiar_goes_on_after_an_interruption(
