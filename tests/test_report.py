@@ -1,6 +1,7 @@
 """The report: one file, escaped, small, readable without a browser's help."""
 
 import json
+import logging
 import re
 import tracemalloc
 from html.parser import HTMLParser
@@ -16,6 +17,7 @@ from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.record import Record
 from aitom_cryosam.report.figures import label_overlay
+from aitom_cryosam.report.files import write_report
 from aitom_cryosam.report.gallery import movable
 from aitom_cryosam.report.page import Truth, page
 from aitom_cryosam.report.section import Section
@@ -239,7 +241,7 @@ def test_what_cannot_be_shown_is_one_sentence(record, tmp_path, capsys):
     assert "Expected a page to write" in capsys.readouterr().err
 
 
-def test_a_tomogram_that_is_gone_or_another_is_told(record, tmp_path):
+def test_a_tomogram_that_is_gone_or_another_is_told(record, tmp_path, caplog):
     content = json.loads(record.path.read_text())
     content["tomogram"]["path"] = str(tmp_path / "gone.mrc")
     run = tmp_path / "x_run.json"
@@ -252,6 +254,14 @@ def test_a_tomogram_that_is_gone_or_another_is_told(record, tmp_path):
     write_volume(tmp_path / "gone.mrc", np.ones((4, 5, 6), np.float32), voxel_size=20)
     with pytest.raises(InputError, match="replaced after the run"):
         page(Record.open(run))
+    with caplog.at_level(logging.WARNING):
+        files = write_report(tmp_path / "all.html", [Record.open(run), record])
+    assert len(files) == 2
+    assert all(file.is_file() for file in files)
+    assert "No page of" in caplog.text
+    index = (tmp_path / "all.html").read_text()
+    assert f"{len(record.picks)} picks in 2 tomograms" in index
+    assert "replaced after the run" in index
 
 
 def test_a_page_takes_little_memory(record):

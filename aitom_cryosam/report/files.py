@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import output_folder, refuse_existing, write_text
 from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.record import Record
 from aitom_cryosam.report.page import Truth, index, page
+
+logger = logging.getLogger(__name__)
 
 
 def write_report(
@@ -33,7 +38,8 @@ def write_report(
         The files, the one to open first.
 
     Raises:
-        InputError: a result or its tomogram is missing or damaged, or a file cannot be written.
+        InputError: a file cannot be written; or the only result, or its tomogram, is missing or
+            damaged. Of several, the first page says so, and the others are written.
     """
     path = Path(path)
     truths = truths or [None] * len(records)
@@ -47,23 +53,33 @@ def write_report(
     refuse_existing([path, *pages], overwrite=overwrite)
     output_folder(folder)
     steps = Steps(progress, "report", len(records))
-    rows = []
+    rows, written = [], []
     for record, truth, target in zip(records, truths, pages, strict=True):
-        write_text(target, page(record, truth), overwrite=overwrite)
+        try:
+            text, row = page(record, truth), _row(record)
+        except InputError as error:
+            rows.append({"name": record.info.name, "picks": 0, "problem": error.problem})
+            logger.warning("No page of %s: %s", record.info.name, error.problem)
+        else:
+            write_text(target, text, overwrite=overwrite)
+            written.append(target)
+            rows.append({**row, "href": f"{folder.name}/{target.name}"})
         steps.add(1)
-        rows.append(
-            {
-                "name": record.info.name,
-                "href": f"{folder.name}/{target.name}",
-                "picks": len(record.picks),
-                "proposals": len(record.proposals),
-                "diameter": record.diameter_angstrom,
-                "seconds": sum(record.seconds.values()),
-                "warnings": len(record.warnings),
-            }
-        )
     write_text(path, index(rows, f"{len(rows)} tomograms"), overwrite=overwrite)
-    return [path, *pages]
+    return [path, *written]
+
+
+def _row(record: Record) -> dict[str, Any]:
+    """What the index says of a run."""
+    return {
+        "name": record.info.name,
+        "problem": "",
+        "picks": len(record.picks),
+        "proposals": len(record.proposals),
+        "diameter": record.diameter_angstrom,
+        "seconds": sum(record.seconds.values()),
+        "warnings": len(record.warnings),
+    }
 
 
 def _names(records: Sequence[Record]) -> list[str]:

@@ -64,8 +64,8 @@ def index(rows: list[dict[str, Any]], title: str) -> str:
     """The page that leads to the pages of several tomograms.
 
     Args:
-        rows: for each tomogram "name", "href", "picks", "proposals", "diameter", "seconds" and
-            "warnings".
+        rows: for each tomogram "name", "href", "picks", "proposals", "diameter", "seconds",
+            "warnings" and "problem"; of one with a problem only name, picks and problem.
         title: of the page.
     """
     return str(_environment().get_template("index.html").render(rows=rows, title=title))
