@@ -87,6 +87,8 @@ def tried(
     if len(points_zyx) < 2:
         problem = f"Presets are compared by two clicks or more, got {len(points_zyx)}"
         raise InputError(problem, Remedy.PROMPT)
+    if not presets:
+        return []
     first = next(iter(presets.values()))
     diameter = particle_diameter(tomogram, points_zyx, first)  # the same for all
     trials = []

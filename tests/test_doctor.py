@@ -215,7 +215,11 @@ def test_the_command_ranks_the_presets_that_can_run(file, simulation, capsys):
     clicks = [",".join(f"{v:g}" for v in p[::-1]) for p in simulation.points_zyx[:2]]
     typed = [part for click in clicks for part in ("--prompt", click)]
     assert main(["doctor", str(file), "--voxel-size", "20", *typed, "--presets", "--json"]) == 0
-    first, *others = json.loads(capsys.readouterr().out)["presets"]
+    told = json.loads(capsys.readouterr().out)
+    first, *others = told["presets"]
+    assert [one["preset"] for one in told["needs"]] == ["embedded", "paper", "networks"]
+    assert told["needs"][0]["bytes"] > 1e8
+    assert told["needs"][0]["seconds"] > 1
     assert (first["preset"], first["problem"]) == ("embedded", "")
     assert 0.8 < first["retrieval"] <= 1
     assert {one["preset"] for one in others} == {"paper", "networks"}
@@ -231,5 +235,6 @@ def test_it_says_what_each_preset_takes_here_and_what_keeps_it_from_running(file
     assert "no weights of dinov2_vitl14_reg and sam_vit_h" in lines[1]
     assert main(["doctor", str(file), "--preset", "paper", "--memory", "1GB"]) == 1
     shown = capsys.readouterr().out
-    assert "1 GB may be used, too little" in shown
+    assert "it cannot run here: no weights" in shown
+    assert "1 GB of memory may be used" in shown
     assert "✗ preset    The weights of dinov2_vitl14_reg are not on this machine" in shown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
@@ -14,6 +14,7 @@ from aitom_cryosam.errors import Door, InputError
 if TYPE_CHECKING:
     import numpy as np
 
+    from aitom_cryosam.doctor.needs import Needs
     from aitom_cryosam.doctor.observation import Observation
     from aitom_cryosam.tomogram import Tomogram
     from aitom_cryosam.trials import Trial
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from pathlib import Path
 
+    from aitom_cryosam.doctor import examine
     from aitom_cryosam.doctor.header import header_observations
     from aitom_cryosam.validation.finding import Severity
 
@@ -61,17 +63,22 @@ def run(args: argparse.Namespace) -> int:
     known = args.voxel_size
     if known is None and any(one.severity is Severity.ERROR for one in seen):
         known = 1.0  # what does not need it can still be looked at
-    seen += _looked_at(args, known)
-    trials = _trials(args, known) if args.presets else []
+    tomogram, points = _opened(args, known)
+    diameter = args.diameter / tomogram.voxel_size if args.diameter else None
+    seen += examine(tomogram, points, diameter=diameter).observations
+    needs = _needs(args, tomogram, points)
+    seen += [*(one.observation for one in needs), _preset(args)]
+    trials = _trials(args, tomogram, points) if args.presets else []
     if args.json:
         content: dict[str, object] = {"tomogram": str(path)}
         content["observations"] = [_plain(one) for one in seen]
+        content["needs"] = [asdict(one) for one in needs]
         if args.presets:
             content["presets"] = [_trial(one) for one in trials]
         print(json.dumps(content))
     else:
-        print("\n".join(line for one in seen for line in _lines(one)))
-        print("\n".join(_trial_line(one) for one in trials), end="\n" if trials else "")
+        print("\n".join([line for one in seen for line in _lines(one)]))
+        print("\n".join([_trial_line(one) for one in trials]), end="\n" if trials else "")
     return int(any(one.severity is Severity.ERROR for one in seen))
 
 
@@ -90,18 +97,17 @@ def _opened(args: argparse.Namespace, voxel_size: float | None) -> tuple[Tomogra
     )
 
 
-def _trials(args: argparse.Namespace, voxel_size: float | None) -> list[Trial]:
+def _trials(args: argparse.Namespace, tomogram: Tomogram, points_zyx: np.ndarray) -> list[Trial]:
     """Every preset, the best first, and last those that cannot run."""
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.doctor.clicks import fitting
     from aitom_cryosam.trials import Trial, presets_with, tried
 
-    tomogram, points = _opened(args, voxel_size)
     resources = options.resources(args)
     presets, lacking = presets_with(resources, options.typed_settings(args))
     able = {name: one for name, one in presets.items() if name not in lacking}
+    good = points_zyx[fitting(tomogram, points_zyx)]
     with ShownProgress(quiet=args.quiet) as progress:
-        good = points[fitting(tomogram, points)]
         trials = tried(tomogram, good, able, resources, progress)
     return trials + [Trial(name, float("nan"), 0, problem) for name, problem in lacking.items()]
 
@@ -124,25 +130,12 @@ def _trial_line(one: Trial) -> str:
     return f"{_MARKS['note']} {'preset':9} {one.name:9} {what}"
 
 
-def _looked_at(args: argparse.Namespace, voxel_size: float | None) -> list[Observation]:
-    from aitom_cryosam.doctor import examine
-
-    tomogram, points = _opened(args, voxel_size)
-    diameter = args.diameter / tomogram.voxel_size if args.diameter else None
-    seen = list(examine(tomogram, points, diameter=diameter).observations)
-    return seen + list(_needs(args, tomogram, points))
-
-
-def _needs(
-    args: argparse.Namespace, tomogram: Tomogram, points_zyx: np.ndarray
-) -> Iterator[Observation]:
-    """What each preset takes here, what keeps the others from running, and which it would be."""
-    from aitom_cryosam.doctor import Observation
+def _needs(args: argparse.Namespace, tomogram: Tomogram, points_zyx: np.ndarray) -> list[Needs]:
+    """What each preset takes here, by the diameter that was typed or that the clicks tell."""
     from aitom_cryosam.doctor.clicks import fitting
-    from aitom_cryosam.doctor.needs import need_observations
+    from aitom_cryosam.doctor.needs import needs_of
     from aitom_cryosam.particle_size import particle_diameter
     from aitom_cryosam.trials import presets_with
-    from aitom_cryosam.validation.finding import Severity
 
     resources = options.resources(args)
     presets, lacking = presets_with(resources, options.typed_settings(args))
@@ -151,13 +144,21 @@ def _needs(
         with suppress(InputError):  # too small to have a size that could be estimated
             voxels = particle_diameter(tomogram, good, presets["embedded"])
             diameter = voxels * tomogram.voxel_size
-    yield from need_observations(tomogram, presets, lacking, resources, diameter)
+    return needs_of(tomogram, presets, lacking, resources, diameter)
+
+
+def _preset(args: argparse.Namespace) -> Observation:
+    """Which one a run would take, and why; or why it cannot."""
+    from aitom_cryosam.doctor import Observation
+    from aitom_cryosam.validation.finding import Severity
+
     try:
-        _, note = options.explained_settings(args, resources)
-        yield Observation(Severity.NOTE, "preset", note)
+        _, note = options.explained_settings(args, options.resources(args))
+        return Observation(Severity.NOTE, "preset", note)
     except InputError as error:
         remedy = error.remedy.worded(Door.COMMAND_LINE, **error.values) if error.remedy else ""
-        yield Observation(Severity.ERROR, "preset", f"{error.problem.rstrip('.')}.", remedy=remedy)
+        problem = f"{error.problem.rstrip('.')}."
+        return Observation(Severity.ERROR, "preset", problem, remedy=remedy)
 
 
 def _plain(one: Observation) -> dict[str, object]:
