@@ -140,6 +140,24 @@ def test_compare_has_a_row_with_the_second_look(result, simulation, tmp_path, ca
     assert read_points(tmp_path / "TS_01_cryosam+refine.star").picks.rotations is not None
 
 
+@pytest.mark.slow
+def test_evaluate_has_the_resolution_of_picks_and_truth(result, tmp_path, capsys):
+    truth = str(result.parent / "TS_01_truth.star")
+    arguments = ["--radius", "120", "--resolution", "--tilt-range", "-60,60", "--quiet"]
+    file = tmp_path / "numbers.json"
+    assert main(["evaluate", str(result), truth, *arguments, "--json", str(file)]) == 0
+    assert " (of the true positions " in capsys.readouterr().out
+    found = json.loads(file.read_text())["resolution_angstrom"]
+    assert 40 <= found["truth"] <= 90
+    assert found["picks"] <= 1.3 * found["truth"]
+
+
+def test_a_resolution_needs_the_tomogram(result, tmp_path, capsys):
+    truth, picks = str(result.parent / "TS_01_truth.star"), str(result / "TS_01_picks.star")
+    assert main(["evaluate", picks, truth, "--radius", "120", "--resolution"]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
 def test_a_folder_without_results_is_refused(tmp_path, capsys):
     assert main(["average", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "expected a folder that `pick` wrote" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from aitom_cryosam.cli import resolution
 from aitom_cryosam.cli.options import add_matching, add_tilt_series, tilt_series_of, tomograms_of
 from aitom_cryosam.errors import InputError
 
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the tomograms; needed if PICKS does not state it, as those of `pick` do",
     )
     add_options(parser)
+    resolution.add_options(parser)
     _add_labels(parser)
 
 
@@ -154,7 +156,8 @@ def run(args: argparse.Namespace) -> int:
     recalls = _class_recalls(summary.total, searched)
     masks = _masks(args, searched)
     angles = _angles(args, searched, evaluations)
-    print(_table(args, evaluations, summary, recalls, masks, angles))
+    averages = resolution.resolutions(args, searched)
+    print(_table(args, evaluations, summary, recalls, masks, angles, averages))
     if args.curve:
         parts = list(evaluations.values()) if len(evaluations) > 1 else []
         name = "all tomograms" if parts else searched[0].name
@@ -171,6 +174,7 @@ def run(args: argparse.Namespace) -> int:
             "symmetry": angles.symmetry.name,
             "each": angles.degrees.round(3).tolist(),
         }
+        report["resolution_angstrom"] = averages and _without_nan(averages._asdict())
         write_text(args.json, json.dumps(report, indent=1) + "\n", overwrite=args.overwrite)
     return 0
 
@@ -231,6 +235,7 @@ def _table(
     recalls: dict[str, float],
     masks: tuple[LabelEvaluation, SurfaceDistances] | None,
     angles: AngularErrors | None,
+    averages: resolution.Resolutions | None,
 ) -> str:
     further = [(f"recall of {name}", _text(recall)) for name, recall in recalls.items()]
     if angles:
@@ -244,6 +249,9 @@ def _table(
                 f"to all); about {parts}",
             )
         )
+    if averages:
+        picks, true = (_text(one, "{:.1f} Å") for one in averages)
+        further.append(("resolution", f"{picks} (of the true positions {true})"))
     if masks:
         further += _mask_rows(*masks, args.tolerance)
     if len(evaluations) == 1:
