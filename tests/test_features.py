@@ -3,7 +3,7 @@
 import os
 import resource
 import tempfile
-from threading import get_ident
+from threading import Event, get_ident
 from typing import ClassVar
 
 import numpy as np
@@ -331,6 +331,44 @@ def test_an_encoder_that_is_called_from_one_thread_gives_the_same_tokens(slab, s
     assert [now for now in told if now[1] == now[2]] == 2 * [("features", 88, 88)]
     for one, other in zip(found.views, expected.views, strict=True):
         assert one.tokens.tobytes() == other.tokens.tobytes()
+
+
+def test_tokens_are_put_away_while_the_next_planes_are_encoded():
+    further, waited = Event(), []
+
+    class Encoder(OneAtATime):
+        calls = 0
+
+        def encode(self, planes):
+            self.calls += 1
+            if self.calls > 1:
+                further.set()
+            return super().encode(planes)
+
+    def slow(*_):
+        waited.append(further.wait(20))
+
+    tomogram = Tomogram.from_array(noise((7, 34, 47)), voxel_size=10)
+    TriplanarFeatures.extract(tomogram, Encoder(9), progress=slow)
+    assert waited
+    assert all(waited)
+
+
+@pytest.mark.parametrize("fails", ["encode", "put"])
+def test_what_fails_in_either_thread_is_told(fails, monkeypatch):
+    class Encoder(OneAtATime):
+        def encode(self, planes):
+            if fails == "encode":
+                raise InputError("The memory of the device does not suffice.")
+            return super().encode(planes)
+
+    def cancelled(stage, done, total):
+        if fails == "put":
+            raise InputError("Cancelled.")
+
+    tomogram = Tomogram.from_array(noise((7, 34, 47)), voxel_size=10)
+    with pytest.raises(InputError, match="suffice" if fails == "encode" else "Cancelled"):
+        TriplanarFeatures.extract(tomogram, Encoder(9), progress=cancelled)
 
 
 def token_bytes(features):

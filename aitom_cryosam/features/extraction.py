@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, reduce
 from itertools import islice
 from operator import add
@@ -171,8 +171,16 @@ class Extraction:
         if self.encoder.concurrent:
             side_by_side(lambda batch: put(batch, self.encoder.encode(read(batch))), batches)
         else:
-            for batch, planes in _read_ahead(read, batches):
-                put(batch, self.encoder.encode(planes))
+            # Whitening takes a CPU about as long as encoding takes a GPU.
+            with ThreadPoolExecutor(1) as pool:
+                last: Future[None] | None = None
+                for batch, planes in _read_ahead(read, batches):
+                    tokens = self.encoder.encode(planes)
+                    if last is not None:
+                        last.result()
+                    last = pool.submit(put, batch, tokens)
+                if last is not None:
+                    last.result()
 
     def _slabs(self, axis: int, start: int, stop: int) -> np.ndarray:
         """(stop - start, h, w) float32, means of `slab` planes; the last may have fewer."""
