@@ -1,5 +1,5 @@
 # Each target wants the environment of: pip install -e ".[test,dev]"
-.PHONY: check test docs wheel lowest
+.PHONY: check test fuzz faults docs wheel lowest
 
 check:  ## style, types, the examples in the docstrings
 	ruff check .
@@ -9,6 +9,12 @@ check:  ## style, types, the examples in the docstrings
 
 test:
 	pytest
+
+fuzz:  ## 20,000 damaged files
+	CRYOSAM_FUZZ=20000 pytest tests/test_fuzz.py
+
+faults:  ## runs that are killed and ended at 20 moments
+	CRYOSAM_FAULTS=20 pytest tests/faults
 
 docs:  ## the site, in build/site
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict

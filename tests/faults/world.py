@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,8 @@ class World:
         return subprocess.Popen(
             [sys.executable, "-c", program, *pick, *settings, *options],
             text=True,
+            # A shell starts what it puts into the background with Ctrl-C ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env={**os.environ, "TMPDIR": str(self.tmp), "OMP_NUM_THREADS": "1"},
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},  # type: ignore[call-overload]
         )
