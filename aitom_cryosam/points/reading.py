@@ -112,6 +112,11 @@ def read_points(
     stated = table.voxel_size or (tomograms and tomograms.voxel_size) or None
     info = TomogramInfo(str(path), voxel_size or stated, shape_zyx)
     names = table.names
+    if nameless := [row for row, name in enumerate(names or (), 1) if not name.strip()]:
+        raise InputError(
+            f"{path}, row {nameless[0]} names no tomogram, but other rows do; expected a name in "
+            "each."
+        )
     series = None
     if table.unit in (Unit.PIXEL, Unit.CENTRED_ANGSTROM):
         series = _series(names, len(table.rows), tilt_series, tomograms)
@@ -310,10 +315,12 @@ def _origins(
 
 def _shifts(rows: pd.DataFrame, labels: tuple[str, ...], path: Path) -> np.ndarray | None:
     """(n, 3) x y z; None if there are none, or all are 0."""
-    if not set(labels) <= set(rows):
+    present = tuple(label for label in labels if label in rows)
+    if not present:
         return None
-    shifts = numbers(rows, labels, path)
-    return shifts if shifts.any() else None
+    shifts = pd.DataFrame(0.0, rows.index, labels)  # a column that is missing is 0, as in RELION
+    shifts[list(present)] = numbers(rows, present, path)
+    return shifts.to_numpy() if shifts.to_numpy().any() else None
 
 
 def _within(table: Table, shifts: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@
 | `rlnTomoTiltSeriesPixelSize` | RELION 4, 5 | the tilt series; so do RELION 4's coordinates |
 | `rlnImagePixelSize` | RELION 3.1 to 5, WarpTools | the particle images |
 | `rlnPixelSize` | RELION 3.0, Warp | the particle images |
+| `rlnMicrographPixelSize` | RELION | the micrograph, here the tomogram |
 | `rlnDetectorPixelSize` | RELION 3.0, Warp | µm; times 10⁴ / `rlnMagnification`: the images |
 | the same alone | pytom-match-pick | Å, the tomogram's voxels |
 
@@ -30,8 +31,9 @@ from aitom_cryosam.points.table import VOXEL_SIZE
 SERIES = "rlnTomoTiltSeriesPixelSize"
 _IMAGE, _PIXEL = "rlnImagePixelSize", "rlnPixelSize"
 _DETECTOR, _MAGNIFICATION = "rlnDetectorPixelSize", "rlnMagnification"
+_MICROGRAPH = "rlnMicrographPixelSize"
 _GROUP = "rlnOpticsGroup"
-LABELS = (VOXEL_SIZE, SERIES, _IMAGE, _PIXEL, _DETECTOR, _MAGNIFICATION, _GROUP)
+LABELS = (VOXEL_SIZE, SERIES, _IMAGE, _PIXEL, _DETECTOR, _MAGNIFICATION, _MICROGRAPH, _GROUP)
 _MICROMETRE = 1e4
 _SAME = 0.01
 
@@ -42,7 +44,9 @@ def voxels(rows: pd.DataFrame, blocks: Sequence[Block], path: Path) -> np.ndarra
     Raises:
         InputError: two statements differ, or one is not a number above 0.
     """
-    return _agreeing(_statements(rows, blocks, path, (VOXEL_SIZE, _IMAGE, _PIXEL)), path)
+    return _agreeing(
+        _statements(rows, blocks, path, (VOXEL_SIZE, _MICROGRAPH, _IMAGE, _PIXEL)), path
+    )
 
 
 def images(rows: pd.DataFrame, blocks: Sequence[Block], path: Path) -> np.ndarray | None:

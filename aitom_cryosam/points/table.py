@@ -115,7 +115,8 @@ class Table:
     def names(self) -> tuple[str, ...] | None:
         """The tomogram of every point, or None if the file does not say."""
         label = next((label for label in NAMES if label in self.rows), None)
-        return tuple(map(str, self.rows[label])) if label else None
+        names = tuple(map(str, self.rows[label])) if label else ()
+        return names if any(map(str.strip, names)) or (label and not names) else None
 
 
 def numbers(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> np.ndarray:
@@ -152,6 +153,13 @@ def numbers_or_gaps(column: pd.Series, path: Path) -> np.ndarray:
         if not is_open(text):
             raise InputError(f"{path}, row {row + 1}: {column.name} is '{text}', not a number.")
     return values
+
+
+def one_size(sizes: np.ndarray | None) -> float | None:
+    """The size (Å) of all rows (n,), if it is one."""
+    if sizes is None or not len(sizes) or np.ptp(sizes) > SAME_SIZE * sizes.max():
+        return None
+    return float(sizes[0])
 
 
 def is_open(value: object) -> bool:

@@ -53,7 +53,7 @@ def read_volume(
     return Volume(
         data=data.transpose(order),
         voxel_size=header.voxel_size(voxel_size),
-        origin=(float(fields.origin.x), float(fields.origin.y), float(fields.origin.z)),
+        origin=header.origin,
         nstart=(nstart[0], nstart[1], nstart[2]),
         source=source,
     )

@@ -116,7 +116,35 @@ class MrcHeader:
         """Of the voxels; bytes are unsigned where IMOD's stamp or the header's range say so."""
         if int(self.fields.mode) == 0 and self._bytes_are_unsigned():
             return np.dtype(np.uint8)
-        return mrcfile.utils.data_dtype_from_header(self.fields)
+        dtype: np.dtype = mrcfile.utils.data_dtype_from_header(self.fields)
+        if dtype.name in ("int16", "uint16"):
+            self._tell_other_sign(dtype)
+        return dtype
+
+    def _tell_other_sign(self, dtype: np.dtype) -> None:
+        """Programs have written 16 bits of the other sign; the header's range then shows it."""
+        low, high = float(self.fields.dmin), float(self.fields.dmax)
+        limits = np.iinfo(dtype)
+        if low < high and not limits.min <= low <= high <= limits.max:
+            logger.warning(
+                "%s: mode %d holds values of %d to %d, but its header gives %g to %g; if the "
+                "picture looks torn, convert the file to mode 2.",
+                self.path,
+                int(self.fields.mode),
+                limits.min,
+                limits.max,
+                low,
+                high,
+            )
+
+    @property
+    def origin(self) -> tuple[float, float, float]:
+        """x, y, z, Å; 0 where the header holds no number."""
+        x, y, z = (
+            value if math.isfinite(value) else 0.0
+            for value in (float(self.fields.origin[axis]) for axis in "xyz")
+        )
+        return x, y, z
 
     def voxel_size(self, wanted: float | None) -> float:
         """Å: as wanted, else as the header says.

@@ -19,6 +19,7 @@ from aitom_cryosam.points.table import Table, Unit, json_of, location, positive,
 from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 from aitom_cryosam.source_file import reading
 
+_MOVED = 0.01  # Å; less is rounding
 _USER, _SESSION = "cryosam", "1"
 
 
@@ -81,9 +82,9 @@ def read(path: Path) -> Table:
         points = content.get("points") or []
         spacing, run = content.get("voxel_spacing"), content.get("run_name")
         return Table.of(
-            [[point["location"][axis] for axis in "xyz"] for point in points],
+            [_place(point, path) for point in points],
             Unit.ANGSTROM,
-            names=None if run is None else [str(run)] * len(points),
+            names=None if run in (None, "") else [str(run)] * len(points),
             classes=[content.get("pickable_object_name")] * len(points),
             scores=[point.get("score") for point in points],
             voxel_size=None if spacing is None else positive(spacing, path, "voxel_spacing"),
@@ -93,10 +94,32 @@ def read(path: Path) -> Table:
 
 def _rotations(content: dict[str, Any], path: Path) -> Rotation | None:
     """Of the points, if all have one and the file says that they mean something."""
-    matrices = [point.get("transformation_") for point in content.get("points") or []]
+    matrices = [_transformation(point) for point in content.get("points") or []]
     if not matrices or None in matrices or content.get("trust_orientation") is False:
         return None
     return some(of_matrices(matrices, path))
+
+
+def _place(point: dict[str, Any], path: Path) -> list[Any]:
+    """x, y, z of a point.
+
+    Raises:
+        InputError: its transformation moves it elsewhere, which copick leaves open to count.
+    """
+    place = [point["location"][axis] for axis in "xyz"]
+    matrix = _transformation(point)
+    shift = np.zeros(3) if matrix is None else np.asarray(matrix, np.float64)[:3, 3]
+    if np.abs(shift).max() > _MOVED and np.abs(shift - np.asarray(place, float)).max() > _MOVED:
+        moved = ", ".join(f"{value:g}" for value in shift)
+        raise InputError(
+            f"{path}: the transformation of a point moves it by {moved} Å from its location; "
+            "expected none: add it to the location, or set it to 0."
+        )
+    return place
+
+
+def _transformation(point: dict[str, Any]) -> Any:
+    return point.get("transformation_", point.get("transformation"))
 
 
 def _object(particle: Particle) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.rotations import from_dynamo, some, to_dynamo
-from aitom_cryosam.points.table import Table, Unit, scores, text_of
+from aitom_cryosam.points.table import Table, Unit, one_size, scores, text_of
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 from aitom_cryosam.source_file import reading
 
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 _TAG, _ALIGNED, _AVERAGED, _SCORE, _TOMOGRAM, _CLASS = 0, 1, 2, 9, 19, 21
 _SHIFTS, _ANGLES, _POINTS = slice(3, 6), slice(6, 9), slice(23, 26)
 _WIDTH = 26
+_APIX = 35  # Å, if the table is so wide and it is not 0
 
 
 def table(groups: Sequence[TomogramPicks]) -> str:
@@ -72,17 +74,23 @@ def read(path: Path) -> Table:
         InputError: a line has fewer than 26 numbers.
     """
     with reading(path, "a Dynamo table, 26 numbers or more in each line"):
-        rows = [[float(cell) for cell in line.split()] for line in text_of(path).splitlines()]
-        values = np.array([row[:_WIDTH] for row in rows if row]).reshape(-1, _WIDTH)
+        lines = [[float(cell) for cell in line.split()] for line in text_of(path).splitlines()]
+        rows = [row for row in lines if row]
+        values = np.array([row[:_WIDTH] for row in rows]).reshape(-1, _WIDTH)
     angles = np.nan_to_num(values[:, _ANGLES])
-    return Table.of(
-        values[:, _POINTS] + np.nan_to_num(values[:, _SHIFTS]),
+    shifts = values[:, _SHIFTS]
+    table = Table.of(
+        values[:, _POINTS] + np.where(np.isnan(shifts), 0, shifts),
         Unit.VOXEL,
         names=_names(path, values[:, _TOMOGRAM]),
         classes=[f"{value:g}" if np.isfinite(value) else None for value in values[:, _CLASS]],
         scores=list(values[:, _SCORE]),
         rotations=some(from_dynamo(angles)) if len(values) else None,
     )
+    sizes = np.array([row[_APIX] if len(row) > _APIX else 0.0 for row in rows])
+    if not len(sizes) or not (sizes > 0).all() or (sizes == 1).all():  # 1 stands for unknown
+        return table
+    return replace(table, sizes=sizes, voxel_size=one_size(sizes))
 
 
 def _names(path: Path, column: np.ndarray) -> list[str] | None:

@@ -17,7 +17,7 @@ import pandas as pd
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.formats.text import cells
 from aitom_cryosam.points.particle import Particle
-from aitom_cryosam.points.table import Table, Unit, numbers
+from aitom_cryosam.points.table import SAME_SIZE, Table, Unit, numbers
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 _TO_MODEL = np.array([0.5, 0.5, 0.0])  # x, y, z
@@ -85,10 +85,13 @@ def read_model(path: Path) -> Table:
         struct.unpack_from(kind, content, place)[0]
         for kind, place in ((">I", 152), (">f", 216), (">i", 220))
     )
+    image_sizes = np.zeros(3)
     points, classes, objects = [np.empty((0, 3))], [], 0
     for kind, start, end in _chunks(path, content):
         if kind == b"OBJT":
             objects += 1
+        elif kind == b"MINX" and end - start >= 76:
+            image_sizes = np.array(struct.unpack_from(">3f", content, start + 40))
         elif kind == b"CONT":
             contour = np.frombuffer(content[start + 16 : end], ">f4").reshape(-1, 3)
             points.append(contour.astype(np.float64))
@@ -96,13 +99,23 @@ def read_model(path: Path) -> Table:
     points_xyz = np.concatenate(points)
     if flags & _FLIPPED:
         points_xyz = points_xyz[:, [0, 2, 1]]
-    known = unit in _ANGSTROM_PER_UNIT and 0 < pixel_size < np.inf
+    if unit in _ANGSTROM_PER_UNIT and 0 < pixel_size < np.inf:
+        voxel_size = pixel_size * _ANGSTROM_PER_UNIT[unit]
+    else:  # what the header does not say, the image says that the model was drawn on
+        voxel_size = _voxel_size(image_sizes)
     return Table.of(
         points_xyz - _TO_MODEL,
         Unit.VOXEL,
         classes=classes,
-        voxel_size=pixel_size * _ANGSTROM_PER_UNIT[unit] if known else None,
+        voxel_size=voxel_size,
     )
+
+
+def _voxel_size(sizes_xyz: np.ndarray) -> float | None:
+    """Å, of an image by its sizes along x, y, z; 1 stands for unknown."""
+    size = float(sizes_xyz[0])
+    usable = np.isfinite(sizes_xyz).all() and size > 0 and size != 1
+    return size if usable and np.ptp(sizes_xyz) <= SAME_SIZE * size else None
 
 
 def _chunks(path: Path, content: bytes) -> Iterator[tuple[bytes, int, int]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from scipy.spatial.transform import Rotation
 
@@ -28,11 +27,11 @@ from aitom_cryosam.points.table import (
     PIXELS,
     PROBABILITY,
     REASON,
-    SAME_SIZE,
     SCORE,
     Table,
     Unit,
     numbers,
+    one_size,
 )
 
 _SCORES = (SCORE, OWN_SCORE, "rlnLCCmax")  # the last is pytom-match-pick's
@@ -145,26 +144,19 @@ def _table(
         sizes = star_units.voxels(rows, blocks, path)
     elif unit is Unit.PIXEL:
         sizes = star_units.series(rows, blocks, path)
-    shifted = set(PIXEL_ORIGINS) <= set(rows)
+    shifted = bool(set(PIXEL_ORIGINS) & set(rows))
     return Table(
         rows,
         unit,
         columns,
-        voxel_size=_one(sizes) if unit is Unit.VOXEL else None,
-        pixel_size=_one(sizes) if unit is Unit.PIXEL else None,
+        voxel_size=one_size(sizes) if unit is Unit.VOXEL else None,
+        pixel_size=one_size(sizes) if unit is Unit.PIXEL else None,
         sizes=sizes,
         image_sizes=star_units.images(rows, blocks, path) if shifted else None,
         rotations=rotations,
         frames=frames,
         extra=tuple(extra),
     )
-
-
-def _one(sizes: np.ndarray | None) -> float | None:
-    """The size of all rows, if it is one."""
-    if sizes is None or not len(sizes) or np.ptp(sizes) > SAME_SIZE * sizes.max():
-        return None
-    return float(sizes[0])
 
 
 def _rotations(rows: pd.DataFrame, labels: tuple[str, ...], path: Path) -> Rotation | None:

@@ -8,10 +8,22 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.points.table import CLASS, NAMES, PIXELS, SCORE, Table, Unit, text_of
+from aitom_cryosam.points.table import (
+    CLASS,
+    NAMES,
+    PIXELS,
+    SCORE,
+    VOXEL_SIZE,
+    Table,
+    Unit,
+    one_size,
+    positive,
+    text_of,
+)
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 logger = logging.getLogger(__name__)
@@ -21,11 +33,16 @@ _MEANINGS = {
     NAMES[0]: (
         "tomogram tomo tomogramname tomoname tomoid tomogramid run runname runid experiment "
         "experimentname micrograph micrographname filename file image imagename tiltseries ts "
-        "tsname series dataset rlntomoname rlnmicrographname"
+        "tsname series dataset rlntomoname rlnmicrographname volume volumename mrc mrcfile "
+        "tomofile tomogramfile tomostar path filepath"
     ),
     CLASS: (
         "class classname classid particleclass particletype particlename type label "
         "objectname pickableobjectname structure protein species rlnclassnumber"
+    ),
+    VOXEL_SIZE: (
+        "voxelsize voxelspacing pixelsize pixelspacing apix angpix voxelsizeangstrom "
+        "voxelspacingangstrom pixelsizeangstrom voxelsizea pixelsizea voxelsizeang pixelsizeang"
     ),
     SCORE: (
         "score scores confidence cc ccc lcc lccmax rlnlccmax probability prob fom figureofmerit "
@@ -55,6 +72,9 @@ _UNITS = {
     **dict.fromkeys(["a", "å", "ang", "angst", "angstrom", "angstroms"], (Unit.ANGSTROM, 1.0)),
     **dict.fromkeys(["nm", "nanometer", "nanometers"], (Unit.ANGSTROM, 10.0)),
 }
+_SCALES = {"bin", "binning", "binfactor", "binningfactor", "scale", "downsampling"}
+"""Columns of numbers that may change what a coordinate counts."""
+_TIMES = {"t", "time", "timepoint", "frame", "channel"}
 _ORDER = re.compile(r"#\s*([xyz])[\s,;]+([xyz])[\s,;]+([xyz])\s*$", re.I)
 
 
@@ -97,7 +117,10 @@ def read(path: Path) -> Table:
         for label in PIXELS:
             numeric = pd.to_numeric(table[label], errors="coerce")
             table[label] = (numeric * scale).where(numeric.notna(), table[label])
-    return Table(table, unit, PIXELS)
+    sizes = None
+    if VOXEL_SIZE in table and unit is Unit.VOXEL and len(table):
+        sizes = np.array([positive(size, path, "the voxel size") for size in table[VOXEL_SIZE]])
+    return Table(table, unit, PIXELS, voxel_size=one_size(sizes), sizes=sizes)
 
 
 def _header(path: Path, names: Sequence[str]) -> tuple[list[str], Unit, float]:
@@ -131,7 +154,11 @@ def _header(path: Path, names: Sequence[str]) -> tuple[list[str], Unit, float]:
 
 def _label(name: str) -> str:
     """What a column means, or its own name in small letters."""
-    return _LABELS.get(re.sub(r"[\s._-]|#\d+$", "", name.lower()), name.strip().lower())
+    return _LABELS.get(_bare(name), name.strip().lower())
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[\s._()[\]-]|#\d+$", "", name.lower()).replace("å", "a")
 
 
 def _axis(name: str) -> tuple[str, tuple[Unit, float]] | None:
@@ -170,12 +197,17 @@ def _refuse_counted(path: Path, rows: Sequence[Sequence[str]]) -> None:
 
 
 def _tell_unknown(path: Path, table: pd.DataFrame) -> None:
-    """A column of words may be what tells the points apart: it is not passed over in silence."""
+    """A column of words may be what tells the points apart, one of numbers what they count.
+
+    Neither is passed over in silence.
+    """
     known = {*PIXELS, *_MEANINGS}
     unknown = [
         str(label)
         for label in table
-        if label not in known and len(table) and not table[label].map(_harmless).all()
+        if label not in known
+        and len(table)
+        and (_bare(str(label)) in _SCALES or not table[label].map(_harmless).all())
     ]
     if unknown:
         logger.warning("%s: not read, as unknown: the column %s.", path, ", ".join(unknown))
@@ -186,11 +218,12 @@ def _harmless(cell: str) -> bool:
 
 
 def _one_time(path: Path, table: pd.DataFrame) -> None:
-    """Further axes of napari, as time, must not mix points of several volumes."""
+    """Further axes, as napari's or time, must not mix points of several volumes."""
     for label in table:
-        if re.fullmatch(r"axis-\d+", str(label)) and table[label].nunique() > 1:
+        further = re.fullmatch(r"axis-\d+", str(label)) or _bare(str(label)) in _TIMES
+        if further and table[label].nunique() > 1:
             raise InputError(
-                f"{path} has points at several places of {label}, before z, y, x; expected one: "
+                f"{path} has points at several places of {label}, beside z, y, x; expected one: "
                 "save the points of each by themselves."
             )
 

@@ -1,0 +1,136 @@
+"""What a file states beside its coordinates is used, or the file is refused: never passed over."""
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.volumes.mrc import read_volume, write_volume
+
+_LOOP = "data_particles\n\nloop_\n"
+_XYZ = "".join(f"_rlnCoordinate{axis}\n" for axis in "XYZ")
+_ROW = "1 1 1 0.5 -0.5 1 0 0 0 0.3 " + "0 " * 9 + "7 0 2 0 100 200 300"
+
+
+def copick(*points: dict[str, object], **stated: object) -> str:
+    usual = {"pickable_object_name": "ribosome", "run_name": "TS_1", "voxel_spacing": 10.0}
+    return json.dumps({**usual, **stated, "points": points})
+
+
+def moved(x: float, y: float = 0, z: float = 0) -> list[list[float]]:
+    return [[1, 0, 0, x], [0, 1, 0, y], [0, 0, 1, z], [0, 0, 0, 1]]
+
+
+def model(image_size: float = 1.0, pixel_size: float = 1.0, unit: int = 0) -> bytes:
+    """An IMOD model of the point 10, 20, 30 on an image of that voxel size (Å)."""
+    header = bytearray(b"IMODV1.2".ljust(240, b"\0"))
+    struct.pack_into(">fi", header, 216, pixel_size, unit)
+    contour = struct.pack(">4i3f", 1, 0, 0, 0, 10.5, 20.5, 30)
+    image = struct.pack(">i18f", 72, *[1] * 3, *[0] * 6, *[image_size] * 3, *[0] * 6)
+    return bytes(header) + b"OBJT" + bytes(176) + b"CONT" + contour + b"MINX" + image + b"IEOF"
+
+
+PLACE = {"x": 100, "y": 200, "z": 300}
+READ = {
+    "a shift along x alone": (
+        "a.star", f"{_LOOP}{_XYZ}_rlnOriginXAngst\n10 20 30 10\n", [[9, 20, 30]],
+    ),
+    "a shift along y alone, in pixels": (
+        "a.star", f"{_LOOP}{_XYZ}_rlnOriginY\n10 20 30 4\n", [[10, 16, 30]],
+    ),
+    "voxel sizes by row": (
+        "a.csv", "tomo,x,y,z,apix\nA,10,20,30,5\nB,10,20,30,10\n", [[5, 10, 15], [10, 20, 30]],
+    ),
+    "the same voxel size": ("a.csv", "x,y,z,Voxel Size (Å)\n1,2,3,10\n", [[1, 2, 3]]),
+    "one frame": ("a.csv", "frame,x,y,z\n0,1,2,3\n0,4,5,6\n", [[1, 2, 3], [4, 5, 6]]),
+    "a transformation that turns": (
+        "a.json", copick({"location": PLACE, "transformation_": moved(0)}), [[10, 20, 30]],
+    ),
+    "a transformation that is the pose": (
+        "a.json", copick({"location": PLACE, "transformation_": moved(100, 200, 300)}),
+        [[10, 20, 30]],
+    ),
+    "a run without a name": ("a.json", copick({"location": PLACE}, run_name=""), [[10, 20, 30]]),
+    "Dynamo's pixel size, unknown": ("a.tbl", f"{_ROW} {'0 ' * 9}1\n", [[100.5, 199.5, 301]]),
+    "Dynamo's pixel size, left out": ("a.tbl", f"{_ROW} {'0 ' * 9}0\n", [[100.5, 199.5, 301]]),
+    "a model of this image": ("a.mod", model(10), [[10, 20, 30]]),
+    "a model of an image without a size": ("a.mod", model(1), [[10, 20, 30]]),
+}  # fmt: skip
+REFUSED = {
+    "micrograph": (
+        "a.star", f"{_LOOP}{_XYZ}_rlnMicrographPixelSize\n1 2 3 5\n", "voxels of 5 Å, but .* 10 Å",
+    ),
+    "micrograph against images": (
+        "a.star", f"{_LOOP}{_XYZ}_rlnMicrographPixelSize\n_rlnImagePixelSize\n1 2 3 10 5\n",
+        "rlnMicrographPixelSize says 10 Å and rlnImagePixelSize 5 Å",
+    ),
+    "csv": ("a.csv", "x,y,z,pixel_size\n1,2,3,5\n", "voxels of 5 Å, but the voxels here have 10"),
+    "no size": ("a.csv", "x,y,z,apix\n1,2,3,none\n", "the voxel size is 'none'"),
+    "frames": ("a.csv", "Frame,x,y,z\n0,1,2,3\n1,1,2,3\n", "several places of frame"),
+    "a name that is missing": (
+        "a.csv", "tomogram,x,y,z\nTS_1,1,2,3\n,1,2,3\n", "row 2 names no tomogram",
+    ),
+    "copick": (
+        "a.json", copick({"location": PLACE, "transformation_": moved(50)}), "by 50, 0, 0 Å",
+    ),
+    "Dynamo": ("a.tbl", f"{_ROW} {'0 ' * 9}5\n", "voxels of 5 Å, but the voxels here have 10 Å"),
+    "Dynamo's endless shift": ("a.tbl", _ROW.replace("0.5 -0.5", "Inf 0"), "x is 'inf'"),
+    "IMOD": ("a.mod", model(5), "voxels of 5 Å, but the voxels here have 10 Å"),
+}  # fmt: skip
+
+
+def written(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize("case", READ)
+def test_what_is_stated_is_used(tmp_path: Path, case: str) -> None:
+    name, content, points = READ[case]
+    found = read_points(written(tmp_path, name, content), voxel_size=10)
+    assert found.picks.points_zyx[:, ::-1].tolist() == points
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_contradicts_is_refused(tmp_path: Path, case: str) -> None:
+    name, content, sentence = REFUSED[case]
+    with pytest.raises(InputError, match=sentence):
+        read_points(written(tmp_path, name, content), voxel_size=10)
+
+
+def test_nobody_is_called_nothing(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", "tomogram,x,y,z\n,1,2,3\n,4,5,6\n")
+    assert read_points(path, voxel_size=10).names is None
+
+
+def test_a_column_that_may_scale_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read_points(written(tmp_path, "a.csv", "x,y,z,Bin\n1,2,3,4\n"), voxel_size=10)
+    assert "not read, as unknown: the column bin" in caplog.text
+
+
+def test_sixteen_bits_of_the_other_sign_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.mrc"
+    write_volume(path, np.arange(-30, 30).reshape(3, 4, 5).astype(np.int16), voxel_size=10)
+    content = bytearray(path.read_bytes())
+    assert read_volume(path).data.min() == -30
+    assert not caplog.text
+    struct.pack_into("<i", content, 12, 6)
+    path.write_bytes(content)
+    read_volume(path)
+    assert "mode 6 holds values of 0 to 65535, but its header gives -30 to 29" in caplog.text
+
+
+def test_an_origin_that_is_no_number_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.mrc"
+    write_volume(path, np.ones((3, 4, 5), np.float32), voxel_size=10, origin=(1, 2, 3))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<f", content, 196, float("nan"))
+    path.write_bytes(content)
+    assert read_volume(path).origin == (0, 2, 3)
