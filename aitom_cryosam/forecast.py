@@ -26,6 +26,7 @@ from aitom_cryosam.tomogram import Tomogram
 # Bytes.
 _PROGRAM = 200e6  # Python, its libraries, and what a tomogram's normalisation is measured on
 _TORCH = 600e6  # more, with a network
+_MAPPED = 500e6  # of addresses: libraries, and what threads reserve
 _THREAD = 25e6  # that works on tokens
 _WAITING = 128e6  # tokens of statistics planes, at most (features/extraction.py)
 _EMBEDDED = 256e6  # planes of the contour segmenter, at most
@@ -96,6 +97,13 @@ class Forecast:
             raise InputError(
                 f"The run needs about {size_text(self.least_bytes)} of memory, and may use "
                 f"{size_text(resources.most)}",
+                Remedy.SMALLER_TOMOGRAM,
+            )
+        mapped = self.least_bytes + self.token_bytes + _MAPPED
+        if mapped > resources.addresses:  # files are mapped, too
+            raise InputError(
+                f"The run needs about {size_text(mapped)} of addresses for memory and files, and "
+                f"`ulimit -v` allows {size_text(resources.addresses)}",
                 Remedy.SMALLER_TOMOGRAM,
             )
         room = max(resources.wanted - self.other_bytes, self.thread_bytes)

@@ -87,6 +87,12 @@ class Resources:
         return most if self.ram_bytes is None else min(self.ram_bytes, most)
 
     @property
+    def addresses(self) -> float:
+        """Bytes that the process may have mapped, files and all; endless without `ulimit -v`."""
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        return math.inf if limit == resource.RLIM_INFINITY else limit
+
+    @property
     def wanted(self) -> int:
         """Bytes of memory that the whole process should not exceed if it need not."""
         return held_ram() + int(_SHARE * free_ram()) if self.ram_bytes is None else self.most

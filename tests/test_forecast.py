@@ -88,6 +88,14 @@ def test_what_cannot_be_kept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
             needs.plan(Resources(ram_bytes=109))
 
 
+def test_files_are_mapped_where_addresses_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aitom_cryosam.resources.free_ram", lambda: 10**6)
+    few = (10**8, 10**8)
+    monkeypatch.setattr("aitom_cryosam.resources.resource.getrlimit", lambda _: few)
+    with pytest.raises(InputError, match="of addresses for memory and files, and `ulimit -v`"):
+        GIVEN.plan(Resources(ram_bytes=10**6))
+
+
 def test_a_run_that_cannot_keep_to_its_memory_does_not_begin(tmp_path: Path) -> None:
     world = World(tmp_path)
     status, told = world.run("--memory", "100MB")

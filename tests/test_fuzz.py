@@ -211,7 +211,7 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_damaged_files(kinds: dict[str, Kind], tmp_path: Path, name: str) -> None:
     kind = kinds[name]
-    share = 4 if name == "mrc" else 1
+    share = 5 if name == "mrc" else 1
     rng = np.random.default_rng(sorted(kinds).index(name))
     refused = 0
     for _ in range(share * CASES // (len(NAMES) + 6)):

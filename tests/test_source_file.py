@@ -81,3 +81,10 @@ def test_no_text_of_an_exception_reaches_the_user(tmp_path: Path, error: Excepti
 def test_what_the_system_says_does(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="x cannot be read"), reading(tmp_path / "x", "a list"):
         (tmp_path / "x").read_bytes()
+
+
+def test_prompts_in_a_thousand_brackets(tmp_path: Path) -> None:
+    path = tmp_path / "a.prompts.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"a\.prompts\.json holds no prompts"):
+        _of_json(path)

@@ -77,6 +77,9 @@ REFUSED = {
     "copick": (
         "a.json", copick({"location": PLACE, "transformation_": moved(50)}), "by 50, 0, 0 Å",
     ),
+    "a score of hundreds of digits": (
+        "a.json", copick({"location": PLACE, "score": 10**400}), "row 1: .* is '10*', not a number",
+    ),
     "Dynamo": ("a.tbl", f"{_ROW} {'0 ' * 9}5\n", "voxels of 5 Å, but the voxels here have 10 Å"),
     "Dynamo's endless shift": ("a.tbl", _ROW.replace("0.5 -0.5", "Inf 0"), "x is 'inf'"),
     "IMOD": ("a.mod", model(5), "voxels of 5 Å, but the voxels here have 10 Å"),

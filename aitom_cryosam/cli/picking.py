@@ -126,7 +126,7 @@ def _of_json(path: Path) -> dict[str, Any]:
         rows = [row["peak"]["loc"] if isinstance(row, dict) else row for row in content]
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(
             f"{path} holds no prompts; expected JSON as [[x, y, z], ...], "
             '[{"peak": {"loc": [x, y, z]}}, ...] or {"prompts": [[x, y, z], ...], ...}.'

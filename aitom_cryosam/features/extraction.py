@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from aitom_cryosam.encoders.base import PlaneEncoder
-from aitom_cryosam.features.token_files import create_tokens, open_tokens
+from aitom_cryosam.features.token_files import create_tokens, open_tokens, release
 from aitom_cryosam.features.view import View
 from aitom_cryosam.features.whitening import Moments, Whitening
 from aitom_cryosam.geometry import TokenAxis, in_plane_axes, runs
@@ -133,6 +133,7 @@ class Extraction:
         left = np.setdiff1d(np.arange(count), [plane for batch in done for plane in batch])
         side_by_side(lambda batch: put(batch, done.pop(batch)), list(done))
         self._encode(view.axis, _batches(left, step), put)
+        release(view.tokens)
 
     def _measured(
         self, axis: int, batches: Sequence[Batch]

@@ -11,6 +11,7 @@ from itertools import product
 
 import numpy as np
 
+from aitom_cryosam.features.token_files import release
 from aitom_cryosam.features.view import BLOCK, View
 from aitom_cryosam.geometry import CellAxis
 from aitom_cryosam.threads import side_by_side
@@ -79,6 +80,7 @@ def _fill_products(levels: Sequence[Level]) -> None:
             _fill_neighbours(level.products[:, cells, rows], means)
 
     side_by_side(fill, product(range(levels[0].cells.count), _row_runs(levels[0])))
+    release(view.tokens)
 
 
 def _row_runs(level: Level) -> Iterator[slice]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import math
+import mmap
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +37,8 @@ def create_tokens(folder: Path, shapes: Mapping[str, Shape]) -> list[np.ndarray]
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return [_create(folder / f"{name}.npy", shape) for name, shape in shapes.items()]
     except OSError as error:
+        if error.errno == errno.ENOMEM:  # of addresses, below `ulimit -v`
+            raise MemoryError from error
         raise InputError(
             f"The features need {size_text(needed)} in {folder.parent}, where {size_text(free)} "
             f"are free ({error.strerror})",
@@ -53,6 +57,15 @@ def open_tokens(folder: Path, shapes: Mapping[str, Shape]) -> list[np.ndarray]:
         if array.shape != shape or array.dtype != np.float16:
             raise ValueError(f"Expected float16 {shape}, got {array.dtype} {array.shape}.")
     return [np.asarray(array) for array in arrays]
+
+
+def release(array: np.ndarray) -> None:
+    """Let the system take back the memory of an array that lies in a file."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def _create(path: Path, shape: Shape) -> np.ndarray:

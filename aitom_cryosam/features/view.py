@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aitom_cryosam.features.token_files import release
 from aitom_cryosam.geometry import TokenAxis, in_plane_axes
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.threads import side_by_side
@@ -93,6 +94,7 @@ class View:
             np.matmul(self.tokens[planes].astype(np.float32), vector, out=result[planes])
 
         side_by_side(fill, _runs(self.tokens))
+        release(self.tokens)
         return result
 
 

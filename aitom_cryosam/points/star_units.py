@@ -26,7 +26,7 @@ import pandas as pd
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.points.star_syntax import Block
-from aitom_cryosam.points.table import VOXEL_SIZE
+from aitom_cryosam.points.table import VOXEL_SIZE, numeric
 
 SERIES = "rlnTomoTiltSeriesPixelSize"
 _IMAGE, _PIXEL = "rlnImagePixelSize", "rlnPixelSize"
@@ -129,7 +129,7 @@ def _by_group(groups: pd.Series, known: Sequence[str], sizes: np.ndarray, path: 
 
 
 def _positive(column: pd.Series, label: str, path: Path) -> np.ndarray:
-    sizes = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    sizes = numeric(column)
     wrong = np.flatnonzero(~((sizes > 0) & np.isfinite(sizes)))
     if len(wrong):
         raise InputError(

@@ -146,13 +146,29 @@ def numbers_or_gaps(column: pd.Series, path: Path) -> np.ndarray:
     Raises:
         InputError: naming the first row with a value that is neither a number nor open.
     """
-    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    values = numeric(column)
     values = np.where(np.isinf(values), np.nan, values)
     for row in np.flatnonzero(np.isnan(values)):
         text = column.iloc[row]
         if not is_open(text):
-            raise InputError(f"{path}, row {row + 1}: {column.name} is '{text}', not a number.")
+            shown = str(text)[:40]
+            raise InputError(f"{path}, row {row + 1}: {column.name} is '{shown}', not a number.")
     return values
+
+
+def numeric(column: pd.Series) -> np.ndarray:
+    """(n,) float64; NaN where a value is no number, or one of hundreds of digits."""
+    try:
+        return pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    except OverflowError:
+        return np.array([_float(value) for value in column])
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return np.nan
 
 
 def one_size(sizes: np.ndarray | None) -> float | None:
@@ -178,7 +194,7 @@ def positive(value: Any, path: Path, called: str) -> float:
     """
     try:
         size = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         size = np.nan
     if not 0 < size < np.inf:
         raise InputError(f"{path}: {called} is '{value}'; expected a number above 0.")
