@@ -72,13 +72,16 @@ class ParticleQuery:
             sources=tuple(dict.fromkeys(name for query in queries for name in query.sources)),
         )
 
-    def require(self, signature: Mapping[str, Any], contrast: str, pooling: str) -> None:
+    def require(
+        self, signature: Mapping[str, Any], contrast: str, pooling: str, *, whole: bool = True
+    ) -> None:
         """Refuse features that the query cannot be compared with. Lengths may differ.
 
         Args:
             signature: of the features to search.
             contrast: of the tomogram to search.
             pooling: that the run was asked for.
+            whole: whether the signature says all; else what it says must agree.
 
         Raises:
             InputError: naming what the query has and what was found.
@@ -92,7 +95,7 @@ class ParticleQuery:
             )
         ours, theirs = _flat(self.signature), _flat(signature)
         ours["pooling"], theirs["pooling"] = self.pooling, pooling
-        for key in dict.fromkeys((*ours, *theirs)):
+        for key in dict.fromkeys((*ours, *theirs) if whole else theirs):
             if key not in _LENGTHS and ours.get(key) != theirs.get(key):
                 raise InputError(
                     f"The query was made with {key} {ours.get(key)}, this run has "

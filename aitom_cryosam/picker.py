@@ -82,7 +82,7 @@ class CryoSAM:
         with stages.measure("weights"):
             networks = checkpoints.used(self.settings.networks, self.resources.checkpoints)
         with stages.measure("diameter"):
-            settings = sized(self.settings, query)
+            settings = sized(self.settings, query, tomogram.contrast)
             diameter_voxels = particle_diameter(tomogram, prompts.points_zyx, settings)
             planned(tomogram, settings, diameter_voxels, self.resources)  # refused before any work
         walks = self.propagator(tomogram, diameter_voxels)

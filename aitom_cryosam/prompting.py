@@ -74,9 +74,22 @@ def segmented(prompts: Picks, masks: list[ParticleMask]) -> Picks:
     return prompts.reject(empty, "no mask")
 
 
-def sized(settings: Settings, query: ParticleQuery | None) -> Settings:
-    """The settings with the query's diameter, where they have none of their own."""
-    if query is None or settings.diameter_angstrom is not None:
+def sized(settings: Settings, query: ParticleQuery | None, contrast: str) -> Settings:
+    """The settings with the query's diameter, where they have none of their own.
+
+    Args:
+        settings: of the run.
+        query: of particles that were clicked elsewhere.
+        contrast: of the tomogram.
+
+    Raises:
+        InputError: the query does not fit them, as far as that can be told without features.
+    """
+    if query is None:
+        return settings
+    features = {"encoder": {"encoder": settings.encoder}, "shrinkage": settings.shrinkage}
+    query.require(features, contrast, settings.pooling, whole=False)
+    if settings.diameter_angstrom is not None:
         return settings
     return replace(settings, diameter_angstrom=query.diameter_angstrom)
 

@@ -314,6 +314,9 @@ def test_folders_lists_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert tomograms_of(made[0]) == made[:1]
     monkeypatch.chdir(tmp_path)
     assert tomograms_of("a") == made
+    (tmp_path / "z" / "TS_3.zarr").mkdir(parents=True)
+    assert tomograms_of("z") == [tmp_path / "z" / "TS_3.zarr"]
+    assert names_of(tomograms_of("z")) == ["TS_3"]
 
 
 def test_names(tmp_path: Path) -> None:

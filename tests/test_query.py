@@ -98,11 +98,20 @@ def test_there_and_back(query, tmp_path):
         ({"contrast": "bright"}, "query is of bright protein"),
         ({"pooling": "mask"}, "made with pooling mask, this run has core"),
         ({"signature": {"shrinkage": 0.2}}, "shrinkage 0.2, this run has 0.1|encoder"),
+        ({"signature": {"encoder": {"encoder": "dinov2_vitl14"}}}, "encoder.encoder dinov2_vitl14"),
     ],
 )
-def test_a_query_that_does_not_fit_is_refused(worlds, query, changes, says):
+def test_a_query_that_does_not_fit_is_refused_before_any_work(worlds, query, changes, says):
+    picker = CryoSAM(EMBEDDED, progress=lambda *_: pytest.fail("work has begun"))
     with pytest.raises(InputError, match=says):
-        CryoSAM(EMBEDDED).pick(worlds[1].tomogram, query=replace(query, **changes))
+        picker.pick(worlds[1].tomogram, query=replace(query, **changes))
+
+
+def test_features_that_differ_otherwise_are_refused_when_they_are_there(worlds, query):
+    encoder = {**query.signature["encoder"], "scales": [1.0]}
+    other = replace(query, signature={**query.signature, "encoder": encoder})
+    with pytest.raises(InputError, match=r"made with encoder.scales \[1.0\]"):
+        CryoSAM(EMBEDDED).pick(worlds[1].tomogram, query=other)
 
 
 def test_without_prompt_and_query_there_is_nothing_to_look_for(worlds):

@@ -245,19 +245,15 @@ def _masks(pattern: Path | None, names: Sequence[str]) -> dict[str, Path]:
     Raises:
         InputError: there is none, or one that all should have.
     """
-    from aitom_cryosam.source_file import existing_file
-
     if pattern is None:
         return {}
     masks = {name: Path(str(pattern).replace(NAME, name)).absolute() for name in names}
-    if NAME not in str(pattern):
-        existing_file(pattern)
-        if len(names) > 1:
-            raise InputError(
-                f"{pattern} is a mask of one tomogram, and there are {len(names)}; give a path "
-                f"with {NAME} in it, as masks/{NAME}.mrc."
-            )
-    found = {name: path for name, path in masks.items() if path.is_file()}
+    if NAME not in str(pattern) and len(names) > 1:
+        raise InputError(
+            f"{pattern} is a mask of one tomogram, and there are {len(names)}; give a path "
+            f"with {NAME} in it, as masks/{NAME}.mrc."
+        )
+    found = {name: path for name, path in masks.items() if path.exists()}
     if not found:
         raise InputError(f"There is no mask {pattern} of any tomogram, as {masks[names[0]]}.")
     lost = [name for name in names if name not in found]
