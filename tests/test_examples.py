@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +14,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from aitom_cryosam.cli import build_parser
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.settings import PRESETS
 from aitom_cryosam.simulation.files import write_simulation
@@ -39,6 +42,15 @@ def test_example(command: list[str], files: list[str], tmp_path: Path) -> None:
         timeout=300,
     )
     assert {*files} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+@pytest.mark.parametrize("script", sorted((EXAMPLES / "slurm").iterdir()), ids=lambda one: one.name)
+def test_a_batch_script_is_short_and_types_what_exists(script: Path) -> None:
+    assert len(script.read_text("utf-8").splitlines()) <= 10
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    [line] = re.findall(r"^cryosam (.+)$", script.read_text("utf-8"), re.MULTILINE)
+    words = shlex.split(re.sub(r"\$SLURM_ARRAY_TASK_(ID|COUNT)", "3", line))
+    build_parser(words).parse_args(words)  # ends the test if it refuses
 
 
 @pytest.fixture(scope="module")
