@@ -23,10 +23,10 @@ from aitom_cryosam.simulation.settings import SimulationSettings
 from aitom_cryosam.simulation.simulate import simulate
 from benchmarks.assemblies import random_assembly
 
-SHAPE = (48, 176, 176)
-SIZES = (300.0, 220.0, 150.0)
+SHAPE = (56, 200, 200)
+SIZES = (240.0, 190.0, 150.0)
 """Å, of the kinds."""
-COPIES = 18
+COPIES = 11
 SIGNALS = (0.1, 0.05, 0.2, 0.07, 0.15, 0.1)
 VOXELS = (10.0, 10.0, 10.0, 12.0, 8.5, 10.0)
 """Å; of the tomograms in their order, the first of which is clicked."""
