@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
+from aitom_cryosam.cli.options import located
 from aitom_cryosam.cli.signals import Ended, heeded
 from aitom_cryosam.cli.streams import forgiving, status_of_stdout
 from aitom_cryosam.errors import Door, InputError, program_of
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args = build_parser(arguments).parse_args(arguments)
             command = f"cryosam {args.command}"
             _log_to_stderr(quiet=args.quiet, verbose=args.verbose)
+            _locate(args)
             status = int(import_module(COMMANDS[args.command][0]).run(args))
             return status or status_of_stdout()
         except InputError as error:
@@ -82,6 +84,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _told(sentence: str, status: int) -> int:
     print(printable(sentence), file=sys.stderr)
     return status
+
+
+def _locate(args: argparse.Namespace) -> None:
+    """Put paths in place of the tomograms that are named within a project of copick."""
+    if hasattr(args, "tomogram"):
+        args.tomogram = located(args.tomogram)
+    if hasattr(args, "tomograms"):
+        args.tomograms = [located(one) for one in args.tomograms]
 
 
 def _value(argument: str) -> str:

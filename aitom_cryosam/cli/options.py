@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.errors import Door, InputError
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import ENCODERS, SEGMENTERS
 
 if TYPE_CHECKING:
@@ -29,23 +29,23 @@ def add_tomogram(parser: argparse.ArgumentParser) -> None:
     """The tomogram that a command is about."""
     parser.add_argument(
         "tomogram",
-        type=tomogram,
         metavar="TOMO",
         help="MRC file (.mrc .rec .map, or .gz), OME-Zarr (.zarr), or, in a project of copick, "
         "CONFIG.json/RUN/TYPE@ANGSTROM",
     )
 
 
-def tomogram(text: str) -> str:
-    """The path of a tomogram, also of one in a project of copick."""
+def located(text: str) -> str:
+    """The path of a tomogram, also of one in a project of copick.
+
+    Raises:
+        InputError: there is no such project, or no such tomogram in it.
+    """
     if ".json/" not in text:
         return text
     from aitom_cryosam.copick_project import located
 
-    try:
-        return located(text)
-    except InputError as error:
-        raise argparse.ArgumentTypeError(error.worded(Door.COMMAND_LINE)) from None
+    return located(text)
 
 
 def add_prompts(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

@@ -14,7 +14,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "tomograms",
         nargs="+",
-        type=options.tomogram,
         metavar="TOMO",
         help="with the clicked particles: MRC, OME-Zarr, or CONFIG.json/RUN/TYPE@ANGSTROM",
     )
