@@ -11,24 +11,24 @@ pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
 if not os.environ.get("DISPLAY"):
     pytest.skip("there is no display; run under xvfb-run", allow_module_level=True)
 
+import napari  # noqa: E402
 from qtpy.QtCore import QPoint, Qt  # noqa: E402
 
 from aitom_cryosam.napari.layers import KEY, picks_layer  # noqa: E402
-from aitom_cryosam.napari.widget import CryoSAMWidget  # noqa: E402
 from aitom_cryosam.picks import Picks  # noqa: E402
 
 SHAPE = (20, 60, 80)
 
 
 @pytest.fixture
-def window(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
+def window(qtbot):
+    viewer = napari.Viewer(show=True)
     image = viewer.add_image(np.zeros(SHAPE, np.float32), name="TS_01")
     image.metadata[KEY] = {"voxel_size": 20.0}
-    made = CryoSAMWidget(viewer)
-    viewer.window.add_dock_widget(made)
+    _, made = viewer.window.add_plugin_dock_widget("aitom-cryosam", "CryoSAM")  # as the menu does
     viewer.window.resize(1000, 800)
-    return viewer, made
+    yield viewer, made
+    viewer.close()
 
 
 def canvas(viewer):

@@ -62,12 +62,12 @@ class CryoSAMWidget(QWidget):
     """Pick every copy of a clicked particle.
 
     Args:
-        viewer: that it is docked in.
+        napari_viewer: that it is docked in; by this name napari's menu knows to give it.
     """
 
-    def __init__(self, viewer: napari.Viewer) -> None:
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
-        self.viewer = viewer
+        self.viewer = viewer = napari_viewer
         self.worker: Worker | None = None
         self.result: Result | None = None
         self.record: Record | None = None
