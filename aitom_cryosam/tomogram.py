@@ -274,7 +274,9 @@ class Tomogram:
         return (z0, y0, x0), (z1, y1, x1)
 
     def is_blank(self, point_zyx: Sequence[float] | np.ndarray) -> bool:
-        """Whether a point lies outside `content_box`, or nothing varies around it.
+        """Whether a point lies outside `content_box`, or in filling that reaches the border.
+
+        What is constant but ends inside is data: a particle in values that were cut off.
 
         Args:
             point_zyx: voxels, inside or outside the tomogram.
@@ -286,7 +288,18 @@ class Tomogram:
         self.check_source()
         cut = tuple(slice(max(v - _REACH, 0), v + _REACH + 1) for v in voxel)
         around = np.asarray(self.data[cut])
-        return bool(around.min() == around.max())
+        return bool(around.min() == around.max()) and self._filled(voxel)
+
+    def _filled(self, voxel: list[int]) -> bool:
+        """Whether the values from a voxel to the border are the same, along any axis."""
+        value = self.data[tuple(voxel)]
+        for axis, middle in enumerate(voxel):
+            line: list[int | slice] = list(voxel)
+            for side in (slice(0, middle), slice(middle, None)):
+                line[axis] = side
+                if (np.asarray(self.data[tuple(line)]) == value).all():
+                    return True
+        return False
 
     def digest(self) -> str:
         """sha256 (hex) of shape, type and values, whatever the byte order on disk."""

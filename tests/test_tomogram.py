@@ -182,6 +182,13 @@ def test_filled_corners_of_a_rotated_volume():
     assert not tomogram.is_blank((10, 12, 15))
 
 
+def test_a_particle_in_values_that_were_cut_off_is_no_margin():
+    data = np.clip(noise() * 40, -128, 127).astype(np.int8)
+    z, y, x = np.ogrid[:20, :24, :30]
+    data[(z - 10) ** 2 + (y - 12) ** 2 + (x - 15) ** 2 < 25] = -128
+    assert not Tomogram.from_array(data, voxel_size=10).is_blank((10, 12, 15))
+
+
 def test_mostly_padding():
     data = with_margin(noise(), (8, 9, 7), (13, 15, 14), 0)
     assert Tomogram.from_array(data, voxel_size=10).content_box == ((8, 9, 7), (13, 15, 14))
