@@ -103,6 +103,10 @@ def test_a_full_size_small_model_needs_no_configuration(name, patch, tokens, tmp
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if MODELS[name].weights.size])
+@pytest.mark.skipif(
+    tuple(map(int, timm.__version__.split(".")[:3])) < (1, 0, 22),
+    reason="timm before 1.0.22 makes no model without memory for its weights",
+)
 def test_the_full_size_weights_fill_the_published_file(name):
     shapes = published_shapes(MODELS[name])
     numbers = sum(shape.numel() for shape in shapes.values())
