@@ -44,7 +44,7 @@ setup(
         "psutil>=5.9",
         "requests>=2.31",
         "scikit-image>=0.22",
-        "scipy>=1.12",
+        "scipy>=1.15.3",
         "segment-anything>=1.0",
         "threadpoolctl>=3.2",
         "timm>=1.0",
