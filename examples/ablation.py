@@ -22,10 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from aitom_cryosam import CryoSAM, Tomogram
+from aitom_cryosam import Tomogram
 from aitom_cryosam.checkpoints import given
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate
+from aitom_cryosam.job import Job, pick
 from aitom_cryosam.models import ENCODERS
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.reading import of_tomogram, read_points
@@ -144,9 +145,11 @@ def _measured(
     for seed in map(int, args.seeds.split(",")):
         count = 1 if row.annotated == SINGLE else round(float(row.annotated) * len(truth))
         chosen = np.random.default_rng(seed).choice(len(truth), max(count, 1), replace=False)
+        clicks = truth.points_zyx[chosen, ::-1]
+        job = Job(tomogram=tomogram, prompts=clicks, settings=row.settings, resources=resources)
         start = time.perf_counter()
         try:
-            result = CryoSAM(row.settings, resources=resources).pick(tomogram, truth.take(chosen))
+            result = pick(job)
         except InputError as error:
             print(f"seed {seed}: {error}")
             numbers.append((0.0, 0.0, 0.0, time.perf_counter() - start))

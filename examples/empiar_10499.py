@@ -37,11 +37,12 @@ from typing import Any
 
 import numpy as np
 
-from aitom_cryosam import CryoSAM, Picks, Tomogram
+from aitom_cryosam import Picks, Tomogram
 from aitom_cryosam.cli.options import add_resources, resources
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate, masked_mean
 from aitom_cryosam.files import write_text
+from aitom_cryosam.job import Job, pick
 from aitom_cryosam.points.formats.relion_warp import relion_name
 from aitom_cryosam.points.reading import of_tomogram, read_points
 from aitom_cryosam.settings import PRESETS
@@ -173,12 +174,11 @@ def _runs(args: argparse.Namespace, done: list[dict[str, Any]]) -> Iterator[dict
             continue
         # Shares and seeds of a tomogram differ in their prompts: it is encoded for the first one.
         with TemporaryDirectory(prefix="empiar_10499-", dir=args.out.parent) as scratch:
-            picker = CryoSAM(
-                settings, resources=replace(available, cache=args.cache or Path(scratch))
-            )
+            kept = replace(available, cache=args.cache or Path(scratch))
+            job = Job(tomogram=tomogram, settings=settings, resources=kept)
             for ratio, seed in wanted:
                 row = {"tomogram": path.name, "ratio": ratio, "seed": seed}
-                row |= _one_run(picker, tomogram, truth, ratio, seed, args)
+                row |= _one_run(job, truth, ratio, seed, args)
                 print(
                     f"{path.name}, {_share(ratio)} prompted, seed {seed}: {row['n_picks']} picks, "
                     f"{row['n_matched']} of {row['n_truth']} particles, {row['seconds']} s",
@@ -228,12 +228,7 @@ def positions(
 
 
 def _one_run(
-    picker: CryoSAM,
-    tomogram: Tomogram,
-    truth: Picks,
-    ratio: float,
-    seed: int,
-    args: argparse.Namespace,
+    job: Job, truth: Picks, ratio: float, seed: int, args: argparse.Namespace
 ) -> dict[str, Any]:
     """Pick from some true positions, and count."""
     n_prompts = max(1, round(ratio * len(truth)))
@@ -241,11 +236,12 @@ def _one_run(
     prompted = np.random.default_rng(seed).permutation(len(truth))[:n_prompts]
     start, failed = time.perf_counter(), ""
     try:
-        result = picker.pick(tomogram, truth.take(prompted))
+        result = pick(replace(job, prompts=truth.points_zyx[prompted, ::-1]))
         picks = result.picks
     except InputError as error:
         picks, failed = Picks.from_points(np.zeros((0, 3))), str(error)
     seconds = round(time.perf_counter() - start, 1)
+    tomogram = job.open_tomogram()
     if args.results and not failed:
         name = f"{tomogram.name}_{_share(ratio).replace('%', 'percent')}_{seed}"
         result.write(args.results / name, overwrite=True)

@@ -22,24 +22,27 @@ COMMANDS = {
     "pick": ("aitom_cryosam.cli.pick", "pick every copy of a particle from one or more clicks"),
     "query": (
         "aitom_cryosam.cli.query",
-        "keep what clicked particles look like",
+        "save what clicked particles look like, to find them elsewhere",
     ),
     "project": ("aitom_cryosam.cli.project", "pick in many tomograms"),
-    "select": ("aitom_cryosam.cli.select", "other picks from a run's proposals, without a new run"),
+    "select": ("aitom_cryosam.cli.select", "choose other picks from a run's proposals"),
     "doctor": ("aitom_cryosam.cli.doctor", "check a tomogram and clicks before a run"),
-    "report": ("aitom_cryosam.cli.report", "write a page that shows what runs found"),
+    "report": ("aitom_cryosam.cli.report", "write a page that shows the results of runs"),
     "view": ("aitom_cryosam.cli.view", "look at a result in napari"),
-    "demo": ("aitom_cryosam.cli.demo", "simulate a tomogram, pick from one click, evaluate"),
-    "average": ("aitom_cryosam.cli.average", "align and average picks, with orientations"),
-    "refine": ("aitom_cryosam.cli.refine", "judge the proposals again, with the average"),
-    "export": ("aitom_cryosam.cli.export", "write picks as the files of another program"),
-    "validate": ("aitom_cryosam.cli.validate", "check files of points for each program"),
+    "demo": ("aitom_cryosam.cli.demo", "simulate a tomogram, pick from one click and evaluate"),
+    "average": (
+        "aitom_cryosam.cli.average",
+        "align and average picks, and write their orientations",
+    ),
+    "refine": ("aitom_cryosam.cli.refine", "score the proposals again, against the average"),
+    "export": ("aitom_cryosam.cli.export", "convert picks to another program's files"),
+    "validate": ("aitom_cryosam.cli.validate", "check which programs can read a file of picks"),
     "evaluate": ("aitom_cryosam.cli.evaluate", "compare picks with known positions"),
     "compare": ("aitom_cryosam.cli.compare", "compare with AITom's pickers and other programs"),
-    "simulate": ("aitom_cryosam.cli.simulate", "make a tomogram with known positions"),
-    "weights": ("aitom_cryosam.cli.weights", "get the weights of the networks, and check them"),
+    "simulate": ("aitom_cryosam.cli.simulate", "simulate a tomogram with known positions"),
+    "weights": ("aitom_cryosam.cli.weights", "download the networks' weights and check them"),
     "picking": ("aitom_cryosam.cli.picking", "pick with the arguments of AITom's script"),
-    "cache": ("aitom_cryosam.cli.cache", "list or clear what `pick --cache` has kept"),
+    "cache": ("aitom_cryosam.cli.cache", "list or clear the cache of `pick --cache`"),
 }
 
 
@@ -112,8 +115,8 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
         if name in arguments:
             import_module(module).add_arguments(command)
         loudness = command.add_mutually_exclusive_group()
-        loudness.add_argument("--quiet", action="store_true", help="say only what is wrong")
-        loudness.add_argument("--verbose", action="store_true", help="say more")
+        loudness.add_argument("--quiet", action="store_true", help="print only warnings and errors")
+        loudness.add_argument("--verbose", action="store_true", help="print more")
     return parser
 
 

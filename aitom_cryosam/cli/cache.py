@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache", metavar="DIR", help="the folder given to `pick --cache`; the user's cache if not"
     )
     parser.add_argument(
-        "--older-than", type=float, default=0, metavar="DAYS", help="only entries not written since"
+        "--older-than", type=float, default=0, metavar="DAYS", help="only entries older than this"
     )
 
 

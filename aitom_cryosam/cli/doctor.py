@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_prompts(parser)
     options.add_tilt_series(parser)
     parser.add_argument(
-        "--voxel-size", type=float, metavar="ANGSTROM", help="instead of the header's"
+        "--voxel-size", type=float, metavar="ANGSTROM", help="if the header's is wrong or missing"
     )
     parser.add_argument(
         "--contrast", choices=("dark", "bright"), default="dark", help="of protein (default: dark)"

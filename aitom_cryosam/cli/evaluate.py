@@ -110,7 +110,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         "--histogram", metavar="PNG", help="draw the scores of true and false picks, and errors"
     )
     files.add_argument("--json", metavar="FILE", help="all numbers and the PR curves")
-    files.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    files.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
 def run(args: argparse.Namespace) -> int:

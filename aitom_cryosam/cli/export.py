@@ -57,8 +57,10 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, metavar="PATH", help="a file of the format, or a folder"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
-    parser.add_argument("--min-score", type=float, metavar="SCORE", help="only picks from it on")
-    parser.add_argument("--top", type=count, metavar="N", help="only the best of each tomogram")
+    parser.add_argument(
+        "--min-score", type=float, metavar="SCORE", help="only picks that score at least this much"
+    )
+    parser.add_argument("--top", type=count, metavar="N", help="only the N best of each tomogram")
     parser.add_argument("--object", default="particle", metavar="NAME", help="for copick, eman2")
     parser.add_argument(
         "--user-id",

@@ -71,7 +71,7 @@ def add_prompts(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> No
 def add_volume(parser: argparse.ArgumentParser) -> None:
     """How a tomogram is read."""
     parser.add_argument(
-        "--voxel-size", type=float, metavar="ANGSTROM", help="instead of the header's"
+        "--voxel-size", type=float, metavar="ANGSTROM", help="if the header's is wrong or missing"
     )
     parser.add_argument(
         "--contrast", choices=("dark", "bright"), default="dark", help="of protein (default: dark)"
@@ -168,29 +168,33 @@ def target(args: argparse.Namespace) -> StructureTarget | None:
 def add_regions(parser: argparse.ArgumentParser, of: str = "") -> None:
     """Where picks may lie; `of` says which tomogram a mask is of."""
     where = parser.add_argument_group(
-        "regions", "where picks may lie; what lies elsewhere is no background either"
+        "regions", "where picks may lie; nothing else counts, not even as background"
     )
     where.add_argument(
         "--region",
         metavar="MASK",
-        help=f"only inside of this mask of the tomogram{of}",
+        help=f"only inside this mask of the tomogram{of}",
     )
     where.add_argument(
         "--exclude",
         action="append",
         default=[],
         metavar="MASK",
-        help="not inside of this mask, as of membranes or gold; repeatable",
+        help="not inside this mask, such as of membranes or gold; repeatable",
     )
     where.add_argument(
         "--exclude-distance",
         type=float,
         default=0.0,
         metavar="ANGSTROM",
-        help="nor so close to its surface",
+        help="nor within this distance of its surface",
     )
     where.add_argument(
-        "--edge", type=float, default=0.0, metavar="ANGSTROM", help="nor so close to the faces"
+        "--edge",
+        type=float,
+        default=0.0,
+        metavar="ANGSTROM",
+        help="nor within this distance of the tomogram's faces",
     )
     where.add_argument(
         "--lamella",
@@ -224,7 +228,7 @@ def add_matching(parser: argparse.ArgumentParser) -> None:
         type=float,
         required=True,
         metavar="ANGSTROM",
-        help="a pick this close to a particle may be it, one pick to one particle",
+        help="largest distance between a particle and the pick that matches it, one to one",
     )
     parser.add_argument(
         "--class",
@@ -257,15 +261,22 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     method.add_argument(
         "--segmenter", choices=SEGMENTERS, metavar="NAME", help=", ".join(SEGMENTERS)
     )
-    method.add_argument("--top-k", type=int, metavar="N", help="number of proposals")
+    method.add_argument("--top-k", type=int, metavar="N", help="largest number of proposals")
     method.add_argument(
         "--cut",
         type=_word_or(float, "a score", "auto", "none"),
         metavar="auto|none|SCORE",
-        help="which proposals become picks: by their cluster, all, or from SCORE on",
+        help="which proposals become picks: those like the click, all, or those that score SCORE",
     )
-    method.add_argument("--tau-iou", type=float, metavar="T", help="smallest overlap of a walk")
-    method.add_argument("--tau-sim", type=float, metavar="T", help="smallest cosine similarity")
+    method.add_argument(
+        "--tau-iou",
+        type=float,
+        metavar="T",
+        help="smallest overlap (IoU) of masks in neighbouring planes",
+    )
+    method.add_argument(
+        "--tau-sim", type=float, metavar="T", help="smallest cosine similarity of a proposal"
+    )
     method.add_argument(
         "--tau-sim-finest",
         action=argparse.BooleanOptionalAction,
@@ -277,14 +288,19 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         metavar="R[,R...]",
         help="pyramid levels in voxels, coarse to fine; 1 for naive matching",
     )
-    method.add_argument("--merge", choices=("union", "consensus"), help="of the three axes' masks")
+    method.add_argument(
+        "--merge", choices=("union", "consensus"), help="how to merge the masks of the three axes"
+    )
     method.add_argument(
         "--pooling",
         choices=("mask", "core"),
         help="average the query over the prompts' whole masks, or without their rims",
     )
     method.add_argument(
-        "--slab", type=float, metavar="RADII", help="average so many radii of planes; 0 for none"
+        "--slab",
+        type=float,
+        metavar="RADII",
+        help="thickness to average planes over, in radii of the particle; 0: none",
     )
     method.add_argument(
         "--shrinkage",

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prompts", metavar="FILE", help=f"STAR, CSV or *{ENDING} with clicks")
     parser.add_argument(
-        "--voxel-size", type=float, metavar="ANGSTROM", help="instead of the header's"
+        "--voxel-size", type=float, metavar="ANGSTROM", help="if the header's is wrong or missing"
     )
     parser.add_argument("--contrast", choices=("dark", "bright"), help="of protein (default: dark)")
     parser.add_argument(

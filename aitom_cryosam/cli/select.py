@@ -21,26 +21,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam select`."""
     options.add_results(parser)
     parser.add_argument(
-        "--cut", type=float, metavar="SCORE", help="from this score on, in place of the verdict"
+        "--cut", type=float, metavar="SCORE", help="keep proposals that score at least this much"
     )
     parser.add_argument(
         "--fdr",
         type=float,
         metavar="SHARE",
-        help="as many as their probabilities let expect so few false picks, as 0.1",
+        help="keep as many as an expected share of false picks allows, such as 0.1",
     )
-    parser.add_argument("--top", type=int, metavar="N", help="at most the N best")
+    parser.add_argument("--top", type=int, metavar="N", help="keep at most the N best")
     parser.add_argument(
         "--reject-ids",
         type=Path,
         metavar="FILE",
-        help="numbers of instances (cryosamInstanceId) that are no picks, one a line",
+        help="numbers of instances (cryosamInstanceId) to leave out, one a line",
     )
     parser.add_argument(
         "--keep",
         type=Path,
         metavar="FILE",
-        help="curated points of any program; what is not in it is no pick",
+        help="picks curated in any program; only those in FILE are kept",
     )
     options.add_regions(parser)
     options.add_flavours(parser)

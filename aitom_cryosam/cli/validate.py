@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--coords-angpix", type=float, metavar="ANGSTROM", help="pixel size that FILE is written in"
     )
     parser.add_argument(
-        "--distance", type=float, metavar="ANGSTROM", help="tell points that are closer"
+        "--distance", type=float, metavar="ANGSTROM", help="report points that are closer than this"
     )
     parser.add_argument("--json", metavar="FILE", help="the reports for machines; - is stdout")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing --json FILE")

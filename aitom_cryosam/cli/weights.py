@@ -27,7 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     def action(name: str, line: str) -> argparse.ArgumentParser:
         added = actions.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
         added.add_argument(
-            "--quiet", action="store_true", default=argparse.SUPPRESS, help="say only what is wrong"
+            "--quiet",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="print only warnings and errors",
         )
         return added
 
