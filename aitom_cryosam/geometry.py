@@ -202,7 +202,7 @@ def binned_coordinate(coordinates: np.ndarray, binning: int) -> np.ndarray:
 
 
 def unbinned_coordinate(coordinates: np.ndarray, binning: int) -> np.ndarray:
-    """(...) float64, the inverse of `binned_coordinate`.
+    """(...) float64, where (...) binned coordinates lie; the inverse of `binned_coordinate`.
 
     >>> unbinned_coordinate(np.array([0.0, 1.0]), 2)
     array([0.5, 2.5])

@@ -60,7 +60,7 @@ def open_tokens(folder: Path, shapes: Mapping[str, Shape]) -> list[np.ndarray]:
 
 
 def release(array: np.ndarray) -> None:
-    """Let the system take back the memory of an array that lies in a file."""
+    """Let the system take back the memory of an array, any shape, that lies in a file."""
     base: Any = array
     while isinstance(base, np.ndarray):
         base = base.base

@@ -165,8 +165,8 @@ def resampled(line: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray,
     """Points at even distances along a smoothed line.
 
     Args:
-        line: (m, 3) ordered.
-        spacing: between points.
+        line: (m, 3) voxels, ordered.
+        spacing: voxels, between points.
 
     Returns:
         (k, 3) points, (k, 3) unit directions, and (k,) how far along each lies.

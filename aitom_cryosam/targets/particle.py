@@ -10,8 +10,9 @@ class Particle:
     """How compact a particle is, in its diameters.
 
     Attributes:
-        spacing: two particles are at least so far apart; of two closer picks the better stays.
-        extent: a mask that is wider is not one particle.
+        spacing: diameters, two particles are at least so far apart; of two closer picks the
+            better stays.
+        extent: diameters, a mask that is wider is not one particle.
     """
 
     spacing: float = 0.65
