@@ -278,7 +278,7 @@ def test_files_hold_the_simulation(tmp_path) -> None:
         "00255_truth.star",
         "00255_truth_labels.mrc",
     ]
-    assert paths[1].read_text().splitlines()[-2:] == [
+    assert paths[1].read_text().strip().splitlines()[-2:] == [
         "5.500000 4.000000 3.250000 00255.tomostar 0.000000 0.000000 0.000000 4v4r",
         "3.000000 2.000000 1.000000 00255.tomostar 0.000000 0.000000 0.000000 1e10",
     ]

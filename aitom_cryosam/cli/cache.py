@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aitom_cryosam.cli.tables import aligned
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,14 +71,8 @@ def _table(entries: list[Entry], folder: Path) -> str:
         usable = "yes" if entry.problem is None else f"no: {entry.problem}"
         size = size_text(entry.size)
         rows.append((entry.name, entry.tomogram, entry.kind, size, written, usable))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join(
-        [*(lines if entries else []), f"{_counted([entry.size for entry in entries])}, in {folder}"]
-    )
+    total = f"{_counted([entry.size for entry in entries])}, in {folder}"
+    return f"{aligned(rows, left=(0, 1, 2, 4, 5))}\n{total}" if entries else total
 
 
 def _clear(cache: Cache, entries: list[Entry]) -> None:

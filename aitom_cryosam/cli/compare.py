@@ -24,6 +24,7 @@ from aitom_cryosam.cli.options import (
     add_volume,
     tilt_series_of_tomogram,
 )
+from aitom_cryosam.cli.tables import aligned
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -384,11 +385,7 @@ METHODS: dict[str, Callable[[_Bench], Callable[[], Found]]] = {
 def _table(compared: Mapping[str, Compared]) -> str:
     """A row for each method."""
     rows = [list(_HEAD)] + [_row(name, one) for name, one in compared.items()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:-1], widths[1:]), row[-1]])
-        for row in rows
-    )
+    return aligned(rows, left=(0, len(_HEAD) - 1))
 
 
 def _row(name: str, one: Compared) -> list[str]:
@@ -428,11 +425,7 @@ def _matrix(found: Mapping[str, Found], agreement: Mapping[tuple[str, str], Agre
         pairs = [agreement[name, other] for other in names[i + 1 :]]
         cells = [f"{one.shared}/{one.only_first}/{one.only_second}" for one in pairs]
         rows.append([name, *[""] * i, f"{len(found[name].picks)}", *cells])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
-        for row in rows
-    )
+    return aligned(rows)
 
 
 def _write(

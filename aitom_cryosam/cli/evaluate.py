@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli import resolution
 from aitom_cryosam.cli.options import add_matching, add_tilt_series, tilt_series_of, tomograms_of
+from aitom_cryosam.cli.tables import aligned
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -331,11 +332,7 @@ def _grid(args: argparse.Namespace, evaluations: Mapping[str, Evaluation], summa
     rows.append(row("  95 % interval", None, summary.total_interval or {}))
     rows.append(row("mean", None, summary.mean))
     rows.append(row("  95 % interval", None, summary.mean_interval or {}))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
-        for line in rows
-    )
+    return aligned(rows)
 
 
 def _cell(metric: str, value: float | tuple[float, float]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import evaluate, export, options
+from aitom_cryosam.cli.tables import aligned
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -369,10 +370,7 @@ def _status(args: argparse.Namespace) -> int:
         found, seconds = _numbers(state)
         picks += int(found or 0)
         rows.append((one.name, state.kind.value, found, seconds, state.why))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, kind, found, seconds, why in rows:
-        left = f"{name:{widths[0]}}  {kind:{widths[1]}}"
-        print(f"{left}  {found:>{widths[2]}}  {seconds:>{widths[3]}}  {why}".rstrip())
+    print(aligned(rows, left=(0, 1, 4)))
     total = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
     print(f"\n{len(project.tomograms)} tomograms: {total}; {picks} picks")
     return 0

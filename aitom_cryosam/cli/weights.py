@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aitom_cryosam.cli.tables import aligned
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,15 +71,17 @@ def _list(args: argparse.Namespace) -> int:
 
     known = [(name, weights_of(model), find(model)) for name, model in PUBLISHED.items()]
     if args.json:
-        rows = [
+        listed = [
             {"name": name, **asdict(weights), "path": path and str(path)}
             for name, weights, path in known
         ]
-        print(json.dumps(rows, indent=1))
+        print(json.dumps(listed, indent=1))
         return 0
-    width = max(map(len, PUBLISHED))
-    for name, weights, path in known:
-        print(f"{name:{width}}  {_size(weights):>7}  {weights.licence}  {path or 'missing'}")
+    rows = [
+        (name, _size(weights), weights.licence, str(path or "missing"))
+        for name, weights, path in known
+    ]
+    print(aligned(rows, left=(0, 2, 3)))
     return 0
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import refuse_existing, write_text
 from aitom_cryosam.points.rotations import to_relion
+from aitom_cryosam.points.star_syntax import star_text
 from aitom_cryosam.points.table import ANGLES, CLASS, PIXELS
 from aitom_cryosam.simulation.simulate import Simulation
 from aitom_cryosam.tomogram import Tomogram
@@ -64,17 +66,11 @@ def simulation_paths(folder: str | Path, name: str) -> tuple[Path, Path, Path]:
 
 
 def _truth_text(simulation: Simulation, name: str) -> str:
-    columns = (*PIXELS, "rlnMicrographName", *ANGLES, CLASS)
-    header = [f"_{column} #{i}" for i, column in enumerate(columns, start=1)]
-    angles = np.zeros((0, 3))
-    if len(simulation.rotations):
-        # The simulation turns offsets z y x; a file's angles turn x y z.
-        rotations = Rotation.from_matrix(simulation.rotations[:, ::-1, ::-1])
-        angles = to_relion(rotations).round(6) + 0.0  # no -0
-    rows = [
-        f"{x:.6f} {y:.6f} {z:.6f} {name}.tomostar {rot:.6f} {tilt:.6f} {psi:.6f} {kind}"
-        for (z, y, x), (rot, tilt, psi), kind in zip(
-            simulation.points_zyx, angles, simulation.classes, strict=True
-        )
-    ]
-    return "\n".join(["data_particles", "", "loop_", *header, *rows, ""])
+    # The simulation turns offsets z y x; a file's angles turn x y z.
+    turned = simulation.rotations[:, ::-1, ::-1]
+    angles = to_relion(Rotation.from_matrix(turned)) if len(turned) else np.zeros((0, 3))
+    table = pd.DataFrame(simulation.points_zyx[:, ::-1], columns=list(PIXELS), dtype=np.float64)
+    table["rlnMicrographName"] = f"{name}.tomostar"
+    table[list(ANGLES)] = angles
+    table[CLASS] = list(simulation.classes)
+    return star_text({"particles": table})
