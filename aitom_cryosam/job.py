@@ -1,4 +1,4 @@
-"""Job: all that one run is told, as one value; and running it."""
+"""Job: everything that defines one run, as one value; and running it."""
 
 from __future__ import annotations
 

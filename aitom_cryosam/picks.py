@@ -126,7 +126,7 @@ def joined(parts: Sequence[Picks]) -> Picks:
     """All points in one, in their order.
 
     A part without rotations or classes beside one that has some gets no rotation and the class
-    "none"; extra columns that not all parts have are left out. Both are told.
+    "none"; extra columns that not all parts have are left out. The log says both.
 
     Args:
         parts: at least one; empty ones count only where all are empty.

@@ -1,4 +1,4 @@
-"""What a run is told to do. Lengths in Å; nothing here depends on a voxel size."""
+"""Settings: the switches of the method. Lengths in Å; nothing here depends on a voxel size."""
 
 from __future__ import annotations
 

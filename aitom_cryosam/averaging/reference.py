@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 def read_reference(
     path: str | Path, size: int, voxel_size: float, *, map_voxel_size: float | None = None
 ) -> Reference:
-    """A map, resampled if its voxels are of another size, which is told.
+    """A map, resampled, with a line in the log, if its voxels are of another size.
 
     Args:
         path: MRC, protein bright; its middle is voxel n // 2, as in RELION.

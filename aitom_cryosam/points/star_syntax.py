@@ -68,7 +68,7 @@ class Problem:
 def scan(text: str) -> tuple[list[Block], list[Problem]]:
     """All blocks, and what the strict readers of other programs would stumble over.
 
-    Of each kind of trouble in a block the first is told.
+    Of each kind of trouble in a block only the first is reported.
     """
     return _Scanner().scan(text)
 

@@ -35,7 +35,7 @@ class Expected:
         info: the tomogram; its name is empty if the points may be of several.
         tomograms: the tilt series of the project.
         coords_angpix: Å, what the file's pixels count, if not voxels.
-        distance: Å, closer points are told.
+        distance: Å, closer points are reported.
         format: a name in `formats.FORMATS`, where the file leaves it open.
     """
 
