@@ -195,8 +195,8 @@ _WORDS: dict[Remedy, str | dict[Door, str]] = {
     Remedy.ANY_SYMMETRY: {_LINE: "try --symmetry auto", _PYTHON: "try symmetry=None"},
     Remedy.MORE_PICKS: "click on more particles, lower <cut>, or add more tomograms",
     Remedy.TILT_RANGE: {
-        _LINE: "give a range, as --tilt-range -60,60",
-        _PYTHON: "give a range, as MissingWedge(-60, 60)",
+        _LINE: "give a range, such as --tilt-range -60,60",
+        _PYTHON: "give a range, such as MissingWedge(-60, 60)",
     },
     Remedy.OUT_FOLDER: "give a folder as <out>",
     Remedy.PIXEL_SIZE: {

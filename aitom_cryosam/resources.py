@@ -208,7 +208,7 @@ def parse_memory(text: str) -> tuple[int | None, int | None]:
         found = re.fullmatch(r"(?:(ram|gpu)=)?(\d+(?:\.\d+)?) ?([KMGT])(i?)B?", part.strip(), re.I)
         if found is None or (found[1] is None and "," in text) or float(found[2]) == 0:
             raise InputError(
-                f"Expected an amount of memory, as 8GB or ram=16GB,gpu=8GB, got {text!r}."
+                f"Expected an amount of memory, such as 8GB or ram=16GB,gpu=8GB, got {text!r}."
             )
         power = _PREFIXES.index(found[3].upper()) + 1
         size = int(float(found[2]) * (1024 if found[4] else 1000) ** power)

@@ -319,7 +319,7 @@ def bad_input(files):
         ({"picks": "empty"}, "empty holds no *_picks.star; name the files instead."),
         ({"picks": "twice"}, "02_picks.star has picks of TS_01, as "),
         ({"picks": "two.star", "truth": "t.csv"}, "not say which tomogram its points are of, and"),
-        ({"picks": "none.csv", "truth": "two.star"}, "name it after one, as NAME_picks.csv"),
+        ({"picks": "none.csv", "truth": "two.star"}, "name it after one, such as NAME_picks.csv"),
         ({"picks": "two.star", "truth": "two.star", "options": LABELS}, "picks of 2 are compared"),
         ({"options": LABELS[:2]}, "--labels and --truth-labels belong together"),
         ({"options": [*LABELS[:3], "{}/other.mrc"]}, "shape (4, 10, 12), got (5, 10, 12)"),

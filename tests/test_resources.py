@@ -33,7 +33,7 @@ def test_amounts_of_memory(text: str, ram: int | None, gpu: int | None) -> None:
 )
 def test_what_is_no_amount(text: str) -> None:
     with pytest.raises(
-        InputError, match="Expected an amount of memory, as 8GB or ram=16GB"
+        InputError, match="Expected an amount of memory, such as 8GB or ram=16GB"
     ) as caught:
         parse_memory(text)
     assert str(caught.value).endswith(f"got {text!r}.")

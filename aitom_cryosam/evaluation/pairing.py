@@ -169,7 +169,8 @@ def _of_one(truth: PointFile, name: str, picks: PointFile, *, alone: bool) -> Po
             raise
         raise InputError(
             f"{picks.path} does not say which tomogram its picks are of, and {truth.path} has "
-            f"{_list(sorted(_roots(truth)))}; name it after one, as NAME_picks{picks.path.suffix}."
+            f"{_list(sorted(_roots(truth)))}; name it after one, such as "
+            f"NAME_picks{picks.path.suffix}."
         ) from None
 
 

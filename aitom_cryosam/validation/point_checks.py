@@ -1,4 +1,4 @@
-"""Point checks: blocks, names, units, bounds and duplicates of points; each yields what it finds."""
+"""Point checks: blocks, names, units, bounds and duplicates; each yields what it finds."""
 
 from __future__ import annotations
 

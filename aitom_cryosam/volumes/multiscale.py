@@ -130,7 +130,7 @@ def _instead(store: ZarrStore, attributes: Mapping[str, Any]) -> str:
     if array or store.holds(".zarray"):
         return "it is a bare array: name the OME-Zarr image that holds it."
     if "bioformats2raw.layout" in attributes or "plate" in attributes:
-        return f"it is a collection of images: name one of them, as {store.path}/0."
+        return f"it is a collection of images: name one of them, such as {store.path}/0."
     return "expected an OME-Zarr image of version 0.4 or 0.5: convert it, or copy it again."
 
 
