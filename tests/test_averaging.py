@@ -6,7 +6,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference, best_of
-from aitom_cryosam.averaging.average import Averaging, AveragingSettings, Particles
+from aitom_cryosam.averaging.average import Average, Averaging, AveragingSettings, Particles
 from aitom_cryosam.averaging.classes import check_classes, classified
 from aitom_cryosam.averaging.fsc import masked_shell_correlation, resolution, shell_correlation
 from aitom_cryosam.averaging.reconstruction import Sum
@@ -357,6 +357,12 @@ class TestAverage:
     def test_a_number_of_classes_that_makes_no_sense_is_refused(self, number, says):
         with pytest.raises(InputError, match=says):
             check_classes(number, 25)
+
+    @pytest.mark.parametrize(("last", "limited"), [(0.5, True), (0.1, False)])
+    def test_halves_that_never_part_are_known(self, last, limited):
+        box = np.zeros((8,) * 3, np.float32)
+        fsc = np.array([1, 0.9, 0.8, last])
+        assert Average(box, (box, box), box, fsc, 10.0, [], []).is_limited_by_voxels == limited
 
     def test_few_particles_are_refused(self):
         boxes, _, _ = world(9, noise=1.0)

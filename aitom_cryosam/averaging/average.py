@@ -145,6 +145,11 @@ class Average:
         return resolution(self.fsc, self.extent)
 
     @property
+    def is_limited_by_voxels(self) -> bool:
+        """Whether the halves agree to the last shell, so that nobody knows where they part."""
+        return bool((self.fsc >= THRESHOLD).all())
+
+    @property
     def agreed_shell(self) -> int:
         """The last shell on which the halves agree, no lower than the first reference's."""
         below = np.flatnonzero(self.fsc[1:] < AGREE)

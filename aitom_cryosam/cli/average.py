@@ -110,7 +110,14 @@ def run(args: argparse.Namespace) -> int:
     )
     if not args.quiet:
         print(_summary(average, sources, paths, time.perf_counter() - start))
-    if not math.isfinite(average.resolution):
+    if average.is_limited_by_voxels:
+        logger.warning(
+            "The halves agree to the last shell, %s: the voxels limit the resolution, or both "
+            "halves share what a denoiser put in; average a tomogram as it was reconstructed to "
+            "know it.",
+            f"{average.resolution:.1f} Å",
+        )
+    elif not math.isfinite(average.resolution):
         logger.warning(
             "The two halves have nothing in common: the picks may not be of one kind, or are too "
             "few; the orientations mean nothing then."
