@@ -376,7 +376,7 @@ def test_ctrl_c_leaves_nothing(world, tmp_path):
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     assert process.stderr is not None
     lines = [""]
-    while not lines[-1].startswith("proposal masks"):  # the work is well under way
+    while not lines[-1].startswith("features"):  # the work is well under way
         lines.append(process.stderr.readline())
         assert lines[-1], lines
     process.send_signal(signal.SIGINT)
