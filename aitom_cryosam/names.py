@@ -15,9 +15,10 @@ _APPENDED = re.compile(
     + r"""|
     \d+\.\d+a|\d+(\.\d+)?(ang|angstrom|apx|apix)|bin_?\d+|half_?[12]|odd|even|evn|
     vol|2nd|full|rec|recon|reconstruction|tomo|tomogram|ali|aligned|preali|st|
-    corrected|ctf|ctfcorr|deconv|dec|dcv|den|dn|denoised?|cryocare|isonet|topaz|n2v|ddw|
-    filt|filtered|flt|sirt|wbp|sart|rot|rotx|flip|flipx|flipz|trim|particles|scores|
-    gz|bz2|mrc|mrcs|map|hdf|em|tif|tiff|zarr|ome|tomostar))+$""",
+    corrected|ctf|ctfcorr|3dctf|ctf3d|dctf|preproc|deconv|dec|dcv|den|dn|denoised?|cryocare|isonet|topaz|n2v|ddw|
+    filt|filtered|flt|unfiltered|lp_?\d+|sirt([_-]?(like)?[_-]?\d*)|wbp|sart|dw|dose-?weighted|
+    rot|rotx|flip|flipx|flipz|flipyz|flipped|trim|particles|picks|scores|
+    gz|bz2|mrc|mrcs|map|hdf|em|tif|tiff|zarr|ome|tomostar|star|mdoc|xml|aln))+$""",
     re.I | re.X,
 )
 _ZARR = re.compile(r"(\.ome)?\.zarr(\.zip)?$|\.ozx$", re.I)

@@ -17,6 +17,7 @@ from aitom_cryosam.cache import Cache
 from aitom_cryosam.encoders.base import PlaneEncoder
 from aitom_cryosam.features.extraction import Extraction
 from aitom_cryosam.features.level import Level
+from aitom_cryosam.features.token_files import release
 from aitom_cryosam.features.view import View
 from aitom_cryosam.geometry import CellAxis
 from aitom_cryosam.masks import ParticleMask
@@ -162,6 +163,8 @@ class TriplanarFeatures:
             chosen = [masks[index] for index in some]
             sums = np.concatenate([view.masked_sums(chosen) for view in self.views], axis=1)
             means[some] = sums / volumes[some, None]
+            for view in self.views:
+                release(view.tokens)
 
         order = np.argsort([mask.mask.size for mask in masks], kind="stable")
         side_by_side(fill, [order[i : i + AT_ONCE] for i in range(0, len(order), AT_ONCE)])
