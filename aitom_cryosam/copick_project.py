@@ -98,28 +98,43 @@ def tomograms_of(
     return chosen
 
 
+def named(text: str) -> list[CopickTomogram] | None:
+    """The tomograms of a project that a text names; None if it is any other path.
+
+    Args:
+        text: `CONFIG.json`, or `CONFIG.json/RUN/TYPE@SIZE`; with `*` as RUN all runs, and all
+            types and voxel spacings where they are left out.
+
+    Raises:
+        InputError: as `tomograms_of`.
+    """
+    if is_config(text):
+        return tomograms_of(text)
+    place = _PLACE.fullmatch(text)
+    if place is None or Path(text).exists():
+        return None
+    try:
+        size = float(place["size"]) if place["size"] else None
+    except ValueError:
+        raise InputError(
+            f"Expected CONFIG.json/RUN/TYPE@ANGSTROM, got {text}; correct its voxel spacing."
+        ) from None
+    runs = [] if place["run"] == "*" else [place["run"]]
+    return tomograms_of(place["config"], runs=runs, kind=place["kind"] or None, voxel_size=size)
+
+
 def located(tomogram: str) -> str:
     """A tomogram's path, also of one that is named within a project.
 
     Args:
-        tomogram: a path, which is given back; or `CONFIG.json/RUN/TYPE@SIZE`, of which type and
-            voxel spacing may be left out where there is no choice.
+        tomogram: a path, which is given back; or as for `named`.
 
     Raises:
-        InputError: as `tomograms_of`, or there is a choice.
+        InputError: as `named`, or there is a choice.
     """
-    named = _PLACE.fullmatch(tomogram)
-    if named is None or Path(tomogram).exists():
+    found = named(tomogram)
+    if found is None:
         return tomogram
-    try:
-        size = float(named["size"]) if named["size"] else None
-    except ValueError:
-        raise InputError(
-            f"Expected CONFIG.json/RUN/TYPE@ANGSTROM, got {tomogram}; correct its voxel spacing."
-        ) from None
-    found = tomograms_of(
-        named["config"], runs=[named["run"]], kind=named["kind"] or None, voxel_size=size
-    )
     if len(found) > 1:
         raise InputError(f"{tomogram} can be {_some(map(str, found))}; name one of them.")
     return str(found[0].path)
@@ -203,6 +218,9 @@ def write_back(
 
 
 def _content(path: Path) -> dict[str, Any] | None:
+    """Of a configuration; None for any other file, and a tomogram is not even read."""
+    if path.suffix.lower() != ".json":
+        return None
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

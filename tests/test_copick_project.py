@@ -70,6 +70,16 @@ def test_tomograms_lie_where_copick_sees_them(config):
     assert coarse.shape == (6, 8, 10)
 
 
+def test_a_project_of_many_tomograms_is_made_from_it(config):
+    from aitom_cryosam.project.sources import names_of
+    from aitom_cryosam.project.sources import tomograms_of as sources
+
+    assert len(sources(config)) == 3
+    chosen = sources(f"{config}/*/wbp@10")
+    assert names_of(chosen) == ["TS_01", "TS_02"]
+    assert [one.path for one in tomograms_of(config, kind="wbp")] == chosen
+
+
 def test_a_tomogram_is_named_as_a_path(config):
     wanted = "/ExperimentRuns/TS_02/VoxelSpacing10.000/wbp.zarr"
     for text in ("TS_02", "TS_02/wbp", "TS_02/wbp@10.0", "TS_02/@10"):

@@ -41,7 +41,7 @@ def located(text: str) -> str:
     Raises:
         InputError: there is no such project, or no such tomogram in it.
     """
-    if ".json/" not in text:
+    if ".json" not in text:
         return text
     from aitom_cryosam.copick_project import located
 

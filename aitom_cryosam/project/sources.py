@@ -10,6 +10,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from xml.etree import ElementTree
 
+from aitom_cryosam import copick_project
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import distinct, file_stem, series_name, tomogram_root
 from aitom_cryosam.points.table import reading, text_of
@@ -23,7 +24,7 @@ _NO_TOMOGRAM = re.compile(r"_labels\.(mrc(\.gz)?|zarr)$")
 _LISTS = (".txt", ".lst", ".list")
 _EXPECTED = (
     "a tomogram, a folder of them, a list of paths (.txt), a pattern in quotes, RELION's "
-    "tomograms.star, or Warp's .settings or folder of .tomostar"
+    "tomograms.star, Warp's .settings or folder of .tomostar, or a project of copick (CONFIG.json)"
 )
 
 
@@ -34,13 +35,16 @@ def tomograms_of(source: str | Path) -> list[Path]:
         source: a tomogram; a folder with tomograms, or with folders of them; a text file with a
             path a line; a pattern as `recon/*/*_rec.mrc`; RELION's `tomograms.star`; Warp's
             `.settings` of tilt series, or a folder of `.tomostar` that such a file beside it
-            names.
+            names; a project of copick, `CONFIG.json`, or `CONFIG.json/*/TYPE@ANGSTROM`.
 
     Raises:
         InputError: it names none, or one that is not there.
     """
     path = Path(source)
-    if not path.exists() and has_magic(str(source)):
+    in_copick = copick_project.named(str(source))
+    if in_copick is not None:
+        found = [one.path for one in in_copick]
+    elif not path.exists() and has_magic(str(source)):
         found = [Path(one) for one in sorted(glob(str(source), recursive=True))]
     elif not path.exists():
         raise InputError(f"There is no {path}; expected {_EXPECTED}.")

@@ -78,14 +78,14 @@ class StoredArray:
         """
         for chunk in self._chunks_of(box):
             key = self._key(chunk)
-            if not self._store.holds(key):
-                if not self._sparse and not self._ends_beside(chunk):
-                    raise InputError(f"{self._called}: the chunk {key} is missing; copy it again.")
-            elif self._is_blosc and not self._store.holds_all_of_blosc(key):
-                raise InputError(f"{self._called}: the chunk {key} is cut off; copy it again.")
+            if not (self._sparse or self._store.holds(key) or self._ends_beside(chunk)):
+                raise InputError(f"{self._called}: the chunk {key} is missing; copy it again.")
         return self._decoded(box)
 
     def _decoded(self, box: Sequence[slice]) -> np.ndarray:
+        for key in map(self._key, self._chunks_of(box) if self._is_blosc else ()):
+            if self._store.holds(key) and not self._store.holds_all_of_blosc(key):
+                raise InputError(f"{self._called}: the chunk {key} is cut off; copy it again.")
         index: list[Any] = [0] * len(self._array.shape)
         for axis, part in zip(self._axes, box, strict=True):
             index[axis] = part
@@ -102,7 +102,7 @@ class StoredArray:
         in_order = sorted(self._axes)
         return values.transpose([in_order.index(axis) for axis in self._axes])
 
-    def _chunks_of(self, box: Box) -> Iterator[tuple[int, ...]]:
+    def _chunks_of(self, box: Sequence[slice]) -> Iterator[tuple[int, ...]]:
         """The numbers of the files that hold a box."""
         return product(
             *(
