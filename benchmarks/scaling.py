@@ -6,7 +6,7 @@ Cubes of noise with one ball of 12 voxels in every 24 x 24 x 24 voxels, one clic
 of `cryosam pick`. Every cube is picked in a process of its own. Seconds a stage, and the most
 memory the process had held when the stage ended (`start`: after loading the package); both also
 for each voxel, where a number that does not rise means no worse than linear. At most `top_k` =
-512 proposals get a mask, so that stage stops growing at about 128 voxels.
+512 proposals are judged, and only picks get a mask: these stages stop growing at about 128 voxels.
 
 Beside two stages stands their floor: the bytes that must be read or written once and the
 operations that the method asks for, over what this machine moved and multiplied in a second in
