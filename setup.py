@@ -4,6 +4,9 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+# Version 2 reads OME-Zarr 0.4, beside copick and with Python 3.10; 0.5 needs version 3.
+ZARR = ["zarr>=2.18.3; python_version < '3.11'", "zarr>=2.18.7; python_version >= '3.11'"]
+
 setup(
     name="aitom-cryosam",
     version="0.1.0",
@@ -58,7 +61,7 @@ setup(
         "napari": ["napari>=0.5", "pyqt6>=6.5", "qtpy>=2.4"],
         "project": ["cryptography>=42", "distributed>=2024.1"],
         "copick": ["click>=8.1.8", "copick>=1.31"],
-        "zarr": ["zarr>=2.18"],  # 2 reads OME-Zarr 0.4 beside copick; 0.5 needs 3
+        "zarr": ZARR,
         "test": [
             "hypothesis>=6.90",
             "imodmodel>=0.1.0",
@@ -66,6 +69,7 @@ setup(
             "pytest-xdist>=3.5",
             "setuptools>=68",
             "starfile>=0.5.8",
+            *ZARR,
         ],
         # What `make` runs, pinned: a new release must not turn a good commit red.
         "dev": [
