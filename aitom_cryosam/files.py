@@ -157,8 +157,8 @@ def write_all(contents: Mapping[Path, str | bytes], *, overwrite: bool = False) 
     if not contents:
         return
     refuse_existing(contents, overwrite=overwrite)
-    for path in contents:
-        output_folder(path.parent)
+    for folder in {path.parent: None for path in contents}:
+        output_folder(folder)
     home = Path(os.path.commonpath([path.parent.absolute() for path in contents]))
     paths = {str(path): path.absolute() for path in contents}
     with publishing(home, paths, overwrite=overwrite) as drafts:

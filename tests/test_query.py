@@ -177,3 +177,34 @@ def test_only_what_lies_in_the_region_is_picked(worlds, query):
     distances = np.array(found.proposals.extra["cryosamDistanceLeft"], float)
     beyond = [reason == "outside the region" for reason in found.proposals.reasons]
     assert (distances[beyond] > 0).all()
+
+
+@pytest.mark.slow
+def test_a_region_of_a_twentieth_is_picked_as_if_it_was_cut_out(query):
+    shape, voxel_size = (36, 84, 84), 20.0
+
+    def block(body, count: int, seed: int) -> Simulation:
+        settings = SimulationSettings(**{**SMALL, "shape_zyx": shape, "seed": seed})
+        return simulate([(body(voxel_size), count)], settings)
+
+    wanted = block(ribosome_like, 16, 1)
+    others = [block(barrel, 10, seed).data for seed in (2, 3, 4)]
+    turns = [(1, 1), (-1, 1), (1, -1), (-1, -1)]
+    blocks = [others[i % 3][:, :: turns[i % 4][0], :: turns[i % 4][1]] for i in range(20)]
+    blocks[7] = wanted.data
+    rows = [np.concatenate(blocks[5 * row : 5 * row + 5], axis=2) for row in range(4)]
+    tomogram = Tomogram.from_array(np.concatenate(rows, axis=1), voxel_size=voxel_size)
+    inside = np.zeros(tomogram.shape, bool)
+    inside[:, 84:168, 168:252] = True
+    mask = RegionMask("cell", inside, 1, voxel_size)
+    assert mask.volume == 0.05
+    regions = Regions(shape_zyx=tomogram.shape, region=mask)
+    there = CryoSAM(EMBEDDED).pick(tomogram, query=query, regions=regions).picks
+    alone = CryoSAM(EMBEDDED).pick(
+        Tomogram.from_array(wanted.data, voxel_size=voxel_size), query=query
+    )
+    assert len(alone.picks) >= 15
+    assert abs(len(there) - len(alone.picks)) <= 0.05 * len(alone.picks)
+    moved = replace(there, points_zyx=there.points_zyx - [0, 84, 168])
+    same = evaluate(moved, alone.picks, radius=voxel_size, voxel_size=voxel_size)
+    assert same.f1 >= 0.94  # one of 17 may be another

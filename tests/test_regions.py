@@ -1,12 +1,18 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.regions import RegionMask, RegionRules, find_slab
 from aitom_cryosam.regions.regions import EDGE, EXCLUDED, ICE, OUTSIDE
+from aitom_cryosam.simulation import microscope
+from aitom_cryosam.simulation.density import ribosome_like
+from aitom_cryosam.simulation.sample import make_sample, place_particles
+from aitom_cryosam.simulation.settings import SimulationSettings
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.volumes.mrc import write_volume
 
@@ -144,6 +150,27 @@ def test_the_lamella_is_where_the_sample_is(slope):
         assert high == pytest.approx(62 + slope * (place[1] - 130), abs=2.5)
     points = np.array([[40.0, 100, 130], [10, 100, 130], [80, 100, 130]])
     assert slab.contains(points).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("snr", [0.3, 0.05])
+def test_the_lamella_of_a_simulated_cell_between_empty_ice(snr):
+    shape, slab = (84, 140, 140), slice(24, 60)
+    settings = SimulationSettings(shape_zyx=shape, voxel_size=20.0, membranes=0, snr=snr, seed=1)
+    rng = np.random.default_rng(1)
+    body = ribosome_like(20.0)
+    inner = replace(settings, shape_zyx=(36, 140, 140))
+    points = place_particles([body.radius] * 30, [], inner, rng) + np.array([slab.start, 0, 0])
+    turns = Rotation.random(30, random_state=1).as_matrix()
+    sample, _ = make_sample([body] * 30, points, turns, [], settings)
+    crowd = gaussian_filter(rng.standard_normal((36, 140, 140)), 1.2)
+    sample[slab] += 0.2 * sample.max() * np.maximum(crowd / crowd.std(), 0)
+    images = microscope._filtered(microscope.tilt_images(sample, settings), settings, rng)
+    data = -microscope.back_projection(images, settings).astype(np.float32)
+    found = find_slab(Tomogram.from_array(data, voxel_size=20.0))
+    assert found is not None
+    for plane, height in ((found.bottom, slab.start - 0.5), (found.top, slab.stop - 0.5)):
+        assert np.array([1, 70, 70]) @ plane == pytest.approx(height, abs=4)
+    assert found.contains(points).mean() > 0.95
 
 
 def test_a_tomogram_that_is_full_has_no_lamella_to_find():

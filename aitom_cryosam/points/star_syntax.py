@@ -204,12 +204,12 @@ def _texts(column: pd.Series) -> list[str]:
     if not pd.api.types.is_float_dtype(column):
         return [_word(str(value)) for value in column]
     values = np.round(column.to_numpy(np.float64), 6) + 0.0  # no -0.000000
-    return [f"{value:.6f}" for value in values]
+    return ("%.6f " * len(values) % tuple(values.tolist())).split()
 
 
 def _word(value: str) -> str:
     """A value as one word, in quotes if it is none."""
-    return value if value and not re.search(r"\s", value) else f'"{value}"'
+    return value if value.split() == [value] else f'"{value}"'
 
 
 def read_blocks(path: Path) -> list[Block]:

@@ -125,8 +125,10 @@ def numbers(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> np.nda
     Raises:
         InputError: naming the first row with a value that is not a finite number.
     """
-    try:
-        values = table[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    texts = table[list(columns)].to_numpy(object)
+    try:  # of all columns at once: there are files of many tomograms with few points each
+        values = pd.to_numeric(texts.ravel(), errors="coerce").astype(np.float64)
+        values = values.reshape(texts.shape)
     except OverflowError:  # whole numbers of hundreds of digits
         raise InputError(
             f"{path} holds a number that is too large; expected {', '.join(columns)} in voxels "

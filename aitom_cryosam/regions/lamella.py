@@ -11,6 +11,7 @@ from aitom_cryosam.tomogram import Tomogram
 
 _COLUMN = 64  # voxels along the edge of the columns in which top and bottom are sought
 _THINNEST = 0.1  # of the height: a slab is no thinner
+_BIN = 4  # voxels that are averaged along y and x, so that noise counts less than structures
 _STEP = 0.25  # the sample's log variance is at least this much above that of the ice
 _ROUNDS = 10  # of the robust plane fit
 
@@ -36,9 +37,9 @@ class Slab:
 def find_slab(tomogram: Tomogram) -> Slab | None:
     """The slab in which the tomogram varies most; None if it does so from end to end.
 
-    In columns of 64 voxels the variance of every plane across z is compared with the one before
-    it: two steps that explain most of it are the surfaces there, and a plane is fitted to those
-    of all columns, without the odd ones.
+    In columns of 64 voxels the variance of every plane across z, binned by 4, is compared with
+    the one before it: two steps that explain most of it are the surfaces there, and a plane is
+    fitted to those of all columns, without the odd ones.
 
     Args:
         tomogram: thin in z, as the field keeps them.
@@ -66,8 +67,13 @@ def _starts(size: int) -> range:
 
 
 def _log_variances(box: np.ndarray) -> np.ndarray:
-    """(D,) of each plane across z, smoothed over three."""
-    variances = box.var(axis=(1, 2), dtype=np.float64)
+    """(D,) of each plane across z, binned, and smoothed over three."""
+    depth, height, width = box.shape
+    rows, columns = max(height // _BIN, 1), max(width // _BIN, 1)
+    edge_y, edge_x = height // rows, width // columns
+    cut = box[:, : rows * edge_y, : columns * edge_x]
+    binned = cut.reshape(depth, rows, edge_y, columns, edge_x).mean(axis=(2, 4), dtype=np.float64)
+    variances = binned.var(axis=(1, 2))
     padded = np.pad(variances, 1, mode="edge")
     smooth = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
     return np.log(np.maximum(smooth, 1e-12))
