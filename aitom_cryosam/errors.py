@@ -37,6 +37,7 @@ class Remedy(Enum):
     SMALLER_ENCODER = "more memory, or a smaller encoder"
     SMALLER_SEGMENTER = "more memory, or a smaller segmenter"
     SMALLER_TOMOGRAM = "more memory, or a smaller tomogram"
+    LARGER_LIMIT = "a larger limit, or a smaller tomogram"
     ANY_DEVICE = "another device"
     CPU = "less on the device"
     CHECKPOINT = "the right weights"
@@ -162,6 +163,10 @@ _WORDS: dict[Remedy, str | dict[Door, str]] = {
         _PYTHON: "allow more in Resources, or bin the tomogram by 2",
         _AITOM: "allow more memory in the op, or bin the tomogram by 2",
         _NAPARI: "close other programs, or bin the tomogram by 2",
+    },
+    Remedy.LARGER_LIMIT: {
+        _LINE: "give the job more (--memory can only lower it), or bin the tomogram by 2",
+        _PYTHON: "give the job more (Resources can only lower it), or bin the tomogram by 2",
     },
     Remedy.ANY_DEVICE: {
         _LINE: "use --device auto",

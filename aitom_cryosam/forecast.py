@@ -94,17 +94,18 @@ class Forecast:
             InputError: the least that it needs is more than may be used.
         """
         if self.least_bytes > resources.most:
+            told = resources.most == resources.ram_bytes
             raise InputError(
                 f"The run needs about {size_text(self.least_bytes)} of memory, and may use "
                 f"{size_text(resources.most)}",
-                Remedy.SMALLER_TOMOGRAM,
+                Remedy.SMALLER_TOMOGRAM if told else Remedy.LARGER_LIMIT,
             )
         mapped = self.least_bytes + self.token_bytes + _MAPPED
         if mapped > resources.addresses:  # files are mapped, too
             raise InputError(
                 f"The run needs about {size_text(mapped)} of addresses for memory and files, and "
                 f"`ulimit -v` allows {size_text(resources.addresses)}",
-                Remedy.SMALLER_TOMOGRAM,
+                Remedy.LARGER_LIMIT,
             )
         room = max(resources.wanted - self.other_bytes, self.thread_bytes)
         threads = min(self.cores, max(room // (2 * self.thread_bytes), 1))

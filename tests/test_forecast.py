@@ -88,6 +88,14 @@ def test_what_cannot_be_kept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
             needs.plan(Resources(ram_bytes=109))
 
 
+def test_a_limit_from_outside_is_not_ours_to_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aitom_cryosam.resources.free_ram", lambda: 20)
+    monkeypatch.setattr("aitom_cryosam.resources.held_ram", lambda: 80)
+    for told in (None, 10**6):
+        with pytest.raises(InputError, match=r"may use 100 bytes; give the job more \(Resources"):
+            GIVEN.plan(Resources(ram_bytes=told))
+
+
 def test_files_are_mapped_where_addresses_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aitom_cryosam.resources.free_ram", lambda: 10**6)
     few = (10**8, 10**8)
