@@ -20,6 +20,9 @@ MARGIN = 8
 """Voxels cut off along y and x: particles are cut by the border, as in a real tomogram."""
 MOST_FILLED = 0.2
 """Share of the volume that the particles' bounding spheres take in a crowded sample."""
+PURIFIED_EVERY = 4
+"""Of so many tomograms one is of a purified sample: one or two kinds, many copies, no membrane."""
+MOST_FILLED_PURIFIED = 0.3
 FILTERS = ("raw", "low-pass", "phase-flip", "wiener")
 GOLD = Density(
     "gold",
@@ -82,7 +85,7 @@ class SuiteTomogram:
 
 
 def make_tomogram(seed: int, shape: tuple[int, int, int], maps: Path | None) -> SuiteTomogram:
-    """A tomogram of 5 to 9 kinds.
+    """A tomogram of 5 to 9 kinds, or of a purified sample.
 
     Args:
         seed: of everything.
@@ -103,10 +106,14 @@ def make_tomogram(seed: int, shape: tuple[int, int, int], maps: Path | None) -> 
     )
     filter_ = str(rng.choice(FILTERS))
     kinds = _kinds(rng, settings, maps)
-    counts = rng.integers(15, 61, len(kinds))
+    counts, most_filled = rng.integers(15, 61, len(kinds)), MOST_FILLED
+    if seed % PURIFIED_EVERY == PURIFIED_EVERY - 1:
+        kinds = [kinds[i] for i in rng.permutation(len(kinds))[: rng.integers(1, 3)]]
+        counts, most_filled = rng.integers(60, 400, len(kinds)), MOST_FILLED_PURIFIED
+        settings = replace(settings, membranes=0)
     for _ in range(40):
         try:
-            densities, points, vesicles = _placed(rng, settings, kinds, counts)
+            densities, points, vesicles = _placed(rng, settings, kinds, counts, most_filled)
             break
         except InputError:
             counts = np.maximum((0.85 * counts).astype(int), 4)
@@ -180,10 +187,11 @@ def _placed(
     settings: SimulationSettings,
     kinds: list[Density],
     counts: np.ndarray,
+    most_filled: float,
 ) -> tuple[list[Density], np.ndarray, list]:
     volume = np.prod(settings.shape_zyx)
     spheres = np.array([4 / 3 * np.pi * kind.radius**3 for kind in kinds])
-    share = min(1.0, MOST_FILLED * volume / (spheres @ counts))
+    share = min(1.0, most_filled * volume / (spheres @ counts))
     # A large kind gives way first; the fewest are as in the issue, 15, where they fit.
     counts = np.maximum((counts * share).round().astype(int), np.minimum(counts, 12))
     beads = int(rng.choice([0, 0, 6]))
