@@ -23,6 +23,8 @@ MOST_FILLED = 0.2
 PURIFIED_EVERY = 4
 """Of so many tomograms one is of a purified sample: one or two kinds, many copies, no membrane."""
 MOST_FILLED_PURIFIED = 0.3
+PURIFIED_SNR = 10.0
+"""Times the signal of the others: a purified sample is thin, and denoised as a rule."""
 FILTERS = ("raw", "low-pass", "phase-flip", "wiener")
 GOLD = Density(
     "gold",
@@ -110,7 +112,8 @@ def make_tomogram(seed: int, shape: tuple[int, int, int], maps: Path | None) -> 
     if seed % PURIFIED_EVERY == PURIFIED_EVERY - 1:
         kinds = [kinds[i] for i in rng.permutation(len(kinds))[: rng.integers(1, 3)]]
         counts, most_filled = rng.integers(60, 400, len(kinds)), MOST_FILLED_PURIFIED
-        settings = replace(settings, membranes=0)
+        settings = replace(settings, membranes=0, snr=PURIFIED_SNR * settings.snr)
+        filter_ = "low-pass"
     for _ in range(40):
         try:
             densities, points, vesicles = _placed(rng, settings, kinds, counts, most_filled)
