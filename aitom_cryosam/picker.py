@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -110,8 +109,11 @@ class CryoSAM:
             if self.settings.centring:
                 proposals = centred(tomogram, proposals, diameter_voxels)
         with stages.measure("verdict"):
-            verdict = judged(features, query.instances, proposals, maxima, diameter_voxels)
-            proposals = located(replace(proposals, scores=verdict.scores), regions)
+            clicked_zyx = prompts.points_zyx[prompts.kept]
+            verdict = judged(
+                features, query.instances, clicked_zyx, proposals, maxima, diameter_voxels
+            )
+            proposals = located(verdict.on(proposals), regions)
             proposals = decided(proposals, verdict, settings.cut)
         with stages.measure("proposal masks"):
             wanted = proposals.kept | self.settings.all_masks

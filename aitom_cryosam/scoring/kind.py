@@ -15,11 +15,12 @@ beyond the one tomogram:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import norm
 
+from aitom_cryosam.picks import Picks
 from aitom_cryosam.scoring.mixture import best_mixture, joined
 from aitom_cryosam.scoring.span import spanned
 
@@ -46,11 +47,17 @@ class Verdict:
         candidates: (n,) bool, stands out from chance.
         kept: (n,) bool, of the prompted kind. A proposal at chance level can be: once the kind
             is known from the candidates, the features tell more than the similarity.
+        probabilities: (n,) that it is of the prompted kind; None where that is not known.
     """
 
     scores: np.ndarray
     candidates: np.ndarray
     kept: np.ndarray
+    probabilities: np.ndarray | None = None
+
+    def on(self, proposals: Picks) -> Picks:
+        """The n proposals with their scores and probabilities."""
+        return replace(proposals, scores=self.scores, probabilities=self.probabilities)
 
 
 def judge(
@@ -76,11 +83,11 @@ def judge(
         return Verdict(similarities, candidates, candidates)
     member = np.zeros(len(proposals) + len(background))
     member[: len(proposals)][candidates] = _membership(prompts, proposals[candidates], background)
-    features = np.concatenate([_unit(proposals), _unit(background)])
+    features = np.concatenate([unit(proposals), unit(background)])
     dimensions = features.shape[1]
-    features, clicked = spanned(features, _unit(prompts))
+    features, clicked = spanned(features, unit(prompts))
     for _ in range(2):
-        scores = _discriminant(features, member, clicked, dimensions)
+        scores = discriminant(features, member, clicked, dimensions)
         member = _upper_of_two(scores, member)
     low, high = (np.average(scores, weights=w + 1e-9) for w in (1 - member, member))
     scores = (scores - low) / max(high - low, 1e-12)
@@ -94,9 +101,9 @@ def _membership(prompts: np.ndarray, candidates: np.ndarray, background: np.ndar
     """(n,) 0 to 1, how far each candidate is of the prompted kind: the mean of many clusterings."""
     found = []
     for parts in range(1, prompts.shape[1] + 1):
-        flat = [_unit(x[:, :parts]) for x in (background, prompts, candidates)]
+        flat = [unit(x[:, :parts]) for x in (background, prompts, candidates)]
         outside, *inside = spanned(*flat)
-        whiten = _whitening(outside, flat[0].shape[1])
+        whiten = whitening(outside, flat[0].shape[1])
         clicks, points = (x @ whiten for x in inside)
         centre = points.mean(axis=0)
         _, _, axes = np.linalg.svd(points - centre, full_matrices=False)
@@ -115,7 +122,7 @@ def _prompted_cluster(clicks: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.clip(mixture.shares(points)[:, joined(mixture, points, home)].sum(axis=1), 0, 1)
 
 
-def _discriminant(
+def discriminant(
     features: np.ndarray, member: np.ndarray, prompts: np.ndarray, dimensions: int
 ) -> np.ndarray:
     """(n,) projections on Fisher's linear discriminant between members and the rest."""
@@ -145,7 +152,7 @@ def _upper_of_two(scores: np.ndarray, member: np.ndarray) -> np.ndarray:
     return member
 
 
-def _unit(features: np.ndarray) -> np.ndarray:
+def unit(features: np.ndarray) -> np.ndarray:
     """(n, k, d) to (n, k d) of length 1."""
     flat = features.reshape(len(features), -1).astype(np.float64)
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
@@ -163,7 +170,7 @@ def _shrunk(covariance: np.ndarray, shrinkage: float, dimensions: int) -> np.nda
     return (1 - shrinkage) * covariance + shrinkage * sphere
 
 
-def _whitening(background: np.ndarray, dimensions: int) -> np.ndarray:
+def whitening(background: np.ndarray, dimensions: int) -> np.ndarray:
     """(r, r) matrix that turns the background, (n, r) within a span, into a unit sphere."""
     centred = background - background.mean(axis=0)
     covariance = _shrunk(centred.T @ centred / len(centred), BACKGROUND_SHRINKAGE, dimensions)

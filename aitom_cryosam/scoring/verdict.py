@@ -6,16 +6,23 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.scoring.chance import chance_level
+from aitom_cryosam.scoring.evidence import evidence
 from aitom_cryosam.scoring.instances import pooled
-from aitom_cryosam.scoring.kind import Verdict, judge
+from aitom_cryosam.scoring.kind import FEWEST, Verdict, judge
+from aitom_cryosam.scoring.odds import CERTAIN, CHANCE_DOUBT, best_cut, learned
 
 CHANCE_SAMPLE = 250
 """Maxima at chance level that stand for the background."""
+LEARNED = "filterbank"
+"""The encoder whose instances the odds were learned on; others are judged by clusters."""
+SAME = 0.5
+"""A proposal is the clicked particle itself within so many diameters."""
 Position = Literal["mask", "proposal", "halfway"]
 _SHARES: dict[Position, float] = {"proposal": 0.0, "halfway": 0.5, "mask": 1.0}
 
@@ -23,6 +30,7 @@ _SHARES: dict[Position, float] = {"proposal": 0.0, "halfway": 0.5, "mask": 1.0}
 def judged(
     features: TriplanarFeatures,
     clicked: np.ndarray,
+    clicked_zyx: np.ndarray,
     proposals: Picks,
     maxima: Picks,
     diameter_voxels: float,
@@ -32,21 +40,48 @@ def judged(
     Args:
         features: of the tomogram.
         clicked: (p, k, 3C) instances of the prompts, of this tomogram or others.
+        clicked_zyx: (q, 3) voxels, the prompts of this tomogram.
         proposals: n.
         maxima: all of the similarity, most of them background.
         diameter_voxels: of the particle.
     """
     chance = chance_level(maxima.scores)
+    low = background_sample(maxima, chance)
+    instances = pooled(features, proposals.points_zyx, diameter_voxels)
+    background = pooled(features, low.points_zyx, diameter_voxels)
+    encoder = features.signature.get("encoder", {}).get("encoder")
+    if encoder != LEARNED or len(background) < FEWEST or not len(proposals):
+        return judge(proposals.scores, chance, instances, clicked, background)
+    own = _nearest(proposals.points_zyx, clicked_zyx) < SAME * diameter_voxels
+    similarities = np.concatenate([proposals.scores, low.scores])
+    found = evidence(instances, clicked, background, similarities, maxima.scores, own)
+    log_odds = np.where(own, CERTAIN, learned().log_odds(found[: len(own)]))
+    candidates = proposals.scores >= chance
+    probable = learned().probabilities(log_odds, own, candidates)
+    kept = probable >= best_cut(probable)
+    if (candidates & ~own).sum() < FEWEST:
+        kept &= candidates | (probable >= CHANCE_DOUBT)
+    least, most = (np.average(log_odds, weights=w + 1e-9) for w in (1 - probable, probable))
+    return Verdict((log_odds - least) / max(most - least, 1e-9), candidates, kept, probable)
+
+
+def background_sample(maxima: Picks, chance: float) -> Picks:
+    """Places that stand for the background.
+
+    Args:
+        maxima: all of the similarity, best first.
+        chance: what stays below it is background.
+    """
     low = np.flatnonzero(maxima.scores < chance)
     sample = np.linspace(0, len(low) - 1, min(len(low), CHANCE_SAMPLE))
-    low = low[sample.round().astype(int)]
-    return judge(
-        proposals.scores,
-        chance,
-        pooled(features, proposals.points_zyx, diameter_voxels),
-        clicked,
-        pooled(features, maxima.points_zyx[low], diameter_voxels),
-    )
+    return maxima.take(low[sample.round().astype(int)])
+
+
+def _nearest(points_zyx: np.ndarray, others_zyx: np.ndarray) -> np.ndarray:
+    """(n,) voxels, from each point (n, 3) to the nearest of others (m, 3)."""
+    if not len(others_zyx):
+        return np.full(len(points_zyx), np.inf)
+    return np.asarray(cKDTree(others_zyx).query(points_zyx)[0])
 
 
 def decided(proposals: Picks, verdict: Verdict, cut: float | Literal["auto", "none"]) -> Picks:
