@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -113,7 +114,7 @@ class CryoSAM:
             verdict = judged(
                 features, query.instances, clicked_zyx, proposals, maxima, diameter_voxels
             )
-            proposals = located(verdict.on(proposals), regions)
+            proposals = located(replace(proposals, scores=verdict.scores), regions)
             proposals = decided(proposals, verdict, settings.cut)
         with stages.measure("proposal masks"):
             wanted = proposals.kept | self.settings.all_masks

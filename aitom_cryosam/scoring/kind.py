@@ -15,12 +15,11 @@ beyond the one tomogram:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm
 
-from aitom_cryosam.picks import Picks
 from aitom_cryosam.scoring.mixture import best_mixture, joined
 from aitom_cryosam.scoring.span import spanned
 
@@ -47,17 +46,11 @@ class Verdict:
         candidates: (n,) bool, stands out from chance.
         kept: (n,) bool, of the prompted kind. A proposal at chance level can be: once the kind
             is known from the candidates, the features tell more than the similarity.
-        probabilities: (n,) that it is of the prompted kind; None where that is not known.
     """
 
     scores: np.ndarray
     candidates: np.ndarray
     kept: np.ndarray
-    probabilities: np.ndarray | None = None
-
-    def on(self, proposals: Picks) -> Picks:
-        """The n proposals with their scores and probabilities."""
-        return replace(proposals, scores=self.scores, probabilities=self.probabilities)
 
 
 def judge(

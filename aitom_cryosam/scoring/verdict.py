@@ -20,7 +20,9 @@ from aitom_cryosam.scoring.odds import CERTAIN, CHANCE_DOUBT, best_cut, learned
 CHANCE_SAMPLE = 250
 """Maxima at chance level that stand for the background."""
 LEARNED = "filterbank"
-"""The encoder whose instances the odds were learned on; others are judged by clusters."""
+"""The encoder whose instances the odds were learned on."""
+EMPTY_HANDED = 2
+"""Clusters that leave no more picks have failed, or there is nothing: learned odds decide."""
 SAME = 0.5
 """A proposal is the clicked particle itself within so many diameters."""
 Position = Literal["mask", "proposal", "halfway"]
@@ -37,6 +39,9 @@ def judged(
 ) -> Verdict:
     """Compare the proposals' features with the clicked ones and with the background's.
 
+    By clusters (`scoring.kind`) and, where these keep hardly more than the click, by odds that
+    were learned on other tomograms (`scoring.odds`).
+
     Args:
         features: of the tomogram.
         clicked: (p, k, 3C) instances of the prompts, of this tomogram or others.
@@ -50,8 +55,14 @@ def judged(
     instances = pooled(features, proposals.points_zyx, diameter_voxels)
     background = pooled(features, low.points_zyx, diameter_voxels)
     encoder = features.signature.get("encoder", {}).get("encoder")
-    if encoder != LEARNED or len(background) < FEWEST or not len(proposals):
-        return judge(proposals.scores, chance, instances, clicked, background)
+    verdict = judge(proposals.scores, chance, instances, clicked, background)
+    if (
+        not len(proposals)
+        or encoder != LEARNED
+        or len(background) < FEWEST
+        or verdict.kept.sum() > EMPTY_HANDED
+    ):
+        return verdict
     own = _nearest(proposals.points_zyx, clicked_zyx) < SAME * diameter_voxels
     similarities = np.concatenate([proposals.scores, low.scores])
     found = evidence(instances, clicked, background, similarities, maxima.scores, own)
@@ -62,7 +73,7 @@ def judged(
     if (candidates & ~own).sum() < FEWEST:
         kept &= candidates | (probable >= CHANCE_DOUBT)
     least, most = (np.average(log_odds, weights=w + 1e-9) for w in (1 - probable, probable))
-    return Verdict((log_odds - least) / max(most - least, 1e-9), candidates, kept, probable)
+    return Verdict((log_odds - least) / max(most - least, 1e-9), candidates, kept)
 
 
 def background_sample(maxima: Picks, chance: float) -> Picks:
