@@ -23,9 +23,12 @@ TUBE = "rlnHelicalTubeID"
 TRACK = "rlnHelicalTrackLengthAngst"
 DIAMETERS = (70.0, 110.0, 170.0, 250.0)
 """Å, of which the one that the clicks show best is taken where none is given."""
-_SIGMA = 0.35  # of the diameter: a disc of it, filled or a ring, answers best
-_LENGTH_ANGSTROM = 100.0  # sigma along, at least 1.2 across
+_WALL_ANGSTROM = 25.0  # sigma of the wall of a tube, or of a thin fibre
+_LENGTH_ANGSTROM = 100.0  # sigma along
 _SMOOTH = 2.0  # cells: sigma of the centre line's smoothing
+_GAP = 8.0  # cells: between the ends of two pieces of one filament
+_END = 8  # points at the end of a piece that say where it runs
+_TURN = float(np.cos(np.radians(30)))  # of a filament in a gap
 _SHORTEST = 2.0  # diameters: what is shorter is no filament
 
 
@@ -93,12 +96,13 @@ class Filament:
 
 def line_shape(diameter_angstrom: float) -> RidgeShape:
     """What a bit of a filament of a diameter looks like."""
-    sigma = _SIGMA * diameter_angstrom
     return RidgeShape(
         kind="line",
-        sigma_angstrom=sigma,
-        length_angstrom=max(_LENGTH_ANGSTROM, 1.2 * sigma),
+        sigma_angstrom=_WALL_ANGSTROM,
+        length_angstrom=_LENGTH_ANGSTROM,
         directions=64,
+        radius_angstrom=max(0.0, diameter_angstrom / 2 - _WALL_ANGSTROM),
+        half_width_angstrom=diameter_angstrom / 2,
     )
 
 
@@ -143,7 +147,37 @@ def centre_lines(found: Grown, diameter: float) -> list[np.ndarray]:
             lines.append(line)
             far = cKDTree(line).query(points[left])[0] > reach
             left = left[far]
-    return lines
+    return _joined(lines, _GAP * ridges.binning)
+
+
+def _joined(lines: list[np.ndarray], gap: float) -> list[np.ndarray]:
+    """Lines whose ends lie no further apart than a gap and look at each other, made one."""
+    lines = list(lines)
+    while True:
+        best = None
+        for j in range(len(lines)):
+            for i in range(j):
+                for one in (lines[i], lines[i][::-1]):
+                    for other in (lines[j], lines[j][::-1]):
+                        length = float(np.linalg.norm(other[0] - one[-1]))
+                        if length <= (gap if best is None else best[0]) and _straight(
+                            one[-_END:], other[:_END]
+                        ):
+                            best = length, i, j, np.concatenate([one, other])
+        if best is None:
+            return lines
+        _, i, j, lines[i] = best
+        del lines[j]
+
+
+def _straight(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether the end of a line, the step from it and the start of the next run the same way.
+
+    The step is seen together with the ends: alone, a short one may point anywhere.
+    """
+    ways = np.stack([before[-1] - before[0], after[-1] - before[0], after[-1] - after[0]])
+    ways = ways / np.maximum(np.linalg.norm(ways, axis=1, keepdims=True), 1e-9)
+    return bool(min(ways[0] @ ways[1], ways[1] @ ways[2], ways[0] @ ways[2]) > _TURN)
 
 
 def _longest_way(ridges: Ridges, chosen: np.ndarray) -> np.ndarray:

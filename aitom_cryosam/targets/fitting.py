@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from aitom_cryosam.targets.ridges import Ridges
 
-_ROUNDS = 3  # of moving points onto the sheet or line of their neighbours
+_ROUNDS = 3  # of taking positions, and directions, from the neighbours
 _PROFILE = 3.0  # sigmas to both sides in which the middle is sought
 _SAMPLES = 8  # of a profile in each sigma
 
@@ -93,8 +93,12 @@ def _directed(ridges: Ridges) -> Ridges:
     vectors = np.linalg.eigh(spread)[1]
     own = vectors[..., 0 if ridges.kind == "sheet" else 2]
     # A few points say nothing of a direction; these keep that of the filter.
-    known = (count[:, 0] > 6)[:, None]
-    return replace(ridges, directions_zyx=np.where(known, own, ridges.directions_zyx))
+    own = np.where((count[:, 0] > 6)[:, None], own, ridges.directions_zyx)
+    for _ in range(_ROUNDS):  # the direction that those of the neighbours have in common
+        tensors = own[:, :, None] * own[:, None]
+        tensors = tensors.reshape(-1, 9) + linked @ tensors.reshape(-1, 9)
+        own = np.linalg.eigh(tensors.reshape(-1, 3, 3))[1][..., 2]
+    return replace(ridges, directions_zyx=own)
 
 
 def _at(ridges: Ridges, positions: np.ndarray) -> Ridges:

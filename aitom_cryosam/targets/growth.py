@@ -12,18 +12,20 @@ from scipy.spatial import cKDTree
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.targets.ridges import Ridges
 
-CHANCE = 0.75
+CHANCE = {"sheet": 0.75, "line": 0.9}
 """Share of the noise's ridges that have too little support to be part of a structure."""
 OF_CLICKED = 0.4
 """Nor is a part whose support is below this share of that at the clicks."""
 LARGER = 2.0
-"""A structure has so many times the points of the largest that the noise makes."""
+"""All responses of a structure are so many times those of the largest that the noise makes."""
 ALIKE = 0.8
 """A structure without a click has at least this share of the clicked ones' mean response."""
 AS_LARGE = 0.25
-"""And at least this share of the points of the smallest clicked one."""
+"""And all its responses are at least this share of those of the smallest clicked one."""
 GAP = 0.6
 """Support along a path between two clicks, of the least in a structure, that makes them one."""
+RIM, RIM_NEIGHBOURS, RIM_STEPS = 0.5, 3, 2
+"""Support of a point at the rim, of the least in a structure; its neighbours there; the steps."""
 NOTHING_THERE = "nothing there"
 
 
@@ -34,7 +36,7 @@ class Grown:
     Attributes:
         ridges: n points of the structures.
         labels: (n,) int64, from 1: the structure of each point. Clicked ones come first, in the
-            order of the clicks, then the others by falling size.
+            order of the clicks, then the others by falling mass.
         prompts: the clicks; one that is on no structure is not kept, and says why.
     """
 
@@ -54,36 +56,49 @@ def grown(ridges: Ridges, chance: Ridges, prompts: Picks, reach_voxels: float) -
     """
     seeds = _seeds(ridges, prompts, reach_voxels)
     clicked = ridges.support[seeds[seeds >= 0]]
-    least = float(np.quantile(chance.support, CHANCE)) if len(chance) else 0.0
-    smallest = LARGER * np.bincount(
-        _pieces(chance, chance.support >= least)[chance.support >= least]
-    ).max(initial=0)
+    least = float(np.quantile(chance.support, CHANCE[chance.kind])) if len(chance) else 0.0
+    by_chance = chance.support >= least
+    smallest = LARGER * _masses(chance, _pieces(chance, by_chance), by_chance).max(initial=0)
     least = max(least, OF_CLICKED * float(np.median(clicked)) if len(clicked) else 0.0)
     inside = ridges.support >= least
     inside |= _paths(ridges, seeds[seeds >= 0], least)
     piece = _pieces(ridges, inside)
-    sizes = np.bincount(piece[inside], minlength=1)
+    masses = _masses(ridges, piece, inside)
     # A click is on the largest structure within its reach.
     own = np.full(len(prompts), -1)
     for number, near in enumerate(_near(ridges, prompts, reach_voxels)):
         candidates = np.unique(piece[near[inside[near]]])
-        candidates = candidates[sizes[candidates] >= smallest]
+        candidates = candidates[masses[candidates] >= smallest]
         if len(candidates):
-            own[number] = candidates[np.argmax(sizes[candidates])]
+            own[number] = candidates[np.argmax(masses[candidates])]
     prompts = prompts.reject(own < 0, NOTHING_THERE)
     order = list(dict.fromkeys(own[own >= 0].tolist()))
     if order:
-        means = np.bincount(piece[inside], ridges.responses[inside]) / np.maximum(sizes, 1)
+        means = masses / np.maximum(np.bincount(piece[inside]), 1)
         alike = (means >= ALIKE * means[order].mean()) & (
-            sizes >= max(smallest, AS_LARGE * sizes[order].min())
+            masses >= max(smallest, AS_LARGE * masses[order].min())
         )
         others = np.setdiff1d(np.flatnonzero(alike), order)
-        order += others[np.argsort(-sizes[others], kind="stable")].tolist()
-    names = np.zeros(len(sizes), np.int64)
+        order += others[np.argsort(-masses[others], kind="stable")].tolist()
+    names = np.zeros(len(masses), np.int64)
     names[order] = np.arange(1, len(order) + 1)
-    labels = np.where(inside, names[piece], 0)
+    labels = _rims(ridges, np.where(inside, names[piece], 0), RIM * least)
     chosen = np.flatnonzero(labels)
     return Grown(ridges.take(chosen), labels[chosen], prompts)
+
+
+def _rims(ridges: Ridges, labels: np.ndarray, least: float) -> np.ndarray:
+    """The labels, with weaker points that structures have around them and in their gaps."""
+    linked = ridges.linked
+    for _ in range(RIM_STEPS):
+        free = (labels == 0) & (ridges.support >= least)
+        around = linked[free][:, labels > 0].tocsr()
+        enough = np.diff(around.indptr) >= RIM_NEIGHBOURS
+        rows = np.flatnonzero(free)[enough]
+        first = around.indices[around.indptr[:-1][enough]]
+        labels = labels.copy()
+        labels[rows] = labels[labels > 0][first]
+    return labels
 
 
 def _near(ridges: Ridges, prompts: Picks, reach_voxels: float) -> list[np.ndarray]:
@@ -109,6 +124,11 @@ def _pieces(ridges: Ridges, inside: np.ndarray) -> np.ndarray:
         linked = ridges.neighbours[inside][:, inside]
         piece[inside] = connected_components(linked, directed=False)[1]
     return piece
+
+
+def _masses(ridges: Ridges, piece: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(pieces,) the sum of the responses of each piece: of a large or a clear one it is large."""
+    return np.bincount(piece[inside], ridges.responses[inside], minlength=1)
 
 
 def _paths(ridges: Ridges, seeds: np.ndarray, least: float) -> np.ndarray:

@@ -1,14 +1,14 @@
 """Ridges: where a tomogram looks like a bit of a sheet or of a line, and which way it runs.
 
-A bank of oriented filters is laid over the tomogram, each a second derivative across the ridge
-under a Gaussian that is long along it: for a sheet across one direction, its normal, for a line
-across the two that are normal to it. The best of them says the direction; what looks alike in
-all directions, a compact particle, is taken off. Of the response only the crest is kept.
+A bank of oriented filters is laid over the tomogram, each long along the ridge: across a sheet a
+second derivative, across a line a disc, or the ring of a tube, without what is wider. The best
+of them says the direction; what looks alike in all directions, a compact particle, is taken off.
+Of the response only the crest is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from scipy import fft, ndimage
 from scipy.sparse import csr_array
+from scipy.special import j0
 
 from aitom_cryosam.binning import binned
 from aitom_cryosam.geometry import binned_coordinate, nearest_voxel, unbinned_coordinate
@@ -27,6 +28,9 @@ TRUNCATE = 3.0
 _GRID = 0.88  # sigmas: the tomogram is averaged over cells of about that size
 _SLAB = 1 << 23  # cells that are filtered at once
 _BLOCK = 64  # cells along the edge of the block whose noise is the measure
+_QUARTILES = 1.349  # standard deviations between the quartiles of a normal distribution
+_LOWEST, _HIGHEST = 3.0, 10.0  # standard deviations of the noise, where values are cut
+_SMOOTHING = 32  # of a spectrum: sigma is this part of its width
 _QUANTILE = 0.7  # of the response: what lies below is no crest
 _REACH = 3  # cells between neighbours on a ridge
 _BEND = np.cos(np.radians(30))  # of the directions of two neighbours
@@ -39,15 +43,19 @@ class RidgeShape:
 
     Attributes:
         kind: "sheet", whose direction is its normal, or "line", whose direction is its own.
-        sigma_angstrom: Å, of the second derivative across.
+        sigma_angstrom: Å, of the Gaussian across.
         length_angstrom: Å, sigma of the Gaussian along.
         directions: number of directions, spread over the half sphere.
+        radius_angstrom: Å, of the wall of a line that is a tube; 0 for a filled one.
+        half_width_angstrom: Å, of a line: what is much wider does not count.
     """
 
     kind: Literal["sheet", "line"]
     sigma_angstrom: float
     length_angstrom: float
     directions: int
+    radius_angstrom: float = 0.0
+    half_width_angstrom: float = 0.0
 
     def binning(self, voxel_size: float) -> int:
         """Voxels along a cell of the grid that the filters work on."""
@@ -174,12 +182,13 @@ def find_ridges(
     """
     binning = shape.binning(tomogram.voxel_size)
     cells = _averaged(tomogram, binning)
-    noise = _noise(cells)
+    middle = _middle(cells)
+    noise = _noise(middle)
     bank = _Bank(shape, binning * tomogram.voxel_size)
     slabs = list(_slabs(cells.shape, bank.reach))
-    steps = Steps(progress, "ridges", shape.directions * (2 + len(slabs)))
-    scales = np.array([max(one.std(), 1e-6) for one in bank.responses(noise, steps)], np.float32)
-    chance = bank.best(noise, scales, steps)
+    steps = Steps(progress, "ridges", shape.directions * (3 + len(slabs)))
+    chance = bank.best(noise, _spreads(bank.responses(noise, steps)), steps)
+    scales = _spreads(bank.responses(middle, steps))
     response = np.empty(cells.shape, np.float32)
     which = np.empty(cells.shape, np.uint8)
     for outer, inner, place in slabs:
@@ -213,6 +222,8 @@ class _Bank:
         self.kind = shape.kind
         self.sigma = shape.sigma_angstrom / cell_angstrom
         self.length = shape.length_angstrom / cell_angstrom
+        self.radius = shape.radius_angstrom / cell_angstrom
+        self.half_width = shape.half_width_angstrom / cell_angstrom
         self.directions = half_sphere(shape.directions)
         self.reach = int(np.ceil(TRUNCATE * max(self.sigma, self.length)))
 
@@ -239,9 +250,16 @@ class _Bank:
             if self.kind == "line":
                 across, along = along, across
             exponent = self.sigma**2 * across + self.length**2 * along
-            filtered = spectrum * (across * np.exp(-0.5 * exponent))
+            filtered = spectrum * (self._profile(across) * np.exp(-0.5 * exponent))
             steps.add(1)
             yield fft.irfftn(filtered, size, workers=-1)[inner]
+
+    def _profile(self, across: np.ndarray) -> np.ndarray:
+        """The filter across the ridge but for its Gaussian, at squared frequencies."""
+        if self.kind == "sheet":
+            return across  # a second derivative
+        ring = j0(self.radius * np.sqrt(np.maximum(across, 0))) if self.radius else 1.0
+        return ring * (1 - np.exp(-0.5 * self.half_width**2 * across))
 
     def best(
         self, cells: np.ndarray, scales: np.ndarray, steps: Steps
@@ -265,20 +283,45 @@ class _Bank:
 
 
 def _averaged(tomogram: Tomogram, binning: int) -> np.ndarray:
-    """(d, h, w) float32, the means of whole cells; what is left at the far faces is left out."""
+    """(d, h, w) float32, the means of whole cells; what is left at the far faces is left out.
+
+    Gold, and the holes that it leaves where it was erased, would answer to any filter: what is far
+    beyond the noise is cut.
+    """
     depth = tomogram.shape[0] // binning
     planes = (tomogram.planes(0, z * binning, (z + 1) * binning) for z in range(depth))
-    return np.concatenate([binned(few, binning) for few in planes])
+    cells = np.concatenate([binned(few, binning) for few in planes])
+    low, middle, high = np.quantile(cells[:: max(1, depth // 64)], (0.25, 0.5, 0.75))
+    spread = (high - low) / _QUARTILES
+    return np.clip(cells, middle - _LOWEST * spread, middle + _HIGHEST * spread, out=cells)
 
 
-def _noise(cells: np.ndarray) -> np.ndarray:
-    """A block of noise with the spectrum of the middle."""
+def _middle(cells: np.ndarray) -> np.ndarray:
+    """The block of cells that stands for all."""
     first = [max(0, (size - _BLOCK) // 2) for size in cells.shape]
-    middle = cells[tuple(slice(start, start + _BLOCK) for start in first)]
-    white = np.random.default_rng(0).standard_normal(middle.shape, np.float32)
-    phases = fft.rfftn(white)
-    spectrum = np.abs(fft.rfftn(middle - middle.mean())) * phases / np.maximum(np.abs(phases), 1e-9)
-    return fft.irfftn(spectrum, middle.shape)
+    return cells[tuple(slice(start, start + _BLOCK) for start in first)]
+
+
+def _spreads(responses: Iterable[np.ndarray]) -> np.ndarray:
+    """The standard deviation of each, as the noise in it has it: of the middle of the values.
+
+    Structures are few of the values, and answer strongly.
+    """
+    ends = [np.quantile(one, (0.25, 0.75)) for one in responses]
+    return np.array([max((b - a) / _QUARTILES, 1e-6) for a, b in ends], np.float32)
+
+
+def _noise(middle: np.ndarray) -> np.ndarray:
+    """Noise with the spectrum of a block, smoothed.
+
+    A long straight structure has its power in a thin plane of the spectrum; the noise shall have
+    the grain and the missing wedge of the tomogram, but none of its structures.
+    """
+    white = fft.rfftn(np.random.default_rng(0).standard_normal(middle.shape, np.float32))
+    power = np.abs(fft.rfftn(middle - middle.mean())) ** 2
+    widths = [max(0.5, size / _SMOOTHING) for size in middle.shape]
+    power = ndimage.gaussian_filter(power, widths, mode=("wrap", "wrap", "nearest"))
+    return fft.irfftn(white * np.sqrt(power / white.size), middle.shape)
 
 
 def _slabs(shape: Sequence[int], reach: int) -> Iterator[tuple[slice, slice, slice]]:
