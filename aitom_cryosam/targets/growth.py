@@ -16,7 +16,7 @@ CHANCE = {"sheet": 0.75, "line": 0.9}
 """Share of the noise's ridges that have too little support to be part of a structure."""
 OF_CLICKED = 0.4
 """Nor is a part whose support is below this share of that at the clicks."""
-LARGER = 2.0
+LARGER = 3.0
 """All responses of a structure are so many times those of the largest that the noise makes."""
 ALIKE = 0.8
 """A structure without a click has at least this share of the clicked ones' mean response."""
