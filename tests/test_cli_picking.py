@@ -134,7 +134,7 @@ def test_a_file_of_prompts(op: dict, tmp_path: Path, name: str, content: object)
         (["--prompt", "1,2"], None, "There is no file {folder}/a.mrc."),
         (["--prompt", "1,b,3"], None, "Expected prompts as X,Y,Z, got '1,b,3'."),
         (["--prompt", "1,2,3", "--prompts", "x"], None, "got both; leave one out"),
-        (["--prompts", "no.prompts.json"], None, "no.prompts.json cannot be read"),
+        (["--prompts", "no.prompts.json"], None, "There is no file no.prompts.json."),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence(

@@ -1,6 +1,7 @@
 """STAR files: the golden vectors of each program, and what is written is read back."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ GOLDEN = Picks.from_points([[100, 200, 300]], [0.5])
 SERIES = TiltSeries(1.35, (3838, 3710, 1600))
 
 
+@cache  # looking for its margins takes longer than all else here
 def tomogram(shape=(200, 464, 480), voxel_size=10.8, name="TS_01_10.80Apx"):
     data = np.broadcast_to(np.arange(shape[2], dtype=np.float32), shape)
     return Tomogram.from_array(data, voxel_size=voxel_size, name=name)
