@@ -156,7 +156,7 @@ def test_a_radius_that_is_none_is_refused_before_the_work(folder: Path, capsys) 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--methods", "crysam"], "unknown 'crysam'; expected cryosam, aitom-dog, aitom-template"),
+        (["--methods", "crysam"], "unknown 'crysam'; expected cryosam, cryosam+refine, aitom-dog"),
         (["--picks", "file.star"], "expected NAME=FILE, got 'file.star'"),
     ],
 )
