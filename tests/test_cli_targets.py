@@ -11,7 +11,7 @@ from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.record import Record
 from aitom_cryosam.targets import Filament, Membrane
 from aitom_cryosam.volumes.mrc import read_volume, write_volume
-from tests.test_targets_membrane import CENTRE, RADIUS, VOXEL, noise, vesicle_data
+from tests.test_targets_membrane import CENTRE, FROM_MIDDLE, RADIUS, VOXEL, noise, vesicle_data
 
 X, Y, Z = (f"{value:g}" for value in CENTRE[::-1])
 CLICKS = [f"{X},{CENTRE[1] + RADIUS:g},{Z}", f"{X},{CENTRE[1] - RADIUS:g},{Z}"]
@@ -20,7 +20,9 @@ CLICKS = [f"{X},{CENTRE[1] + RADIUS:g},{Z}", f"{X},{CENTRE[1] - RADIUS:g},{Z}"]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("targets")
-    for name, data in (("TS_01", vesicle_data()), ("empty", noise())):
+    membrane = 0.8 * np.exp(-0.5 * (FROM_MIDDLE * VOXEL / 25) ** 2)
+    tomograms = {"TS_01": vesicle_data(), "empty": noise(), "balls": vesicle_data() - membrane}
+    for name, data in tomograms.items():
         write_volume(folder / f"{name}.mrc", data.astype(np.float32), voxel_size=VOXEL)
     return folder
 
@@ -106,3 +108,47 @@ def test_a_job_keeps_its_target_on_paper():
         job = Job(tomogram="TS_01.mrc", prompts=((1, 2, 3),), out="out", target=target)
         again = Job.from_json(json.loads(json.dumps(job.to_json())))
         assert again.target == target
+
+
+def particles(folder, out, *options, tomogram="TS_01"):
+    """Picks of a ball, all that are proposed."""
+    path = str(folder / f"{tomogram}.mrc")
+    start = ["pick", path, "--contrast", "bright", "--prompt", "80,8,8", "--diameter", "160"]
+    return main([*start, "--cut", "none", "--top-k", "20", "--out", str(folder / out), *options])
+
+
+def test_picks_keep_away_from_a_membrane_that_is_found_in_the_same_run(folder):
+    clicks = [part for click in CLICKS for part in ("--exclude-prompt", click)]
+    distance = ["--exclude-distance", "100"]
+    assert particles(folder, "away", "--exclude-target", "membrane", *clicks, *distance) == 0
+    membrane, record = Record.open(folder / "away" / "membrane"), Record.open(folder / "away")
+    assert membrane.content["counts"]["structures"] == 1
+    assert record.content["inputs"]["excluded 1"]["path"] == str(membrane.files["semantic"])
+    distance = read_volume(membrane.files["distance"]).data
+    near = distance[tuple(np.round(record.proposals.points_zyx).astype(int).T)]
+    assert (near[record.proposals.kept] > 80).all()
+    assert particles(folder, "away", "--exclude-target", "membrane", *clicks) == 2
+
+
+def test_no_membrane_excludes_nothing(folder, capsys):
+    clicks = [part for click in CLICKS for part in ("--exclude-prompt", click)]
+    options = ["--exclude-target", "membrane", *clicks, "--exclude-distance", "100"]
+    assert particles(folder, "none", *options, tomogram="balls") == 0
+    assert "No membrane was found; none is excluded." in capsys.readouterr().err
+    assert "excluded 1" not in Record.open(folder / "none").content["inputs"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--exclude-target", "membrane"], "belong together"),
+        (["--exclude-prompt", "1,2,3"], "belong together"),
+        (["--exclude-target", "membrane", "--exclude-prompt", "1,2"], "1,2"),
+    ],
+)
+def test_what_excludes_nothing_is_refused(folder, capsys, options, says):
+    assert particles(folder, "refused", *options) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (folder / "refused").exists()

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import averaging, options, refine
+from aitom_cryosam.cli import averaging, excluding, options, refine
 from aitom_cryosam.cli.options import add_tilt_series, tilt_series_of_tomogram
 from aitom_cryosam.errors import Door, InputError
 from aitom_cryosam.files import refuse_existing, refuse_existing_folder
@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     averaging.add_wedge(parser, of="--refine")
     options.add_targets(parser)
     options.add_regions(parser)
+    excluding.add_options(parser)
     options.add_method(parser)
     options.add_resources(parser)
 
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.volumes.zarr_store import package
 
     start = time.perf_counter()
+    structures = excluding.structure_job(args)
     asked = _job(args)
     for option in ("report", "refine"):
         if asked.target is not None and getattr(args, option):
@@ -89,6 +91,8 @@ def run(args: argparse.Namespace) -> int:
         refuse_existing_folder(masks, overwrite=args.overwrite)
     _check_refine(args, asked)
     with ShownProgress(quiet=args.quiet) as progress:
+        if structures is not None:
+            asked = excluding.found(structures, asked, progress=progress)
         record = job.run(asked, progress=progress)
     if args.report:
         write_report(page, [record], overwrite=args.overwrite)
