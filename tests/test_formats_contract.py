@@ -61,7 +61,7 @@ every = pytest.mark.parametrize("name", FORMATS)
 def test_places_survive_the_round_trip(tmp_path, name):
     back = read(written(tmp_path, name, whole_set()), name).picks
     expected = np.array(PLACES, float)
-    if FORMATS[name].whole:
+    if FORMATS[name].whole and name != "aitom":  # whose pose has the rest
         expected = np.floor(expected + 0.5)
     # RELION's and IMOD's six decimals of Å or voxels, and IMOD's single precision
     np.testing.assert_allclose(back.points_zyx, expected, atol=2e-5, rtol=0)

@@ -60,9 +60,9 @@ class State:
                 return cls(Kind.MISSING)
             absent = [path.name for path in files.values() if not path.is_file()]
             changes = [f"{absent[0]} is missing"] if absent else _changes(job, record)
+            why = next(iter(changes), "")  # looked for only now
         except (InputError, OSError) as error:
             return cls(Kind.CHANGED, str(error))
-        why = next(iter(changes), "")
         return cls(Kind.CHANGED if why else Kind.DONE, why, record)
 
 

@@ -38,7 +38,7 @@ def evidence(
         clicked: (p, k, d) of the prompted instances.
         background: (m, k, d) of maxima that do not stand out.
         similarities: (n + m,) of proposals and background with the query.
-        maxima: similarities of all maxima.
+        maxima: (l,) similarities of all maxima.
         own: (n,) bool, whether a proposal is a clicked instance itself.
 
     Returns:

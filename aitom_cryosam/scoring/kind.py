@@ -118,7 +118,17 @@ def _prompted_cluster(clicks: np.ndarray, points: np.ndarray) -> np.ndarray:
 def discriminant(
     features: np.ndarray, member: np.ndarray, prompts: np.ndarray, dimensions: int
 ) -> np.ndarray:
-    """(n,) projections on Fisher's linear discriminant between members and the rest."""
+    """Projections on Fisher's linear discriminant between members and the rest.
+
+    Args:
+        features: (n, d).
+        member: (n,) probability that each is one.
+        prompts: (p, d), of members.
+        dimensions: of the space that `features` span, at most d.
+
+    Returns:
+        (n,), larger for members.
+    """
     weight = PROMPT_WEIGHT * len(prompts)
     rest = 1 - member
     inside = (weight * prompts.mean(axis=0) + member @ features) / (weight + member.sum())

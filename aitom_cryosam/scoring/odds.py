@@ -34,12 +34,18 @@ class Weights:
     linear model turns these, and what all places of the tomogram say, into those that hold.
 
     Attributes:
-        middle, spread: (e,), of the evidence that was learned from.
+        middle: (e,) of the evidence that was learned from.
+        spread: (e,) of it.
         reach: spreads from the middle beyond which evidence counts no more.
-        hidden, hidden_bias, out, out_bias: (e, h), (h,), (h,), ().
-        context_low, context_high: (c,) beyond which a context counts no more.
+        hidden: (e, h) weights of the hidden layer.
+        hidden_bias: (h,) of the same.
+        out: (h,) weights of its output.
+        out_bias: () of the same.
+        context_low: (c,) below which a context counts no more.
+        context_high: (c,) above which it counts no more.
         context: (c,) weights of the context.
-        slope, bias: () of the log odds, and what is added.
+        slope: () of the log odds.
+        bias: () that is added.
     """
 
     middle: np.ndarray
@@ -128,5 +134,5 @@ def best_cut(probabilities: np.ndarray) -> float:
 
 
 def logistic(values: np.ndarray) -> np.ndarray:
-    """Log odds to probabilities."""
+    """(...) probabilities of log odds (...)."""
     return np.asarray(1 / (1 + np.exp(-np.clip(values, -30, 30))))

@@ -48,7 +48,7 @@ class Format:
         classes: whether it holds them.
         columns: whether it holds those of other programs (`Picks.extra`).
         by_object: whether a file is of one object, so that each class has one of its own.
-        whole: whether it holds whole voxels only, also of oriented points.
+        whole: whether it holds whole voxels only; AITom's poses have the rest, if there are any.
         place: the natural file of one tomogram within a folder of results.
         beside: further files, by their ending.
     """
@@ -208,6 +208,7 @@ FORMATS: dict[str, Format] = {
         write=_plain(aitom.text),
         read=aitom.read,
         rotations=True,
+        whole=True,
         beside={".pickle": _plain(aitom.pickled)},
     ),
 }
