@@ -20,7 +20,7 @@ _LENGTH = r"\.\.\.|\d?[A-Za-z]\w*(?: (?://|-|\+) \w+)?|\d+"
 SHAPE = re.compile(rf"any shape|\((?:{_LENGTH})(?:,[^()]*| [a-z, ]+)?\)")
 POINTS = re.compile(r"(^|_)(zyx|xyz|yx)$")
 LENGTH = re.compile(r"(^|_)(diameter|radius|distance|spacing|width|edge|thickness|reach)$")
-UNIT = re.compile(r"Å|voxel|pixel|diameters|shells|steps")
+UNIT = re.compile(r"Å|voxel|pixel|diameters|shells|steps|spreads")
 ENTRY = r"^ *\*?{}: (.*?)(?=^ *\w+: |^ *$|\Z)"
 
 

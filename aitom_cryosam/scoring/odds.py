@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
@@ -40,26 +41,26 @@ class Weights:
         hidden: (e, h) weights of the hidden layer.
         hidden_bias: (h,) of the same.
         out: (h,) weights of its output.
-        out_bias: () of the same.
+        out_bias: of the same.
         context_low: (c,) below which a context counts no more.
         context_high: (c,) above which it counts no more.
         context: (c,) weights of the context.
-        slope: () of the log odds.
-        bias: () that is added.
+        slope: of the log odds.
+        bias: that is added.
     """
 
     middle: np.ndarray
     spread: np.ndarray
-    reach: np.ndarray
+    reach: float
     hidden: np.ndarray
     hidden_bias: np.ndarray
     out: np.ndarray
-    out_bias: np.ndarray
+    out_bias: float
     context_low: np.ndarray
     context_high: np.ndarray
     context: np.ndarray
-    slope: np.ndarray
-    bias: np.ndarray
+    slope: float
+    bias: float
 
     def log_odds(self, evidence: np.ndarray) -> np.ndarray:
         """(n, e) to (n,), where one place in two is of the kind."""
@@ -86,7 +87,9 @@ class Weights:
 def learned() -> Weights:
     """What comes with the package."""
     with files("aitom_cryosam.scoring").joinpath("odds.npz").open("rb") as file, np.load(file) as a:
-        return Weights(**{name: a[name].astype(np.float64) for name in a.files})
+        stored = {name: a[name].astype(np.float64) for name in a.files}
+    values: dict[str, Any] = {k: v if v.ndim else float(v) for k, v in stored.items()}
+    return Weights(**values)
 
 
 def context(log_odds: np.ndarray, own: np.ndarray, outstanding: np.ndarray) -> np.ndarray:
