@@ -5,7 +5,7 @@ check:  ## style, types, the examples in the docstrings
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest -q --doctest-modules aitom_cryosam
+	pytest -q -n 0 --doctest-modules --doctest-ignore-import-errors aitom_cryosam
 
 test:
 	pytest
