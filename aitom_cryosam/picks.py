@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -103,6 +104,11 @@ class Picks:
         """(n,) bool: kept points, and those that only a cut left out."""
         undone = [reason.replace("_", " ") in CUT_REASONS for reason in self.reasons]
         return self.kept | np.array(undone, bool)
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """How many points each reason has left out."""
+        return Counter(reason for reason in self.reasons if reason)
 
     def best_first(self) -> Picks:
         """Sorted by falling score; equal scores keep their order, NaN comes last."""

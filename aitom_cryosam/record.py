@@ -301,6 +301,23 @@ def record_beside(path: Path, stem: str) -> Record | None:
     return record
 
 
+def counts(proposals: Picks) -> dict[str, Any]:
+    """What `<stem>_run.json` counts of proposals."""
+    return {
+        "proposals": len(proposals),
+        "picks": int(proposals.kept.sum()),
+        "left_out": dict(sorted(proposals.left_out.items())),
+    }
+
+
+def written(drafts: Mapping[str, Path]) -> dict[str, dict[str, str]]:
+    """Names and checksums of the files of a run, by kind, for its `<stem>_run.json`."""
+    return {
+        "files": {kind: path.name for kind, path in drafts.items()},
+        "sha256": {kind: sha256_of(path) for kind, path in drafts.items() if kind != "run"},
+    }
+
+
 def stale_files(paths: Mapping[str, Path]) -> list[Path]:
     """Files of an earlier run that one with these files would leave beside its own.
 

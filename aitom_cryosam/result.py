@@ -18,10 +18,10 @@ from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks, write_proposals
 from aitom_cryosam.points.tomogram_info import TiltSeries
-from aitom_cryosam.record import SCHEMA, result_paths, stale_files
+from aitom_cryosam.record import SCHEMA, counts, result_paths, stale_files, written
 from aitom_cryosam.report import write_picture
 from aitom_cryosam.settings import Settings
-from aitom_cryosam.source_file import FileStamp, sha256_of
+from aitom_cryosam.source_file import FileStamp
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.trace import Trace
@@ -138,8 +138,7 @@ class Result:
             content = {
                 "schema": SCHEMA,
                 **self.record(),
-                "files": {kind: path.name for kind, path in paths.items()},
-                "sha256": {kind: sha256_of(path) for kind, path in drafts.items() if kind != "run"},
+                **written(drafts),
                 "job": dict(job),
             }
             self.tomogram.check_source()  # the checksum is that of what was read
@@ -148,7 +147,6 @@ class Result:
 
     def record(self) -> dict[str, Any]:
         """What the run did, for `<stem>_run.json`."""
-        reasons = [reason for reason in self.proposals.reasons if reason]
         return {
             "versions": versions(*(("torch", "timm") if self.networks else ())),
             "settings": asdict(self.settings),
@@ -156,41 +154,38 @@ class Result:
             "inputs": {role: asdict(stamp) for role, stamp in self.inputs.items()},
             "weights": self.networks,  # the embedded models have none
             "prompts": [
-                {
-                    "xyz": [round(float(value), 3) for value in point[::-1]],
-                    "used": bool(kept),
-                    "reason": reason,
-                    "mask_voxels": mask.volume,
-                    "walks": mask.stops,
-                }
-                for point, kept, reason, mask in zip(
-                    self.prompts.points_zyx,
-                    self.prompts.kept,
-                    self.prompts.reasons,
-                    self.prompt_masks,
-                    strict=True,
-                )
+                {**entry, "mask_voxels": mask.volume, "walks": mask.stops}
+                for entry, mask in zip(prompt_entries(self.prompts), self.prompt_masks, strict=True)
             ],
             "diameter_angstrom": round(self.diameter_angstrom, 1),
             "diameter_estimated": self.settings.diameter_angstrom is None,
-            "counts": {
-                "proposals": len(self.proposals),
-                "picks": len(self.picks),
-                "left_out": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
-            },
+            "counts": counts(self.proposals),
             "warnings": list(self.warnings),
-            "seconds": {k: round(v, 2) for k, v in self.stages.seconds.items()},
-            "peak_megabytes": {k: round(v) for k, v in self.stages.peak_megabytes.items()},
+            **self.stages.rounded(),
         }
 
 
 def versions(*further: str) -> dict[str, str]:
     """Of this package, of what it always computes with, and of further packages."""
     return {
-        "aitom_cryosam": _version("aitom-cryosam"),
+        "aitom_cryosam": version_of("aitom-cryosam"),
         "python": platform.python_version(),
-        **{package: _version(package) for package in ("numpy", "scipy", *further)},
+        **{package: version_of(package) for package in ("numpy", "scipy", *further)},
     }
+
+
+def prompt_entries(prompts: Picks) -> list[dict[str, Any]]:
+    """What `<stem>_run.json` says of each prompt."""
+    return [
+        {
+            "xyz": [round(float(value), 3) for value in point[::-1]],
+            "used": bool(kept),
+            "reason": reason,
+        }
+        for point, kept, reason in zip(
+            prompts.points_zyx, prompts.kept, prompts.reasons, strict=True
+        )
+    ]
 
 
 def tomogram_entry(tomogram: Tomogram) -> dict[str, Any]:
@@ -205,7 +200,8 @@ def tomogram_entry(tomogram: Tomogram) -> dict[str, Any]:
     }
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """Of an installed package."""
     try:
         return version(package)
     except PackageNotFoundError:  # used from its folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,9 +18,8 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks, write_proposals
 from aitom_cryosam.points.reading import of_tomogram, read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries
-from aitom_cryosam.record import Record, result_paths, stale_files
+from aitom_cryosam.record import Record, counts, result_paths, stale_files, written
 from aitom_cryosam.regions import RegionRules, located
-from aitom_cryosam.source_file import sha256_of
 from aitom_cryosam.volumes.mrc import label_type, write_volume
 from aitom_cryosam.volumes.reading import read_volume
 
@@ -149,17 +147,11 @@ def write_selection(
         for kind in _COPIED:
             if kind in drafts:
                 drafts[kind].write_bytes(record.files[kind].read_bytes())
-        reasons = Counter(reason for reason in proposals.reasons if reason)
         content = {
             **record.content,
-            "counts": {
-                "proposals": len(proposals),
-                "picks": int(proposals.kept.sum()),
-                "left_out": dict(sorted(reasons.items())),
-            },
+            "counts": counts(proposals),
             "selection": {"from": str(record.path), **selection.to_json()},
-            "files": {kind: path.name for kind, path in paths.items()},
-            "sha256": {kind: sha256_of(path) for kind, path in drafts.items() if kind != "run"},
+            **written(drafts),
         }
         write_text(drafts["run"], json.dumps(content, indent=1) + "\n")
     return Record.open(paths["run"])

@@ -30,6 +30,13 @@ class Stages:
         self.seconds[stage] = time.perf_counter() - start
         self.peak_megabytes[stage] = peak_megabytes()
 
+    def rounded(self) -> dict[str, dict[str, float]]:
+        """Both, for `<stem>_run.json`."""
+        return {
+            "seconds": {stage: round(value, 2) for stage, value in self.seconds.items()},
+            "peak_megabytes": {stage: round(v) for stage, v in self.peak_megabytes.items()},
+        }
+
 
 def peak_megabytes() -> float:
     """The largest resident memory of this process so far, in 10^6 bytes."""

@@ -13,11 +13,11 @@ import numpy as np
 from aitom_cryosam.files import publishing, write_text
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks
 from aitom_cryosam.points.tomogram_info import TiltSeries
-from aitom_cryosam.record import SCHEMA, result_paths, stale_files
+from aitom_cryosam.record import SCHEMA, result_paths, stale_files, written
 from aitom_cryosam.report.structure_picture import write_structure_picture
-from aitom_cryosam.result import tomogram_entry, versions
+from aitom_cryosam.result import prompt_entries, tomogram_entry, versions
 from aitom_cryosam.settings import Settings
-from aitom_cryosam.source_file import FileStamp, sha256_of
+from aitom_cryosam.source_file import FileStamp
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.targets import Structures, StructureTarget
 from aitom_cryosam.tomogram import Tomogram
@@ -94,8 +94,7 @@ class StructureResult:
             content = {
                 "schema": SCHEMA,
                 **self.record(),
-                "files": {kind: path.name for kind, path in paths.items()},
-                "sha256": {kind: sha256_of(path) for kind, path in drafts.items() if kind != "run"},
+                **written(drafts),
                 "job": dict(job),
             }
             tomogram.check_source()
@@ -104,8 +103,7 @@ class StructureResult:
 
     def record(self) -> dict[str, Any]:
         """What the run did, for `<stem>_run.json`."""
-        prompts, points = self.structures.prompts, self.structures.points
-        reasons = [reason for reason in points.reasons if reason]
+        points = self.structures.points
         return {
             "versions": versions(),
             "target": {"name": self.target.name, **asdict(self.target)},  # type: ignore[call-overload]
@@ -113,23 +111,13 @@ class StructureResult:
             "tomogram": tomogram_entry(self.tomogram),
             "inputs": {role: asdict(stamp) for role, stamp in self.inputs.items()},
             "weights": {},
-            "prompts": [
-                {
-                    "xyz": [round(float(value), 3) for value in point[::-1]],
-                    "used": bool(kept),
-                    "reason": reason,
-                }
-                for point, kept, reason in zip(
-                    prompts.points_zyx, prompts.kept, prompts.reasons, strict=True
-                )
-            ],
+            "prompts": prompt_entries(self.structures.prompts),
             "diameter_angstrom": round(2 * self.structures.half_width_angstrom, 1),
             "counts": {
                 "structures": self.structures.count,
                 "picks": int(points.kept.sum()),
-                "left_out": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
+                "left_out": dict(sorted(points.left_out.items())),
             },
             "warnings": list(self.warnings),
-            "seconds": {k: round(v, 2) for k, v in self.stages.seconds.items()},
-            "peak_megabytes": {k: round(v) for k, v in self.stages.peak_megabytes.items()},
+            **self.stages.rounded(),
         }

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
+from scipy.special import expit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -30,7 +31,7 @@ from aitom_cryosam.prompting import particle_query, segmented
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.evidence import evidence
 from aitom_cryosam.scoring.instances import pooled
-from aitom_cryosam.scoring.odds import CERTAIN, Weights, context, logistic
+from aitom_cryosam.scoring.odds import CERTAIN, Weights, context
 from aitom_cryosam.scoring.verdict import SAME, background_sample
 from benchmarks.suite_tomograms import SuiteTomogram, make_tomogram, without_particles
 
@@ -257,7 +258,7 @@ def _context_weights(draws: list[Evidence], even: Weights) -> dict[str, np.ndarr
         z = x @ beta
         ridge = RIDGE * np.array([0, 1, 1, 1, 0]) * beta
         value = weight @ (np.logaddexp(0, z) - y * z) + ridge @ beta / 2
-        return value, x.T @ (weight * (logistic(z) - y)) + ridge
+        return value, x.T @ (weight * (expit(z) - y)) + ridge
 
     slope, *shares, bias = minimize(loss, [0.7, 0, 0, 0, -2.7], jac=True).x
     fitted = np.array([slope, *shares / spread, bias - middle @ (shares / spread)])

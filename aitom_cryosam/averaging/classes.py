@@ -112,7 +112,7 @@ def _without_noise(sorting: list[np.ndarray], poses: list[Poses]) -> list[np.nda
     low = odds < 0
     # Particles of one kind that are cut in two differ little.
     two = two and bool(low.any()) and np.median(scores[low]) < _APART * np.median(scores[~low])
-    noise = np.split(low & two, np.cumsum([len(one) for one in poses])[:-1])
+    noise = _by_tomogram(low & two, poses)
     return [np.where(none, _NOISE, one) for none, one in zip(noise, sorting, strict=True)]
 
 
@@ -121,7 +121,12 @@ def _by_correlation(poses: list[Poses], number: int) -> list[np.ndarray]:
     scores = np.concatenate([one.scores for one in poses])
     ranks = np.argsort(np.argsort(-scores, kind="stable"), kind="stable")
     parts = ranks * number // len(ranks)
-    return np.split(parts, np.cumsum([len(one) for one in poses])[:-1])
+    return _by_tomogram(parts, poses)
+
+
+def _by_tomogram(values: np.ndarray, poses: list[Poses]) -> list[np.ndarray]:
+    """(n,) of all particles, in the parts that `poses` have."""
+    return np.split(values, np.cumsum([len(one) for one in poses])[:-1])
 
 
 def _fitted(work: Averaging, average: Average, shell: int, poses: list[Poses]) -> list[Poses]:

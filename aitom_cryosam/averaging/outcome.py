@@ -25,8 +25,7 @@ from aitom_cryosam.points.formats.relion_warp import (
     write_proposals,
 )
 from aitom_cryosam.points.tomogram_info import TomogramInfo
-from aitom_cryosam.record import Record, result_paths
-from aitom_cryosam.source_file import sha256_of
+from aitom_cryosam.record import Record, counts, result_paths, written
 from aitom_cryosam.volumes.mrc import write_volume
 
 _VOLUMES = ("average", "half1", "half2", "mask")
@@ -176,22 +175,12 @@ def write_refined(
                 mine["query"].write_bytes(record.files["query"].read_bytes())
             content = {
                 **record.content,
-                "counts": _counts(proposals),
-                "files": {kind: draft.name for kind, draft in mine.items()},
-                "sha256": {kind: sha256_of(path) for kind, path in mine.items() if kind != "run"},
+                "counts": counts(proposals),
+                **written(mine),
                 "refinement": dict(entries),
             }
             text = json.dumps(content, indent=1, default=np.generic.item)
             mine["run"].write_text(text + "\n", encoding="utf-8")
-
-
-def _counts(proposals: Picks) -> dict[str, Any]:
-    reasons = [reason for reason in proposals.reasons if reason]
-    return {
-        "proposals": len(proposals),
-        "picks": int(proposals.kept.sum()),
-        "left_out": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
-    }
 
 
 def _write_volumes(

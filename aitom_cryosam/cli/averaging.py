@@ -13,6 +13,7 @@ from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
     from aitom_cryosam.averaging.alignment import Reference
+    from aitom_cryosam.averaging.average import AveragingSettings
     from aitom_cryosam.averaging.sources import Source
     from aitom_cryosam.averaging.wedge import MissingWedge
     from aitom_cryosam.picks import Picks
@@ -177,6 +178,13 @@ def typed_wedge(args: argparse.Namespace) -> MissingWedge | None:
         low, high = args.tilt_range
         return MissingWedge(low, high, axis)
     return None
+
+
+def usual_settings(diameter: float) -> AveragingSettings:
+    """Where nothing is typed, for a particle of so many Å."""
+    from aitom_cryosam.averaging.average import AveragingSettings
+
+    return AveragingSettings(diameter=diameter, iterations=ITERATIONS, step=STEP)
 
 
 def reference_of(args: argparse.Namespace, size: int, voxel_size: float) -> Reference | None:

@@ -271,7 +271,6 @@ def _cryosam(bench: _Bench, *, refine: bool = False) -> Callable[[], Found]:
 
 def _refined(bench: _Bench, result: Result) -> Picks:
     """The proposals judged again with the average of the picks."""
-    from aitom_cryosam.averaging.average import AveragingSettings
     from aitom_cryosam.averaging.refinement import refined
     from aitom_cryosam.averaging.sources import Source
 
@@ -282,9 +281,7 @@ def _refined(bench: _Bench, result: Result) -> Picks:
         result.masks,
         averaging.wedge_of(bench.args, result.tomogram),
     )
-    settings = AveragingSettings(
-        diameter=result.diameter_angstrom, iterations=averaging.ITERATIONS, step=averaging.STEP
-    )
+    settings = averaging.usual_settings(result.diameter_angstrom)
     outcome = refined([source], [result.proposals], settings, progress=bench.progress)
     if outcome.kept_earlier:
         logger.warning("%s: the earlier verdict stays: %s.", REFINED, outcome.kept_earlier)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -199,8 +198,8 @@ def _no_structure(name: str, record: Record) -> str:
 
 
 def _left_out(record: Record) -> str:
-    counts = Counter(reason for reason in record.proposals.reasons if reason)
-    return ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "none"
+    counts = record.proposals.left_out.most_common()
+    return ", ".join(f"{count} {reason}" for reason, count in counts) or "none"
 
 
 def _cut_line(record: Record) -> str:

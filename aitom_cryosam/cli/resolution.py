@@ -60,13 +60,11 @@ def resolutions(args: argparse.Namespace, searched: Sequence[Searched]) -> Resol
 
 
 def _resolution(args: argparse.Namespace, sources: Sequence[Source], diameter: float) -> float:
-    from aitom_cryosam.averaging.average import Averaging, AveragingSettings
+    from aitom_cryosam.averaging.average import Averaging
     from aitom_cryosam.averaging.sources import box_of, particles_of
     from aitom_cryosam.cli.progress import ShownProgress
 
-    settings = AveragingSettings(
-        diameter=diameter, iterations=averaging.ITERATIONS, step=averaging.STEP
-    )
+    settings = averaging.usual_settings(diameter)
     _, voxel_size = box_of(sources, diameter)
     with ShownProgress(quiet=args.quiet) as progress:
         work = Averaging(particles_of(sources, diameter), voxel_size, settings, progress=progress)

@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from threading import Lock
 from typing import Any
 
@@ -18,6 +17,7 @@ from aitom_cryosam.files import output_folder, write_text
 from aitom_cryosam.job import Job
 from aitom_cryosam.project.claims import claimed
 from aitom_cryosam.project.state import Kind, State, failure_note
+from aitom_cryosam.result import version_of
 
 _PACKAGE = __name__.partition(".")[0]
 _alone = Lock()
@@ -75,10 +75,7 @@ class Outcome:
 
 def own_version() -> str:
     """Of the package."""
-    try:
-        return version("aitom-cryosam")
-    except PackageNotFoundError:  # used from its folder
-        return "not installed"
+    return version_of("aitom-cryosam")
 
 
 def pick(task: Task) -> Outcome:

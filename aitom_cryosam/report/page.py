@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -118,7 +117,7 @@ class _Content:
             "contrast": self.record.contrast,
             "seconds": sum(self.record.seconds.values()),
             "warnings": self.record.warnings,
-            "left_out": Counter(r for r in self.proposals.reasons if r).most_common(),
+            "left_out": self.proposals.left_out.most_common(),
             "slice": self.slice.picture(self.limits),
             "slice_size": self.slice.size,
             "story": self._story(),

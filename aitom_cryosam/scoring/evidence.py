@@ -8,9 +8,9 @@ in units of the background's own spread or of what the best other copies reach.
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import expit
 
-from aitom_cryosam.scoring.kind import discriminant, unit, whitening
-from aitom_cryosam.scoring.odds import logistic
+from aitom_cryosam.scoring.kind import discriminant, flat, unit, whitening
 
 COPIES = (5, 20)
 """Numbers of best places, the clicked ones left out, that say how alike copies are here."""
@@ -45,7 +45,7 @@ def evidence(
         (n + m, 12), of the proposals and of the background.
     """
     n, regions = proposals.shape[:2]
-    rows = [_flat(values) for values in (proposals, background, clicked)]
+    rows = [flat(values) for values in (proposals, background, clicked)]
     middle = rows[1].mean(axis=0)
     white = whitening(rows[1], rows[1].shape[1])
     places, empty, clicks = ((values - middle) @ white for values in rows)
@@ -62,7 +62,7 @@ def evidence(
     shares = np.clip(_standing(alike, n)[best] / OUTSTANDING, 0, 1) + 1e-3
     wider = unit((query + shares @ every[best] / shares.sum())[None])[0]
     standing = _standing(every @ wider, n)
-    fisher = _kind_or_not(every, clicks, logistic(standing - OUTSTANDING), own)
+    fisher = _kind_or_not(every, clicks, expit(standing - OUTSTANDING), own)
 
     cut = every.shape[1] // regions
     parts = [
@@ -85,10 +85,6 @@ def evidence(
     return np.stack(columns, axis=1)
 
 
-def _flat(features: np.ndarray) -> np.ndarray:
-    return features.reshape(len(features), -1).astype(np.float64)
-
-
 def _standing(values: np.ndarray, n: int) -> np.ndarray:
     """Values above the background's, which are those from n on, in spreads of it."""
     middle = np.median(values[n:])
@@ -104,5 +100,5 @@ def _kind_or_not(
         scores = discriminant(every, member, clicks, every.shape[1])
         low, high = (np.average(scores, weights=w + 1e-9) for w in (1 - member, member))
         scores = (scores - low) / max(high - low, 1e-9)
-        member = logistic(STEEPNESS * (scores - 0.5))
+        member = expit(STEEPNESS * (scores - 0.5))
     return scores

@@ -94,9 +94,9 @@ def _membership(prompts: np.ndarray, candidates: np.ndarray, background: np.ndar
     """(n,) 0 to 1, how far each candidate is of the prompted kind: the mean of many clusterings."""
     found = []
     for parts in range(1, prompts.shape[1] + 1):
-        flat = [unit(x[:, :parts]) for x in (background, prompts, candidates)]
-        outside, *inside = spanned(*flat)
-        whiten = whitening(outside, flat[0].shape[1])
+        sets = [unit(x[:, :parts]) for x in (background, prompts, candidates)]
+        outside, *inside = spanned(*sets)
+        whiten = whitening(outside, sets[0].shape[1])
         clicks, points = (x @ whiten for x in inside)
         centre = points.mean(axis=0)
         _, _, axes = np.linalg.svd(points - centre, full_matrices=False)
@@ -157,8 +157,13 @@ def _upper_of_two(scores: np.ndarray, member: np.ndarray) -> np.ndarray:
 
 def unit(features: np.ndarray) -> np.ndarray:
     """(n, k, d) to (n, k d) of length 1."""
-    flat = features.reshape(len(features), -1).astype(np.float64)
-    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    rows = flat(features)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def flat(features: np.ndarray) -> np.ndarray:
+    """(n, k, d) to (n, k d)."""
+    return features.reshape(len(features), -1).astype(np.float64)
 
 
 def _shrunk(covariance: np.ndarray, shrinkage: float, dimensions: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 CERTAIN = 8.0
 """Log odds of a clicked instance."""
@@ -80,7 +81,7 @@ class Weights:
             outstanding: (n,) bool, stands out from chance.
         """
         here = np.clip(context(log_odds, own, outstanding), self.context_low, self.context_high)
-        return np.where(own, 1.0, logistic(self.slope * log_odds + here @ self.context + self.bias))
+        return np.where(own, 1.0, expit(self.slope * log_odds + here @ self.context + self.bias))
 
 
 @cache
@@ -107,7 +108,7 @@ def context(log_odds: np.ndarray, own: np.ndarray, outstanding: np.ndarray) -> n
     n = max(len(log_odds), 1)
     share = USUAL
     for _ in range(ROUNDS):
-        found = logistic(log_odds + np.log(share / (1 - share)))
+        found = expit(log_odds + np.log(share / (1 - share)))
         share = (found.sum() + USUAL_WEIGHT * USUAL * n + 0.5) / ((1 + USUAL_WEIGHT) * n + 10)
     best = np.sort(log_odds[~own])[::-1][:BEST]
     return np.array(
@@ -134,8 +135,3 @@ def best_cut(probabilities: np.ndarray) -> float:
     picked = np.arange(1, len(ranked) + 1)
     expected = 2 * np.cumsum(ranked) / (picked + ranked.sum())
     return max(float(expected.max()) / 2, DOUBT)
-
-
-def logistic(values: np.ndarray) -> np.ndarray:
-    """(...) probabilities of log odds (...)."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(values, -30, 30))))

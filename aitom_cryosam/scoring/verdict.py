@@ -67,7 +67,7 @@ def judged(
     similarities = np.concatenate([proposals.scores, low.scores])
     found = evidence(instances, clicked, background, similarities, maxima.scores, own)
     log_odds = np.where(own, CERTAIN, learned().log_odds(found[: len(own)]))
-    candidates = proposals.scores >= chance
+    candidates = verdict.candidates
     probable = learned().probabilities(log_odds, own, candidates)
     kept = probable >= best_cut(probable)
     if (candidates & ~own).sum() < FEWEST:
