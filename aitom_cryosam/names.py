@@ -153,3 +153,14 @@ def printable(text: str) -> str:
         one if one.isprintable() or one in "\n\t" else one.encode("unicode_escape").decode()
         for one in text
     )
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """The first names, for a sentence; dots where there are more.
+
+    Args:
+        names: of tomograms.
+        most: how many to list.
+    """
+    every = list(names)
+    return ", ".join(every[:most]) + (", ..." if len(every) > most else "")

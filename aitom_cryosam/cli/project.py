@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from aitom_cryosam.cli import evaluate, export, options
 from aitom_cryosam.cli.tables import aligned
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.names import listed
 
 if TYPE_CHECKING:
     from aitom_cryosam.points.reading import PointFile
@@ -353,8 +354,8 @@ def _tell(plan: Plan) -> None:
     for why, count in reasons.most_common(10):
         print(f"{count:6} again: {why}")
     if plan.unready:
-        listed = ", ".join(plan.unready[:5]) + (", ..." if len(plan.unready) > 5 else "")
-        print(f"{len(plan.unready):6} have neither clicks nor a query: {listed}")
+        names = listed(plan.unready)
+        print(f"{len(plan.unready):6} have neither clicks nor a query: {names}")
 
 
 def _status(args: argparse.Namespace) -> int:

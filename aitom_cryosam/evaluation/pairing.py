@@ -12,14 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.names import distinct, relion_name
+from aitom_cryosam.names import distinct, listed, relion_name
 from aitom_cryosam.points.reading import PointFile, of_tomogram, read_points
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries
 
 logger = logging.getLogger(__name__)
-
-_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -113,12 +111,12 @@ def read_searched(
             f"{len(searched)}; add a column of names, or compare one at a time."
         )
     if refused:
-        logger.warning("Left out, as %s has no points there: %s.", truth, _list(refused))
+        logger.warning("Left out, as %s has no points there: %s.", truth, listed(refused))
     unpicked = [name for name in parts if name not in covered]
     if unpicked and not count_unpicked:
         logger.warning(
             "Left out, as there are no picks: %s (%s).",
-            _list(unpicked),
+            listed(unpicked),
             Remedy.COUNT_UNPICKED.said(),
         )
     for name in unpicked if count_unpicked else ():
@@ -169,7 +167,7 @@ def _of_one(truth: PointFile, name: str, picks: PointFile, *, alone: bool) -> Po
             raise
         raise InputError(
             f"{picks.path} does not say which tomogram its picks are of, and {truth.path} has "
-            f"{_list(sorted(_roots(truth)))}; name it after one, such as "
+            f"{listed(sorted(_roots(truth)))}; name it after one, such as "
             f"NAME_picks{picks.path.suffix}."
         ) from None
 
@@ -205,8 +203,3 @@ def _split(points: PointFile, label: Callable[[str], str]) -> dict[str, PointFil
 
 def _roots(points: PointFile) -> set[str]:
     return {relion_name(name) for name in set(points.names or ())}
-
-
-def _list(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")

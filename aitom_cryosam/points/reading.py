@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.names import distinct, relion_name, same_place, series_name
+from aitom_cryosam.names import distinct, listed, relion_name, same_place, series_name
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.registry import reader
 from aitom_cryosam.points.formats.relion_warp import NO_REASON
@@ -388,8 +388,7 @@ def of_tomogram(points: PointFile, tomogram: str | Path) -> PointFile:
     similar = exact or {labels[name] for name in labels if _similar(relion_name(name), wanted)}
     known = sorted(set(labels.values()))
     if len(similar) != 1:
-        listed = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
-        raise InputError(f"{points.path} has points of {listed}; expected some of {wanted}.")
+        raise InputError(f"{points.path} has points of {listed(known)}; expected some of {wanted}.")
     [found] = similar
     if not exact:
         logger.warning("%s: taking the points of %s as of %s.", points.path, found, wanted)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import relion_name, series_name
+from aitom_cryosam.names import listed, relion_name, series_name
 from aitom_cryosam.points.star_syntax import read_blocks
 from aitom_cryosam.points.table import NAMES, is_open, positive
 from aitom_cryosam.points.tomogram_info import TiltSeries
@@ -58,10 +58,9 @@ class TomogramsStar:
         )
         if len(found) != 1:
             known = [str(one.name) for one in self.series]
-            listed = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
             raise InputError(
                 f"{self.path} has {len(found) or 'no'} tilt series for {wanted}; expected one of "
-                f"{listed or 'at least one'}: rename it, or use the project's own file."
+                f"{listed(known) or 'at least one'}: rename it, or use the project's own file."
             )
         return found[0]
 

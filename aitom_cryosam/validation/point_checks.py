@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.names import relion_name, series_name, tomogram_root
+from aitom_cryosam.names import listed, relion_name, series_name, tomogram_root
 from aitom_cryosam.points.formats.relion_warp import WARP_CRASHES
 from aitom_cryosam.points.reading import of_tomogram, read_points
 from aitom_cryosam.points.star_syntax import Block
@@ -134,11 +134,11 @@ def _without_points(names: list[str], tomograms: TomogramsStar) -> Iterator[Find
     there = {series_name(name) for name in names}
     missing = [str(one.name) for one in tomograms.series if series_name(str(one.name)) not in there]
     if len(names) > 1 and missing:
-        listed = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
         yield Finding(
             Severity.WARNING,
-            f"has no point of {len(missing)} tomograms of tomograms.star ({listed}), which "
-            "WarpTools may not pass over (warp#505): take them out of its input",
+            f"has no point of {len(missing)} tomograms of tomograms.star "
+            f"({listed(missing, _SHOWN)}), which WarpTools may not pass over (warp#505): take them "
+            "out of its input",
         )
 
 
@@ -153,8 +153,7 @@ def _unknown(name: str, tomograms: TomogramsStar, *, exact: bool) -> str:
     try:
         found = tomograms.of(name).name
     except InputError:
-        listed = ", ".join(known[:_SHOWN]) + (", ..." if len(known) > _SHOWN else "")
-        return f"the tomogram '{name}' is not in tomograms.star ({listed})"
+        return f"the tomogram '{name}' is not in tomograms.star ({listed(known, _SHOWN)})"
     return f"RELION does not know '{name}': tomograms.star has '{found}'" if exact else ""
 
 
