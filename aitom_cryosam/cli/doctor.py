@@ -12,10 +12,13 @@ from aitom_cryosam.cli import options
 from aitom_cryosam.errors import Door, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
     from aitom_cryosam.doctor.needs import Needs
     from aitom_cryosam.doctor.observation import Observation
+    from aitom_cryosam.settings import Settings
     from aitom_cryosam.tomogram import Tomogram
     from aitom_cryosam.trials import Trial
 
@@ -55,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from aitom_cryosam.doctor import examine
+    from aitom_cryosam.doctor.clicks import fitting
     from aitom_cryosam.doctor.header import header_observations
+    from aitom_cryosam.trials import presets_with
     from aitom_cryosam.validation.finding import Severity
 
     path = Path(args.tomogram)
@@ -66,9 +71,11 @@ def run(args: argparse.Namespace) -> int:
     tomogram, points = _opened(args, known)
     diameter = args.diameter / tomogram.voxel_size if args.diameter else None
     seen += examine(tomogram, points, diameter=diameter).observations
-    needs = _needs(args, tomogram, points)
+    good = points[fitting(tomogram, points)]
+    presets, lacking = presets_with(options.resources(args), options.typed_settings(args))
+    needs = _needs(args, tomogram, good, presets, lacking)
     seen += [*(one.observation for one in needs), _preset(args)]
-    trials = _trials(args, tomogram, points) if args.presets else []
+    trials = _trials(args, tomogram, good, presets, lacking) if args.presets else []
     if args.json:
         content: dict[str, object] = {"tomogram": str(path)}
         content["observations"] = [_plain(one) for one in seen]
@@ -97,18 +104,20 @@ def _opened(args: argparse.Namespace, voxel_size: float | None) -> tuple[Tomogra
     )
 
 
-def _trials(args: argparse.Namespace, tomogram: Tomogram, points_zyx: np.ndarray) -> list[Trial]:
-    """Every preset, the best first, and last those that cannot run."""
+def _trials(
+    args: argparse.Namespace,
+    tomogram: Tomogram,
+    points_zyx: np.ndarray,
+    presets: Mapping[str, Settings],
+    lacking: Mapping[str, str],
+) -> list[Trial]:
+    """Every preset on clicks inside, the best first, and last those that cannot run."""
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.doctor.clicks import fitting
-    from aitom_cryosam.trials import Trial, presets_with, tried
+    from aitom_cryosam.trials import Trial, tried
 
-    resources = options.resources(args)
-    presets, lacking = presets_with(resources, options.typed_settings(args))
     able = {name: one for name, one in presets.items() if name not in lacking}
-    good = points_zyx[fitting(tomogram, points_zyx)]
     with ShownProgress(quiet=args.quiet) as progress:
-        trials = tried(tomogram, good, able, resources, progress)
+        trials = tried(tomogram, points_zyx, able, options.resources(args), progress)
     return trials + [Trial(name, float("nan"), 0, problem) for name, problem in lacking.items()]
 
 
@@ -130,21 +139,23 @@ def _trial_line(one: Trial) -> str:
     return f"{_MARKS['note']} {'preset':9} {one.name:9} {what}"
 
 
-def _needs(args: argparse.Namespace, tomogram: Tomogram, points_zyx: np.ndarray) -> list[Needs]:
-    """What each preset takes here, by the diameter that was typed or that the clicks tell."""
-    from aitom_cryosam.doctor.clicks import fitting
+def _needs(
+    args: argparse.Namespace,
+    tomogram: Tomogram,
+    points_zyx: np.ndarray,
+    presets: Mapping[str, Settings],
+    lacking: Mapping[str, str],
+) -> list[Needs]:
+    """What each preset takes here, by the diameter that was typed or that clicks inside tell."""
     from aitom_cryosam.doctor.needs import needs_of
     from aitom_cryosam.particle_size import particle_diameter
-    from aitom_cryosam.trials import presets_with
 
-    resources = options.resources(args)
-    presets, lacking = presets_with(resources, options.typed_settings(args))
-    diameter, good = args.diameter, points_zyx[fitting(tomogram, points_zyx)]
-    if diameter is None and len(good):
+    diameter = args.diameter
+    if diameter is None and len(points_zyx):
         with suppress(InputError):  # too small to have a size that could be estimated
-            voxels = particle_diameter(tomogram, good, presets["embedded"])
+            voxels = particle_diameter(tomogram, points_zyx, presets["embedded"])
             diameter = voxels * tomogram.voxel_size
-    return needs_of(tomogram, presets, lacking, resources, diameter)
+    return needs_of(tomogram, presets, lacking, options.resources(args), diameter)
 
 
 def _preset(args: argparse.Namespace) -> Observation:

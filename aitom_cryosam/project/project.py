@@ -18,11 +18,12 @@ from aitom_cryosam.files import output_folder, write_text
 from aitom_cryosam.job import Job
 from aitom_cryosam.names import relion_name
 from aitom_cryosam.points.star_syntax import Block, read_blocks
-from aitom_cryosam.points.table import VOXEL_SIZE, positive, reading
+from aitom_cryosam.points.table import VOXEL_SIZE, positive
 from aitom_cryosam.points.tilt_series import TomogramsStar, read_tomograms_star
 from aitom_cryosam.regions import RegionRules
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import Settings, short_name
+from aitom_cryosam.source_file import reading
 from aitom_cryosam.tomogram import Contrast
 
 FILE = "project.star"
@@ -318,6 +319,7 @@ def _tomogram(row: Mapping[str, Any], path: Path, home: Path) -> ProjectTomogram
         raise InputError(
             f"{path}: {text('name')} has the contrast {contrast!r}, expected dark or bright."
         )
+    excluded = text("exclude")
     return ProjectTomogram(
         name=text("name"),
         path=_absolute(home, text("path")),
@@ -326,7 +328,7 @@ def _tomogram(row: Mapping[str, Any], path: Path, home: Path) -> ProjectTomogram
         prompts=_place(text("prompts"), home),
         query=_place(text("query"), home),
         region=_place(text("region"), home),
-        exclude=tuple(home / one for one in text("exclude").split(",") if text("exclude") != NONE),
+        exclude=tuple(_absolute(home, one) for one in excluded.split(",") if excluded != NONE),
     )
 
 

@@ -13,8 +13,9 @@ from xml.etree import ElementTree
 from aitom_cryosam import copick_project
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import distinct, file_stem, series_name, tomogram_root
-from aitom_cryosam.points.table import reading, text_of
+from aitom_cryosam.points.table import text_of
 from aitom_cryosam.points.tilt_series import read_tomograms_star
+from aitom_cryosam.source_file import reading
 from aitom_cryosam.volumes import ome_zarr
 
 logger = logging.getLogger(__name__)
