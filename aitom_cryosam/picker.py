@@ -24,7 +24,8 @@ from aitom_cryosam.regions import Regions, located
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
 from aitom_cryosam.scoring.chance import chance_level
-from aitom_cryosam.scoring.verdict import decided, judged, ranked
+from aitom_cryosam.scoring.places import Places
+from aitom_cryosam.scoring.verdict import decided, judged, ranked, same
 from aitom_cryosam.semantic import particle_probability
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.stages import Stages
@@ -110,10 +111,9 @@ class CryoSAM:
             if self.settings.centring:
                 proposals = centred(tomogram, proposals, diameter_voxels)
         with stages.measure("verdict"):
-            clicked_zyx = prompts.points_zyx[prompts.kept]
-            verdict = judged(
-                features, query.instances, clicked_zyx, proposals, maxima, diameter_voxels
-            )
+            places = Places.of(features, proposals, maxima, diameter_voxels)
+            own = same(proposals.points_zyx, prompts.points_zyx[prompts.kept], diameter_voxels)
+            verdict = judged(places, query.instances, own, settings.encoder)
             proposals = located(replace(proposals, scores=verdict.scores), regions)
             proposals = decided(proposals, verdict, settings.cut)
         with stages.measure("proposal masks"):

@@ -41,6 +41,7 @@ from aitom_cryosam.propagator import CrossPlanePropagator
 from aitom_cryosam.resources import Resources, parse_memory
 from aitom_cryosam.sam.model import ARCHITECTURES, build_sam
 from aitom_cryosam.scoring.instances import pooled
+from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.verdict import judged
 from aitom_cryosam.segmenters import Segmentation
 from aitom_cryosam.settings import PRESETS, Settings
@@ -112,7 +113,8 @@ def measure(
         clicked = pooled(features, points[:1], DIAMETER)
         # As many candidates as proposals, all above chance: the most work there can be.
         proposals = Picks.from_points(points, np.full(len(points), 2.0))
-        judged(features, clicked, proposals, maxima, DIAMETER)
+        places = Places.of(features, proposals, maxima, DIAMETER)
+        judged(places, clicked, np.zeros(len(points), bool))
     with table.stage("load segmenter"):
         built = segmenters.build(
             settings, resources, diameter_voxels=DIAMETER, max_extent=PARTICLE.extent * DIAMETER

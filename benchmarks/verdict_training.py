@@ -32,7 +32,8 @@ from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.evidence import evidence
 from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.scoring.odds import CERTAIN, Weights, context
-from aitom_cryosam.scoring.verdict import SAME, background_sample
+from aitom_cryosam.scoring.places import background_sample
+from aitom_cryosam.scoring.verdict import SAME
 from benchmarks.suite_tomograms import SuiteTomogram, make_tomogram, without_particles
 
 SHAPE = (40, 144, 144)

@@ -8,17 +8,13 @@ from typing import Literal
 import numpy as np
 from scipy.spatial import cKDTree
 
-from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks, suppressed
-from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.evidence import evidence
-from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.scoring.kind import FEWEST, Verdict, judge
 from aitom_cryosam.scoring.odds import CERTAIN, CHANCE_DOUBT, best_cut, learned
+from aitom_cryosam.scoring.places import Places
 
-CHANCE_SAMPLE = 250
-"""Maxima at chance level that stand for the background."""
 LEARNED = "filterbank"
 """The encoder whose instances the odds were learned on."""
 EMPTY_HANDED = 2
@@ -30,12 +26,10 @@ _SHARES: dict[Position, float] = {"proposal": 0.0, "halfway": 0.5, "mask": 1.0}
 
 
 def judged(
-    features: TriplanarFeatures,
+    places: Places,
     clicked: np.ndarray,
-    clicked_zyx: np.ndarray,
-    proposals: Picks,
-    maxima: Picks,
-    diameter_voxels: float,
+    own: np.ndarray,
+    encoder: str | None = None,
 ) -> Verdict:
     """Compare the proposals' features with the clicked ones and with the background's.
 
@@ -43,30 +37,17 @@ def judged(
     were learned on other tomograms (`scoring.odds`).
 
     Args:
-        features: of the tomogram.
+        places: n proposals, and background.
         clicked: (p, k, 3C) instances of the prompts, of this tomogram or others.
-        clicked_zyx: (q, 3) voxels, the prompts of this tomogram.
-        proposals: n.
-        maxima: all of the similarity, most of them background.
-        diameter_voxels: of the particle.
+        own: (n,) bool, proposals that are a prompted particle itself.
+        encoder: that the features come from.
     """
-    chance = chance_level(maxima.scores)
-    low = background_sample(maxima, chance)
-    instances = pooled(features, proposals.points_zyx, diameter_voxels)
-    background = pooled(features, low.points_zyx, diameter_voxels)
-    encoder = features.signature.get("encoder", {}).get("encoder")
-    verdict = judge(proposals.scores, chance, instances, clicked, background)
-    if (
-        not len(proposals)
-        or encoder != LEARNED
-        or len(background) < FEWEST
-        or verdict.kept.sum() > EMPTY_HANDED
-    ):
+    n, background = len(places.instances), places.background
+    verdict = judge(places.similarities[:n], places.chance, places.instances, clicked, background)
+    if not n or encoder != LEARNED or len(background) < FEWEST or verdict.kept.sum() > EMPTY_HANDED:
         return verdict
-    own = _nearest(proposals.points_zyx, clicked_zyx) < SAME * diameter_voxels
-    similarities = np.concatenate([proposals.scores, low.scores])
-    found = evidence(instances, clicked, background, similarities, maxima.scores, own)
-    log_odds = np.where(own, CERTAIN, learned().log_odds(found[: len(own)]))
+    found = evidence(places.instances, clicked, background, places.similarities, places.maxima, own)
+    log_odds = np.where(own, CERTAIN, learned().log_odds(found[:n]))
     candidates = verdict.candidates
     probable = learned().probabilities(log_odds, own, candidates)
     kept = probable >= best_cut(probable)
@@ -76,23 +57,11 @@ def judged(
     return Verdict((log_odds - least) / max(most - least, 1e-9), candidates, kept)
 
 
-def background_sample(maxima: Picks, chance: float) -> Picks:
-    """Places that stand for the background.
-
-    Args:
-        maxima: all of the similarity, best first.
-        chance: what stays below it is background.
-    """
-    low = np.flatnonzero(maxima.scores < chance)
-    sample = np.linspace(0, len(low) - 1, min(len(low), CHANCE_SAMPLE))
-    return maxima.take(low[sample.round().astype(int)])
-
-
-def _nearest(points_zyx: np.ndarray, others_zyx: np.ndarray) -> np.ndarray:
-    """(n,) voxels, from each point (n, 3) to the nearest of others (m, 3)."""
+def same(points_zyx: np.ndarray, others_zyx: np.ndarray, diameter_voxels: float) -> np.ndarray:
+    """(n,) bool, which points, (n, 3) voxels, lie on the particle under one of others, (m, 3)."""
     if not len(others_zyx):
-        return np.full(len(points_zyx), np.inf)
-    return np.asarray(cKDTree(others_zyx).query(points_zyx)[0])
+        return np.zeros(len(points_zyx), bool)
+    return np.asarray(cKDTree(others_zyx).query(points_zyx)[0] < SAME * diameter_voxels)
 
 
 def decided(proposals: Picks, verdict: Verdict, cut: float | Literal["auto", "none"]) -> Picks:

@@ -1,0 +1,68 @@
+"""Places: what is compared with the clicks, proposals and background, as features see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aitom_cryosam.features import TriplanarFeatures
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.scoring.chance import chance_level
+from aitom_cryosam.scoring.instances import pooled
+
+CHANCE_SAMPLE = 250
+"""Maxima at chance level that stand for the background."""
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Proposals and background of one tomogram.
+
+    Attributes:
+        instances: (n, k, 3C) of the proposals, as `pooled`.
+        background: (m, k, 3C) of maxima that do not stand out.
+        similarities: (n + m,) of both with the query.
+        maxima: (l,) similarities of all maxima.
+        chance: of the maxima, from `chance_level`.
+    """
+
+    instances: np.ndarray
+    background: np.ndarray
+    similarities: np.ndarray
+    maxima: np.ndarray
+    chance: float
+
+    @classmethod
+    def of(
+        cls, features: TriplanarFeatures, proposals: Picks, maxima: Picks, diameter_voxels: float
+    ) -> Places:
+        """Average the features at proposals and at a sample of the background.
+
+        Args:
+            features: of the tomogram.
+            proposals: n.
+            maxima: all of the similarity, most of them background.
+            diameter_voxels: of the particle.
+        """
+        chance = chance_level(maxima.scores)
+        low = background_sample(maxima, chance)
+        return cls(
+            instances=pooled(features, proposals.points_zyx, diameter_voxels),
+            background=pooled(features, low.points_zyx, diameter_voxels),
+            similarities=np.concatenate([proposals.scores, low.scores]),
+            maxima=maxima.scores,
+            chance=chance,
+        )
+
+
+def background_sample(maxima: Picks, chance: float) -> Picks:
+    """Places that stand for the background.
+
+    Args:
+        maxima: all of the similarity, best first.
+        chance: what stays below it is background.
+    """
+    low = np.flatnonzero(maxima.scores < chance)
+    sample = np.linspace(0, len(low) - 1, min(len(low), CHANCE_SAMPLE))
+    return maxima.take(low[sample.round().astype(int)])
