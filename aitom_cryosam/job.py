@@ -23,7 +23,7 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import FLAVOURS
 from aitom_cryosam.points.prompts import read_prompts
 from aitom_cryosam.points.table import json_of
-from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_extent
+from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_extents
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.record import Record, result_paths
 from aitom_cryosam.regions import RegionRules, Regions, located
@@ -330,7 +330,7 @@ def follow(job: Job, *, progress: Progress | None = None) -> StructureResult:
 def _opened(job: Job) -> tuple[Tomogram, Picks, Regions | None]:
     """The tomogram, the clicks and where picks may lie; the folder can be written."""
     tomogram = job.open_tomogram()
-    warn_of_extent(TomogramInfo.of(tomogram, job.tilt_series))
+    warn_of_extents([TomogramInfo.of(tomogram, job.tilt_series)])
     prompts = _prompts(job, tomogram)
     regions = job.regions.of(tomogram) if job.regions.any else None
     if job.out is not None:

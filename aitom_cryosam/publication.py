@@ -47,7 +47,7 @@ class Publication:
     moves: Mapping[str, str]
     stale: Sequence[str] = ()
     overwrite: bool = False
-    _placed: list[tuple[Path, Path | None]] = field(default_factory=list)
+    _placed: dict[Path, Path | None] = field(default_factory=dict)
 
     @classmethod
     def unfinished(cls, temporary: Path, folder: Path) -> Publication | None:
@@ -88,13 +88,12 @@ class Publication:
         for draft, place in self.moves.items():
             if _moved(self.temporary / draft, self.folder / place):
                 copy = self._copy(place)
-                self._placed.append((self.folder / place, copy if copy.exists() else None))
+                self._placed[self.folder / place] = copy if copy.exists() else None
         with suppress(FileExistsError):
             self._move()
 
     def _move(self) -> None:
-        done = {place for place, _ in self._placed}
-        left = {d: p for d, p in self.moves.items() if self.folder / p not in done}
+        left = {d: p for d, p in self.moves.items() if self.folder / p not in self._placed}
         try:
             if self.overwrite:
                 (self.temporary / _REPLACED).mkdir(exist_ok=True)
@@ -121,18 +120,17 @@ class Publication:
             else:
                 _second_name(place, copy)
         if os.path.lexists(copy):
-            self._placed.append((place, copy))
+            self._placed[place] = copy
 
     def _place(self, draft: Path, place: Path) -> None:
         if self.overwrite:
             draft.replace(place)
         else:
             place_exclusively(draft, place)
-        if not any(place == known for known, _ in self._placed):
-            self._placed.append((place, None))
+        self._placed.setdefault(place, None)
 
     def _undo(self) -> None:
-        for place, copy in reversed(self._placed):
+        for place, copy in reversed(self._placed.items()):
             with suppress(OSError):
                 if copy is None:
                     place.unlink(missing_ok=True)

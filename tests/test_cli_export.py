@@ -1,10 +1,12 @@
 """`cryosam export`: picks of one or many tomograms become a project's files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import starfile
+from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.cli import main
 from aitom_cryosam.picks import Picks
@@ -266,6 +268,50 @@ def test_files_of_warp_in_voxels_of_several_sizes(tmp_path, caplog):
     names = sorted(path.name for path in project_files("warp", tmp_path, groups))
     assert names == ["a_10.00Apx_cryosam.star", "b_5.00Apx_cryosam.star"]
     assert "their voxel sizes differ" in caplog.text
+
+
+@pytest.mark.parametrize("format", ["relion5", "relion4", "warp"])
+def test_tomograms_that_differ_in_their_columns(tmp_path, format, caplog):
+    """One file of all, in which no value is open."""
+    series = TiltSeries(1.35, (3838, 3710, 1600))
+    turned = replace(
+        PICKS.take(PICKS.kept),
+        rotations=Rotation.from_rotvec([[0, 0, 1], [0, 0.5, 1]]),
+        classes=("7", "8"),
+        extra={"rlnHelicalTubeID": ("1", "2"), "cryosamParticleId": ("old:5", "old:6")},
+    )
+    bare = replace(PICKS.take(PICKS.kept), classes=("ribosome", "ribosome"))
+    groups = [
+        (bare, TomogramInfo("A", 10.8, SHAPE, series)),
+        (PICKS.take([]), TomogramInfo("B", 10.8, SHAPE, series)),
+        (turned, TomogramInfo("C", 10.8, SHAPE, series)),
+    ]
+    made = project_files(format, tmp_path, groups)
+    (tmp_path / "a.star").write_text(made[tmp_path / "particles.star"])
+    table = starfile.read(tmp_path / "a.star")
+    assert not table.isna().to_numpy().any()
+    assert table["particleClass"].astype(str).tolist() == ["ribosome", "ribosome", "7", "8"]
+    assert table["cryosamParticleId"].tolist() == ["A:1", "A:2", "old:5", "old:6"]
+    angles = table[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy()
+    assert not angles[:2].any()
+    assert angles[2:].any(axis=1).all()
+    assert "rlnHelicalTubeID" not in table
+    assert "not all of the joined files have them: rlnHelicalTubeID" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("format", "says"),
+    [("relion5", "size of 3 tomograms is not known"), ("warp", "WarpTools crashes on them")],
+)
+def test_what_is_so_of_many_tomograms_is_said_once(tmp_path, format, says, caplog):
+    picks = replace(PICKS, extra={"rlnVoltage": ("300",) * 3})
+    groups = [(picks, TomogramInfo(name, 10.8, SHAPE)) for name in "ABC"]
+    made = project_files(format, tmp_path, groups)
+    assert len(caplog.messages) == 1
+    assert says in caplog.messages[0]
+    assert all(
+        ("rlnVoltage" in text) == (format != "warp") for text in made.values() if "A:1" in text
+    )
 
 
 def test_a_set_of_one_tomogram_names_the_project(tmp_path):

@@ -79,7 +79,7 @@ def test_two_of_one_name_are_written_apart(caplog):
     picks = Picks.from_points([[1, 2, 3]])
     groups = [(picks, TomogramInfo(f"/d/{name}/rec.mrc", 10.0)) for name in ("TS_01", "TS_02")]
     assert [info.name for _, info in merged(groups)] == ["TS_01_rec", "TS_02_rec"]
-    assert "is not the only rec; it is called TS_02_rec" in caplog.text
+    assert "after their folders: TS_01_rec (/d/TS_01/rec.mrc), TS_02_rec" in caplog.text
 
 
 @pytest.mark.parametrize("label", ["run_name", "Experiment", "tomo_id", "micrograph", "filename"])

@@ -101,7 +101,7 @@ def write(args: argparse.Namespace, points: Iterable[TomogramPicks]) -> int:
     from aitom_cryosam.names import relion_name
     from aitom_cryosam.points.formats.registry import known_format
     from aitom_cryosam.points.particle import Particle
-    from aitom_cryosam.points.tomogram_info import warn_of_extent
+    from aitom_cryosam.points.tomogram_info import warn_of_extents
     from aitom_cryosam.points.writing import chosen, merged, project_files
 
     known_format(args.to)
@@ -110,8 +110,7 @@ def write(args: argparse.Namespace, points: Iterable[TomogramPicks]) -> int:
         (chosen(picks, min_score=args.min_score, top=args.top), info)
         for picks, info in merged(points)
     ]
-    for _, info in groups:
-        warn_of_extent(info)
+    warn_of_extents(info for _, info in groups)
     if into_copick:
         files = _into_copick(args, groups)
     else:

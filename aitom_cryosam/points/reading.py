@@ -318,9 +318,9 @@ def _shifts(rows: pd.DataFrame, labels: tuple[str, ...], path: Path) -> np.ndarr
     present = tuple(label for label in labels if label in rows)
     if not present:
         return None
-    shifts = pd.DataFrame(0.0, rows.index, labels)  # a column that is missing is 0, as in RELION
-    shifts[list(present)] = numbers(rows, present, path)
-    return shifts.to_numpy() if shifts.to_numpy().any() else None
+    shifts = np.zeros((len(rows), 3))  # a column that is missing is 0, as in RELION
+    shifts[:, [label in present for label in labels]] = numbers(rows, present, path)
+    return shifts if shifts.any() else None
 
 
 def _within(table: Table, shifts: np.ndarray) -> np.ndarray:

@@ -125,7 +125,7 @@ def numbers(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> np.nda
     Raises:
         InputError: naming the first row with a value that is not a finite number.
     """
-    texts = table[list(columns)].to_numpy(object)
+    texts = np.stack([table[label].to_numpy(object) for label in columns], axis=1)
     try:  # of all columns at once: there are files of many tomograms with few points each
         values = pd.to_numeric(texts.ravel(), errors="coerce").astype(np.float64)
         values = values.reshape(texts.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,17 +108,29 @@ class TomogramInfo:
         return ", ".join(f"{axis} 0 to {size - 1}" for axis, size in sizes)
 
 
-def warn_of_extent(info: TomogramInfo) -> None:
-    """Say if the unbinned size can hardly be that of this tomogram."""
+def warn_of_extents(infos: Iterable[TomogramInfo]) -> None:
+    """Say if an unbinned size can hardly be that of its tomogram."""
+    unlike = [(info.name, *found) for info in infos if (found := _unlike(info))]
+    if not unlike:
+        return
+    name, axis, ratio = unlike[0]
+    others = f" ({name}, and {len(unlike) - 1} more are wrong)" if len(unlike) > 1 else ""
+    logger.warning(
+        "Along %s the unbinned size makes %.2f of the tomogram's extent%s; is it in unbinned "
+        "pixels, as x,y,z?",
+        axis,
+        ratio,
+        others,
+    )
+
+
+def _unlike(info: TomogramInfo) -> tuple[str, float] | None:
+    """The first axis along which the unbinned size is another, and how many times as large."""
     tilt_series = info.tilt_series
     if not (tilt_series and tilt_series.size_xyz and info.voxel_size and info.shape_zyx):
-        return
+        return None
     for axis, size, voxels in zip("xyz", tilt_series.size_xyz, info.shape_zyx[::-1], strict=True):
         ratio = size * tilt_series.pixel_size / (voxels * info.voxel_size)
         if not 0.8 < ratio < 1.25:
-            logger.warning(
-                "Along %s the unbinned size makes %.2f of the tomogram's extent; is it in "
-                "unbinned pixels, as x,y,z?",
-                axis,
-                ratio,
-            )
+            return axis, ratio
+    return None

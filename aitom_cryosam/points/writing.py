@@ -8,13 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.names import distinct, relion_name
+from aitom_cryosam.names import distinct, listed, relion_name
 from aitom_cryosam.picks import Picks, joined
 from aitom_cryosam.points.formats.registry import Format, known_format
-from aitom_cryosam.points.formats.relion_warp import project_name, with_extent
+from aitom_cryosam.points.formats.relion_warp import project_name, safe_for_warp, with_extents
 from aitom_cryosam.points.particle import Particle, object_name
 from aitom_cryosam.points.star_syntax import star_text
 from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
@@ -35,15 +34,13 @@ def merged(groups: Iterable[TomogramPicks]) -> list[TomogramPicks]:
     groups = list(groups)
     label = distinct(info.name for _, info in groups)
     result: dict[str, TomogramPicks] = {}
+    renamed: dict[str, str] = {}
     for picks, info in groups:
         name = label(info.name)
         if name not in result:
             if "/" in name:
-                flat = name.replace("/", "_")
-                logger.warning(
-                    "%s is not the only %s; it is called %s.", info.name, relion_name(name), flat
-                )
-                info = replace(info, name=flat)
+                renamed[info.name] = name.replace("/", "_")
+                info = replace(info, name=renamed[info.name])
             result[name] = (picks, info)
             continue
         before, known = result[name]
@@ -54,6 +51,9 @@ def merged(groups: Iterable[TomogramPicks]) -> list[TomogramPicks]:
                 "one size: export them one after the other."
             )
         result[name] = (joined([before, picks]), known)
+    if renamed:
+        names = [f"{called} ({before})" for before, called in renamed.items()]
+        logger.warning("Of one file name, and so called after their folders: %s.", listed(names))
     return list(result.values())
 
 
@@ -104,8 +104,9 @@ def project_files(
     kind = known_format(format)
     particle = particle or Particle()
     out = Path(out)
-    if format == "relion5":  # here, so that it warns but once
-        groups = [(picks, with_extent(info)) for picks, info in groups]
+    complete = {"relion5": with_extents, "warp": safe_for_warp}
+    if format in complete:  # here, so that it warns but once
+        groups = complete[format](groups)
     if out.suffix.lower() in (kind.ending, *kind.beside):
         if len(groups) > 1 and not kind.names:
             raise InputError(
@@ -118,8 +119,7 @@ def project_files(
     _tell_lost(kind, format, [group for group, _ in parts])
     empty = [relion_name(info.name) for picks, info in groups if not len(picks)]
     if kind.names and 0 < len(empty) < len(groups):
-        listed = ", ".join(empty)
-        logger.warning("No picks, and so no rows in the file of all tomograms: %s.", listed)
+        logger.warning("No picks, and so no rows in the file of all tomograms: %s.", listed(empty))
     files: dict[Path, str | bytes] = {}
     sizes = [info.voxel_size or 0.0 for _, info in groups]
     if format == "warp" and max(sizes) - min(sizes) > _SAME_SIZE * min(sizes):
@@ -153,8 +153,9 @@ def _by_object(
 def _tell_lost(kind: Format, format: str, groups: Sequence[TomogramPicks]) -> None:
     lost = list(dict.fromkeys(what for picks, _ in groups for what in kind.lost(picks)))
     if lost:
-        listed = ", no ".join(lost)
-        logger.warning("Left out, as files of the format %s hold no %s.", format, listed)
+        logger.warning(
+            "Left out, as files of the format %s hold no %s.", format, ", no ".join(lost)
+        )
 
 
 _COMBINED_ONLY = ("relion4", "dynamo")  # their readers take one file of all tomograms
@@ -190,7 +191,4 @@ def _relion5(
                 raise InputError(f"RELION takes no path with a space: {value!r}; choose another.")
     if tomograms_star is None:
         logger.info("There is no optimisation_set.star; %s.", Remedy.TOMOGRAMS_STAR.said())
-    return {
-        out / name: star_text({block: pd.DataFrame(columns)})
-        for name, (block, columns) in tables.items()
-    }
+    return {out / name: star_text({block: columns}) for name, (block, columns) in tables.items()}

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import refuse_existing, write_text
 from aitom_cryosam.points.rotations import to_relion
-from aitom_cryosam.points.star_syntax import star_text
+from aitom_cryosam.points.star_syntax import Columns, star_text
 from aitom_cryosam.points.table import ANGLES, CLASS, PIXELS
 from aitom_cryosam.simulation.simulate import Simulation
 from aitom_cryosam.tomogram import Tomogram
@@ -69,8 +68,8 @@ def _truth_text(simulation: Simulation, name: str) -> str:
     # The simulation turns offsets z y x; a file's angles turn x y z.
     turned = simulation.rotations[:, ::-1, ::-1]
     angles = to_relion(Rotation.from_matrix(turned)) if len(turned) else np.zeros((0, 3))
-    table = pd.DataFrame(simulation.points_zyx[:, ::-1], columns=list(PIXELS), dtype=np.float64)
-    table["rlnMicrographName"] = f"{name}.tomostar"
-    table[list(ANGLES)] = angles
-    table[CLASS] = list(simulation.classes)
-    return star_text({"particles": table})
+    columns: Columns = dict(zip(PIXELS, simulation.points_zyx.T[::-1], strict=True))
+    columns["rlnMicrographName"] = [f"{name}.tomostar"] * len(turned)
+    columns |= dict(zip(ANGLES, angles.T, strict=True))
+    columns[CLASS] = list(simulation.classes)
+    return star_text({"particles": columns})

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.particle import Particle
-from aitom_cryosam.points.star_syntax import read_blocks, star_text
+from aitom_cryosam.points.star_syntax import Columns, read_blocks, star_text
 from aitom_cryosam.points.table import Table, Unit, numbers, scores, whole
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 
@@ -23,12 +22,13 @@ def text(groups: Sequence[TomogramPicks], particle: Particle) -> str:
     """The boxes of one tomogram, their scores as confidence, and the slices they lie in."""
     [(picks, _)] = groups
     points = picks.points_zyx[:, ::-1]
-    boxes = pd.DataFrame(points - np.array([0.5, 0.5, 0]) * particle.box, columns=list(_CORNER))
-    for label in _SIZES:
-        boxes[label] = float(particle.box)
+    corners = points - np.array([0.5, 0.5, 0]) * particle.box
+    boxes: Columns = dict(zip(_CORNER, corners.T, strict=True))
+    boxes |= dict.fromkeys(_SIZES, np.full(len(points), float(particle.box)))
+    unknown = dict.fromkeys(_UNKNOWN, ["<NA>"] * len(points))
     for label in (*_UNKNOWN[:2], "Confidence", *_UNKNOWN[2:]):
-        boxes[label] = scores(picks) if label == "Confidence" else "<NA>"
-    slices = pd.DataFrame({"slice_index": np.unique(whole(points[:, 2]))})
+        boxes[label] = scores(picks) if label == "Confidence" else unknown[label]
+    slices = {"slice_index": np.unique(whole(points[:, 2]))}
     return star_text(
         {"global": {"cbox_format_version": 1.0}, "cryolo": boxes, "cryolo_include": slices}
     )

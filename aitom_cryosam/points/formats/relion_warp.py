@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import write_text
 from aitom_cryosam.names import relion_name, star_word, tomogram_root
-from aitom_cryosam.picks import Picks
+from aitom_cryosam.picks import Picks, joined
 from aitom_cryosam.points.rotations import to_relion
-from aitom_cryosam.points.star_syntax import star_text
+from aitom_cryosam.points.star_syntax import Columns, star_text
 from aitom_cryosam.points.table import (
     ANGLES,
     CENTRED,
@@ -67,8 +66,8 @@ def write_picks(
     Raises:
         InputError: the file exists or cannot be written.
     """
-    table = _ours(picks.take(picks.kept).best_first(), TomogramInfo.of(tomogram))
-    write_text(path, star_text({"particles": table}), overwrite=overwrite)
+    columns = _ours(picks.take(picks.kept).best_first(), TomogramInfo.of(tomogram))
+    write_text(path, star_text({"particles": columns}), overwrite=overwrite)
 
 
 def write_proposals(
@@ -82,10 +81,10 @@ def write_proposals(
         InputError: the file exists or cannot be written.
     """
     ranked = picks.best_first()
-    table = _ours(ranked, TomogramInfo.of(tomogram))
-    table[KEPT] = ranked.kept.astype(int)
-    table[REASON] = [star_word(reason) or NO_REASON for reason in ranked.reasons]
-    write_text(path, star_text({"particles": table}), overwrite=overwrite)
+    columns = _ours(ranked, TomogramInfo.of(tomogram))
+    columns[KEPT] = ranked.kept.astype(int)
+    columns[REASON] = [star_word(reason) or NO_REASON for reason in ranked.reasons]
+    write_text(path, star_text({"particles": columns}), overwrite=overwrite)
 
 
 def write_flavour(
@@ -123,72 +122,107 @@ def particles(flavour: str, groups: Sequence[TomogramPicks]) -> str:
     Raises:
         InputError: what the flavour needs of a tomogram is not known.
     """
-    tables = [FLAVOURS[flavour](picks, info) for picks, info in groups]
-    tables = [table for table in tables if len(table)] or tables[:1]
-    return star_text({"particles": pd.concat(tables, ignore_index=True)})
+    groups = [group for group in groups if len(group[0])] or groups[:1]
+    return star_text({"particles": FLAVOURS[flavour](groups)})
 
 
-def _ours(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
-    table = _warp(picks, info)
-    table[ID] = picks.ids
-    table[VOXEL_SIZE] = float(info.known_voxel_size("A file of picks"))
+def _ours(picks: Picks, info: TomogramInfo) -> Columns:
+    columns = _warp([(picks, info)])
+    columns[ID] = picks.ids
+    columns[VOXEL_SIZE] = np.full(len(picks), float(info.known_voxel_size("A file of picks")))
     if picks.probabilities is not None:
-        table[PROBABILITY] = picks.probabilities
-    return table
+        columns[PROBABILITY] = picks.probabilities
+    return columns
 
 
-def _warp(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
+def _warp(groups: Sequence[TomogramPicks]) -> Columns:
     """Warp, WarpTools, M: voxels, to be read with `--coords_angpix` of the voxel size."""
-    table = _coordinates(PIXELS, picks.points_zyx[:, ::-1])
-    table["rlnMicrographName"] = f"{tomogram_root(info.name)}.tomostar"
-    table[list(ANGLES)] = 0.0 if picks.rotations is None else to_relion(picks.rotations)
-    table[SCORE] = scores(picks)
-    return _identified(_carried(table, picks, skip=WARP_CRASHES), picks, info)
+    groups = _identified(safe_for_warp(groups))
+    picks = joined([picks for picks, _ in groups])
+    columns = _coordinates(PIXELS, picks.points_zyx[:, ::-1])
+    columns["rlnMicrographName"] = _of_each(
+        groups, lambda info: f"{tomogram_root(info.name)}.tomostar"
+    )
+    columns |= _angles(picks) or dict.fromkeys(ANGLES, np.zeros(len(picks)))
+    columns[SCORE] = scores(picks)
+    return _carried(columns, picks) | {OWN_SCORE: scores(picks)}
 
 
-def _relion31(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
+def safe_for_warp(groups: Sequence[TomogramPicks]) -> list[TomogramPicks]:
+    """The same without columns that WarpTools crashes on; the log says which."""
+    labels = {label: None for picks, _ in groups for label in picks.extra}
+    lost = [label for label in labels if label in WARP_CRASHES]
+    if not lost:
+        return list(groups)
+    logger.warning("Left out, as WarpTools crashes on them: %s.", ", ".join(lost))
+    return [
+        (replace(picks, extra={k: v for k, v in picks.extra.items() if k not in lost}), info)
+        for picks, info in groups
+    ]
+
+
+def _relion31(groups: Sequence[TomogramPicks]) -> Columns:
     """RELION 3.1, beside the tomogram: whole voxels, since its reader truncates."""
-    return _carried(_turned(_coordinates(PIXELS, whole(picks.points_zyx[:, ::-1])), picks), picks)
+    picks = joined([picks for picks, _ in groups])
+    columns = _coordinates(PIXELS, whole(picks.points_zyx[:, ::-1]))
+    return _carried(columns | _angles(picks), picks)
 
 
-def _relion4(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
+def _relion4(groups: Sequence[TomogramPicks]) -> Columns:
     """RELION 4, `relion_tomo_import_particles`: pixels of the tilt series."""
-    voxel_size = info.known_voxel_size("The format relion4")
-    pixel_size = info.known_tilt_series("The format relion4").pixel_size
-    pixels = picks.points_zyx[:, ::-1] * voxel_size / pixel_size
-    return _relion(PIXELS, pixels, picks, info)
+    asking = "The format relion4"
+
+    def pixels(points_xyz: np.ndarray, info: TomogramInfo) -> np.ndarray:
+        voxel_size = info.known_voxel_size(asking)
+        return points_xyz * voxel_size / info.known_tilt_series(asking).pixel_size
+
+    return _relion(PIXELS, pixels, groups)
 
 
-def _relion5(picks: Picks, info: TomogramInfo) -> pd.DataFrame:
+def _relion5(groups: Sequence[TomogramPicks]) -> Columns:
     """RELION 5, Extract: Å from the centre, which is half the unbinned size (not less one)."""
-    voxel_size = info.known_voxel_size("The format relion5")
-    series = with_extent(info).known_tilt_series("The format relion5")
-    extent = np.array(series.size_xyz) * series.pixel_size
-    centred = picks.points_zyx[:, ::-1] * voxel_size - extent / 2
-    return _relion(CENTRED, centred, picks, info)
+
+    def centred(points_xyz: np.ndarray, info: TomogramInfo) -> np.ndarray:
+        series = info.known_tilt_series("The format relion5")
+        extent = np.array(series.size_xyz) * series.pixel_size
+        return points_xyz * info.known_voxel_size("The format relion5") - extent / 2
+
+    return _relion(CENTRED, centred, with_extents(groups))
 
 
-def with_extent(info: TomogramInfo) -> TomogramInfo:
-    """The info with an unbinned size: with a warning the tomogram's own, if it is not known.
+def with_extents(groups: Sequence[TomogramPicks]) -> list[TomogramPicks]:
+    """The same with an unbinned size: the tomogram's own, if it is not known; the log says so.
 
     Raises:
         InputError: neither is known.
     """
+    found = [(picks, _with_extent(info)) for picks, info in groups]
+    sizes = [
+        one.known_voxel_size("The format relion5")
+        for (_, one), (_, info) in zip(found, groups, strict=True)
+        if one is not info
+    ]
+    if sizes:
+        logger.warning(
+            "relion5: the unbinned size%s is not known; taking the tomogram's own extent puts "
+            "the particles off by at most half a voxel (%g Å).",
+            f" of {len(sizes)} tomograms" if len(sizes) > 1 else "",
+            max(sizes) / 2,
+        )
+    return found
+
+
+def _with_extent(info: TomogramInfo) -> TomogramInfo:
     if info.tilt_series is not None and info.tilt_series.size_xyz is not None:
         return info
     voxel_size = info.known_voxel_size("The format relion5")
     asking = "The format relion5, without tomograms.star,"
     series = info.tilt_series or TiltSeries(voxel_size)
     x, y, z = (info.known_shape(asking) * voxel_size / series.pixel_size).tolist()
-    logger.warning(
-        "relion5: the unbinned size is not known; taking the tomogram's own extent puts "
-        "the particles off by at most half a voxel (%g Å).",
-        voxel_size / 2,
-    )
     return replace(info, tilt_series=replace(series, size_xyz=(x, y, z)))
 
 
-FLAVOURS: dict[str, Callable[[Picks, TomogramInfo], pd.DataFrame]] = {
+FLAVOURS: dict[str, Callable[[Sequence[TomogramPicks]], Columns]] = {
     "relion5": _relion5,
     "relion4": _relion4,
     "relion31": _relion31,
@@ -197,59 +231,65 @@ FLAVOURS: dict[str, Callable[[Picks, TomogramInfo], pd.DataFrame]] = {
 
 
 def _relion(
-    columns: tuple[str, ...], points_xyz: np.ndarray, picks: Picks, info: TomogramInfo
-) -> pd.DataFrame:
-    table = _coordinates(columns, points_xyz)
-    table.insert(0, "rlnTomoName", project_name(info))
-    table = _turned(table, picks)
-    table[SCORE] = scores(picks)
-    return _identified(_carried(table, picks), picks, info)
+    labels: tuple[str, ...],
+    place: Callable[[np.ndarray, TomogramInfo], np.ndarray],
+    groups: Sequence[TomogramPicks],
+) -> Columns:
+    groups = _identified(groups)
+    picks = joined([picks for picks, _ in groups])
+    points = [place(one.points_zyx[:, ::-1], info) for one, info in groups]
+    columns: Columns = {"rlnTomoName": _of_each(groups, project_name)}
+    columns |= _coordinates(labels, np.concatenate(points)) | _angles(picks)
+    columns[SCORE] = scores(picks)
+    return _carried(columns, picks) | {OWN_SCORE: scores(picks)}
 
 
-def _turned(table: pd.DataFrame, picks: Picks) -> pd.DataFrame:
-    """With RELION's angles, if there are any."""
-    if picks.rotations is not None:
-        table[list(ANGLES)] = to_relion(picks.rotations)
-    return table
+def _of_each(groups: Sequence[TomogramPicks], name: Callable[[TomogramInfo], str]) -> list[str]:
+    """Of each point what its tomogram is called."""
+    return [text for picks, info in groups for text in [name(info)] * len(picks)]
 
 
-def _carried(table: pd.DataFrame, picks: Picks, *, skip: Collection[str] = ()) -> pd.DataFrame:
+def _coordinates(labels: tuple[str, ...], points_xyz: np.ndarray) -> Columns:
+    return dict(zip(labels, points_xyz.T, strict=True))
+
+
+def _angles(picks: Picks) -> Columns:
+    """RELION's, if there are any."""
+    return {} if picks.rotations is None else _coordinates(ANGLES, to_relion(picks.rotations))
+
+
+def _carried(columns: Columns, picks: Picks) -> Columns:
     """With what means nothing to the coordinates: classes, and columns of the points' own file.
 
     Classes that are numbers are RELION's; any others have a column that no program knows.
     """
     if picks.classes is not None:
         numbered = all(name.isascii() and name.isdigit() for name in picks.classes)
-        table[CLASS_NUMBER if numbered else CLASS] = [star_word(name) for name in picks.classes]
-    known = {*table, OWN_SCORE}
-    extra = {label: column for label, column in picks.extra.items() if label not in known}
-    if lost := [label for label in extra if label in skip]:
-        logger.warning("Left out, as WarpTools crashes on them: %s.", ", ".join(lost))
-    return table.assign(**{label: extra[label] for label in extra if label not in lost})
+        columns[CLASS_NUMBER if numbered else CLASS] = [star_word(name) for name in picks.classes]
+    known = {*columns, OWN_SCORE}
+    return columns | {label: values for label, values in picks.extra.items() if label not in known}
 
 
-def _identified(table: pd.DataFrame, picks: Picks, info: TomogramInfo) -> pd.DataFrame:
-    """With score and name of each particle under labels that WarpTools and M keep.
+def _identified(groups: Sequence[TomogramPicks]) -> list[TomogramPicks]:
+    """With the name of each particle, under a label that WarpTools and M keep.
 
     No other particle of the data set has its name, and every run gives it the same: the
     tomogram's with the instance's number, or what the points' own file called it.
     """
-    if PARTICLE_ID not in table:
-        name, seen = relion_name(info.name), Counter[int]()
-        names = []
-        for number in map(int, picks.ids):
-            again = f".{seen[number]}" if seen[number] else ""  # of files that were joined
-            names.append(f"{name}:{number}{again}")
-            seen[number] += 1
-        table[PARTICLE_ID] = names
-    table[OWN_SCORE] = scores(picks)
-    return table
+    found = []
+    for picks, info in groups:
+        if PARTICLE_ID not in picks.extra:
+            name, seen = relion_name(info.name), Counter[int]()
+            names = []
+            for number in picks.ids.tolist():
+                again = f".{seen[number]}" if seen[number] else ""  # of files that were joined
+                names.append(f"{name}:{number}{again}")
+                seen[number] += 1
+            picks = replace(picks, extra={**picks.extra, PARTICLE_ID: tuple(names)})
+        found.append((picks, info))
+    return found
 
 
 def project_name(info: TomogramInfo) -> str:
     """The tomogram's name in a RELION project: of `tomograms.star` to the letter, if known."""
     return (info.tilt_series and info.tilt_series.name) or relion_name(info.name)
-
-
-def _coordinates(columns: tuple[str, ...], points_xyz: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame(points_xyz, columns=list(columns))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy.spatial.transform import Rotation
 
@@ -106,7 +107,7 @@ def _joined(path: Path, blocks: Sequence[Block]) -> pd.DataFrame:
             )
         for table, name in zip(tables, names, strict=True):
             table[NAMES[1]] = name
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
 
 
 def _unit(rows: pd.DataFrame, columns: tuple[str, ...]) -> Unit:
@@ -164,6 +165,6 @@ def _rotations(rows: pd.DataFrame, labels: tuple[str, ...], path: Path) -> Rotat
     present = tuple(label for label in labels if label in rows)
     if not present or not len(rows):
         return None
-    angles = pd.DataFrame(0.0, rows.index, labels)
-    angles[list(present)] = numbers(rows, present, path)
-    return some(from_relion(angles.to_numpy()))
+    angles = np.zeros((len(rows), 3))
+    angles[:, [label in present for label in labels]] = numbers(rows, present, path)
+    return some(from_relion(angles))
