@@ -210,6 +210,11 @@ def unbinned_coordinate(coordinates: np.ndarray, binning: int) -> np.ndarray:
     return (np.asarray(coordinates, dtype=np.float64) + 0.5) * binning - 0.5
 
 
+def as_typed(point_zyx: np.ndarray) -> str:
+    """A point, (3,) voxels z y x, as people type it: "X,Y,Z"."""
+    return ",".join(f"{value:g}" for value in point_zyx[::-1])
+
+
 def in_plane_axes(axis: int) -> tuple[int, int]:
     """The axes of the planes across `axis`, rows first: 0 -> (1, 2), 1 -> (0, 2), 2 -> (0, 1)."""
     rows, columns = (other for other in range(3) if other != axis)

@@ -11,17 +11,16 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from aitom_cryosam.doctor import examine
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.files import output_folder, refuse_existing, write_text
+from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import FLAVOURS
-from aitom_cryosam.points.prompts import read_prompts
+from aitom_cryosam.points.prompts import read_prompts, read_rejects
 from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_extents
 from aitom_cryosam.progress import Progress
@@ -50,11 +49,13 @@ class Job:
     Attributes:
         tomogram: an MRC file; or an open tomogram, which stays in this process.
         prompts: clicks, rows of x, y, z in voxels.
+        rejects: places of something else, likewise.
         query: file of what particles clicked elsewhere look like, in place of prompts or beside.
         target: a kind of structure to follow, as a membrane; None for particles.
         regions: where picks may lie.
         prompts_file: further clicks, in any format that `points.reading` knows.
-        coords_angpix: Å, the pixel size that `prompts_file` is written in, if not the tomogram's.
+        rejects_file: further rejected places, likewise.
+        coords_angpix: Å, the pixel size that these files are written in, if not the tomogram's.
         out: folder of the results; None for `pick`, which writes nothing.
         voxel_size: Å, instead of the header's.
         contrast: whether protein is "dark" or "bright".
@@ -72,10 +73,12 @@ class Job:
 
     tomogram: Path | Tomogram
     prompts: tuple[Sequence[float], ...] = ()
+    rejects: tuple[Sequence[float], ...] = ()
     query: Path | None = None
     target: StructureTarget | None = None
     regions: RegionRules = field(default_factory=RegionRules)
     prompts_file: Path | None = None
+    rejects_file: Path | None = None
     coords_angpix: float | None = None
     out: Path | None = None
     voxel_size: float | None = None
@@ -90,12 +93,13 @@ class Job:
 
     def __post_init__(self) -> None:
         plain: dict[str, Any] = {
-            "prompts": _rows(self.prompts),
+            "prompts": _rows(self.prompts, "prompts"),
+            "rejects": _rows(self.rejects, "rejected places"),
             "star": tuple(self.star),
             "settings": self.settings or Settings.of(resources=self.resources),
             **{
                 name: Path(path)
-                for name in ("tomogram", "query", "prompts_file", "out")
+                for name in ("tomogram", "query", "prompts_file", "rejects_file", "out")
                 if isinstance(path := getattr(self, name), str)
             },
         }
@@ -112,6 +116,10 @@ class Job:
                 )
         if self.target is not None and self.query is not None:
             raise InputError(f"A query is of particles; leave it out for a {self.target.name}.")
+        if self.target is not None and (self.rejects or self.rejects_file):
+            raise InputError(
+                f"Rejected places are of particles; leave them out for a {self.target.name}."
+            )
         if "relion4" in self.star and self.tilt_series is None:
             problem = "The format relion4 needs the pixel size of the tilt series"
             raise InputError(problem, Remedy.TILT_SERIES)
@@ -153,6 +161,7 @@ class Job:
             "tomogram": given.path if isinstance(given, Tomogram) else given,
             "query": self.query,
             "prompts": self.prompts_file,
+            "rejects": self.rejects_file,
             "region": self.regions.region,
             **{f"excluded {i}": path for i, path in enumerate(self.regions.exclude, 1)},
         }
@@ -195,10 +204,12 @@ class Job:
             "schema": _SCHEMA,
             "tomogram": str(tomogram),
             "prompts": [list(row) for row in self.prompts],
+            "rejects": [list(row) for row in self.rejects],
             "query": None if self.query is None else str(self.query),
             "target": self.target and {"name": self.target.name, **_lengths(self.target)},
             "regions": self.regions.to_json(),
             "prompts_file": None if self.prompts_file is None else str(self.prompts_file),
+            "rejects_file": None if self.rejects_file is None else str(self.rejects_file),
             "coords_angpix": self.coords_angpix,
             "out": None if self.out is None else str(self.out),
             "voxel_size": voxel_size,
@@ -288,12 +299,19 @@ def pick(job: Job, *, progress: Progress | None = None) -> Result:
     with _collected() as warnings:
         inputs = job.stamps()
         tomogram, prompts, regions = _opened(job)
+        rejects = read_rejects(
+            tomogram,
+            job.rejects,
+            job.rejects_file,
+            coords_angpix=job.coords_angpix,
+            tilt_series=job.tilt_series,
+        )
         query = None if job.query is None else ParticleQuery.read(job.query)
         if job.settings_note:
             logger.info(job.settings_note)
         _look_at(tomogram, prompts, job.settings)
         picker = CryoSAM(job.settings, resources=job.resources, progress=progress)
-        result = picker.pick(tomogram, prompts, query=query, regions=regions)
+        result = picker.pick(tomogram, prompts, rejects=rejects, query=query, regions=regions)
     return replace(result, warnings=tuple(warnings), inputs=inputs)
 
 
@@ -312,9 +330,10 @@ def follow(job: Job, *, progress: Progress | None = None) -> StructureResult:
             found = job.target.find(tomogram, prompts, progress=progress)
         found = replace(found, points=located(found.points, regions))
         for point in found.prompts.points_zyx[~found.prompts.kept]:
-            place = ",".join(f"{value:g}" for value in point[::-1])
             logger.warning(
-                "No %s was found at the prompt %s; it is left out.", job.target.name, place
+                "No %s was found at the prompt %s; it is left out.",
+                job.target.name,
+                as_typed(point),
             )
     return StructureResult(
         tomogram=tomogram,
@@ -380,7 +399,7 @@ def _asked(options: Mapping[str, str]) -> str:
 
 def _prompts(job: Job, tomogram: Tomogram) -> Picks:
     if job.query is not None and not job.prompts and job.prompts_file is None:
-        return Picks.from_points(np.zeros((0, 3)))
+        return Picks.none()
     return read_prompts(
         tomogram,
         job.prompts,
@@ -390,13 +409,13 @@ def _prompts(job: Job, tomogram: Tomogram) -> Picks:
     )
 
 
-def _rows(prompts: Any) -> tuple[tuple[float, float, float], ...]:
+def _rows(points: Any, what: str) -> tuple[tuple[float, float, float], ...]:
     try:
-        rows = tuple((float(x), float(y), float(z)) for x, y, z in prompts)
+        rows = tuple((float(x), float(y), float(z)) for x, y, z in points)
     except (TypeError, ValueError):
         rows = ((math.nan,) * 3,)
     if not all(math.isfinite(value) for row in rows for value in row):
-        raise InputError(f"Expected prompts as rows of x, y, z in voxels, got {prompts!r}.")
+        raise InputError(f"Expected {what} as rows of x, y, z in voxels, got {points!r}.")
     return rows
 
 

@@ -13,7 +13,7 @@ from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.npz import reading_npz, write_npz
 
 _FORMAT = 2
-_ARRAYS = ("vector", "prompt_features", "prompts_zyx", "instances")
+_ARRAYS = ("vector", "prompt_features", "prompts_zyx", "instances", "rejected")
 _LENGTHS = ("encoder.radius", "encoder.token", "slab")
 """Of a signature: they follow the particle's size in voxels, which may differ."""
 
@@ -27,6 +27,7 @@ class ParticleQuery:
         prompt_features: (n, 3C) float32, the mean of F over each prompt's mask; NaN without one.
         prompts_zyx: (n, 3) float64, voxels of the tomogram it comes from.
         instances: (p, k, 3C) float32, the prompted instances as the verdict sees them.
+        rejected: (r, k, 3C) float32, the same of places that are said to be something else.
         diameter_angstrom: of the particle.
         voxel_size: Å, of the tomogram it comes from.
         contrast: of protein there, "dark" or "bright".
@@ -39,6 +40,7 @@ class ParticleQuery:
     prompt_features: np.ndarray
     prompts_zyx: np.ndarray
     instances: np.ndarray
+    rejected: np.ndarray
     diameter_angstrom: float
     voxel_size: float
     contrast: str
@@ -66,11 +68,16 @@ class ParticleQuery:
             prompt_features=np.concatenate([query.prompt_features for query in queries]),
             prompts_zyx=np.concatenate([query.prompts_zyx for query in queries]),
             instances=np.concatenate([query.instances for query in queries]),
+            rejected=np.concatenate([query.rejected for query in queries]),
             diameter_angstrom=float(
                 np.average([query.diameter_angstrom for query in queries], weights=clicks)
             ),
             sources=tuple(dict.fromkeys(name for query in queries for name in query.sources)),
         )
+
+    def rejecting(self, instances: np.ndarray) -> ParticleQuery:
+        """The same with further instances, (r, k, 3C), of something else."""
+        return replace(self, rejected=np.concatenate([self.rejected, instances]))
 
     def require(
         self, signature: Mapping[str, Any], contrast: str, pooling: str, *, whole: bool = True
@@ -110,6 +117,8 @@ class ParticleQuery:
             and self.prompt_features.ndim == 2
             and self.instances.ndim == 3
             and {self.prompt_features.shape[-1], self.instances.shape[-1]} == {channels}
+            and self.rejected.shape[1:] == self.instances.shape[1:]
+            and np.isfinite(self.rejected).all()
             and np.isfinite(self.vector).all()
             and np.isfinite(self.instances).all()
             and self.diameter_angstrom > 0
@@ -141,7 +150,9 @@ class ParticleQuery:
         """
         with reading_npz(path, "the query of a run", version=_FORMAT) as (about, arrays):
             about["sources"] = tuple(about["sources"])
-            query = cls(**about, **{name: arrays[name] for name in _ARRAYS})
+            found = {name: arrays[name] for name in _ARRAYS if name in arrays}
+            found.setdefault("rejected", found["instances"][:0])  # earlier ones have none
+            query = cls(**about, **found)
             if not query._whole():
                 raise InputError(f"{path} is damaged: its arrays do not go together.")
             return query

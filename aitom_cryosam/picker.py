@@ -12,26 +12,25 @@ from aitom_cryosam.cache import Cache
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.forecast import planned
-from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
-from aitom_cryosam.prompting import as_picks, particle_query, segmented, sized
+from aitom_cryosam.prompting import as_picks, as_rejects, particle_query, prompted, sized, traced
 from aitom_cryosam.propagator import Propagator
 from aitom_cryosam.regions import Regions, located
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
-from aitom_cryosam.scoring.chance import chance_level
+from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.scoring.places import Places
+from aitom_cryosam.scoring.rejects import BY_HAND, without_like
 from aitom_cryosam.scoring.verdict import decided, judged, ranked, same
 from aitom_cryosam.semantic import particle_probability
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.targets import PARTICLE
 from aitom_cryosam.tomogram import Tomogram
-from aitom_cryosam.trace import Trace
 
 
 class CryoSAM:
@@ -59,6 +58,7 @@ class CryoSAM:
         tomogram: Tomogram,
         prompts: Picks | Sequence[Sequence[float]] = (),
         *,
+        rejects: Picks | Sequence[Sequence[float]] = (),
         query: ParticleQuery | None = None,
         regions: Regions | None = None,
     ) -> Result:
@@ -68,6 +68,7 @@ class CryoSAM:
             tomogram: (D, H, W).
             prompts: points on particles of one kind, or n rows of x, y, z in voxels; none if
                 there is a query.
+            rejects: likewise, on what is something else; so is all that is more like it.
             query: of particles that were clicked elsewhere; they and the prompts count alike.
             regions: where picks may lie; what lies elsewhere is no background either.
 
@@ -75,8 +76,8 @@ class CryoSAM:
             Every proposal with its verdict, the masks of the picks, and how it came about.
 
         Raises:
-            InputError: there is neither prompt nor query, no prompt gives a mask, the query does
-                not fit the run, or a network cannot be run.
+            InputError: there is neither prompt nor query, no prompt gives a mask, a rejected
+                place is on one, the query does not fit the run, or a network cannot be run.
         """
         prompts = as_picks(prompts, query)
         stages = Stages()
@@ -86,12 +87,10 @@ class CryoSAM:
             settings = sized(self.settings, query, tomogram.contrast)
             diameter_voxels = particle_diameter(tomogram, prompts.points_zyx, settings)
             planned(tomogram, settings, diameter_voxels, self.resources)  # refused before any work
+            rejects = as_rejects(rejects, prompts, diameter_voxels)
         walks = self.propagator(tomogram, diameter_voxels)
         with stages.measure("prompt masks"):
-            prompt_masks = walks.propagate(
-                tomogram, prompts.points_zyx, progress=self.progress, stage="prompt masks"
-            )
-            prompts = segmented(prompts, prompt_masks)
+            prompts, prompt_masks = prompted(walks, tomogram, prompts, self.progress)
         with stages.measure("features"):
             features = self.features(tomogram, diameter_voxels)
         with stages.measure("matching"):
@@ -103,10 +102,10 @@ class CryoSAM:
                 )
                 query = clicked if query is None else ParticleQuery.merged([clicked, query])
             assert query is not None  # as_picks has seen to it
+            query = query.rejecting(pooled(features, rejects.points_zyx, diameter_voxels))
             maxima, proposals = self.match(features, query.vector, diameter_voxels, regions)
-            trace = self._trace(
-                features, query.vector, prompts, prompt_masks, maxima, diameter_voxels
-            )
+            ratio = settings.levels(diameter_voxels)[-1]
+            trace = traced(features, query.vector, prompt_masks, maxima, ratio)
         with stages.measure("centring"):
             if self.settings.centring:
                 proposals = centred(tomogram, proposals, diameter_voxels)
@@ -114,8 +113,10 @@ class CryoSAM:
             places = Places.of(features, proposals, maxima, diameter_voxels)
             own = same(proposals.points_zyx, prompts.points_zyx[prompts.kept], diameter_voxels)
             verdict = judged(places, query.instances, own, settings.encoder)
-            proposals = located(replace(proposals, scores=verdict.scores), regions)
-            proposals = decided(proposals, verdict, settings.cut)
+            there = same(proposals.points_zyx, rejects.points_zyx, diameter_voxels)
+            proposals = replace(proposals, scores=verdict.scores).reject(there, BY_HAND)
+            proposals = decided(located(proposals, regions), verdict, settings.cut)
+            proposals = without_like(query.rejected, proposals, places, query.instances, own)
         with stages.measure("proposal masks"):
             wanted = proposals.kept | self.settings.all_masks
             masks = propagator.masks_of(
@@ -132,6 +133,7 @@ class CryoSAM:
             settings=settings,
             diameter_angstrom=diameter_voxels * tomogram.voxel_size,
             prompts=prompts,
+            rejects=rejects,
             prompt_masks=prompt_masks,
             query=query,
             proposals=proposals,
@@ -143,45 +145,30 @@ class CryoSAM:
         )
 
     def query(
-        self, tomogram: Tomogram, prompts: Picks | Sequence[Sequence[float]]
+        self,
+        tomogram: Tomogram,
+        prompts: Picks | Sequence[Sequence[float]],
+        *,
+        rejects: Picks | Sequence[Sequence[float]] = (),
     ) -> ParticleQuery:
         """What the clicked particles look like, to look for them in other tomograms.
 
         Args:
             tomogram: (D, H, W).
             prompts: points on particles of one kind, or n rows of x, y, z in voxels.
+            rejects: likewise, on what is something else.
 
         Raises:
             InputError: as for `pick`.
         """
         prompts = as_picks(prompts)
         diameter_voxels = particle_diameter(tomogram, prompts.points_zyx, self.settings)
-        masks = self.propagator(tomogram, diameter_voxels).propagate(
-            tomogram, prompts.points_zyx, progress=self.progress, stage="prompt masks"
-        )
-        prompts = segmented(prompts, masks)
+        rejects = as_rejects(rejects, prompts, diameter_voxels)
+        walks = self.propagator(tomogram, diameter_voxels)
+        prompts, masks = prompted(walks, tomogram, prompts, self.progress)
         features = self.features(tomogram, diameter_voxels)
-        return particle_query(tomogram, features, prompts, masks, diameter_voxels, self.settings)
-
-    def _trace(
-        self,
-        features: TriplanarFeatures,
-        query: np.ndarray,
-        prompts: Picks,
-        masks: list[ParticleMask],
-        maxima: Picks,
-        diameter_voxels: float,
-    ) -> Trace:
-        """What led to the proposals, in the planes through the first prompt that was used.
-
-        Without a prompt, through the best maximum.
-        """
-        ratio = self.settings.levels(diameter_voxels)[-1]
-        clicked = prompts.points_zyx[prompts.kept]
-        middle = (np.array(features.shape) - 1) / 2
-        centre = np.concatenate([clicked, maxima.best_first().points_zyx, [middle]])[0]
-        similarity = Query(features, query).similarity(ratio)
-        return Trace.of(masks, centre, ratio, similarity, chance_level(maxima.scores))
+        found = particle_query(tomogram, features, prompts, masks, diameter_voxels, self.settings)
+        return found.rejecting(pooled(features, rejects.points_zyx, diameter_voxels))
 
     def propagator(self, tomogram: Tomogram, diameter_voxels: float) -> Propagator:
         """What makes masks of points (2.1).

@@ -81,6 +81,11 @@ class Picks:
         values = np.full(n, np.nan) if scores is None else np.asarray(scores, dtype=np.float64)
         return cls(points, values, np.arange(1, n + 1), np.ones(n, bool), ("",) * n)
 
+    @classmethod
+    def none(cls) -> Picks:
+        """No points."""
+        return cls.from_points(np.zeros((0, 3)))
+
     def __len__(self) -> int:
         return len(self.points_zyx)
 

@@ -10,12 +10,18 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.features import TriplanarFeatures
+from aitom_cryosam.features.query import Query
+from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.masks import ParticleMask, cores
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.progress import Progress
+from aitom_cryosam.propagator import Propagator
+from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.trace import Trace
 
 logger = logging.getLogger(__name__)
 
@@ -38,11 +44,57 @@ def as_picks(
     if isinstance(prompts, Picks):
         return prompts
     if query is not None and len(prompts) == 0:
-        return Picks.from_points(np.zeros((0, 3)))
-    points_xyz = np.asarray(prompts, dtype=np.float64)
+        return Picks.none()
+    return _points(prompts, "prompts")
+
+
+def as_rejects(rejects: Picks | Sequence[Sequence[float]], prompts: Picks, reach: float) -> Picks:
+    """Rejected places as points.
+
+    Args:
+        rejects: points, or n rows of x, y, z in voxels, or none.
+        prompts: that they may not lie on.
+        reach: voxels within which they would.
+
+    Raises:
+        InputError: they are no points, or one lies on a prompt.
+    """
+    if len(rejects) == 0:
+        return Picks.none()
+    found = rejects if isinstance(rejects, Picks) else _points(rejects, "rejected places")
+    for point in found.points_zyx:
+        gaps = np.linalg.norm(prompts.points_zyx - point, axis=1)
+        if len(gaps) and gaps.min() < reach:
+            raise InputError(
+                f"The rejected place {as_typed(point)} lies on the particle of the prompt "
+                f"{as_typed(prompts.points_zyx[gaps.argmin()])}; leave one of them out."
+            )
+    return found
+
+
+def _points(rows: Sequence[Sequence[float]], what: str) -> Picks:
+    points_xyz = np.asarray(rows, dtype=np.float64)
     if points_xyz.ndim != 2 or points_xyz.shape[1] != 3 or len(points_xyz) == 0:
-        raise InputError(f"Expected prompts as n rows of x, y, z, got {points_xyz.shape}.")
+        raise InputError(f"Expected {what} as n rows of x, y, z, got {points_xyz.shape}.")
     return Picks.from_points(points_xyz[:, ::-1])
+
+
+def prompted(
+    walks: Propagator, tomogram: Tomogram, prompts: Picks, progress: Progress | None = None
+) -> tuple[Picks, list[ParticleMask]]:
+    """Make the prompts' masks; the prompts as `segmented`, and the masks in their order.
+
+    Args:
+        walks: make masks of points.
+        tomogram: that the prompts are in.
+        prompts: n.
+        progress: told how far it is.
+
+    Raises:
+        InputError: there are prompts, and none of them has a mask.
+    """
+    masks = walks.propagate(tomogram, prompts.points_zyx, progress=progress, stage="prompt masks")
+    return segmented(prompts, masks), masks
 
 
 def segmented(prompts: Picks, masks: list[ParticleMask]) -> Picks:
@@ -63,7 +115,7 @@ def segmented(prompts: Picks, masks: list[ParticleMask]) -> Picks:
     for point in prompts.points_zyx[empty][:MOST_WARNINGS]:
         logger.warning(
             "No particle was found at the prompt %s%s; it is left out.",
-            ",".join(f"{value:g}" for value in point[::-1]),
+            as_typed(point),
             why,
         )
     if empty.sum() > MOST_WARNINGS:
@@ -114,11 +166,13 @@ def particle_query(
     """
     masks = cores(list(masks), diameter_voxels) if settings.pooling == "core" else masks
     vector, each = features.pool(masks)
+    instances = pooled(features, prompts.points_zyx[prompts.kept], diameter_voxels)
     return ParticleQuery(
         vector=vector,
         prompt_features=each,
         prompts_zyx=prompts.points_zyx,
-        instances=pooled(features, prompts.points_zyx[prompts.kept], diameter_voxels),
+        instances=instances,
+        rejected=instances[:0],
         diameter_angstrom=diameter_voxels * tomogram.voxel_size,
         voxel_size=tomogram.voxel_size,
         contrast=tomogram.contrast,
@@ -126,3 +180,28 @@ def particle_query(
         signature=features.signature,
         sources=(tomogram.name,),
     )
+
+
+def traced(
+    features: TriplanarFeatures,
+    query: np.ndarray,
+    masks: Sequence[ParticleMask],
+    maxima: Picks,
+    ratio: int,
+) -> Trace:
+    """What led to the proposals, in the planes through the first prompt that was used.
+
+    Without a prompt, through the best maximum.
+
+    Args:
+        features: of the tomogram.
+        query: (3C,) F_Q of eq. 4.
+        masks: of the prompts.
+        maxima: all of the similarity.
+        ratio: voxels of a cell of the finest level.
+    """
+    clicked = [mask.prompt_zyx for mask in masks if mask.volume]
+    middle = (np.array(features.shape) - 1) / 2
+    centre = [*clicked, *maxima.best_first().points_zyx[:1], middle][0]
+    similarity = Query(features, query).similarity(ratio)
+    return Trace.of(masks, centre, ratio, similarity, chance_level(maxima.scores))

@@ -211,6 +211,13 @@ class Record:
             )
 
     @cached_property
+    def rejects(self) -> Picks:
+        """Places that the user rejected."""
+        with reading(self.path, "the record of a run"):
+            rows = [row["xyz"] for row in self.content.get("rejects", ())]
+            return Picks.from_points(np.array(rows, np.float64).reshape(-1, 3)[:, ::-1])
+
+    @cached_property
     def query(self) -> ParticleQuery:
         """What the prompted particles look like.
 

@@ -38,6 +38,7 @@ class Result:
         settings: that were asked for.
         diameter_angstrom: of the particle, given or estimated.
         prompts: the user's points; one without a mask is not kept, and says why.
+        rejects: places that the user rejected.
         prompt_masks: one a prompt, in their order.
         query: F_Q of eq. 4, of the prompts and of a query from elsewhere.
         proposals: every proposal, best first, with its verdict.
@@ -59,6 +60,7 @@ class Result:
     proposals: Picks
     masks: list[ParticleMask]
     stages: Stages
+    rejects: Picks = field(default_factory=Picks.none)
     networks: dict[str, dict[str, str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     trace: Trace | None = None
@@ -157,6 +159,7 @@ class Result:
                 {**entry, "mask_voxels": mask.volume, "walks": mask.stops}
                 for entry, mask in zip(prompt_entries(self.prompts), self.prompt_masks, strict=True)
             ],
+            "rejects": [{"xyz": _xyz(point)} for point in self.rejects.points_zyx],
             "diameter_angstrom": round(self.diameter_angstrom, 1),
             "diameter_estimated": self.settings.diameter_angstrom is None,
             "counts": counts(self.proposals),
@@ -178,7 +181,7 @@ def prompt_entries(prompts: Picks) -> list[dict[str, Any]]:
     """What `<stem>_run.json` says of each prompt."""
     return [
         {
-            "xyz": [round(float(value), 3) for value in point[::-1]],
+            "xyz": _xyz(point),
             "used": bool(kept),
             "reason": reason,
         }
@@ -186,6 +189,10 @@ def prompt_entries(prompts: Picks) -> list[dict[str, Any]]:
             prompts.points_zyx, prompts.kept, prompts.reasons, strict=True
         )
     ]
+
+
+def _xyz(point_zyx: np.ndarray) -> list[float]:
+    return [round(float(value), 3) for value in point_zyx[::-1]]
 
 
 def tomogram_entry(tomogram: Tomogram) -> dict[str, Any]:

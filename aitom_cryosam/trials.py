@@ -15,7 +15,7 @@ from aitom_cryosam.particle_size import particle_diameter
 from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
-from aitom_cryosam.prompting import particle_query, segmented
+from aitom_cryosam.prompting import particle_query, prompted
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import PRESETS, Settings
 from aitom_cryosam.tomogram import Tomogram
@@ -110,10 +110,8 @@ def tried(
 def _retrieval(
     picker: CryoSAM, tomogram: Tomogram, points_zyx: np.ndarray, diameter: float
 ) -> float:
-    masks = picker.propagator(tomogram, diameter).propagate(
-        tomogram, points_zyx, progress=picker.progress, stage="prompt masks"
-    )
-    prompts = segmented(Picks.from_points(points_zyx), masks)
+    walks = picker.propagator(tomogram, diameter)
+    prompts, masks = prompted(walks, tomogram, Picks.from_points(points_zyx), picker.progress)
     used = np.flatnonzero(prompts.kept)
     if len(used) < 2:
         raise InputError("Only one click gives a mask", Remedy.NEARER_PROMPT)

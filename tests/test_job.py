@@ -23,7 +23,9 @@ EMBEDDED = Settings(preset="embedded")
 FULL = Job(
     tomogram=Path("a/TS_01.mrc"),
     prompts=((1.5, 2, 3), (4, 5, 6)),
+    rejects=((7, 8, 9.5),),
     prompts_file=Path("clicks.star"),
+    rejects_file=Path("others.star"),
     coords_angpix=2.5,
     out=Path("picks"),
     voxel_size=10.0,

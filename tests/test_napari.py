@@ -233,7 +233,7 @@ def test_a_negative_click_leaves_out_what_lies_there(qtbot, widget, simulation):
     near = np.linalg.norm(proposals.points_zyx - simulation.points_zyx[3], axis=1) < 250 / 20 / 2
     assert near.any()
     assert not proposals.kept[near].any()
-    assert "negative click" in {reason for reason, here in zip(proposals.reasons, near, strict=True)
+    assert "rejected by hand" in {reason for reason, here in zip(proposals.reasons, near, strict=True)
                                 if here}  # fmt: skip
 
 

@@ -68,6 +68,18 @@ def add_prompts(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> No
     )
 
 
+def add_rejects(parser: argparse.ArgumentParser) -> None:
+    """Negative clicks, typed or in a file."""
+    parser.add_argument(
+        "--reject",
+        action="append",
+        default=[],
+        metavar="X,Y,Z",
+        help="a click on something else: it is no pick, nor is what is more like it; repeatable",
+    )
+    parser.add_argument("--rejects", metavar="FILE", help="such clicks, as --prompts")
+
+
 def add_volume(parser: argparse.ArgumentParser) -> None:
     """How a tomogram is read."""
     parser.add_argument(

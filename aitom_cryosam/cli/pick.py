@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam pick`."""
     options.add_tomogram(parser)
     options.add_prompts(parser)
+    options.add_rejects(parser)
     parser.add_argument(
         "--query",
         type=Path,
@@ -132,17 +133,19 @@ def _check_refine(args: argparse.Namespace, asked: Job) -> None:
 def _job(args: argparse.Namespace) -> Job:
     """What was typed."""
     from aitom_cryosam.job import Job
-    from aitom_cryosam.points.prompts import parse_prompt
+    from aitom_cryosam.points.prompts import REJECTED, parse_prompt
 
     resources = options.resources(args)
     settings, note = options.explained_settings(args, resources)
     return Job(
         tomogram=Path(args.tomogram),
         prompts=tuple(map(parse_prompt, args.prompt)),
+        rejects=tuple(parse_prompt(one, REJECTED) for one in args.reject),
         query=args.query,
         target=options.target(args),
         regions=options.regions(args),
         prompts_file=Path(args.prompts) if args.prompts else None,
+        rejects_file=Path(args.rejects) if args.rejects else None,
         coords_angpix=args.coords_angpix,
         out=Path(args.out),
         voxel_size=args.voxel_size,

@@ -80,6 +80,9 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
         "--prompts", type=Path, metavar="FILE", help="clicks in some or all of the tomograms"
     )
     parser.add_argument(
+        "--rejects", type=Path, metavar="FILE", help="clicks on something else, likewise"
+    )
+    parser.add_argument(
         "--coords-angpix",
         type=float,
         metavar="ANGSTROM",
@@ -162,13 +165,13 @@ def _init(args: argparse.Namespace) -> int:
     rules = options.regions(args)
     stars = [Path(one) for one in args.sources if one.endswith(".star")]
     tomograms_star = args.tomograms_star or (stars[0] if len(stars) == 1 else None)
-    for path in (args.query, args.prompts, tomograms_star):
+    for path in (args.query, args.prompts, args.rejects, tomograms_star):
         if path is not None:
             existing_file(path)
     paths = list(dict.fromkeys(path for one in args.sources for path in tomograms_of(one)))
     warn_of_versions(paths)
     names = names_of(paths)
-    clicked = _clicked(args, paths)
+    clicked, rejected = (_clicked(file, args, paths) for file in (args.prompts, args.rejects))
     regions = _masks(rules.region, names)
     excluded = [_masks(path, names) for path in rules.exclude]
     project = Project(
@@ -181,6 +184,7 @@ def _init(args: argparse.Namespace) -> int:
                 contrast=args.contrast,
                 voxel_size=args.voxel_size,
                 prompts=args.prompts.absolute() if path in clicked else None,
+                rejects=args.rejects.absolute() if path in rejected else None,
                 region=regions.get(name),
                 exclude=tuple(masks[name] for masks in excluded if name in masks),
             )
@@ -206,7 +210,7 @@ def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.absolute()
 
 
-def _clicked(args: argparse.Namespace, paths: Sequence[Path]) -> set[Path]:
+def _clicked(file: Path | None, args: argparse.Namespace, paths: Sequence[Path]) -> set[Path]:
     """The tomograms that a file of clicks has clicks in.
 
     Raises:
@@ -216,12 +220,12 @@ def _clicked(args: argparse.Namespace, paths: Sequence[Path]) -> set[Path]:
     from aitom_cryosam.points.tilt_series import read_tomograms_star
     from aitom_cryosam.volumes.reading import read_size
 
-    if args.prompts is None:
+    if file is None:
         return set()
     star = args.tomograms_star
     shape, voxel_size = read_size(paths[0], voxel_size=args.voxel_size)
     points = read_points(
-        args.prompts,
+        file,
         voxel_size=voxel_size,
         coords_angpix=args.coords_angpix,
         tomograms=read_tomograms_star(star) if star else None,
@@ -229,7 +233,7 @@ def _clicked(args: argparse.Namespace, paths: Sequence[Path]) -> set[Path]:
     )
     if points.names is None and len(paths) > 1:
         raise InputError(
-            f"{args.prompts} does not say in which of {len(paths)} tomograms its clicks are; add "
+            f"{file} does not say in which of {len(paths)} tomograms its clicks are; add "
             "a column with their names, or write a file for each into the project's table."
         )
     found = set()

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with the clicked particles: MRC, OME-Zarr, or CONFIG.json/RUN/TYPE@ANGSTROM",
     )
     options.add_prompts(parser)
+    options.add_rejects(parser)
     parser.add_argument(
         "--out", required=True, type=Path, metavar="FILE", help="to write, as ribosome.query"
     )
@@ -37,14 +38,15 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.files import refuse_existing, writing
     from aitom_cryosam.particle_query import ParticleQuery
     from aitom_cryosam.picker import CryoSAM
-    from aitom_cryosam.points.prompts import read_prompts
+    from aitom_cryosam.points.prompts import read_prompts, read_rejects
     from aitom_cryosam.tomogram import Tomogram
 
-    if args.prompt and len(args.tomograms) > 1:
-        raise InputError(
-            "--prompt is a click in one tomogram, and there are "
-            f"{len(args.tomograms)}; give the clicks with --prompts FILE that names the tomograms."
-        )
+    for option in ("prompt", "reject"):
+        if getattr(args, option) and len(args.tomograms) > 1:
+            raise InputError(
+                f"--{option} is a click in one tomogram, and there are {len(args.tomograms)}; give "
+                f"the clicks with --{option}s FILE that names the tomograms."
+            )
     refuse_existing([args.out], overwrite=args.overwrite)
     resources = options.resources(args)
     settings = options.settings(args, resources)
@@ -56,13 +58,18 @@ def run(args: argparse.Namespace) -> int:
             prompts = read_prompts(
                 tomogram, args.prompt, args.prompts, coords_angpix=args.coords_angpix
             )
-            queries.append(picker.query(tomogram, prompts))
+            rejects = read_rejects(
+                tomogram, args.reject, args.rejects, coords_angpix=args.coords_angpix
+            )
+            queries.append(picker.query(tomogram, prompts, rejects=rejects))
     query = ParticleQuery.merged(queries)
     with writing(args.out, overwrite=args.overwrite) as draft:
         query.write(draft)
     if not args.quiet:
         clicks, n = len(query.instances), len(query.sources)
         print(f"diameter  {query.diameter_angstrom:.0f} Å")
+        if len(query.rejected):
+            print(f"rejects   {len(query.rejected)}")
         print(f"clicks    {clicks} in {n} tomogram{'' if n == 1 else 's'}")
         print(f"file      {args.out}")
     return 0

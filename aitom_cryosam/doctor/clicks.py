@@ -9,6 +9,7 @@ import numpy as np
 
 from aitom_cryosam.doctor.observation import Observation
 from aitom_cryosam.doctor.signal import Signal
+from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.validation.finding import Severity
@@ -44,7 +45,7 @@ def place_observations(tomogram: Tomogram, points_zyx: np.ndarray) -> Iterator[O
     if fits.all():
         yield _note(f"{_all(n)} inside the tomogram.")
         return
-    listed = "; ".join(map(_xyz, points_zyx[~fits][:NAMED]))
+    listed = "; ".join(map(as_typed, points_zyx[~fits][:NAMED]))
     more = f" and {n - fits.sum() - NAMED} more" if n - fits.sum() > NAMED else ""
     bounds = TomogramInfo.of(tomogram).bounds()
     text = (
@@ -76,7 +77,7 @@ def signal_observations(signal: Signal, points_zyx: np.ndarray) -> Iterator[Obse
         yield Observation(
             Severity.WARNING,
             "clicks",
-            f"The click {_xyz(points_zyx[index])} stands out less than "
+            f"The click {as_typed(points_zyx[index])} stands out less than "
             f"{100 - 100 * ranks[index]:.0f} % of random places: it may be on nothing.",
             remedy="click on the centre of a particle that you can see",
         )
@@ -103,10 +104,6 @@ def _all(count: int, verb: str = "lie") -> str:
         first, _, rest = verb.partition(" ")
         return f"The click {first}s {rest}".rstrip()
     return f"All {count} clicks {verb}"
-
-
-def _xyz(point_zyx: np.ndarray) -> str:
-    return ",".join(f"{value:g}" for value in point_zyx[::-1])
 
 
 def _note(text: str) -> Observation:

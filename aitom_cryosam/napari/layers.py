@@ -93,30 +93,45 @@ def record_layers(record: Record) -> list[LayerData]:
         masks = masks.astype(np.int32)
     layers.append((masks, {"name": "masks", "opacity": 0.4, "metadata": {KEY: about}}, "labels"))
     layers.append(picks_layer(record.proposals, diameter, about, "picks"))
-    layers.append(clicks_layer(record.prompts.points_zyx, diameter, about))
+    clicks = clicks_layer(record.prompts.points_zyx, diameter, about, record.rejects.points_zyx)
+    layers.append(clicks)
     return layers
 
 
-def clicks_layer(points_zyx: np.ndarray, diameter: float, about: dict[str, Any]) -> LayerData:
+def clicks_layer(
+    points_zyx: np.ndarray,
+    diameter: float,
+    about: dict[str, Any],
+    negative_zyx: np.ndarray | None = None,
+) -> LayerData:
     """A points layer of clicks; each is on a particle or, "negative", on something else.
 
     Args:
         points_zyx: (n, 3) voxels.
         diameter: voxels, of the particle.
         about: what the layer's reader must know of the run.
+        negative_zyx: (m, 3) voxels, on something else.
     """
+    points = np.asarray(points_zyx, np.float64).reshape(-1, 3)
+    others = np.zeros((0, 3)) if negative_zyx is None else negative_zyx
+    negative = np.repeat([False, True], [len(points), len(others)])
     how = {
         "name": "clicks",
-        "features": {"negative": np.zeros(len(points_zyx), bool)},
+        "features": {"negative": negative},
         "symbol": "cross",
         "size": max(diameter / 2, 3),
-        "face_color": "#ff3b7f",
+        "face_color": click_colours(negative) if len(negative) else "#ff3b7f",
         "border_width": 0,
         "ndim": 3,
         "projection_mode": "all",  # those in the thickness of a slice
         "metadata": {KEY: about},
     }
-    return np.asarray(points_zyx, np.float64).reshape(-1, 3), how, "points"
+    return np.concatenate([points, others]), how, "points"
+
+
+def click_colours(negative: np.ndarray) -> np.ndarray:
+    """(n, 4) of clicks, by whether each, (n,) bool, is on something else."""
+    return np.where(negative[:, None], [0.4, 0.6, 1, 1], [1, 0.23, 0.5, 1])
 
 
 def known_of(layer: Any) -> dict[str, Any]:

@@ -122,34 +122,34 @@ class Session:
         *,
         region: np.ndarray | None = None,
     ) -> Result:
-        """Pick; proposals at a negative click are left out.
+        """Pick; what lies at a negative click, or is more like it, is left out.
 
         Args:
             clicks_zyx: (n, 3) voxels, on particles.
-            negatives_zyx: (m, 3) voxels, on what is none.
+            negatives_zyx: (m, 3) voxels, on something else.
             settings: of the run.
             progress: told how far it is.
             region: (D, H, W), picks lie where it is not 0; None for everywhere.
 
         Raises:
-            InputError: a click lies outside, none gives a mask, or the region is empty.
+            InputError: a click lies outside, a negative one on another, none gives a mask, or
+                the region is empty.
             Cancelled: by `progress`.
         """
         self._inside(clicks_zyx)
+        self._inside(negatives_zyx)
         if not len(clicks_zyx):
             raise InputError("There is no click", Remedy.PROMPT)
         diameter = self.diameter_angstrom(clicks_zyx, settings)
         settings = replace(settings, diameter_angstrom=diameter)
         picker = _Keeping(self, settings, progress)
         regions = None if region is None else self._regions(region)
-        result = picker.pick(self.tomogram, Picks.from_points(clicks_zyx), regions=regions)
-        reach = diameter / self.tomogram.voxel_size / 2
-        offsets = result.proposals.points_zyx[:, None] - np.asarray(negatives_zyx).reshape(-1, 3)
-        unwanted = (np.linalg.norm(offsets, axis=2) < reach).any(axis=1)
-        proposals = result.proposals.reject(unwanted, "negative click")
-        kept = set(proposals.ids[proposals.kept].tolist())
-        masks = [mask for mask in result.masks if mask.id in kept]
-        return replace(result, proposals=proposals, masks=masks)
+        return picker.pick(
+            self.tomogram,
+            Picks.from_points(clicks_zyx),
+            rejects=Picks.from_points(negatives_zyx),
+            regions=regions,
+        )
 
     def save(
         self, result: Result, curated: Picks, folder: Path, *, star: Sequence[str] = ()

@@ -34,6 +34,7 @@ from aitom_cryosam.names import star_word
 from aitom_cryosam.napari.circle import DiameterCircle
 from aitom_cryosam.napari.curation import Curation
 from aitom_cryosam.napari.layers import (
+    click_colours,
     clicks_layer,
     known_of,
     picks_layer,
@@ -183,9 +184,7 @@ class CryoSAMWidget(QWidget):
         table.loc[len(table) - 1, "negative"] = negative
         table["negative"] = table["negative"].astype(bool)
         layer.features = table
-        colours = np.where(table["negative"].to_numpy()[:, None], [[0.4, 0.6, 1, 1]],
-                           [[1, 0.23, 0.5, 1]])  # fmt: skip
-        layer.face_color = colours
+        layer.face_color = click_colours(table["negative"].to_numpy())
 
     def show_circle(self) -> None:
         """The diameter as a circle around the last click, or in the middle of the view."""

@@ -1,4 +1,7 @@
-"""Prompts: the clicks that a user types or keeps in a file, checked against the tomogram."""
+"""Prompts: the clicks that a user types or keeps in a file, checked against the tomogram.
+
+A click is on a particle, a prompt; or on what is none, a rejected place.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.reading import of_tomogram, read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
+
+PROMPT, REJECTED = "prompt", "rejected place"
 
 
 def read_prompts(
@@ -42,15 +48,26 @@ def read_prompts(
         InputError: there is no prompt, or one is not three numbers, a typed one or all of the
             file lie outside the tomogram or on its blank margin, or the file cannot be used.
     """
-    points = _given(given)
-    for point in points:
-        if fault := _fault(point, tomogram):
-            raise InputError(f"The prompt {_xyz(point)} {fault}.")
-    if path is not None:
-        points.extend(_from_file(Path(path), tomogram, coords_angpix, tilt_series))
-    if not points:
+    found = _checked(PROMPT, tomogram, given, path, coords_angpix, tilt_series)
+    if not len(found):
         raise InputError("There is no prompt", Remedy.PROMPT)
-    return Picks.from_points(np.array(points))
+    return found
+
+
+def read_rejects(
+    tomogram: Tomogram,
+    given: Sequence[str | Sequence[float]] = (),
+    path: str | Path | None = None,
+    *,
+    coords_angpix: float | None = None,
+    tilt_series: TiltSeries | None = None,
+) -> Picks:
+    """The rejected places of a run, as `read_prompts`; there may be none.
+
+    Raises:
+        InputError: as for `read_prompts`.
+    """
+    return _checked(REJECTED, tomogram, given, path, coords_angpix, tilt_series)
 
 
 def unchecked_prompts(
@@ -72,9 +89,27 @@ def unchecked_prompts(
     return np.array(points, dtype=np.float64).reshape(-1, 3)
 
 
-def _given(given: Sequence[str | Sequence[float]]) -> list[np.ndarray]:
+def _checked(
+    kind: str,
+    tomogram: Tomogram,
+    given: Sequence[str | Sequence[float]],
+    path: str | Path | None,
+    coords_angpix: float | None,
+    tilt_series: TiltSeries | None,
+) -> Picks:
+    """The clicks of a kind, "prompt" or `REJECTED`."""
+    points = _given(given, kind)
+    for point in points:
+        if fault := _fault(point, tomogram):
+            raise InputError(f"The {kind} {as_typed(point)} {fault}.")
+    if path is not None:
+        points.extend(_from_file(kind, Path(path), tomogram, coords_angpix, tilt_series))
+    return Picks.from_points(np.array(points))
+
+
+def _given(given: Sequence[str | Sequence[float]], kind: str = PROMPT) -> list[np.ndarray]:
     """(3,) z y x each."""
-    rows = [parse_prompt(one) if isinstance(one, str) else one for one in given]
+    rows = [parse_prompt(one, kind) if isinstance(one, str) else one for one in given]
     return [np.array(row[::-1], np.float64) for row in rows]
 
 
@@ -89,30 +124,38 @@ def _in_file(
         shape_zyx=tomogram.shape,
     )
     if not len(file.picks):
-        raise InputError(f"{path} holds no points; expected at least one prompt.")
+        raise InputError(f"{path} holds no points; expected at least one click.")
     return of_tomogram(file, tomogram.path or tomogram.name).picks.points_zyx
 
 
 def _from_file(
-    path: Path, tomogram: Tomogram, coords_angpix: float | None, tilt_series: TiltSeries | None
+    kind: str,
+    path: Path,
+    tomogram: Tomogram,
+    coords_angpix: float | None,
+    tilt_series: TiltSeries | None,
 ) -> list[np.ndarray]:
     points = _in_file(path, tomogram, coords_angpix, tilt_series)
     faults = [_fault(point, tomogram) for point in points]
     good = [point for point, fault in zip(points, faults, strict=True) if not fault]
     if len(good) < len(points):
         first = next(i for i, fault in enumerate(faults) if fault)
-        said = f"{path}: the prompt {_xyz(points[first])} {faults[first]}"
+        said = f"{path}: the {kind} {as_typed(points[first])} {faults[first]}"
         if not good:
             if coords_angpix:
                 raise InputError(f"{said}.")
             raise InputError(said, Remedy.OTHER_PIXELS)
         left_out = f"{len(points) - len(good)} of {len(points)}"
-        logger.warning("%s; left out with all such prompts, %s.", said, left_out)
+        logger.warning("%s; left out with all such %ss, %s.", said, kind, left_out)
     return good
 
 
-def parse_prompt(text: str) -> tuple[float, float, float]:
+def parse_prompt(text: str, kind: str = PROMPT) -> tuple[float, float, float]:
     """x, y, z from "X,Y,Z".
+
+    Args:
+        text: as typed.
+        kind: of the click, "prompt" or `REJECTED`.
 
     Raises:
         InputError: it is not three finite numbers.
@@ -120,9 +163,9 @@ def parse_prompt(text: str) -> tuple[float, float, float]:
     try:
         x, y, z = (float(value) for value in text.split(","))
     except ValueError:
-        raise InputError(f"Expected a prompt X,Y,Z of three numbers, got {text!r}.") from None
+        raise InputError(f"Expected a {kind} X,Y,Z of three numbers, got {text!r}.") from None
     if not all(map(math.isfinite, (x, y, z))):
-        raise InputError(f"Expected a prompt X,Y,Z of finite numbers, got {text!r}.")
+        raise InputError(f"Expected a {kind} X,Y,Z of finite numbers, got {text!r}.")
     return x, y, z
 
 
@@ -137,7 +180,3 @@ def _fault(point_zyx: np.ndarray, tomogram: Tomogram) -> str:
     if tomogram.is_blank(point_zyx):
         return f"lies on the blank margin of {tomogram.name}; click on a particle"
     return ""
-
-
-def _xyz(point_zyx: np.ndarray) -> str:
-    return ",".join(f"{value:g}" for value in point_zyx[::-1])

@@ -36,6 +36,7 @@ _COLUMNS = {
     "contrast": "cryosamContrast",
     "voxel_size": VOXEL_SIZE,
     "prompts": "cryosamPrompts",
+    "rejects": "cryosamRejects",
     "query": "cryosamQuery",
     "region": "cryosamRegion",
     "exclude": "cryosamExclude",
@@ -62,6 +63,7 @@ class ProjectTomogram:
         contrast: of protein.
         voxel_size: Å, instead of the header's.
         prompts: file of clicks in it.
+        rejects: file of rejected places in it.
         query: of its own, in place of the project's.
         region: mask that picks lie in.
         exclude: masks that picks keep away from.
@@ -72,6 +74,7 @@ class ProjectTomogram:
     contrast: Contrast = "dark"
     voxel_size: float | None = None
     prompts: Path | None = None
+    rejects: Path | None = None
     query: Path | None = None
     region: Path | None = None
     exclude: tuple[Path, ...] = ()
@@ -129,7 +132,7 @@ class Project:
         Raises:
             InputError: a value makes no sense, or the tomogram is not in `tomograms_star`.
         """
-        series = self._tilt_series
+        series, clicked = self._tilt_series, tomogram.prompts or tomogram.rejects
         rules = RegionRules(
             region=tomogram.region,
             exclude=tomogram.exclude,
@@ -142,13 +145,14 @@ class Project:
             query=tomogram.query or self.query,
             regions=rules,
             prompts_file=tomogram.prompts,
-            coords_angpix=self.coords_angpix if tomogram.prompts else None,
+            rejects_file=tomogram.rejects,
+            coords_angpix=self.coords_angpix if clicked else None,
             out=self.results / tomogram.name,
             voxel_size=tomogram.voxel_size,
             contrast=tomogram.contrast,
             settings=self.settings,
             resources=resources or Resources(),
-            tilt_series=series.of(tomogram.path) if series and tomogram.prompts else None,
+            tilt_series=series.of(tomogram.path) if series and clicked else None,
             overwrite=True,
         )
 
@@ -326,6 +330,7 @@ def _tomogram(row: Mapping[str, Any], path: Path, home: Path) -> ProjectTomogram
         contrast="dark" if contrast == "dark" else "bright",
         voxel_size=None if size == NONE else positive(size, path, VOXEL_SIZE),
         prompts=_place(text("prompts"), home),
+        rejects=_place(text("rejects"), home),
         query=_place(text("query"), home),
         region=_place(text("region"), home),
         exclude=tuple(_absolute(home, one) for one in excluded.split(",") if excluded != NONE),

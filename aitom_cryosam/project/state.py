@@ -12,11 +12,12 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.job import Job
-from aitom_cryosam.points.prompts import read_prompts
+from aitom_cryosam.points.prompts import read_prompts, read_rejects
 from aitom_cryosam.record import Record
 from aitom_cryosam.settings import short_name
 from aitom_cryosam.source_file import FileStamp, sha256_of
 
+_CLICKS = {"prompts": read_prompts, "rejects": read_rejects}
 _SAME_CLICK = 0.002
 """Voxels; a record keeps three decimals."""
 
@@ -108,7 +109,7 @@ def _same(role: str, path: Path, was: FileStamp, job: Job, record: Record) -> bo
         return job.open_tomogram().digest() == record.provenance["sha256"]
     if path.is_file() and _checksum(path, now.size, now.changed_ns) == was.sha256:
         return True
-    return role == "prompts" and _same_clicks(job, record)
+    return role in _CLICKS and _same_clicks(role, path, job, record)
 
 
 @lru_cache
@@ -117,14 +118,14 @@ def _checksum(path: Path, _size: int, _changed_ns: int) -> str:
     return sha256_of(path)
 
 
-def _same_clicks(job: Job, record: Record) -> bool:
+def _same_clicks(role: str, path: Path, job: Job, record: Record) -> bool:
     """Whether this tomogram's clicks are the same in a file that has those of many."""
-    clicks = read_prompts(
+    clicks = _CLICKS[role](
         job.open_tomogram(),
-        path=job.prompts_file,
+        path=path,
         coords_angpix=job.coords_angpix,
         tilt_series=job.tilt_series,
     )
-    before = record.prompts.points_zyx
+    before = getattr(record, role).points_zyx
     now = clicks.points_zyx
     return before.shape == now.shape and bool(np.allclose(before, now, atol=_SAME_CLICK, rtol=0))
