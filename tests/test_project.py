@@ -202,6 +202,7 @@ FULL = ProjectTomogram(
     contrast="bright",
     voxel_size=13.6,
     prompts=Path("/data/clicks.star"),
+    rejects=Path("/data/no.star"),
     query=Path("/data/own.query"),
     region=Path("/p/masks/cell.mrc"),
     exclude=(Path("/p/one.mrc"), Path("/q/two.mrc")),
