@@ -18,12 +18,14 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Reference
 from aitom_cryosam.averaging.average import Average, Averaging, AveragingSettings, said
+from aitom_cryosam.averaging.full_search import with_new_places
 from aitom_cryosam.averaging.rescoring import Rescored, rescored
 from aitom_cryosam.averaging.sources import CORRELATION, Source, box_of, oriented, particles_of
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.progress import Progress
+from aitom_cryosam.resources import Resources
 from aitom_cryosam.targets import PARTICLE
 
 logger = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ def refined(
     settings: AveragingSettings,
     *,
     first: Reference | None = None,
+    full: Resources | None = None,
     progress: Progress | None = None,
 ) -> Refined:
     """Average the picks, score every proposal with the average, and decide anew.
@@ -68,10 +71,11 @@ def refined(
         proposals: of each tomogram, picks among them, by the same ids.
         settings: of the averages.
         first: reference to begin with, in place of the clicks' average.
+        full: what a search of the whole tomograms for more proposals may use; None for none.
         progress: told of every step.
 
     Raises:
-        InputError: as for `Averaging`.
+        InputError: as for `Averaging`, or the memory does not suffice for the search.
     """
     _, voxel_size = box_of(sources, settings.diameter)
     particles = particles_of(sources, settings.diameter)
@@ -83,6 +87,12 @@ def refined(
             f"{settings.diameter / DETAIL:.0f} Å would show the particle"
         )
         return Refined(average, _turned(proposals, picks), [[] for _ in sources], why, [])
+    before = proposals
+    if full is not None:
+        proposals = [
+            with_new_places(one, every, average, settings, full, progress=progress)
+            for one, every in zip(sources, proposals, strict=True)
+        ]
     scores = [
         rescored(
             one.tomogram,
@@ -96,7 +106,7 @@ def refined(
         for one, every, some in zip(sources, proposals, picks, strict=True)
     ]
     if why := drifted(sources, proposals, scores, settings.diameter):
-        return Refined(average, _turned(proposals, picks), [[] for _ in sources], why, scores)
+        return Refined(average, _turned(before, picks), [[] for _ in sources], why, scores)
     decided = [
         _decided(every, score, PARTICLE.spacing * settings.diameter / one.tomogram.voxel_size)
         for one, every, score in zip(sources, proposals, scores, strict=True)
@@ -115,7 +125,7 @@ def refined(
             f"the halves of the new picks agree to {said(again.resolution)}, those of the earlier "
             f"ones to {said(average.resolution)}"
         )
-        return Refined(average, _turned(proposals, picks), [[] for _ in sources], why, scores)
+        return Refined(average, _turned(before, picks), [[] for _ in sources], why, scores)
     results = _turned(decided, oriented(chosen, again, particles, settings.diameter))
     masks = [_missing_masks(one, every, again) for one, every in zip(sources, results, strict=True)]
     return Refined(again, results, masks, "", scores)

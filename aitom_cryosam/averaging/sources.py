@@ -17,6 +17,7 @@ from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.regions import Regions
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Source:
         prompts: (p, 3) voxels, z y x, that the user clicked; perhaps none.
         masks: of the picks, by their ids; perhaps of none.
         wedge: of the tilt series.
+        regions: where picks may lie; None for everywhere.
     """
 
     tomogram: Tomogram
@@ -44,6 +46,7 @@ class Source:
     prompts: np.ndarray
     masks: Sequence[ParticleMask]
     wedge: MissingWedge
+    regions: Regions | None = None
 
     def usable(self, diameter: float) -> np.ndarray:
         """(n,) bool: the picks, a diameter in Å wide, of which enough lies in the tomogram."""

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"also align and average the picks, and judge the proposals again with the average; "
         f"as `cryosam refine`, into DIR/{refine.FOLDER}",
     )
-    averaging.add_wedge(parser, of="--refine")
+    refine.add_search(averaging.add_wedge(parser, of="--refine"))
     options.add_targets(parser)
     options.add_regions(parser)
     excluding.add_options(parser)
@@ -128,6 +128,8 @@ def _check_refine(args: argparse.Namespace, asked: Job) -> None:
         refuse_existing([done], overwrite=args.overwrite)
     elif typed is not None or args.tilt_axis is not None:
         raise InputError("The tilt range is used by --refine only; add it, or leave the range out.")
+    elif args.search == "full":
+        raise InputError("--search full is for --refine; add it, or leave the search out.")
 
 
 def _job(args: argparse.Namespace) -> Job:

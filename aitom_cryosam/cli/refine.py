@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli import averaging, options
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from aitom_cryosam.averaging.refinement import Refined
     from aitom_cryosam.record import Record
+    from aitom_cryosam.regions import Regions
+    from aitom_cryosam.resources import Resources
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +26,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam refine`."""
     averaging.add_results(parser)
     parser.add_argument("--name", metavar="NAME", help="of the average (default: the tomogram's)")
+    add_search(parser)
+    parser.add_argument(
+        "--memory",
+        metavar="AMOUNT",
+        help="for --search full, as 8GB (default: most of what is free)",
+    )
+
+
+def add_search(parser: argparse._ActionsContainer) -> None:
+    """Where particles are looked for."""
+    parser.add_argument(
+        "--search",
+        choices=("proposals", "full"),
+        default="proposals",
+        help="full: also slide the average over the whole tomogram, for particles that were never "
+        "proposed; says how long that takes before it begins (default: proposals)",
+    )
 
 
 FOLDER = "refined"
 """Of `pick --refine`, beside the files of `pick`."""
 _OF_PICK = (
     *("star", "tomograms_star", "unbinned_pixel_size", "unbinned_size"),
-    *("tilt_range", "tilts", "tilt_axis", "overwrite", "quiet"),
+    *("tilt_range", "tilts", "tilt_axis", "search", "memory", "overwrite", "quiet"),
 )
 
 
@@ -42,8 +62,17 @@ def after_pick(args: argparse.Namespace, record: Record) -> int:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     out = record.path.parent / FOLDER
-    defaults = vars(parser.parse_args([str(record.path), "--out", str(out)]))
+    typed = [str(record.path), "--out", str(out), "--device", _device(args)]
+    defaults = vars(parser.parse_args(typed))
     return run(argparse.Namespace(**defaults | {name: getattr(args, name) for name in _OF_PICK}))
+
+
+def _device(args: argparse.Namespace) -> str:
+    """The GPU that `pick` may use, if torch sees one that knows all that alignment needs."""
+    from aitom_cryosam.device import Device
+
+    name = Device.choose(options.resources(args)).name
+    return name if name.startswith("cuda") else "cpu"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,6 +98,12 @@ def run(args: argparse.Namespace) -> int:
         diameter=diameter, iterations=args.iterations, step=args.step, device=args.device
     )
     sources = [averaging.source_of(args, record) for record in records]
+    full = _resources(args) if args.search == "full" else None
+    if full is not None:
+        sources = [
+            replace(one, regions=_regions(record))
+            for one, record in zip(sources, records, strict=True)
+        ]
     box, voxel_size = box_of(sources, diameter)
     first = averaging.reference_of(args, box.size, voxel_size)
     with ShownProgress(quiet=args.quiet) as progress:
@@ -77,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
             [record.proposals for record in records],
             settings,
             first=first,
+            full=full,
             progress=progress,
         )
     entries = _entries(args, records, result, diameter, time.perf_counter() - start)
@@ -97,6 +133,30 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _resources(args: argparse.Namespace) -> Resources:
+    """That a search of whole tomograms may use.
+
+    Raises:
+        InputError: an amount of memory makes no sense.
+    """
+    from aitom_cryosam.resources import Resources, parse_memory
+
+    ram, gpu = parse_memory(args.memory) if args.memory else (None, None)
+    return Resources(device=args.device, ram_bytes=ram, gpu_bytes=gpu)
+
+
+def _regions(record: Record) -> Regions | None:
+    """Where picks may lie, as it was for the run.
+
+    Raises:
+        InputError: a mask cannot be read any more.
+    """
+    from aitom_cryosam.regions import RegionRules
+
+    rules = RegionRules.from_json((record.content.get("job") or {}).get("regions", {}))
+    return rules.of(record.tomogram()) if rules.any else None
+
+
 def _entries(
     args: argparse.Namespace,
     records: Sequence[Record],
@@ -109,6 +169,7 @@ def _entries(
         "of": [str(record.path) for record in records],
         "diameter_angstrom": round(diameter, 1),
         "reference": args.reference or "the clicks",
+        "search": args.search,
         "earlier_verdict_stays": result.kept_earlier or None,
         "changes": {
             record.info.name: _changes(record, proposals)
