@@ -72,6 +72,15 @@ class Poses:
         """Particles that lie in the middle, unturned."""
         return cls(Rotation.identity(n), np.zeros((n, 3)), np.zeros(n))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Poses]) -> Poses:
+        """All particles in one, in their order."""
+        return cls(
+            Rotation.concatenate([one.rotations for one in parts]),
+            np.concatenate([one.shifts_xyz for one in parts]),
+            np.concatenate([one.scores for one in parts]),
+        )
+
     def __len__(self) -> int:
         return len(self.scores)
 

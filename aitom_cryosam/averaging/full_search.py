@@ -13,9 +13,17 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from aitom_cryosam.averaging.alignment import Poses
 from aitom_cryosam.averaging.average import Average, AveragingSettings
-from aitom_cryosam.averaging.rescoring import SHIFT, UNSURE
-from aitom_cryosam.averaging.score_map import score_map
+from aitom_cryosam.averaging.rescoring import (
+    SHIFT,
+    UNSURE,
+    Rescored,
+    combined,
+    earlier,
+    rescored,
+)
+from aitom_cryosam.averaging.score_map import ScoreMap, score_map
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.device import Device
 from aitom_cryosam.picks import Picks, joined
@@ -29,31 +37,36 @@ ORIGIN = "cryosamOrigin"
 """Column: what proposed a place."""
 FEATURES, AVERAGE = "features", "average"
 NOT_PROPOSED = "not proposed"
-_STEP = 0.75  # of the first search over turns of a particle, between those of the map
-_LIKE_PICKS = 0.1  # of the picks score less in the map than a new place must
+_LIKE_BELIEVED = 0.1  # of the believed places score less in the map than a new one must
 
 
 def with_new_places(
     source: Source,
     proposals: Picks,
+    score: Rescored,
     average: Average,
     settings: AveragingSettings,
     resources: Resources,
     *,
     progress: Progress | None = None,
-) -> Picks:
+) -> tuple[Picks, Rescored]:
     """The proposals and, after them, maxima of the score map that are none of them.
 
-    A new place scores as high as nine of ten picks, and lies farther from every proposal than
-    that would be shifted. It is not kept, and as unlikely as a proposal that was left out.
+    A new place scores as high as nine of ten believed ones, and lies farther from every proposal
+    than that is shifted. Before it is judged it is not kept, and as unlikely as a proposal that
+    was left out.
 
     Args:
         source: the picks of one tomogram.
         proposals: n, picks among them.
+        score: of the proposals.
         average: of picks.
         settings: of the average.
         resources: device and memory.
         progress: told of every turn.
+
+    Returns:
+        n + m proposals and their scores.
 
     Raises:
         InputError: the memory does not suffice.
@@ -64,39 +77,43 @@ def with_new_places(
         average,
         source.wedge,
         diameter=settings.diameter,
-        step=_STEP * settings.step,
+        step=settings.step,
         device=device.name,
         memory=device.limit,
         progress=progress,
     )
-    across = settings.diameter / source.tomogram.voxel_size
-    points = proposals.points_zyx
-    usual = found.best_near(points[proposals.kept], SHIFT * across)
-    maxima, scores = found.maxima(float(np.quantile(usual, _LIKE_PICKS)), PARTICLE.spacing * across)
-    new = cKDTree(points).query(maxima)[0] > SHIFT * across
-    if source.regions is not None:
-        new &= source.regions.allows(maxima)
+    new = _new_places(source, proposals, score, found, settings.diameter)
     logger.info(
-        "%s: %d places that were never proposed score as high as the picks.",
+        "%s: %d places that were never proposed score as high as the believed ones.",
         source.tomogram.name,
-        int(new.sum()),
+        len(new),
     )
-    return joined(
-        [
-            _of_origin(proposals, FEATURES),
-            _of_origin(_proposed(proposals, maxima[new], scores[new]), AVERAGE),
-        ]
-    )
+    if not len(new):
+        return _of_origin(proposals, FEATURES), score
+    more = rescored(source.tomogram, new, average, settings, source.wedge, progress=progress)
+    every = joined([_of_origin(proposals, FEATURES), _of_origin(new, AVERAGE)])
+    poses = Poses.joined([score.poses, more.poses])
+    background = np.concatenate([score.background, more.background])
+    odds, told = combined(poses.scores, background, earlier(every))
+    points = np.concatenate([score.points_zyx, more.points_zyx])
+    return every, Rescored(poses, points, background, odds, told)
 
 
-def _of_origin(picks: Picks, origin: str) -> Picks:
-    return replace(picks, extra={**picks.extra, ORIGIN: (origin,) * len(picks)})
-
-
-def _proposed(proposals: Picks, points_zyx: np.ndarray, scores: np.ndarray) -> Picks:
-    """Points as proposals with all columns of others."""
-    n = len(points_zyx)
-    picks = Picks.from_points(points_zyx, scores).reject(np.arange(n), NOT_PROPOSED)
+def _new_places(
+    source: Source, proposals: Picks, score: Rescored, found: ScoreMap, diameter: float
+) -> Picks:
+    """Maxima as proposals that are not kept, numbered after the others, with their columns."""
+    across = diameter / source.tomogram.voxel_size
+    believed = score.points_zyx[score.probabilities > 0.5]
+    if not len(believed):
+        return proposals.take(np.zeros(0, np.int64))
+    least = np.quantile(found.best_near(believed, SHIFT * across), _LIKE_BELIEVED)
+    points, values = found.maxima(float(least), PARTICLE.spacing * across)
+    new = cKDTree(proposals.points_zyx).query(points)[0] > SHIFT * across
+    if source.regions is not None:
+        new &= source.regions.allows(points)
+    n = int(new.sum())
+    picks = Picks.from_points(points[new], values[new]).reject(np.arange(n), NOT_PROPOSED)
     return replace(
         picks,
         ids=picks.ids + proposals.ids.max(initial=0),
@@ -105,3 +122,7 @@ def _proposed(proposals: Picks, points_zyx: np.ndarray, scores: np.ndarray) -> P
         classes=None if proposals.classes is None else ("none",) * n,
         extra={label: ("0",) * n for label in proposals.extra},
     )
+
+
+def _of_origin(picks: Picks, origin: str) -> Picks:
+    return replace(picks, extra={**picks.extra, ORIGIN: (origin,) * len(picks)})

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Reference
-from aitom_cryosam.averaging.average import Average, Averaging, AveragingSettings, said
+from aitom_cryosam.averaging.average import FEWEST, Average, Averaging, AveragingSettings, said
 from aitom_cryosam.averaging.full_search import with_new_places
 from aitom_cryosam.averaging.rescoring import Rescored, rescored
 from aitom_cryosam.averaging.sources import CORRELATION, Source, box_of, oriented, particles_of
@@ -45,7 +45,8 @@ class Refined:
             are of both looks together, unless the earlier verdict stays.
         masks: of the picks that have none of their own, the average's mask in their place.
         kept_earlier: why the earlier verdict stays, empty if it does not.
-        rescored: of each tomogram; empty if the halves did not agree.
+        rescored: of each tomogram, new places after the proposals; empty if the halves did not
+            agree.
     """
 
     average: Average
@@ -86,13 +87,7 @@ def refined(
             f"the halves of the average agree to {said(average.resolution)} only, where "
             f"{settings.diameter / DETAIL:.0f} Å would show the particle"
         )
-        return Refined(average, _turned(proposals, picks), [[] for _ in sources], why, [])
-    before = proposals
-    if full is not None:
-        proposals = [
-            with_new_places(one, every, average, settings, full, progress=progress)
-            for one, every in zip(sources, proposals, strict=True)
-        ]
+        return _unchanged(average, proposals, picks, why, [])
     scores = [
         rescored(
             one.tomogram,
@@ -106,16 +101,27 @@ def refined(
         for one, every, some in zip(sources, proposals, picks, strict=True)
     ]
     if why := drifted(sources, proposals, scores, settings.diameter):
-        return Refined(average, _turned(before, picks), [[] for _ in sources], why, scores)
+        return _unchanged(average, proposals, picks, why, scores)
+    every = list(proposals)
+    if full is not None:
+        searched = [
+            with_new_places(one, some, score, average, settings, full, progress=progress)
+            for one, some, score in zip(sources, proposals, scores, strict=True)
+        ]
+        every, scores = map(list, zip(*searched, strict=True))
     decided = [
-        _decided(every, score, PARTICLE.spacing * settings.diameter / one.tomogram.voxel_size)
-        for one, every, score in zip(sources, proposals, scores, strict=True)
+        _decided(some, score, PARTICLE.spacing * settings.diameter / one.tomogram.voxel_size)
+        for one, some, score in zip(sources, every, scores, strict=True)
     ]
     chosen = [
-        replace(one, picks=every.take(every.kept).best_first())
-        for one, every in zip(sources, decided, strict=True)
+        replace(one, picks=some.take(some.kept).best_first())
+        for one, some in zip(sources, decided, strict=True)
     ]
     particles = particles_of(chosen, settings.diameter)
+    if sum(len(one.subvolumes) for one in particles) < FEWEST:
+        logger.info("Fewer than %d particles are left: the average stays as it was.", FEWEST)
+        masks = [_missing_masks(*each, average) for each in zip(sources, decided, strict=True)]
+        return Refined(average, decided, masks, "", scores)
     begin = Reference(average.volume * average.mask)
     # The reference is near its end already.
     short = replace(settings, iterations=min(settings.iterations, 2))
@@ -125,10 +131,21 @@ def refined(
             f"the halves of the new picks agree to {said(again.resolution)}, those of the earlier "
             f"ones to {said(average.resolution)}"
         )
-        return Refined(average, _turned(before, picks), [[] for _ in sources], why, scores)
+        return _unchanged(average, proposals, picks, why, scores)
     results = _turned(decided, oriented(chosen, again, particles, settings.diameter))
-    masks = [_missing_masks(one, every, again) for one, every in zip(sources, results, strict=True)]
+    masks = [_missing_masks(*each, again) for each in zip(sources, results, strict=True)]
     return Refined(again, results, masks, "", scores)
+
+
+def _unchanged(
+    average: Average,
+    proposals: Sequence[Picks],
+    picks: Sequence[Picks],
+    why: str,
+    scores: list[Rescored],
+) -> Refined:
+    """The earlier verdict, with what the average says of its picks."""
+    return Refined(average, _turned(proposals, picks), [[] for _ in proposals], why, scores)
 
 
 def drifted(

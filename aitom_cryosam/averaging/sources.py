@@ -132,7 +132,8 @@ def oriented(
             np.concatenate([np.flatnonzero(usable), np.flatnonzero(~usable)])
         )
         n, rest = int(usable.sum()), int((~usable).sum())
-        poses = _padded(poses, rest)
+        if rest:
+            poses = Poses.joined([poses, Poses.unknown(rest)])
         points = picks.points_zyx.copy()
         points[:n] = boxes.subvolumes.points_zyx(poses.shifts_xyz[:n])
         correlation = [f"{value:.4f}" for value in poses.scores]
@@ -160,18 +161,6 @@ def with_classes(picks: Sequence[Picks], classes: Sequence[Class]) -> list[Picks
             noise[members] = each.noise
         result.append(replace(one, classes=tuple(map(str, numbers))).reject(noise, NOISE))
     return result
-
-
-def _padded(poses: Poses, rest: int) -> Poses:
-    from scipy.spatial.transform import Rotation
-
-    if not rest:
-        return poses
-    return Poses(
-        Rotation.concatenate([poses.rotations, Rotation.identity(rest)]),
-        np.concatenate([poses.shifts_xyz, np.zeros((rest, 3))]),
-        np.concatenate([poses.scores, np.zeros(rest)]),
-    )
 
 
 def _mask_boxes(source: Source, ids: np.ndarray, subvolumes: Subvolumes) -> np.ndarray | None:
