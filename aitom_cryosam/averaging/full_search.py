@@ -16,8 +16,8 @@ from scipy.spatial.transform import Rotation
 from aitom_cryosam.averaging.alignment import Poses
 from aitom_cryosam.averaging.average import Average, AveragingSettings
 from aitom_cryosam.averaging.rescoring import (
+    PRIORS,
     SHIFT,
-    UNSURE,
     Rescored,
     combined,
     earlier,
@@ -37,7 +37,6 @@ ORIGIN = "cryosamOrigin"
 """Column: what proposed a place."""
 FEATURES, AVERAGE = "features", "average"
 NOT_PROPOSED = "not proposed"
-_LIKE_BELIEVED = 0.1  # of the believed places score less in the map than a new one must
 
 
 def with_new_places(
@@ -52,9 +51,9 @@ def with_new_places(
 ) -> tuple[Picks, Rescored]:
     """The proposals and, after them, maxima of the score map that are none of them.
 
-    A new place scores as high as nine of ten believed ones, and lies farther from every proposal
-    than that is shifted. Before it is judged it is not kept, and as unlikely as a proposal that
-    was left out.
+    A new place scores nearer to the believed ones than to the map's other maxima, and lies
+    farther from every proposal than that is shifted. Before it is judged it is not kept, and as
+    unlikely as any proposal can be.
 
     Args:
         source: the picks of one tomogram.
@@ -84,7 +83,7 @@ def with_new_places(
     )
     new = _new_places(source, proposals, score, found, settings.diameter)
     logger.info(
-        "%s: %d places that were never proposed score as high as the believed ones.",
+        "%s: %d places that were never proposed score nearly as high as particles.",
         source.tomogram.name,
         len(new),
     )
@@ -94,7 +93,8 @@ def with_new_places(
     every = joined([_of_origin(proposals, FEATURES), _of_origin(new, AVERAGE)])
     poses = Poses.joined([score.poses, more.poses])
     background = np.concatenate([score.background, more.background])
-    odds, told = combined(poses.scores, background, earlier(every))
+    prior = np.concatenate([earlier(proposals), np.full(len(new), PRIORS[0])])
+    odds, told = combined(poses.scores, background, prior)
     points = np.concatenate([score.points_zyx, more.points_zyx])
     return every, Rescored(poses, points, background, odds, told)
 
@@ -107,9 +107,10 @@ def _new_places(
     believed = score.points_zyx[score.probabilities > 0.5]
     if not len(believed):
         return proposals.take(np.zeros(0, np.int64))
-    least = np.quantile(found.best_near(believed, SHIFT * across), _LIKE_BELIEVED)
-    points, values = found.maxima(float(least), PARTICLE.spacing * across)
-    new = cKDTree(proposals.points_zyx).query(points)[0] > SHIFT * across
+    points, values = found.maxima(PARTICLE.spacing * across)
+    usual = np.median(found.best_near(believed, SHIFT * across))
+    new = values >= (usual + np.median(values)) / 2
+    new &= cKDTree(proposals.points_zyx).query(points)[0] > SHIFT * across
     if source.regions is not None:
         new &= source.regions.allows(points)
     n = int(new.sum())
@@ -117,7 +118,7 @@ def _new_places(
     return replace(
         picks,
         ids=picks.ids + proposals.ids.max(initial=0),
-        probabilities=None if proposals.probabilities is None else np.full(n, 1 - UNSURE),
+        probabilities=None if proposals.probabilities is None else np.full(n, PRIORS[0]),
         rotations=None if proposals.rotations is None else Rotation.identity(n),
         classes=None if proposals.classes is None else ("none",) * n,
         extra={label: ("0",) * n for label in proposals.extra},

@@ -33,9 +33,9 @@ logger = logging.getLogger(__name__)
 
 BACKGROUND = 100  # places of a tomogram that its background is known from
 SHIFT = 0.25  # of the diameter, that a proposal may be off
-_PRIORS = (0.05, 0.95)  # an earlier verdict is never surer than this
-UNSURE = 0.8
-"""Probability of an earlier verdict that has none."""
+PRIORS = (0.05, 0.95)
+"""An earlier verdict is never surer than this."""
+_UNSURE = 0.8  # of an earlier verdict that has no probability
 _FEWEST = 5  # particles or others, below which nothing is fitted
 _ROUNDS = 30
 APART = 2.0
@@ -131,8 +131,8 @@ def background_places(
 def earlier(proposals: Picks) -> np.ndarray:
     """(n,) what the features say: the probability, or the verdict as one that may be wrong."""
     if proposals.probabilities is not None:
-        return np.clip(proposals.probabilities, *_PRIORS)
-    return np.where(proposals.kept, UNSURE, 1 - UNSURE)
+        return np.clip(proposals.probabilities, *PRIORS)
+    return np.where(proposals.kept, _UNSURE, 1 - _UNSURE)
 
 
 def combined(

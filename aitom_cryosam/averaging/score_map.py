@@ -62,18 +62,15 @@ class ScoreMap:
             found.append(self.values[cut].max())
         return np.array(found)
 
-    def maxima(self, least: float, distance: float) -> tuple[np.ndarray, np.ndarray]:
-        """Where the score is highest.
-
-        Args:
-            least: score that a maximum has.
-            distance: tomogram voxels, that two of them are apart at least.
+    def maxima(self, distance: float) -> tuple[np.ndarray, np.ndarray]:
+        """Where the score is highest, of everything within `distance` tomogram voxels.
 
         Returns:
             (n, 3) tomogram voxels and (n,) scores, the best first.
         """
-        highest = self.values == ndimage.maximum_filter(self.values, 3)
-        places = np.argwhere(highest & (self.values >= least))
+        width = int(distance / self.bin / math.sqrt(3))  # of a cube inside the ball
+        highest = ndimage.maximum_filter(self.values, 2 * max(width, 1) + 1) == self.values
+        places = np.argwhere(highest & (self.values > 0))
         scores = self.values[tuple(places.T)]
         points = places * float(self.bin) + (self.bin - 1) / 2
         best = suppressed(points, scores, distance)

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         iterations=args.iterations,
         step=args.step,
         symmetry=None if args.symmetry == "auto" else Symmetry(args.symmetry),
-        device=args.device,
+        device=averaging.device_of(args),
     )
     sources = [averaging.source_of(args, record) for record in records]
     box, voxel_size = box_of(sources, diameter)

@@ -94,6 +94,18 @@ def infos_of(args: argparse.Namespace, records: Sequence[Record]) -> list[Tomogr
     ]
 
 
+def device_of(args: argparse.Namespace) -> str:
+    """As torch knows it.
+
+    Raises:
+        InputError: it is unknown, or not on this machine.
+    """
+    from aitom_cryosam.device import Device
+    from aitom_cryosam.resources import Resources
+
+    return Device.choose(Resources(device=args.device)).name
+
+
 def diameter_of(args: argparse.Namespace, records: Sequence[Record]) -> float:
     """Å: as typed, or the mean of the runs'."""
     if args.diameter is not None:

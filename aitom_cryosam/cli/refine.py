@@ -68,10 +68,8 @@ def after_pick(args: argparse.Namespace, record: Record) -> int:
 
 
 def _device(args: argparse.Namespace) -> str:
-    """The GPU that `pick` may use, if torch sees one that knows all that alignment needs."""
-    from aitom_cryosam.device import Device
-
-    name = Device.choose(options.resources(args)).name
+    """A CUDA device that `pick` may use; others do not know all that alignment needs."""
+    name = averaging.device_of(args)
     return name if name.startswith("cuda") else "cpu"
 
 
@@ -93,12 +91,13 @@ def run(args: argparse.Namespace) -> int:
     infos = averaging.infos_of(args, records)
     paths = refined_paths(args.out, args.name or infos[0].name, records, args.star)
     refuse_existing(paths.values(), overwrite=args.overwrite)
+    device = averaging.device_of(args)
+    full = _resources(args, device) if args.search == "full" else None
     diameter = averaging.diameter_of(args, records)
     settings = AveragingSettings(
-        diameter=diameter, iterations=args.iterations, step=args.step, device=args.device
+        diameter=diameter, iterations=args.iterations, step=args.step, device=device
     )
     sources = [averaging.source_of(args, record) for record in records]
-    full = _resources(args) if args.search == "full" else None
     if full is not None:
         sources = [
             replace(one, regions=_regions(record))
@@ -133,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _resources(args: argparse.Namespace) -> Resources:
+def _resources(args: argparse.Namespace, device: str) -> Resources:
     """That a search of whole tomograms may use.
 
     Raises:
@@ -142,7 +141,7 @@ def _resources(args: argparse.Namespace) -> Resources:
     from aitom_cryosam.resources import Resources, parse_memory
 
     ram, gpu = parse_memory(args.memory) if args.memory else (None, None)
-    return Resources(device=args.device, ram_bytes=ram, gpu_bytes=gpu)
+    return Resources(device=device, ram_bytes=ram, gpu_bytes=gpu)
 
 
 def _regions(record: Record) -> Regions | None:
