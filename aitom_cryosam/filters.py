@@ -12,7 +12,7 @@ from scipy import ndimage
 TRUNCATE = 3.0
 """Standard deviations: a Gaussian ends there."""
 Beyond = Literal["symmetric", "edge"]
-BLOCK = 24
+BLOCK = 16
 """Pixels of a line that one small product of matrices makes. More would multiply more zeros."""
 
 
@@ -31,15 +31,17 @@ class Filters:
         self.taps = np.asarray(taps, np.float32)
         self.beyond = beyond
         self.reach = self.taps.shape[1] // 2
-
         self._made: dict[int, np.ndarray] = {}
+        self._firsts: dict[int, Filters] = {}
 
     def __len__(self) -> int:
         return len(self.taps)
 
-    def __getitem__(self, which: slice) -> Filters:
-        """Some of them."""
-        return Filters(self.taps[which], self.beyond)
+    def first(self, count: int) -> Filters:
+        """The first few of them."""
+        if count not in self._firsts:
+            self._firsts[count] = Filters(self.taps[:count], self.beyond)
+        return self._firsts[count]
 
     def down(self, planes: np.ndarray) -> np.ndarray:
         """Along the columns: planes (..., h, w) float32 to (k, ..., h, w)."""
@@ -85,17 +87,22 @@ class Filters:
 
     def _padded(self, planes: np.ndarray, axis: int, size: int) -> np.ndarray:
         """Planes with what lies beyond their edges, up to a whole number of blocks."""
-        reach, count = self.reach, planes.shape[axis]
-        source = np.pad(np.arange(count), (reach, reach + size - count), mode=self.beyond)
+        before, after = _beyond(planes.shape[axis], self.reach, size, self.beyond)
         shape = list(planes.shape)
-        shape[axis] = len(source)
+        shape[axis] += len(before) + len(after)
         padded = np.empty(shape, np.float32)
-        along = np.moveaxis(padded, axis, 0)
-        planes = np.moveaxis(planes, axis, 0)
-        along[reach : reach + count] = planes
-        for edge in (slice(reach), slice(reach + count, None)):
-            along[edge] = planes[source[edge]]
+        along, source = (np.swapaxes(array, axis, 0) for array in (padded, planes))
+        along[len(before) : len(along) - len(after)] = source
+        along[: len(before)] = source[before]
+        along[len(along) - len(after) :] = source[after]
         return padded
+
+
+@lru_cache(maxsize=256)
+def _beyond(count: int, reach: int, size: int, beyond: Beyond) -> tuple[np.ndarray, np.ndarray]:
+    """Which pixels of a line stand before and after it, up to `size` and the reach of a filter."""
+    source = np.pad(np.arange(count), (reach, reach + size - count), mode=beyond)
+    return source[:reach], source[reach + count :]
 
 
 @lru_cache(maxsize=64)

@@ -90,16 +90,19 @@ def estimate_diameter(
         raise ValueError("Expected a point, and a maximum above the minimum diameter.")
     count = 2 + int(math.log(max_diameter_voxels / min_diameter_voxels) / math.log(_STEP))
     radii = np.geomspace(min_diameter_voxels, max_diameter_voxels, count) / 2
-    peaks = [[_peak(tomogram, point, radius)[0] * radius for radius in radii] for point in points]
+    peaks = [
+        [_Surroundings(tomogram, point, radius).peak(point)[0] * radius for radius in radii]
+        for point in points
+    ]
     mean = np.mean(peaks, axis=0)
     best = int(mean.argmax())
     return float(2 * radii[best] * (radii[1] / radii[0]) ** _vertex(mean, best))
 
 
 def refine_centres(
-    tomogram: Tomogram, points_zyx: np.ndarray, diameter_voxels: float
+    tomogram: Tomogram, points_zyx: np.ndarray, diameter_voxels: float, climbs: int = 1
 ) -> np.ndarray:
-    """Points moved to where a ball of this diameter stands out most, at most 0.2 diameters.
+    """Points moved to where a ball of this diameter stands out most.
 
     It centres large and ball-shaped particles; a small lobed one in noise it moves to its
     brightest lobe, where the centroid of the instance mask is closer to the centre.
@@ -108,40 +111,69 @@ def refine_centres(
         tomogram: the tomogram.
         points_zyx: (n, 3) voxels.
         diameter_voxels: voxels.
+        climbs: how often a point moves, by 0.2 diameters at most each time.
 
     Returns:
         (n, 3) float64 voxels.
     """
     points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
-    moved = np.empty_like(points)
+    moved = points.copy()
 
     def move(index: int) -> None:
-        moved[index] = _peak(tomogram, points[index], diameter_voxels / 2)[1]
+        around = _Surroundings(tomogram, points[index], diameter_voxels / 2, min(climbs, 2))
+        for _ in range(climbs):
+            if not around.hold(moved[index]):
+                around = _Surroundings(tomogram, moved[index], diameter_voxels / 2)
+            before, moved[index] = moved[index].copy(), around.peak(moved[index])[1]
+            if (before == moved[index]).all():
+                break
 
     side_by_side(move, range(len(points)))
     return moved
 
 
-def _peak(tomogram: Tomogram, point: np.ndarray, radius: float) -> tuple[float, np.ndarray]:
-    """Highest contrast of a ball against its shell near a point; (3,) voxels, where that is."""
-    bin_ = max(1, int(radius // _FINE))
-    reach = math.ceil(_OFF_CENTRE * radius / bin_)
-    half = reach + math.ceil(_SHELL * radius / bin_) + 1
-    first = np.round(point - (bin_ - 1) / 2).astype(int) - bin_ * half
-    box = _binned_box(tomogram, first, 2 * half + 1, bin_)
-    near = np.arange(half - reach - 1, half + reach + 2)
-    contrast = _contrast(box, radius / bin_)[near[0] :, near[0] :, near[0] :]
-    contrast = contrast[: len(near), : len(near), : len(near)]
-    centres = first[:, None] + (bin_ - 1) / 2 + bin_ * near  # (3, side)
-    offsets = (centres - point[:, None]) ** 2
-    squared = offsets[0][:, None, None] + offsets[1][:, None] + offsets[2]
-    contrast[squared > max(_OFF_CENTRE * radius, bin_) ** 2] = -np.inf
-    best = [int(i) for i in np.unravel_index(contrast.argmax(), contrast.shape)]
-    centre = [centres[axis, best[axis]] for axis in range(3)]
-    for axis in range(3):
-        line = contrast[tuple(slice(None) if a == axis else best[a] for a in range(3))]
-        centre[axis] += bin_ * _vertex(line, best[axis])
-    return float(contrast[tuple(best)]), np.array(centre)
+class _Surroundings:
+    """How much a ball stands out from its shell, at all places around a point.
+
+    Args:
+        tomogram: the tomogram.
+        point: (3,) voxels.
+        radius: voxels, of the ball.
+        climbs: `_OFF_CENTRE` radii that the places reach from the point.
+    """
+
+    def __init__(
+        self, tomogram: Tomogram, point: np.ndarray, radius: float, climbs: int = 1
+    ) -> None:
+        self.radius = radius
+        self.bin = max(1, int(radius // _FINE))
+        reach = math.ceil(climbs * _OFF_CENTRE * radius / self.bin)
+        half = reach + math.ceil(_SHELL * radius / self.bin) + 1
+        first = np.round(point - (self.bin - 1) / 2).astype(int) - self.bin * half
+        box = _binned_box(tomogram, first, 2 * half + 1, self.bin)
+        near = np.arange(half - reach - 1, half + reach + 2)
+        contrast = _contrast(box, radius / self.bin)[near[0] :, near[0] :, near[0] :]
+        self.contrast = contrast[: len(near), : len(near), : len(near)]
+        self.centres = first[:, None] + (self.bin - 1) / 2 + self.bin * near  # (3, side)
+
+    def hold(self, point: np.ndarray) -> bool:
+        """Whether all places are there to which a point (3,) may move."""
+        reach = _OFF_CENTRE * self.radius
+        low, high = self.centres[:, 0], self.centres[:, -1]
+        return bool((low < point - reach).all() and (point + reach < high).all())
+
+    def peak(self, point: np.ndarray) -> tuple[float, np.ndarray]:
+        """The highest contrast within `_OFF_CENTRE` radii of a point; (3,) voxels, where it is."""
+        offsets = (self.centres - point[:, None]) ** 2
+        squared = offsets[0][:, None, None] + offsets[1][:, None] + offsets[2]
+        near = squared <= max(_OFF_CENTRE * self.radius, self.bin) ** 2
+        contrast = np.where(near, self.contrast, np.float32(-np.inf))
+        best = [int(i) for i in np.unravel_index(contrast.argmax(), contrast.shape)]
+        centre = [self.centres[axis, best[axis]] for axis in range(3)]
+        for axis in range(3):
+            line = contrast[tuple(slice(None) if a == axis else best[a] for a in range(3))]
+            centre[axis] += self.bin * _vertex(line, best[axis])
+        return float(contrast[tuple(best)]), np.array(centre)
 
 
 def _binned_box(tomogram: Tomogram, first: np.ndarray, side: int, bin_: int) -> np.ndarray:
@@ -191,12 +223,10 @@ def _vertex(values: np.ndarray, best: int) -> float:
 
 CLIMBS = 3
 """The similarity is flat inside a particle: its peak is up to half a radius beside the centre,
-and each refinement moves a point by 0.2 diameters at most."""
+and each climb moves a point by 0.2 diameters at most."""
 
 
 def centred(tomogram: Tomogram, proposals: Picks, diameter_voxels: float) -> Picks:
     """Proposals moved to the middle of what stands out there."""
-    points = proposals.points_zyx
-    for _ in range(CLIMBS):
-        points = refine_centres(tomogram, points, diameter_voxels)
+    points = refine_centres(tomogram, proposals.points_zyx, diameter_voxels, CLIMBS)
     return replace(proposals, points_zyx=points)

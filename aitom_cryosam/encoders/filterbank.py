@@ -8,7 +8,6 @@ particle gives the same tokens at any voxel size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,10 @@ WINDOWS = (0.4, 0.7)
 RESPONSES = 4 * len(SCALES)
 """Intensity, gradient magnitude and two curvatures, at every scale."""
 
-PLANES_AT_ONCE = 2
+PIXELS_AT_ONCE = 1 << 18
+"""Of a batch of planes: small ones would cost more Python than arithmetic."""
+PLANES_AT_ONCE = 2, 16
+"""Fewest and most; every thread holds a batch."""
 SMALLEST_SIGMA = 0.6  # pixels; below it a sampled Gaussian derivative is not one
 
 
@@ -62,8 +64,9 @@ class FilterBankEncoder:
         }
 
     def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
-        """Few: there is no gain from more, and every thread holds a batch."""
-        return PLANES_AT_ONCE
+        """As many as make a batch of `PIXELS_AT_ONCE`."""
+        few, most = PLANES_AT_ONCE
+        return min(max(PIXELS_AT_ONCE // (plane_shape[0] * plane_shape[1]), few), most)
 
     def plane_bytes(self, plane_shape: tuple[int, int]) -> float:
         """Memory that encoding a plane takes: responses of the finest scale, and all tokens."""
@@ -78,19 +81,16 @@ class FilterBankEncoder:
 
     def encode(self, planes: np.ndarray) -> np.ndarray:
         """planes: (b, h, w) float32. Returns (b, gh, gw, channels) float32."""
-        grid = self.grid(planes.shape[1:])
-        shape = (self.channels, grid.rows.count, grid.columns.count)
-        tokens = np.empty((len(planes), *shape), np.float32)
         means, squares, centres = self._moments(planes)
-        features = tokens.reshape(len(planes), -1, RESPONSES, *shape[1:])
-        np.add(self._pool(means, POOLING), centres, out=features[:, 0])
+        tokens = np.empty((1 + 2 * len(WINDOWS), *means.shape), np.float32)
+        np.add(self._pool(means, POOLING), centres, out=tokens[0])
         for index, window in enumerate(WINDOWS):
             mean = self._pool(means, window)
-            np.add(mean, centres, out=features[:, 1 + 2 * index])
+            np.add(mean, centres, out=tokens[1 + 2 * index])
             mean *= mean
             variance = np.subtract(self._pool(squares, window), mean, out=mean)
-            np.sqrt(np.maximum(variance, 0, out=mean), out=features[:, 2 + 2 * index])
-        return np.moveaxis(tokens, 1, -1)
+            np.sqrt(np.maximum(variance, 0, out=mean), out=tokens[2 + 2 * index])
+        return np.moveaxis(tokens.reshape(self.channels, *means.shape[1:]), 0, -1)
 
     def scales(self) -> list[tuple[float, int]]:
         """Pixels of each scale's Gaussian, and by how much planes are decimated before it."""
@@ -104,17 +104,17 @@ class FilterBankEncoder:
         Each scale is computed on planes decimated as far as it allows and the tokens divide.
 
         Returns:
-            (b, RESPONSES, gh, gw) twice, of each response less (b, RESPONSES, 1, 1): its own
+            (RESPONSES, b, gh, gw) twice, of each response less (RESPONSES, b, 1, 1): its own
             mean, as the square of an offset would drown the variance in rounding.
         """
         means, squares, centres = [], [], []
         for sigma, factor in self.scales():
-            for response in _invariants(_decimate(planes, factor), sigma, factor):
-                centres.append(response.mean(axis=(1, 2), keepdims=True))
-                response = response - centres[-1]
-                means.append(_decimate(response, self.token // factor))
-                squares.append(_decimate(np.square(response), self.token // factor))
-        return np.stack(means, axis=1), np.stack(squares, axis=1), np.stack(centres, axis=1)
+            responses = _invariants(_decimate(planes, factor), sigma, factor)  # (4, b, h, w)
+            centres.append(responses.mean(axis=(2, 3), keepdims=True))
+            responses -= centres[-1]
+            means.append(_decimate(responses, self.token // factor))
+            squares.append(_decimate(np.square(responses), self.token // factor))
+        return np.concatenate(means), np.concatenate(squares), np.concatenate(centres)
 
     def _pool(self, tokens: np.ndarray, width: float) -> np.ndarray:
         """Gaussian average over `width` radii, on the token grid."""
@@ -129,43 +129,55 @@ def _token_size(target: float) -> int:
 
 
 def _decimate(planes: np.ndarray, factor: int) -> np.ndarray:
-    """(b, h, w) to means of factor x factor pixels; the edge is repeated to fill the last ones."""
+    """(..., h, w) to means of factor x factor pixels; the edge is repeated to fill the last."""
     if factor == 1:
         return planes
-    _, h, w = planes.shape
+    *other, h, w = planes.shape
     if h % factor or w % factor:
-        planes = np.pad(planes, ((0, 0), (0, -h % factor), (0, -w % factor)), mode="edge")
-    rows = planes[:, ::factor] + planes[:, 1::factor]
+        filled = np.empty((*other, h + -h % factor, w + -w % factor), np.float32)
+        filled[..., :h, :w] = planes
+        filled[..., h:, :w] = planes[..., -1:, :]
+        filled[..., w:] = filled[..., w - 1 : w]
+        planes = filled
+    rows = planes[..., ::factor, :] + planes[..., 1::factor, :]
     for i in range(2, factor):
-        rows += planes[:, i::factor]
-    total = rows[:, :, ::factor] + rows[:, :, 1::factor]
+        rows += planes[..., i::factor, :]
+    total = rows[..., ::factor] + rows[..., 1::factor]
     for i in range(2, factor):
-        total += rows[:, :, i::factor]
+        total += rows[..., i::factor]
     total /= np.float32(factor**2)
     return total
 
 
-def _invariants(planes: np.ndarray, sigma: float, factor: int) -> Iterator[np.ndarray]:
+def _invariants(planes: np.ndarray, sigma: float, factor: int) -> np.ndarray:
     """Intensity, gradient magnitude and Hessian eigenvalues at `sigma`, in scale-normalised units.
 
     The block mean of the decimation has blurred the planes already; its variance is taken off.
+
+    Returns:
+        (4, b, h, w) float32.
     """
     width = np.sqrt(max(sigma**2 - (factor**2 - 1) / 12, SMALLEST_SIGMA**2)) / factor
     filters = gaussians(width, orders=3)
     along, slope, bend = filters.down(planes)
     smooth, gradient_x, xx = filters.across(along)
-    gradient_y, yx = filters[:2].across(slope)
-    (yy,) = filters[:1].across(bend)
-    yield smooth
-    yield np.float32(width) * _length(gradient_y, gradient_x)
+    gradient_y, yx = filters.first(2).across(slope)
+    (yy,) = filters.first(1).across(bend)
+    responses = np.empty((4, *planes.shape), np.float32)
+    responses[0] = smooth
+    np.multiply(_length(gradient_y, gradient_x), np.float32(width), out=responses[1])
     # The truncated second derivative does not sum to 0: take off what a constant plane would give.
-    leak = filters.taps[2].sum()
-    middle = (yy + xx) / 2 - leak * smooth
+    smooth *= filters.taps[2].sum()
+    middle = (yy + xx) / 2 - smooth
     spread = _length((yy - xx) / 2, yx)
-    yield np.float32(width**2) * (middle + spread)
-    yield np.float32(width**2) * (middle - spread)
+    np.add(middle, spread, out=responses[2])
+    np.subtract(middle, spread, out=responses[3])
+    responses[2:] *= np.float32(width**2)
+    return responses
 
 
 def _length(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Of vectors by their two components: np.hypot, which guards what cannot overflow here."""
-    return np.sqrt(np.square(one) + np.square(other))
+    total = np.square(one)
+    total += np.square(other)
+    return np.sqrt(total, out=total)

@@ -11,6 +11,7 @@ from itertools import product
 
 import numpy as np
 
+from aitom_cryosam.features.half import single
 from aitom_cryosam.features.token_files import release
 from aitom_cryosam.features.view import BLOCK, View
 from aitom_cryosam.geometry import CellAxis
@@ -72,7 +73,7 @@ def _fill_products(levels: Sequence[Level]) -> None:
         cell, rows = job
         used = _used(levels[0].weights[cell])
         # One row more, for the lower neighbours.
-        tokens = view.tokens[used, rows.start : rows.stop + 1].astype(np.float32)
+        tokens = single(view.tokens[used, rows.start : rows.stop + 1])
         for level in levels:
             inside = levels[0].cells.ratio // level.cells.ratio
             cells = slice(cell * inside, (cell + 1) * inside)

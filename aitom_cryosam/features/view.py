@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aitom_cryosam.features.half import single
 from aitom_cryosam.features.token_files import release
 from aitom_cryosam.geometry import TokenAxis, in_plane_axes
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.threads import side_by_side
 
-BLOCK = 1 << 22
+BLOCK = 1 << 20
 """Numbers that a thread takes from the tokens at once: about a core's cache, as float32."""
 
 
@@ -80,9 +81,9 @@ class View:
         weights = along.transpose(0, 2, 1) @ voxels.reshape(len(masks), d, h * w)  # (n, p, h w)
         weights = weights.reshape(len(masks), -1, h, w)
         weights = down.transpose(0, 2, 1)[:, None] @ weights @ right[:, None]  # (n, p, r, c)
-        tokens = self.tokens[
-            planes[:, :, None, None], rows[:, None, :, None], columns[:, None, None, :]
-        ].astype(np.float32)  # (n, p, r, c, C)
+        tokens = single(
+            self.tokens[planes[:, :, None, None], rows[:, None, :, None], columns[:, None, None, :]]
+        )  # (n, p, r, c, C)
         flat = weights.reshape(len(masks), 1, -1)
         return (flat @ tokens.reshape(len(masks), flat.shape[-1], -1))[:, 0]
 
@@ -91,7 +92,7 @@ class View:
         result = np.empty(self.tokens.shape[:3], np.float32)
 
         def fill(planes: slice) -> None:
-            np.matmul(self.tokens[planes].astype(np.float32), vector, out=result[planes])
+            np.matmul(single(self.tokens[planes]), vector, out=result[planes])
 
         side_by_side(fill, _runs(self.tokens))
         release(self.tokens)

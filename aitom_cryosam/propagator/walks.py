@@ -150,15 +150,17 @@ class AxisWalks:
             self._stop(walks, reasons == reason, reason)
         planes = self.starts[walks.prompts] + walks.signs * distance
         corners = np.insert(walks.masks.offsets_yx + lower, self.axis, planes, axis=1)
-        for row in np.flatnonzero(reasons == ""):
-            if distance == 0 and walks.signs[row] < 0:
-                continue  # both walks start from the same slice
-            (y0, x0), (y1, x1) = lower[row], upper[row]
-            voxels = np.expand_dims(walks.masks.masks[row, y0:y1, x0:x1].copy(), self.axis)
+        going = reasons == ""
+        # Both walks start from the same slice, which is that of the walk upwards.
+        noted = np.flatnonzero(going & (walks.signs > 0) if distance == 0 else going)
+        boxes = np.concatenate([lower, upper], axis=1)[noted].tolist()
+        upright = tuple(None if axis == self.axis else slice(None) for axis in range(3))
+        for row, (y0, x0, y1, x1) in zip(noted.tolist(), boxes, strict=True):
+            voxels = walks.masks.masks[row, y0:y1, x0:x1].copy()[upright]
             piece = Slice(self.axis, corners[row], voxels, float(walks.masks.scores[row]))
             walk = self._name(walks.signs[row])
             self.growths[walks.prompts[row]].slices[walk].append(piece)
-        return walks.take(reasons == "")
+        return walks.take(going)
 
     def _stop(self, walks: _Walks, which: np.ndarray, reason: str) -> None:
         for row in np.flatnonzero(which):

@@ -76,21 +76,19 @@ def shifted(
     Returns:
         (n, h, w), of the same type.
     """
-    if np.array_equal(offsets_yx, new_offsets_yx):
+    steps = new_offsets_yx - offsets_yx
+    moving = np.flatnonzero(steps.any(axis=1))
+    if not len(moving):
         return windows
     _, height, width = windows.shape
-    moved = np.full_like(windows, outside)
-    for old, new, (down, right) in zip(
-        windows, moved, (new_offsets_yx - offsets_yx).tolist(), strict=True
-    ):
-        rows, columns = (
-            slice(max(down, 0), height + min(down, 0)),
-            slice(max(right, 0), width + min(right, 0)),
-        )
-        if rows.start < rows.stop and columns.start < columns.stop:
-            new[
-                rows.start - down : rows.stop - down, columns.start - right : columns.stop - right
-            ] = old[rows, columns]
+    moved = windows.copy()
+    moved[moving] = outside
+    for index, (down, right) in zip(moving.tolist(), steps[moving].tolist(), strict=True):
+        if abs(down) < height and abs(right) < width:
+            new, old = moved[index], windows[index]
+            new[max(-down, 0) : height - down, max(-right, 0) : width - right] = old[
+                max(down, 0) : height + down, max(right, 0) : width + right
+            ]
     return moved
 
 

@@ -56,6 +56,7 @@ class ContourSegmenter:
 
     def __init__(self, diameter_voxels: float) -> None:
         self._blur = _BLUR * diameter_voxels
+        self._apart = max(1, int(self._blur))  # pixels of a smoothed plane that tell its deviation
         self._smallest = _SMALLEST * diameter_voxels
         self._step = _REACH * diameter_voxels / _STEPS
         self._clicked = math.floor(_CLICKED * diameter_voxels / self._step)
@@ -140,13 +141,14 @@ class ContourSegmenter:
     def _embed(self, plane: np.ndarray) -> np.ndarray:
         blur = gaussians(self._blur, beyond="edge")
         smooth = blur.across(blur.down(plane)[0])[0]
-        varies = np.abs(smooth[:, 1:] - smooth[:, :-1]) > _CONSTANT
-        values = smooth.ravel() if varies.all() else smooth[:, :-1][varies]
+        here, beside = (smooth[:: self._apart, i :: self._apart] for i in (0, 1))
+        here = here[:, : beside.shape[1]]
+        varies = np.abs(beside - here) > _CONSTANT
+        values = here.ravel() if varies.all() else here[varies]
         deviation = _deviation(values)
         if deviation > 0:  # once more without the tails, which gold and membranes make
             deviation = _deviation(np.clip(values, -3 * deviation, 3 * deviation))
-        scaled = smooth / np.float32(deviation if deviation > 1e-6 else np.inf)
-        return np.pad(scaled, self._half, mode="edge")
+        return _framed(smooth / np.float32(deviation if deviation > 1e-6 else np.inf), self._half)
 
     def _segment(
         self,
@@ -309,14 +311,28 @@ def _closed_contours(gains: np.ndarray, least: int) -> np.ndarray:
         np.greater_equal(nearer, farther, out=shrinks[turn])
         np.maximum(top, best, out=top)
         np.add(top, totals[turn % angles], out=best)
-    moves = np.where(stays, np.int8(0), np.where(shrinks, np.int8(-1), np.int8(1)))
     contour = np.zeros((angles, n), np.int64)
     each = np.arange(n)
     edge = best.argmax(axis=0)
     for turn in range(2 * angles - 1, angles // 2 - 1, -1):
         contour[turn % angles] = edge  # the earlier of two visits stays
-        edge = edge + moves[turn, edge, each]
+        cell = edge * n + each
+        moves = np.where(shrinks[turn].take(cell), -1, 1)
+        edge = np.where(stays[turn].take(cell), edge, edge + moves)
     return contour
+
+
+def _framed(plane: np.ndarray, width: int) -> np.ndarray:
+    """A plane (h, w) with its edge repeated around it, as np.pad does in twice the time."""
+    height, length = plane.shape
+    framed = np.empty((height + 2 * width, length + 2 * width), np.float32)
+    rows = framed[width : width + height]
+    rows[:, width : width + length] = plane
+    rows[:, :width] = plane[:, :1]
+    rows[:, width + length :] = plane[:, -1:]
+    framed[:width] = rows[0]
+    framed[width + height :] = rows[-1]
+    return framed
 
 
 def _deviation(values: np.ndarray) -> float:
