@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-
-from aitom_cryosam.geometry import nearest_voxel
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,17 @@ def ball(centre_zyx: np.ndarray, radius: float, shape: Sequence[int]) -> Particl
         shape: (D, H, W) of the tomogram.
     """
     centre = np.asarray(centre_zyx, dtype=np.float64)
-    nearest = np.clip(nearest_voxel(centre), 0, np.array(shape) - 1)
-    lower = np.clip(np.ceil(centre - radius).astype(np.int64), 0, nearest)
-    upper = np.minimum(np.maximum(np.floor(centre + radius).astype(np.int64), nearest) + 1, shape)
-    axes = [(np.arange(a, b) - c) ** 2 for a, b, c in zip(lower, upper, centre, strict=True)]
+    lower, nearest, axes = [], [], []
+    for middle, size in zip(centre.tolist(), shape, strict=True):
+        voxel = min(max(math.floor(middle + 0.5), 0), size - 1)
+        first = min(max(math.ceil(middle - radius), 0), voxel)
+        last = min(max(math.floor(middle + radius), voxel), size - 1)
+        lower.append(first)
+        nearest.append(voxel - first)
+        axes.append((np.arange(first, last + 1) - middle) ** 2)
     mask = axes[0][:, None, None] + axes[1][:, None] + axes[2] <= radius**2
-    mask[tuple(nearest - lower)] = True
-    return ParticleMask(0, centre, lower, mask, 1.0)
+    mask[tuple(nearest)] = True
+    return ParticleMask(0, centre, np.array(lower, np.int64), mask, 1.0)
 
 
 def labels(shape: Sequence[int], masks: Sequence[ParticleMask]) -> np.ndarray:

@@ -318,7 +318,7 @@ def test_an_encoder_that_is_called_from_one_thread_gives_the_same_tokens(slab, s
     tomogram = Tomogram.from_array(noise((7, 34, 47)), voxel_size=10)
     told: list[tuple[str, int, int]] = []
     alone = OneAtATime(9)
-    with threadpool_limits(1, user_api="blas"):  # more threads cut a product, and round, otherwise
+    with threadpool_limits(1, user_api="blas"):  # as where planes are encoded side by side
         found, expected = (
             TriplanarFeatures.extract(
                 tomogram,

@@ -75,7 +75,8 @@ class Whitening:
         return cls(moments.mean.astype(np.float32), matrix.astype(np.float32))
 
     def apply(self, tokens: np.ndarray) -> np.ndarray:
-        """(..., C) float32, the tokens (..., C) mapped; channels lie together in memory or apart."""
-        centred = (tokens - self.mean).reshape(-1, len(self.mean))  # (n, C)
-        # This way round a small matrix meets many tokens at twice to three times the speed.
-        return (self.matrix.T @ centred.T).T.reshape(tokens.shape)
+        """(..., C) float32, the tokens (..., gh, gw, C) mapped, each plane by itself."""
+        centred = (tokens - self.mean).reshape(*tokens.shape[:-3], -1, len(self.mean))
+        # This way round the product of a small matrix and many tokens is up to three times as fast.
+        mapped = self.matrix.T @ centred.swapaxes(-1, -2)  # (..., C, gh gw)
+        return mapped.swapaxes(-1, -2).reshape(tokens.shape)
