@@ -2,14 +2,19 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from aitom_cryosam.features import Query
 from aitom_cryosam.masks import ParticleMask, ball
+from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.scoring import kind
+from aitom_cryosam.scoring import kind, verdict
 from aitom_cryosam.scoring.chance import chance_level
+from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.scoring.kind import judge
 from aitom_cryosam.scoring.span import spanned
 from aitom_cryosam.scoring.verdict import ranked
+from tests.toys import made_up_features
 
 K, D = 2, 20  # regions of an instance, channels
 
@@ -45,6 +50,50 @@ def test_nothing_stands_out_where_nothing_is():
 @pytest.mark.parametrize("similarities", [[0.9], [0.9, 0.9], [0.9, 0.2, 0.1]])
 def test_a_few_similarities_give_a_level(similarities):
     assert not np.isnan(chance_level(np.array(similarities)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_level_is_left_where_cosines_pile_up_below_one(seed):
+    rng = np.random.default_rng(seed)  # raw tokens of a network share most of their length
+    background, good = (
+        1 - np.exp(rng.normal(np.log(distance), spread, count))
+        for distance, spread, count in ((0.03, 0.7, 1500), (0.001, 0.3, 40))
+    )
+    level = chance_level(np.concatenate([background, good]))
+    assert (good >= level).all()
+    assert (background >= level).sum() <= 20
+
+
+def picks_with(constant):
+    """Which bodies are picked from one click on the first of 25, beside 25 of another kind.
+
+    Tokens are noise and bodies, without whitening; a constant vector (16,) is added to them.
+    """
+    rng = np.random.default_rng(0)
+    nodes = np.meshgrid([12, 30], np.arange(10, 90, 19), np.arange(10, 100, 20), indexing="ij")
+    places = np.stack(nodes, axis=-1).reshape(-1, 3) + rng.integers(-2, 3, (50, 3))
+    kinds = 5 * np.linalg.qr(rng.standard_normal((16, 16)))[0][:2]
+
+    def tokens(centres):
+        noise = ndimage.gaussian_filter(rng.standard_normal((*centres.shape[:3], 16)), (1, 1, 1, 0))
+        distances = np.linalg.norm(centres[..., None, :] - places, axis=-1)
+        near = np.exp(-((distances / 6) ** 4))
+        bodies = [near[..., part].max(axis=-1) for part in (slice(25), slice(25, None))]
+        return noise / noise.std() + np.stack(bodies, axis=-1) @ kinds + constant
+
+    features = made_up_features((40, 96, 104), tokens)
+    click = places[:1].astype(float)
+    query = features.masked_mean([ball(click[0], 3, features.shape)])
+    maxima = HierarchicalMatcher(ratios=(4,), tau_sim=-1, distance=7).match(Query(features, query))
+    proposals = maxima.take(np.arange(100))
+    found = verdict.judged(features, pooled(features, click, 12), click, proposals, maxima, 12)
+    distances = np.linalg.norm(proposals.points_zyx[found.kept][:, None] - places, axis=-1)
+    return sorted(distances.argmin(axis=1).tolist())
+
+
+@pytest.mark.parametrize("constant", [0, 12 * np.linspace(1, 2, 16)], ids=["none", "large"])
+def test_what_all_features_share_changes_no_pick(constant):
+    assert picks_with(constant) == list(range(25))
 
 
 def kinds(counts, *, seed=0, noise=0.35):

@@ -6,9 +6,9 @@ import numpy as np
 
 CHANCE = 3.0
 """Spreads above the bulk of all maxima where chance ends."""
-
-
 RESAMPLES = 31
+_LARGEST = 1 - 1e-9
+"""Cosine: what is closer to 1 is 1, but for rounding."""
 
 
 def chance_level(similarities: np.ndarray) -> float:
@@ -20,7 +20,13 @@ def chance_level(similarities: np.ndarray) -> float:
     if len(similarities) == 0:
         return np.inf
     mode, spread = _bulk(similarities)
-    return mode + CHANCE * spread
+    level = mode + CHANCE * spread
+    if level < 1:
+        return level
+    # Raw tokens of a network share a large part, and their cosines pile up below 1, where no
+    # level would be left. As Fisher's z they have no upper end.
+    mode, spread = _bulk(np.arctanh(np.clip(similarities, -_LARGEST, _LARGEST)))
+    return float(np.tanh(mode + CHANCE * spread))
 
 
 def _bulk(values: np.ndarray) -> tuple[float, float]:
