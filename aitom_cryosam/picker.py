@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aitom_cryosam import checkpoints, encoders, propagator, threads
+from aitom_cryosam import checkpoints, clicks, encoders, propagator, threads
 from aitom_cryosam.cache import Cache
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
@@ -91,6 +91,7 @@ class CryoSAM:
         walks = self.propagator(tomogram, diameter_voxels)
         with stages.measure("prompt masks"):
             prompts, prompt_masks = prompted(walks, tomogram, prompts, self.progress)
+            worth = clicks.looked_at(tomogram, prompts, prompt_masks, diameter_voxels)
         with stages.measure("features"):
             features = self.features(tomogram, diameter_voxels)
         with stages.measure("matching"):
@@ -111,6 +112,7 @@ class CryoSAM:
                 proposals = centred(tomogram, proposals, diameter_voxels)
         with stages.measure("verdict"):
             places = Places.of(features, proposals, maxima, diameter_voxels)
+            worth = clicks.compared(worth, prompts, query.instances, places)
             own = same(proposals.points_zyx, prompts.points_zyx[prompts.kept], diameter_voxels)
             verdict = judged(places, query.instances, own, settings.encoder)
             there = same(proposals.points_zyx, rejects.points_zyx, diameter_voxels)
@@ -135,6 +137,7 @@ class CryoSAM:
             prompts=prompts,
             rejects=rejects,
             prompt_masks=prompt_masks,
+            worth=tuple(worth),
             query=query,
             proposals=proposals,
             masks=masks,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from aitom_cryosam.clicks import Worth
 from aitom_cryosam.files import publishing, write_text, writing
 from aitom_cryosam.masks import ParticleMask, labels
 from aitom_cryosam.particle_query import ParticleQuery
@@ -40,6 +41,7 @@ class Result:
         prompts: the user's points; one without a mask is not kept, and says why.
         rejects: places that the user rejected.
         prompt_masks: one a prompt, in their order.
+        worth: what each prompt is, likewise.
         query: F_Q of eq. 4, of the prompts and of a query from elsewhere.
         proposals: every proposal, best first, with its verdict.
         masks: the instances of the kept proposals; ids as in `proposals`.
@@ -60,6 +62,7 @@ class Result:
     proposals: Picks
     masks: list[ParticleMask]
     stages: Stages
+    worth: tuple[Worth, ...] = ()
     rejects: Picks = field(default_factory=Picks.none)
     networks: dict[str, dict[str, str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -156,8 +159,13 @@ class Result:
             "inputs": {role: asdict(stamp) for role, stamp in self.inputs.items()},
             "weights": self.networks,  # the embedded models have none
             "prompts": [
-                {**entry, "mask_voxels": mask.volume, "walks": mask.stops}
-                for entry, mask in zip(prompt_entries(self.prompts), self.prompt_masks, strict=True)
+                {**entry, "mask_voxels": mask.volume, "walks": mask.stops, **asdict(worth)}
+                for entry, mask, worth in zip(
+                    prompt_entries(self.prompts),
+                    self.prompt_masks,
+                    self.worth or [Worth()] * len(self.prompts),
+                    strict=True,
+                )
             ],
             "rejects": [{"xyz": _xyz(point)} for point in self.rejects.points_zyx],
             "diameter_angstrom": round(self.diameter_angstrom, 1),

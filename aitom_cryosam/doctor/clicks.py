@@ -18,6 +18,27 @@ NAMED = 3
 """Clicks that are named one by one."""
 FAINT = 0.5
 """A click that stands out less than this share of random places is on nothing."""
+NEAR = (0.5, 0.75, 0.75)
+"""Diameters from a face across z, y, x within which a click lacks some of what is around it.
+
+Tomograms are thin: along z only what cuts the particle itself counts.
+"""
+
+
+def near_faces(tomogram: Tomogram, point_zyx: np.ndarray, diameter_voxels: float) -> list[str]:
+    """What is wrong with the place of a click: "is near the border", or the blank margin.
+
+    Args:
+        tomogram: that it lies in.
+        point_zyx: (3,) voxels.
+        diameter_voxels: of the particle.
+    """
+    lower, upper = np.array(tomogram.content_box)
+    gaps = np.concatenate([point_zyx - lower, upper - 1 - point_zyx])  # (6,)
+    near = gaps < np.tile(NEAR, 2) * diameter_voxels
+    blank = np.concatenate([lower > 0, upper < np.array(tomogram.shape)])
+    names = {"the blank margin": near & blank, "the border": near & ~blank}
+    return [f"is near {name}" for name, here in names.items() if here.any()]
 
 
 def fitting(tomogram: Tomogram, points_zyx: np.ndarray) -> np.ndarray:
@@ -55,6 +76,23 @@ def place_observations(tomogram: Tomogram, points_zyx: np.ndarray) -> Iterator[O
     severity = Severity.WARNING if fits.any() else Severity.ERROR
     remedy, options = _instead(tomogram, points_zyx)
     yield Observation(severity, "clicks", text, options, remedy)
+
+
+def border_observations(
+    tomogram: Tomogram, points_zyx: np.ndarray, diameter_voxels: float
+) -> Iterator[Observation]:
+    """Clicks around which something is missing; a run warns of them itself.
+
+    Args:
+        tomogram: that they lie in.
+        points_zyx: (n, 3) voxels inside the tomogram.
+        diameter_voxels: of the particle.
+    """
+    for point in points_zyx:
+        for said in near_faces(tomogram, point, diameter_voxels):
+            text = f"The click {as_typed(point)} {said}: not all around it is seen."
+            remedy = "click further inside, or add clicks there"
+            yield Observation(Severity.NOTE, "clicks", text, remedy=remedy)
 
 
 def signal_observations(signal: Signal, points_zyx: np.ndarray) -> Iterator[Observation]:

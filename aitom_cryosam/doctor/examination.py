@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aitom_cryosam.doctor.clicks import fitting, place_observations, signal_observations
+from aitom_cryosam.doctor.clicks import (
+    border_observations,
+    fitting,
+    place_observations,
+    signal_observations,
+)
 from aitom_cryosam.doctor.contrast import probable, skew
 from aitom_cryosam.doctor.observation import Observation
 from aitom_cryosam.doctor.sample import sample_cubes
@@ -69,6 +74,8 @@ def _observed(
         if len(good):
             signal = Signal(tomogram, largest=LARGEST / tomogram.voxel_size, diameter=diameter)
             seen.extend(signal_observations(signal, good))
+            if diameter is not None:
+                seen.extend(border_observations(tomogram, good, diameter))
             clicked = signal.deviations(good)
     yield from _contrast(tomogram.contrast, skew(cubes), clicked)
     yield from seen

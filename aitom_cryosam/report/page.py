@@ -128,6 +128,7 @@ class _Content:
             "groups": groups(tiles, self.proposals, cut),
             "failures": self._failures(tiles),
             "worth": self._worth(),
+            "rejects": self.record.rejects.points_zyx[:, ::-1].tolist(),
             "steps": next_steps(self.record),
             "tables": self._tables(),
             "slider": self._slider(cut),
@@ -261,6 +262,8 @@ class _Content:
                     (name, STOPS.get(stop, stop)) for name, stop in rows[i].get("walks", {}).items()
                 ],
                 "alike": alike[i],
+                "retrieved": rows[i].get("retrieved"),
+                "odd": rows[i].get("odd", ()),
                 "rank": self._rank(point),
             }
             for i, point in enumerate(prompts.points_zyx)
