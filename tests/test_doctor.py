@@ -238,3 +238,10 @@ def test_it_says_what_each_preset_takes_here_and_what_keeps_it_from_running(file
     assert "it cannot run here: no weights" in shown
     assert "1 GB of memory may be used" in shown
     assert "✗ preset    The weights of dinov2_vitl14_reg are not on this machine" in shown
+
+
+def test_a_click_near_the_border_is_noted_where_the_size_is_known(tomogram):
+    points = np.array([[20.0, 5, 40], [20, 40, 40]])
+    (seen,) = about(examine(tomogram, points, diameter=12).observations, "border")
+    assert seen.severity is Severity.NOTE  # a run warns itself
+    assert "The click 40,5,20 is near the border" in seen.text

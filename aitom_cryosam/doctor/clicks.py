@@ -92,7 +92,7 @@ def border_observations(
         for said in near_faces(tomogram, point, diameter_voxels):
             text = f"The click {as_typed(point)} {said}: not all around it is seen."
             remedy = "click further inside, or add clicks there"
-            yield Observation(Severity.NOTE, "clicks", text, remedy=remedy)
+            yield Observation(Severity.NOTE, "border", text, remedy=remedy)
 
 
 def signal_observations(signal: Signal, points_zyx: np.ndarray) -> Iterator[Observation]:
