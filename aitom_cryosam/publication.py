@@ -14,6 +14,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ except ImportError:  # not on Windows
 
 MARK = "complete.json"
 _REPLACED = "replaced"
+_FEW, _WAITING = 32, 16  # files, of which the disk is waited for one by one; threads for more
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -69,8 +71,13 @@ class Publication:
         Raises:
             OSError: one cannot be moved; all is then as it was before.
         """
-        for draft in self.moves:
-            _to_disk(self.temporary / draft)
+        drafts = [self.temporary / draft for draft in self.moves]
+        if len(drafts) > _FEW:  # a disk takes a thousand together, in a tenth of the time
+            with ThreadPoolExecutor(_WAITING) as pool:
+                list(pool.map(_to_disk, drafts))
+        else:
+            for draft in drafts:
+                _to_disk(draft)
         content = {"moves": self.moves, "stale": self.stale, "overwrite": self.overwrite}
         mark = self.temporary / MARK
         mark.write_text(json.dumps(content), "utf-8")

@@ -139,6 +139,15 @@ def test_one_broken_tomogram_costs_only_itself(
     assert sentence.split("TS_02_rec: ")[1] in log
 
 
+def test_what_all_fail_of_is_said_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project.parent / "a.query").write_bytes(b"another")
+    assert main(["project", "run", str(project), "--workers", "1", "--quiet"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "other" in line
+    assert "TS_02_rec (3 tomograms): " in line
+    assert line.endswith("a.query is not the query of a run.")
+
+
 def test_export_evaluate_and_report(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = project / "relion"
     assert main(["project", "export", str(project), "--to", "warp", "--out", str(out)]) == 0
@@ -283,6 +292,7 @@ def test_bad_starts(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "of which 1 are not there": [str(tmp_path / "list.txt")],
         "Cannot tell which": [str(tmp_path / "clicks.csv")],
         "There is no file": [tomos, "--query", str(tmp_path / "no.query")],
+        "is not the query of a run": [tomos, "--query", str(world / "tomos/TS_01/rec.mrc")],
         "does not say in which of 3": [tomos, "--prompts", str(tmp_path / "clicks.csv")],
         "has points of else": [tomos, "--prompts", str(tmp_path / "other.csv")],
         "is a mask of one tomogram": [tomos, "--region", str(world / "tomos/TS_01/rec.mrc")],

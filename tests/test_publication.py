@@ -86,6 +86,25 @@ def test_a_disk_that_is_full_at_the_last_file(tmp_path, monkeypatch):
     assert contents(tmp_path) == all_of("old")
 
 
+def test_a_quota_that_the_disk_tells_of_when_it_writes(tmp_path, monkeypatch):
+    """Of one in forty files, more than are waited for one by one."""
+    names = [f"{number}_picks.star" for number in range(40)]
+    write(tmp_path, "old", names=names)
+    to_disk, asked = os.fsync, []
+
+    def full(handle):
+        asked.append(handle)
+        if len(asked) == 35:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        to_disk(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match="No space left"):
+        write(tmp_path, "new", names=names, overwrite=True)
+    assert contents(tmp_path) == all_of("old", names)
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_disks_without_hard_links(tmp_path, monkeypatch):
     def no_links(*paths, **options):
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))

@@ -78,13 +78,16 @@ def test_a_mask_of_another_tomogram_is_refused(tmp_path, tomogram, shape, voxel_
         RegionMask.open(path, tomogram)
 
 
-def test_masks_that_leave_nothing_are_refused(tmp_path, tomogram):
+def test_masks_that_leave_nothing_are_refused(tmp_path, tomogram, caplog):
     empty = mask_file(tmp_path, np.zeros(SHAPE))
     with pytest.raises(InputError, match="is an empty mask"):
         RegionRules(region=empty).of(tomogram)
     full = tmp_path / "full.mrc"
     write_volume(full, np.ones(SHAPE, np.int8), voxel_size=10)
-    assert RegionRules(region=full).of(tomogram).allows(np.array([[0, 0, 0]])).all()
+    everywhere = RegionRules(region=full).of(tomogram)
+    assert everywhere.allows(np.array([[0, 0, 0]])).all()
+    assert everywhere.distances_angstrom(np.zeros((1, 3))) == {}  # there is no surface
+    assert caplog.messages[1:] == [f"{full} covers the whole tomogram; it leaves nothing out."]
     with pytest.raises(InputError, match="covers the whole tomogram"):
         RegionRules(exclude=(full,)).of(tomogram)
     with pytest.raises(InputError, match="leaves nothing"):

@@ -6,7 +6,7 @@ import argparse
 import logging
 import os
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -157,6 +157,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _init(args: argparse.Namespace) -> int:
+    from aitom_cryosam.particle_query import ParticleQuery
     from aitom_cryosam.project import FILE, Project, ProjectTomogram
     from aitom_cryosam.project.sources import names_of, tomograms_of, warn_of_versions
     from aitom_cryosam.resources import Resources
@@ -165,9 +166,11 @@ def _init(args: argparse.Namespace) -> int:
     rules = options.regions(args)
     stars = [Path(one) for one in args.sources if one.endswith(".star")]
     tomograms_star = args.tomograms_star or (stars[0] if len(stars) == 1 else None)
-    for path in (args.query, args.prompts, args.rejects, tomograms_star):
+    for path in (args.prompts, args.rejects, tomograms_star):
         if path is not None:
             existing_file(path)
+    if args.query is not None:
+        ParticleQuery.read(args.query)
     paths = list(dict.fromkeys(path for one in args.sources for path in tomograms_of(one)))
     warn_of_versions(paths)
     names = names_of(paths)
@@ -296,8 +299,12 @@ def _run(args: argparse.Namespace) -> int:
                 failed.append(outcome)
     if total and not args.quiet:
         print(f"{total - len(failed)} of {total} done, {picks} picks; {project.results}")
+    names = defaultdict[str, list[str]](list)
     for outcome in failed:
-        print(f"cryosam project: {outcome.task.name}: {outcome.failure}", file=sys.stderr)
+        names[outcome.failure].append(outcome.task.name)
+    for failure, of in names.items():
+        many = f" ({len(of)} tomograms)" if len(of) > 1 else ""
+        print(f"cryosam project: {listed(of)}{many}: {failure}", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -146,8 +146,9 @@ def _stated_in(path: Path, end: float) -> str:
         with suppress(OSError, ValueError, KeyError, TypeError):
             return str(json.loads(path.read_text("utf-8"))["address"])
         if time.monotonic() > end:
+            found = f"{path} names no" if path.exists() else f"There is no file {path} of a"
             raise InputError(
-                f"There is no file {path} of a scheduler; start one with "
+                f"{found} scheduler; start one with "
                 f"`dask scheduler --scheduler-file {path}`, or correct it."
             )
         time.sleep(0.2)

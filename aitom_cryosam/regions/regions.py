@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.regions.lamella import Slab, find_slab
 from aitom_cryosam.regions.mask import RegionMask
 from aitom_cryosam.tomogram import Tomogram
+
+logger = logging.getLogger(__name__)
 
 OUTSIDE = "outside the region"
 EXCLUDED = "near an excluded structure"
@@ -88,6 +91,9 @@ class RegionRules:
             InputError: a mask cannot be used, or nothing is left of the tomogram.
         """
         region = None if self.region is None else RegionMask.open(self.region, tomogram)
+        if region is not None and region.is_everything:
+            logger.warning("%s covers the whole tomogram; it leaves nothing out.", self.region)
+            region = None
         excluded = tuple(RegionMask.open(path, tomogram) for path in self.exclude)
         for mask, path in zip(excluded, self.exclude, strict=True):
             if mask.is_everything:

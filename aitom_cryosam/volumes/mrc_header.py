@@ -192,7 +192,7 @@ class MrcHeader:
                 high,
             )
             return True
-        within = -128 <= low <= high <= 127 and low < high
+        within = -128 <= low <= high <= 127 and (low, high) != (0, 0)
         if not within:
             logger.warning(
                 "%s: its bytes are read as signed; its header does not tell, with values of %g to "

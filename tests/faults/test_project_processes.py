@@ -211,8 +211,10 @@ def test_workers_of_a_scheduler(world: Path, project: Path, scheduler: Path, cap
 
 
 def test_no_scheduler(project: Path, tmp_path: Path, capsys) -> None:
-    missing = tmp_path / "scheduler.json"
+    missing, other = tmp_path / "scheduler.json", tmp_path / "other.json"
+    other.write_text("{}")
     nonsense = {
+        f"{other} names no scheduler": ["--scheduler-file", str(other)],
         "There is no file": ["--scheduler-file", str(missing)],
         "There is no scheduler at tcp://127.0.0.1:1": ["--scheduler", "tcp://127.0.0.1:1"],
         "There is no scheduler at nonsense": ["--scheduler", "nonsense"],
