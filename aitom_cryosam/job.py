@@ -65,6 +65,7 @@ class Job:
         star: further STAR flavours to write, of `points.formats.relion_warp.FLAVOURS`.
         tilt_series: pixel size and size of the tilt series, for RELION's flavours and prompts.
         picture: also draw two slices with the picks.
+        suggest: also list and draw so many places whose yes or no would help most.
         overwrite: replace existing results.
 
     Raises:
@@ -89,6 +90,7 @@ class Job:
     star: tuple[str, ...] = ()
     tilt_series: TiltSeries | None = None
     picture: bool = False
+    suggest: int = 0
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -120,6 +122,10 @@ class Job:
             raise InputError(
                 f"Rejected places are of particles; leave them out for a {self.target.name}."
             )
+        if self.target is not None and self.suggest:
+            raise InputError(
+                f"Suggestions are of particles; leave them out for a {self.target.name}."
+            )
         if "relion4" in self.star and self.tilt_series is None:
             problem = "The format relion4 needs the pixel size of the tilt series"
             raise InputError(problem, Remedy.TILT_SERIES)
@@ -144,6 +150,7 @@ class Job:
             self.name,
             self.star,
             picture=self.picture,
+            suggested=self.suggest > 0,
             semantic=self.settings.semantic,
             target="particle" if self.target is None else self.target.name,
         )
@@ -220,6 +227,7 @@ class Job:
             "star": list(self.star),
             "tilt_series": self.tilt_series and asdict(self.tilt_series),
             "picture": self.picture,
+            "suggest": self.suggest,
             "overwrite": self.overwrite,
         }
 
@@ -311,7 +319,9 @@ def pick(job: Job, *, progress: Progress | None = None) -> Result:
             logger.info(job.settings_note)
         _look_at(tomogram, prompts, job.settings)
         picker = CryoSAM(job.settings, resources=job.resources, progress=progress)
-        result = picker.pick(tomogram, prompts, rejects=rejects, query=query, regions=regions)
+        result = picker.pick(
+            tomogram, prompts, rejects=rejects, query=query, regions=regions, suggest=job.suggest
+        )
     return replace(result, warnings=tuple(warnings), inputs=inputs)
 
 
@@ -370,7 +380,9 @@ def write(job: Job, result: Result | StructureResult, *, note: str = "") -> Reco
         InputError: a file exists or cannot be written; none of them is written then.
     """
     array = isinstance(job.tomogram, Tomogram) and job.tomogram.path is None
-    extra = {"note": note} if isinstance(result, Result) else {}
+    extra: dict[str, Any] = {}
+    if isinstance(result, Result):
+        extra = {"note": note, "suggested": job.suggest > 0}
     paths = result.write(
         job.files["run"].parent,
         star=job.star,

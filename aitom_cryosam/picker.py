@@ -25,6 +25,7 @@ from aitom_cryosam.result import Result
 from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.rejects import BY_HAND, without_like
+from aitom_cryosam.scoring.suggestions import suggested
 from aitom_cryosam.scoring.verdict import decided, judged, ranked, same
 from aitom_cryosam.semantic import particle_probability
 from aitom_cryosam.settings import Settings
@@ -61,6 +62,7 @@ class CryoSAM:
         rejects: Picks | Sequence[Sequence[float]] = (),
         query: ParticleQuery | None = None,
         regions: Regions | None = None,
+        suggest: int = 0,
     ) -> Result:
         """Run the method on one tomogram.
 
@@ -71,6 +73,7 @@ class CryoSAM:
             rejects: likewise, on what is something else; so is all that is more like it.
             query: of particles that were clicked elsewhere; they and the prompts count alike.
             regions: where picks may lie; what lies elsewhere is no background either.
+            suggest: number of places to ask about, those that would help most.
 
         Returns:
             Every proposal with its verdict, the masks of the picks, and how it came about.
@@ -119,6 +122,7 @@ class CryoSAM:
             proposals = replace(proposals, scores=verdict.scores).reject(there, BY_HAND)
             proposals = decided(located(proposals, regions), verdict, settings.cut)
             proposals = without_like(query.rejected, proposals, places, query.instances, own)
+            proposals = suggested(proposals, places, query.instances, own, suggest)
         with stages.measure("proposal masks"):
             wanted = proposals.kept | self.settings.all_masks
             masks = propagator.masks_of(

@@ -35,15 +35,16 @@ def result_paths(
     star: Sequence[str] = (),
     *,
     picture: bool = False,
+    suggested: bool = False,
     semantic: str = "none",
     target: str = "particle",
 ) -> dict[str, Path]:
     """The files of a result for a tomogram of this name, by kind.
 
     The kinds are "picks", "proposals", "labels", each of the flavours `star`, "query", "trace",
-    "run" and "picture"; "semantic", and "probability" if it is dense. A
-    structure that is no particle has no "proposals", "query" and "trace", but "semantic" and
-    "distance".
+    "run" and "picture"; "suggested" with its "suggested_picture"; "semantic", and "probability" if
+    it is dense. A structure that is no particle has no "proposals", "query" and "trace", but
+    "semantic" and "distance".
     """
     if target != "particle":
         ending = {"picks": "picks.star", "labels": "labels.mrc", "semantic": "semantic.mrc"}
@@ -54,6 +55,8 @@ def result_paths(
     kinds |= {"query": "query.npz", "trace": "trace.npz", "run": _RUN[1:]}
     if picture:
         kinds["picture"] = "picks.png"
+    if suggested:
+        kinds |= {"suggested": "suggested.star", "suggested_picture": "suggested.png"}
     if semantic != "none":
         kinds["semantic"] = "semantic.mrc"
     if semantic == "dense":

@@ -21,6 +21,8 @@ from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks,
 from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.record import SCHEMA, counts, result_paths, stale_files, written
 from aitom_cryosam.report import write_picture
+from aitom_cryosam.report.suggestion_picture import write_suggestions
+from aitom_cryosam.scoring.suggestions import rows_of
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.source_file import FileStamp
 from aitom_cryosam.stages import Stages
@@ -97,6 +99,7 @@ class Result:
         star: Sequence[str] = (),
         tilt_series: TiltSeries | None = None,
         picture: bool = False,
+        suggested: bool = False,
         note: str = "",
         job: Mapping[str, Any] = _NOTHING,
         overwrite: bool = False,
@@ -108,6 +111,7 @@ class Result:
             star: names in `points.formats.relion_warp.FLAVOURS`.
             tilt_series: pixel size and size of the tilt series, for RELION's flavours.
             picture: also draw two slices with the picks.
+            suggested: also list and draw the places to ask about.
             note: a line below the picture's title.
             job: what was asked for, as JSON values, for the record.
             overwrite: replace existing files.
@@ -119,7 +123,12 @@ class Result:
             InputError: a file exists, or the folder cannot be written.
         """
         paths = result_paths(
-            folder, self.tomogram.name, star, picture=picture, semantic=self.settings.semantic
+            folder,
+            self.tomogram.name,
+            star,
+            picture=picture,
+            suggested=suggested,
+            semantic=self.settings.semantic,
         )
         stale = stale_files(paths) if overwrite else []
         with publishing(folder, paths, stale=stale, overwrite=overwrite) as drafts:
@@ -140,6 +149,11 @@ class Result:
                 (self.trace or self._bare_trace()).write(draft)
             if picture:
                 write_picture(drafts["picture"], self, note=note)
+            if suggested:
+                asked = self.proposals.take(rows_of(self.proposals))
+                diameter = self.diameter_angstrom / self.tomogram.voxel_size
+                write_proposals(drafts["suggested"], asked, self.tomogram)
+                write_suggestions(drafts["suggested_picture"], self.tomogram, asked, diameter)
             content = {
                 "schema": SCHEMA,
                 **self.record(),

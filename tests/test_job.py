@@ -38,6 +38,7 @@ FULL = Job(
     star=("relion4", "warp"),
     tilt_series=TiltSeries(2.5, (300, 200, 100), "TS_01", 4.0),
     picture=True,
+    suggest=5,
     overwrite=True,
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--report", action="store_true", help="also write a page that shows all of it, as HTML"
+    )
+    parser.add_argument(
+        "--suggest",
+        type=options.count,
+        default=0,
+        metavar="N",
+        help="also list and draw the N places whose yes or no (--prompt or --reject in another "
+        "run) would help most",
     )
     parser.add_argument(
         "--labels-zarr", action="store_true", help="also write the masks as OME-Zarr, for napari"
@@ -158,6 +167,7 @@ def _job(args: argparse.Namespace) -> Job:
         star=args.star,
         tilt_series=tilt_series_of_tomogram(args),
         picture=args.picture,
+        suggest=args.suggest,
         overwrite=args.overwrite,
     )
 
@@ -173,9 +183,20 @@ def _summary(record: Record, seconds: float) -> str:
         ("left out", _left_out(record)),
         ("cut", _cut_line(record)),
         ("seconds", f"{seconds:.0f}: {_seconds(record)}"),
+        *_asked(record),
         *(("" if i else "files", str(path)) for i, path in enumerate(record.files.values())),
     ]
     return "\n".join(f"{label:10}{value}" for label, value in rows)
+
+
+def _asked(record: Record) -> Iterator[tuple[str, str]]:
+    """The suggestions, to be typed after --prompt or --reject."""
+    from aitom_cryosam.geometry import as_typed
+    from aitom_cryosam.scoring.suggestions import rows_of
+
+    points = record.proposals.points_zyx[rows_of(record.proposals)].round(1)
+    if len(points):
+        yield "ask about", "  ".join(map(as_typed, points))
 
 
 def _structure_summary(record: Record, seconds: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.scoring.suggestions import doubt, rows_of
 
 COLUMN = "cryosamCuration"
 """Of the STAR files: who accepted or rejected a proposal; "none" where the run decided."""
@@ -61,16 +62,16 @@ class Curation:
         return row
 
     def suggest(self) -> int | None:
-        """The undecided proposal whose verdict is the least certain; None if all are decided.
+        """The undecided proposal whose yes or no helps most; None if all are decided.
 
-        By the probability where there is one, else by the distance from the cut.
+        Those that the run suggests come first, then the least certain.
         """
-        open_ = self._movable.copy()
-        open_[list(self._decided)] = False
-        if not open_.any():
-            return None
-        doubt = np.where(open_, self._doubt(), np.inf)
-        return int(doubt.argmin())
+        asked = [row for row in rows_of(self.proposals).tolist() if row not in self._decided]
+        if asked:
+            return int(asked[0])
+        away = doubt(self.proposals, self.cut)
+        away[list(self._decided)] = np.inf
+        return int(away.argmin()) if np.isfinite(away).any() else None
 
     def following(self, row: int | None, step: int = 1) -> int | None:
         """The next pick in the order of the proposals, around the end."""
@@ -95,12 +96,3 @@ class Curation:
             reasons[row] = "" if accepted else "rejected by hand"
         extra = {**self.proposals.extra, COLUMN: tuple(by)}
         return replace(self.proposals, kept=kept, reasons=tuple(reasons), extra=extra)
-
-    def _doubt(self) -> np.ndarray:
-        if self.proposals.probabilities is not None:
-            return np.abs(self.proposals.probabilities - 0.5)
-        scores = self.proposals.scores
-        if self.cut is not None:
-            return np.abs(scores - self.cut)
-        kept = scores[self.proposals.kept]
-        return np.abs(scores - (kept.min() if len(kept) else np.nanmax(scores)))

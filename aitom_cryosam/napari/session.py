@@ -24,6 +24,9 @@ from aitom_cryosam.selection import Selection, write_selection
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
 
+SUGGESTED = 20
+"""Places that a pick suggests to judge."""
+
 
 class _Remembered:
     """Masks of a propagator, each point's made once.
@@ -149,6 +152,7 @@ class Session:
             Picks.from_points(clicks_zyx),
             rejects=Picks.from_points(negatives_zyx),
             regions=regions,
+            suggest=SUGGESTED,
         )
 
     def save(

@@ -10,6 +10,7 @@ import numpy as np
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.report.images import photograph
 from aitom_cryosam.report.section import Section
+from aitom_cryosam.scoring.suggestions import rows_of
 
 BEST, AROUND, REJECTED = 12, 12, 6
 """Tiles of the best, around the cut (half of them above), and of each reason."""
@@ -110,6 +111,9 @@ def groups(tiles: Tiles, proposals: Picks, cut: float | None) -> list[Group]:
         near = np.concatenate([kept[-(AROUND // 2) :], below[: AROUND // 2]])
         about = "the last picks, and the first that were left out"
         found.append(tiles.group("Around the cut", about, proposals, near, AROUND))
+    if len(asked := rows_of(proposals)):
+        about = "the places whose yes or no would help most"
+        found.append(tiles.group("Worth a look", about, proposals, asked, len(asked)))
     reasons = dict.fromkeys(reason for reason in proposals.reasons if reason)
     for reason in reasons:
         rows = np.flatnonzero([one == reason for one in proposals.reasons])

@@ -1,7 +1,7 @@
 """Suggestions: the places whose yes or no would help most.
 
-A sure place teaches nothing, and two places that look alike teach the same. So the least certain
-are taken, one after the other, each as unlike the clicks and those taken before as it can be.
+A sure place teaches nothing, and two places that look alike teach the same. So of the least
+certain those are taken that together stand for all of these: mutually unlike, but no loners.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aitom_cryosam.scoring.span import spanned
 COLUMN = "cryosamSuggestion"
 """Of a STAR file: 1 is the most useful place, none is no suggestion."""
 NONE = "none"
-DOUBTFUL = 8
+DOUBTFUL = 2
 """Times as many of the least certain as are wanted are chosen from."""
 
 
@@ -51,30 +51,45 @@ def suggested(
         places: the same, and background.
         clicked: (p, k, 3C) instances of the prompts.
         own: (n,) bool, proposals that are a prompted particle itself.
-        count: of suggestions, at most.
+        count: of suggestions, at most; 0 leaves the column out.
     """
+    if not count:
+        return picks
     away = np.where(own, np.inf, doubt(picks))
-    order = np.argsort(away, kind="stable")
-    rows = order[: DOUBTFUL * count][np.isfinite(away[order[: DOUBTFUL * count]])]
+    rows = np.argsort(away, kind="stable")[: DOUBTFUL * count]
+    rows = rows[np.isfinite(away[rows])]
     words = [NONE] * len(picks)
-    if len(rows) and count:
-        for number, row in enumerate(_unlike(rows, places, clicked, count), 1):
+    if len(rows):
+        for number, row in enumerate(_standing(rows, places, clicked, count), 1):
             words[row] = str(number)
     return replace(picks, extra={**picks.extra, COLUMN: tuple(words)})
 
 
-def _unlike(rows: np.ndarray, places: Places, clicked: np.ndarray, count: int) -> list[int]:
-    """Of rows of the places, those that are each the least like all before, and the clicks."""
+def rows_of(picks: Picks) -> np.ndarray:
+    """(m,) rows of the suggestions among picks, the most useful first."""
+    words = picks.extra.get(COLUMN, ())
+    numbers = {int(word): row for row, word in enumerate(words) if word.isdigit()}
+    return np.array([numbers[number] for number in sorted(numbers)], np.int64)
+
+
+def _standing(rows: np.ndarray, places: Places, clicked: np.ndarray, count: int) -> list[int]:
+    """Of rows of the places, those that together stand for the most of them, the clicks left out.
+
+    Greedily: each adds the most to how alike every row is to the nearest of those chosen.
+    """
     sets = [unit(places.instances[rows]), unit(clicked)]
     if len(places.background) >= FEWEST:
+        dimensions = sets[0].shape[1]
         background, *inside = spanned(unit(places.background), *sets)
-        white = whitening(background, sets[0].shape[1])
+        white = whitening(background, dimensions)
         sets = [unit(((one - background.mean(axis=0)) @ white)[:, None]) for one in inside]
     candidates, known = sets
-    alike = (candidates @ known.T).max(axis=1)  # (m,) with the nearest that is known
+    alike = candidates @ candidates.T  # (m, m)
+    nearest = np.clip((candidates @ known.T).max(axis=1), 0, None)  # (m,)
     chosen: list[int] = []
     for _ in range(min(count, len(rows))):
-        alike[chosen] = np.inf
-        chosen.append(int(alike.argmin()))
-        alike = np.maximum(alike, candidates @ candidates[chosen[-1]])
+        gain = np.clip(alike - nearest, 0, None).sum(axis=1)
+        gain[chosen] = -1
+        chosen.append(int(gain.argmax()))
+        nearest = np.maximum(nearest, alike[chosen[-1]])
     return [int(rows[i]) for i in chosen]
