@@ -113,14 +113,33 @@ class TestWedge:
         with pytest.raises(InputError, match="tilt range as -60,60"):
             MissingWedge(0, 0)
 
+    @pytest.mark.parametrize(("low", "high"), [(-54.0, 54.0), (-40.0, 60.0)])
     @pytest.mark.parametrize("swap", [False, True])
-    def test_the_tomogram_shows_it(self, swap):
-        data = small_simulation(tilt_range=(-54.0, 54.0), shape_zyx=(64, 96, 96)).data
+    def test_the_tomogram_shows_it(self, swap, low, high):
+        data = small_simulation(tilt_range=(low, high), shape_zyx=(64, 96, 96)).data
         tomogram = Tomogram.from_array(data.swapaxes(1, 2) if swap else data, voxel_size=20.0)
         found = estimated_wedge(tomogram)
         assert found is not None
         assert found.axis == (90 if swap else 0)
-        assert (found.lowest, found.highest) == pytest.approx((-54, 54), abs=6)
+        # With y in the place of x, what was towards x is towards y, the other way.
+        expected = (-high, -low) if swap else (low, high)
+        assert (found.lowest, found.highest) == pytest.approx(expected, abs=3)
+
+    def test_the_estimate_weighs_what_was_measured(self):
+        data = small_simulation(tilt_range=(-40.0, 60.0), shape_zyx=(64, 64, 64)).data
+        for turned in (data, data.swapaxes(1, 2)):
+            found = estimated_wedge(Tomogram.from_array(turned, voxel_size=20.0))
+            power = np.abs(np.fft.fftn(turned)) ** 2
+            frequencies = np.stack(np.meshgrid(*[np.fft.fftfreq(64) * 64] * 3, indexing="ij"), -1)
+            lengths = np.linalg.norm(frequencies, axis=-1)
+            weights = found.weights(frequencies[..., ::-1])[(lengths > 6) & (lengths < 16)]
+            power = power[(lengths > 6) & (lengths < 16)]
+            assert power[weights > 0.9].mean() > 20 * power[weights < 0.1].mean()
+
+    def test_another_beam_than_z_is_said(self):
+        data = small_simulation(shape_zyx=(64, 64, 64)).data.swapaxes(0, 2)
+        with pytest.raises(InputError, match="wedge lies around x, not z"):
+            estimated_wedge(Tomogram.from_array(data, voxel_size=20.0))
 
     def test_noise_shows_none(self):
         data = np.random.default_rng(0).standard_normal((48, 64, 64)).astype(np.float32)

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, ndimage
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.power_spectrum import Spectrum
+from aitom_cryosam.sample_cubes import sample_cubes
 from aitom_cryosam.tomogram import Tomogram
-
-logger = logging.getLogger(__name__)
-
-_SLICES = 48  # planes across the tilt axis that the estimate looks at
-_BANDS = (0.15, 0.8)  # of Nyquist, where the estimate looks
-_CLEAREST = 1.25  # of the powers inside and outside: less is no wedge
-_AXES = (0.0, 90.0)
 
 
 @dataclass(frozen=True)
@@ -76,66 +69,20 @@ NO_WEDGE = MissingWedge(-90.0, 90.0)
 def estimated_wedge(tomogram: Tomogram) -> MissingWedge | None:
     """The tilt range as the tomogram's own spectrum shows it; None if it shows none.
 
-    The power in the plane across the tilt axis falls at the edge of the wedge. Both x and y are
-    tried as the axis.
+    Both x and y are tried as the tilt axis.
+
+    Raises:
+        InputError: the missing wedge lies around x or y.
     """
-    best: tuple[float, MissingWedge] | None = None
-    for axis in _AXES:
-        angles, power = _profile(tomogram, axis)
-        contrast, lowest, highest = _edges(angles, power)
-        if contrast > _CLEAREST and (best is None or contrast > best[0]):
-            best = contrast, MissingWedge(lowest, highest, axis)
-    return best[1] if best else None
-
-
-def _profile(tomogram: Tomogram, axis: float) -> tuple[np.ndarray, np.ndarray]:
-    """Degrees from -90 to 90, and the mean log power of the spectrum along each."""
-    lower, upper = tomogram.content_box
-    along, across = (1, 2) if axis == 0 else (2, 1)
-    places = np.linspace(lower[along], upper[along] - 1, _SLICES + 2)[1:-1].round().astype(int)
-    size = min(upper[0] - lower[0], upper[across] - lower[across])
-    window = np.hanning(size + 2)[1:-1]
-    total = np.zeros((size, size))
-    starts = np.unique(np.linspace(lower[across], upper[across] - size, 4).round().astype(int))
-    z0 = (lower[0] + upper[0] - size) // 2
-    for place in np.unique(places):
-        for start in starts:
-            low, high = [z0, start, start], [z0 + size, start + size, start + size]
-            low[along], high[along] = place, place + 1
-            plane = tomogram.box(low, high).reshape(size, size)
-            plane = (plane - plane.mean()) * window[:, None] * window
-            total += np.abs(fft.fftshift(fft.fft2(plane))) ** 2
-    radius_grid = np.hypot(
-        *np.ogrid[-(size // 2) : size - size // 2, -(size // 2) : size - size // 2]
-    )
-    shells = np.round(radius_grid).astype(int)
-    mean = np.bincount(shells.ravel(), total.ravel()) / np.bincount(shells.ravel())
-    level = np.log(total / np.maximum(mean[shells], 1e-30) + 1e-6)
-    angles = np.arange(-90, 90, 1.0)
-    radii = np.arange(_BANDS[0] * size / 2, _BANDS[1] * size / 2)
-    sign = 1 if axis == 0 else -1  # `across` of the wedge at 90° is -y
-    u = sign * np.cos(np.radians(angles))[:, None] * radii + size // 2
-    v = np.sin(np.radians(angles))[:, None] * radii + size // 2
-    return angles, ndimage.map_coordinates(level, [v, u], order=1).mean(axis=1)
-
-
-def _edges(angles: np.ndarray, power: np.ndarray) -> tuple[float, float, float]:
-    """(ratio of powers inside and outside, lowest, highest) of the best box-shaped fit.
-
-    The range holds 0° and leaves out at least 4° in all.
-    """
-    sums = np.concatenate([[0], np.cumsum(power)])
-    total, n = sums[-1], len(power)
-    squares = float((power**2).sum())
-    best = (np.inf, 0.0, 0.0, 1.0)
-    for i in range(0, n // 2 - 15):
-        for j in range(n // 2 + 15, n + 1):
-            inside = j - i
-            if n - inside < 4:
-                continue
-            mean_in = (sums[j] - sums[i]) / inside
-            mean_out = (total - sums[j] + sums[i]) / (n - inside)
-            rest = squares - inside * mean_in**2 - (n - inside) * mean_out**2
-            if rest < best[0]:
-                best = rest, float(angles[i]), float(angles[j - 1]), math.exp(mean_in - mean_out)
-    return best[3], best[1], best[2]
+    seen = Spectrum(sample_cubes(tomogram)).wedge()
+    if seen is None:
+        return None
+    if seen.beam != 0:
+        raise InputError(
+            f"{tomogram.name}: its missing wedge lies around {'zyx'[seen.beam]}, not z; turn the "
+            "tomogram so that the beam runs along z, and pick it again."
+        )
+    if seen.tilt == 1:
+        return MissingWedge(round(seen.lowest), round(seen.highest))
+    # An axis at 90° from y towards x is x, across which the range counts towards -y.
+    return MissingWedge(-round(seen.highest), -round(seen.lowest), 90.0)

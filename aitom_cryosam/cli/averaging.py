@@ -153,7 +153,7 @@ def wedge_of(args: argparse.Namespace, tomogram: Tomogram) -> MissingWedge:
     """Given, or as the tomogram's spectrum shows it; said in either case.
 
     Raises:
-        InputError: two were given, one makes no sense, or none is given or seen.
+        InputError: two were given, one makes no sense, or none is given or seen around z.
     """
     from aitom_cryosam.averaging.wedge import MissingWedge, estimated_wedge
 

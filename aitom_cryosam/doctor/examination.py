@@ -15,9 +15,9 @@ from aitom_cryosam.doctor.clicks import (
 )
 from aitom_cryosam.doctor.contrast import probable, skew
 from aitom_cryosam.doctor.observation import Observation
-from aitom_cryosam.doctor.sample import sample_cubes
 from aitom_cryosam.doctor.signal import Signal
-from aitom_cryosam.doctor.spectrum import Spectrum
+from aitom_cryosam.power_spectrum import Spectrum
+from aitom_cryosam.sample_cubes import sample_cubes
 from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.validation.finding import Severity
 
@@ -106,7 +106,7 @@ def _axes(tomogram: Tomogram, spectrum: Spectrum) -> Iterator[Observation]:
             Severity.NOTE,
             "wedge",
             f"The missing wedge lies around {'zyx'[wedge.beam]}, with tilts about "
-            f"{'zyx'[wedge.tilt]} to ±{wedge.angle:.0f}°.",
+            f"{'zyx'[wedge.tilt]} from {wedge.lowest:.0f}° to {wedge.highest:.0f}°.",
         )
     beam = wedge.beam if wedge is not None else thin
     if beam in _TURNS:

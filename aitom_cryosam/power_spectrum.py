@@ -1,4 +1,4 @@
-"""Spectrum: the power of a tomogram by spatial frequency and direction.
+"""Power spectrum: the power of a tomogram by spatial frequency and direction.
 
 A tilt series leaves a wedge of Fourier space empty, around the direction of the beam and along
 the tilt axis. Where it lies tells which axis is the beam's, whatever the header says.
@@ -18,25 +18,30 @@ BAND = (4.0, 0.25)
 """From 4 periods a cube to a quarter of a period a voxel: there is signal, and direction."""
 STEP = 5.0
 """Degrees of a bin of directions."""
-_EMPTY, _FULL = 20.0, 45.0  # degrees from the beam: surely inside, surely outside a wedge
+_EMPTY, _FULL = 70.0, 45.0  # degrees of tilt: from here surely missing, up to here surely not
 _SEEN = 0.35  # of the power outside; what is inside a wedge has less
 _LOW, _HIGH = (0.04, 0.12), (0.4, 0.5)  # periods a voxel
 
 
 @dataclass(frozen=True)
 class Wedge:
-    """The missing wedge.
+    """The missing wedge, as far as the power tells.
+
+    A tilt is positive where frequencies along the beam and along the third axis, across the
+    tilt axis, have one sign.
 
     Attributes:
         beam: the axis (0, 1, 2 for z, y, x) that it lies around.
         tilt: the tilt axis.
-        angle: degrees, the largest tilt as far as the power tells.
+        lowest: degrees, of the first tilt.
+        highest: degrees, of the last tilt.
         power: inside, as a share of that outside.
     """
 
     beam: int
     tilt: int
-    angle: float
+    lowest: float
+    highest: float
     power: float
 
 
@@ -66,7 +71,7 @@ class Spectrum:
         return np.asarray(self.power / np.maximum(means, 1e-30)[shell])
 
     def profile(self, beam: int, tilt: int) -> np.ndarray:
-        """(18,) median relative power by the angle from the beam in the plane across the tilt axis.
+        """(36,) median relative power by tilt, in bins from -90 to 90 degrees.
 
         NaN where the cubes are too small to have a frequency in that direction.
 
@@ -76,8 +81,8 @@ class Spectrum:
         """
         band = (self.radius > BAND[0] / len(self.power)) & (self.radius < BAND[1])
         along, aside = self.frequencies[beam][band], self.frequencies[3 - beam - tilt][band]
-        bins = np.degrees(np.arctan2(np.abs(aside), np.abs(along))) // STEP
-        count = int(90 / STEP)
+        tilts = np.degrees(np.arctan2(along * np.where(aside < 0, -1, 1), np.abs(aside)))
+        bins, count = (tilts + 90) // STEP, int(180 / STEP)
         if not band.any():
             return np.full(count, np.nan)
         return np.asarray(
@@ -86,17 +91,18 @@ class Spectrum:
 
     def wedge(self) -> Wedge | None:
         """The missing wedge, or None where no direction is that much weaker than the others."""
-        angles = (np.arange(90 / STEP) + 0.5) * STEP
+        tilts = (np.arange(180 / STEP) + 0.5) * STEP - 90
         found = []
         for beam, tilt in permutations(range(3), 2):
             profile = self.profile(beam, tilt)
             if not np.isfinite(profile).all():
                 return None
-            outside = profile[angles > _FULL].mean()
-            inside = profile[angles < _EMPTY].mean()
-            filled = np.flatnonzero(profile > outside / 2)
-            edge = angles[filled[0]] - STEP / 2 if len(filled) else 90.0
-            found.append(Wedge(beam, tilt, float(90 - edge), float(inside / max(outside, 1e-30))))
+            outside = profile[np.abs(tilts) < _FULL].mean()
+            inside = profile[np.abs(tilts) > _EMPTY].mean()
+            lowest, highest = (
+                sign * _edge(tilts, profile[::sign], outside / 2) for sign in (-1, 1)
+            )
+            found.append(Wedge(beam, tilt, lowest, highest, float(inside / max(outside, 1e-30))))
         best = min(found, key=lambda wedge: wedge.power)
         return best if best.power < _SEEN else None
 
@@ -111,3 +117,13 @@ class Spectrum:
         if not (low.size and high.size):
             return np.nan  # cubes of very few voxels
         return float(np.log10(low.mean() / max(high.mean(), 1e-30)))
+
+
+def _edge(tilts: np.ndarray, profile: np.ndarray, level: float) -> float:
+    """Degrees, beyond which the power stays below a level; between bins by interpolation."""
+    above = np.flatnonzero(profile > level)
+    if not len(above) or above[-1] == len(profile) - 1:
+        return 90.0
+    last = int(above[-1])
+    part = (profile[last] - level) / (profile[last] - profile[last + 1])
+    return float(tilts[last] + part * STEP)
