@@ -8,7 +8,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Poses
-from aitom_cryosam.averaging.average import Average, AveragingSettings
+from aitom_cryosam.averaging.average import Average, AveragingSettings, particle_ball
+from aitom_cryosam.averaging.look_alikes import without_look_alikes
 from aitom_cryosam.averaging.outcome import refined_paths, write_refined
 from aitom_cryosam.averaging.refinement import Refined, drifted, placed_mask, refined
 from aitom_cryosam.averaging.rescoring import Rescored, background_places, combined, earlier
@@ -17,9 +18,9 @@ from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.cli import main
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.record import Record
-from aitom_cryosam.simulation.density import ribosome_like
+from aitom_cryosam.simulation.density import Density, ribosome_like
 from aitom_cryosam.simulation.settings import SimulationSettings
-from aitom_cryosam.simulation.simulate import simulate
+from aitom_cryosam.simulation.simulate import Simulation, simulate
 from aitom_cryosam.tomogram import Tomogram
 from tests.test_cli_average import errors, result, simulation  # noqa: F401
 
@@ -128,6 +129,56 @@ class TestDrift:
         score = replace(told(self.points, np.array([0.9, 0.1, 0.2])), told=False)
         why = drifted([self.source(0)], [Picks.from_points(self.points)], [score], 200.0)
         assert "do not fall into two" in why
+
+
+def two_kinds(other: Density) -> tuple[Source, Picks, Simulation]:
+    """10 bodies and 20 of another kind: the 10 and 6 of the others are picks, 3 were clicked."""
+    settings = SimulationSettings(
+        shape_zyx=(48, 140, 140), voxel_size=20.0, membranes=0, snr=0.1, denoise=15.0, seed=6
+    )
+    done = simulate([(ribosome_like(20.0), 10), (other, 20)], settings)
+    every = Picks.from_points(done.points_zyx, np.linspace(1, 0, 30))
+    proposals = every.reject(np.arange(16, 30), "another kind")
+    tomogram = Tomogram.from_array(done.data, voxel_size=20.0)
+    picks = proposals.take(proposals.kept)
+    return Source(tomogram, picks, done.points_zyx[:3], [], WEDGE), proposals, done
+
+
+def half_a_body() -> Density:
+    """What resembles the two-lobed body, but has one lobe only."""
+    whole = ribosome_like(20.0)
+    data = whole.data.copy()
+    data[len(data) // 2 + 2 :] = 0
+    return replace(whole, data=data)
+
+
+class TestLookAlikes:
+    @pytest.mark.parametrize(
+        ("other", "taken_back"), [(half_a_body(), 14), (ribosome_like(20.0), 0)]
+    )
+    def test_another_kind_is_told_from_missed_particles(self, other, taken_back):
+        source, proposals, done = two_kinds(other)
+        rotations = Rotation.from_matrix(done.rotations[:, ::-1, ::-1])
+        poses = Poses(rotations, np.zeros((30, 3)), np.full(30, 0.7))
+        score = Rescored(poses, done.points_zyx, np.zeros(3), np.full(30, 4.0), True)
+        halves = (np.zeros((20,) * 3, np.float32),) * 2
+        fsc = np.where(np.arange(10) < 6, 1.0, 0.0)
+        average = Average(halves[0], halves, particle_ball(20, 11.5), fsc, 20.0, [], [])
+        scores, count = without_look_alikes([source], [proposals], [score], average, SETTINGS)
+        assert count == taken_back
+        believed = scores[0].probabilities > 0.5
+        assert believed[:16].all()
+        assert believed[16:].sum() == 14 - taken_back
+
+
+@pytest.mark.slow
+def test_the_rarer_of_two_look_alikes_stays_what_is_picked(caplog):
+    source, proposals, _ = two_kinds(half_a_body())
+    settings = replace(SETTINGS, step=40.0)
+    kept = refined([source], [proposals], settings).proposals[0].kept
+    assert kept[:10].sum() >= 9
+    assert kept[16:].sum() == 0
+    assert "a look-alike; they stay left out" in caplog.text
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from scipy.spatial.transform import Rotation
 from aitom_cryosam.averaging.alignment import Reference
 from aitom_cryosam.averaging.average import FEWEST, Average, Averaging, AveragingSettings, said
 from aitom_cryosam.averaging.full_search import with_new_places
+from aitom_cryosam.averaging.look_alikes import without_look_alikes
 from aitom_cryosam.averaging.rescoring import Rescored, rescored
 from aitom_cryosam.averaging.sources import CORRELATION, Source, box_of, oriented, particles_of
 from aitom_cryosam.geometry import nearest_voxel
@@ -109,6 +110,13 @@ def refined(
             for one, some, score in zip(sources, proposals, scores, strict=True)
         ]
         every, scores = map(list, zip(*searched, strict=True))
+    scores, alike = without_look_alikes(sources, every, scores, average, settings)
+    if alike:
+        logger.warning(
+            "%d places correlate with the average as the picks do, but resemble each other more "
+            "than the picks: a look-alike; they stay left out.",
+            alike,
+        )
     decided = [
         _decided(some, score, PARTICLE.spacing * settings.diameter / one.tomogram.voxel_size)
         for one, some, score in zip(sources, every, scores, strict=True)

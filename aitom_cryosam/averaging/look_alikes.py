@@ -1,0 +1,141 @@
+"""Look-alikes: whether places that a second look would add are of the kind that was picked.
+
+Particles of a more frequent kind may correlate with the picks' average as well as the picks do.
+But they resemble each other more than they resemble the picks: each particle is compared, as it
+lies, with averages of both groups, made of those particles that are not in its half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import ttest_ind
+
+from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference
+from aitom_cryosam.averaging.average import (
+    Average,
+    AveragingSettings,
+    noise_weights,
+    particle_ball,
+)
+from aitom_cryosam.averaging.reconstruction import Sum
+from aitom_cryosam.averaging.rescoring import Rescored, earlier
+from aitom_cryosam.averaging.sources import Source
+from aitom_cryosam.averaging.spectra import Ball
+from aitom_cryosam.averaging.subvolumes import BoxSize, extract
+from aitom_cryosam.averaging.wedge import MissingWedge
+from aitom_cryosam.picks import Picks
+
+_FEWEST = 8  # of a group: fewer make no average of two halves
+_APART = 0.7  # spreads between the groups' preferences, from which on they are two kinds ...
+_CHANCE = 0.01  # ... if they would seldom differ so by chance
+
+
+@dataclass(frozen=True, eq=False)
+class _Believed:
+    """Particles of one tomogram that correlate with the average.
+
+    Attributes:
+        boxes: (n, size, size, size), masked.
+        poses: n.
+        added: (n,) bool, those that were no picks before.
+        half: (n,) 0 or 1, in either group.
+        wedge: of the tilt series.
+    """
+
+    boxes: np.ndarray
+    poses: Poses
+    added: np.ndarray
+    half: np.ndarray
+    wedge: MissingWedge
+
+    def rows(self, added: bool, half: int) -> np.ndarray:
+        return np.flatnonzero((self.added == added) & (self.half == half))
+
+
+def without_look_alikes(
+    sources: Sequence[Source],
+    proposals: Sequence[Picks],
+    scores: Sequence[Rescored],
+    average: Average,
+    settings: AveragingSettings,
+) -> tuple[list[Rescored], int]:
+    """The scores, with odds of even at most for all places that are another kind than the picks.
+
+    Args:
+        sources: of each tomogram.
+        proposals: kept as they were before.
+        scores: of the proposals.
+        average: that they were scored with.
+        settings: of the average.
+
+    Returns:
+        The scores, and how many places were taken back.
+    """
+    added = [
+        (score.probabilities > 0.5) & ~every.kept
+        for every, score in zip(proposals, scores, strict=True)
+    ]
+    count = sum(int(rows.sum()) for rows in added)
+    mask = particle_ball(len(average.volume), settings.diameter / average.voxel_size)
+    believed = [
+        _believed(*each, average, mask)
+        for each in zip(sources, proposals, scores, added, strict=True)
+    ]
+    picked = sum(int((~one.added).sum()) for one in believed)
+    if min(count, picked) < _FEWEST or not _are_two_kinds(believed, average, settings.device):
+        return list(scores), 0
+    result = []
+    for every, score, rows in zip(proposals, scores, added, strict=True):
+        prior = np.minimum(earlier(every), 0.5)
+        before = np.log(prior / (1 - prior))
+        result.append(replace(score, odds=np.where(rows, before, score.odds)))
+    return result, count
+
+
+def _believed(
+    source: Source,
+    proposals: Picks,
+    score: Rescored,
+    added: np.ndarray,
+    average: Average,
+    mask: np.ndarray,
+) -> _Believed:
+    rows = np.flatnonzero(score.probabilities > 0.5)
+    box = BoxSize(len(mask), round(average.voxel_size / source.tomogram.voxel_size))
+    boxes = extract(source.tomogram, proposals.points_zyx[rows], box).boxes * mask
+    group = added[rows]
+    half = np.where(group, np.cumsum(group), np.cumsum(~group)) % 2
+    return _Believed(boxes, score.poses.take(rows), group, half, source.wedge)
+
+
+def _are_two_kinds(believed: Sequence[_Believed], average: Average, device: str) -> bool:
+    """Whether each group resembles itself more than the other group resembles it."""
+    size = len(average.volume)
+    ball = Ball(size, average.agreed_shell)
+    spectra = [ball.of(one.boxes) for one in believed]
+    weights = noise_weights(spectra, ball)
+    aligners = [
+        Aligner(ball, values, one.wedge, weights=weights, device=device)
+        for one, values in zip(believed, spectra, strict=True)
+    ]
+    preference = [np.zeros(len(one.half)) for one in believed]
+    for sign, added in ((1, False), (-1, True)):
+        for half in (0, 1):
+            total = Sum.empty(ball)
+            for one in believed:
+                rows = one.rows(added, half)
+                poses = one.poses.take(rows)
+                total = total.add(one.boxes[rows], poses, one.wedge, device=device)
+            reference = Reference(total.average() * average.mask)
+            for one, aligner, values in zip(believed, aligners, preference, strict=True):
+                found = aligner.score(reference, one.poses)
+                values += np.where(one.half == half, 0, sign * found)
+    added_ones = np.concatenate([one.added for one in believed])
+    values = np.concatenate(preference)
+    ours, theirs = values[~added_ones], values[added_ones]
+    spread = np.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / 2)
+    chance = ttest_ind(ours, theirs, equal_var=False, alternative="greater").pvalue
+    return bool(ours.mean() - theirs.mean() > _APART * spread and chance < _CHANCE)
