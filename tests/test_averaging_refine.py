@@ -173,7 +173,10 @@ class TestLookAlikes:
 
 @pytest.mark.slow
 def test_the_rarer_of_two_look_alikes_stays_what_is_picked(caplog):
-    source, proposals, _ = two_kinds(half_a_body())
+    source, picks, done = two_kinds(half_a_body())
+    noise = background_places(source.tomogram, done.points_zyx, 12.0)[:30]
+    every = Picks.from_points(np.concatenate([picks.points_zyx, noise]), np.linspace(1, 0, 60))
+    proposals = every.reject(np.arange(16, 60), "another kind")
     settings = replace(SETTINGS, step=40.0)
     kept = refined([source], [proposals], settings).proposals[0].kept
     assert kept[:10].sum() >= 9
