@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError
@@ -14,7 +15,7 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.rotations import along_z
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.targets.base import STRUCTURE, Structures
-from aitom_cryosam.targets.fitting import fitted
+from aitom_cryosam.targets.fitting import centred, fitted
 from aitom_cryosam.targets.growth import Grown, grown
 from aitom_cryosam.targets.ridges import Ridges, RidgeShape, find_ridges
 from aitom_cryosam.tomogram import Tomogram
@@ -28,8 +29,10 @@ _LENGTH_ANGSTROM = 100.0  # sigma along
 _SMOOTH = 2.0  # cells: sigma of the centre line's smoothing
 _GAP = 8.0  # cells: between the ends of two pieces of one filament
 _END = 8  # points at the end of a piece that say where it runs
+_RUN, _LEAVES = 4.0, 4.0  # unsure lengths: that say where an end runs, and before a face
 _TURN = float(np.cos(np.radians(30)))  # of a filament in a gap
-_SHORTEST = 2.0  # diameters: what is shorter is no filament
+_SHORTEST = 200.0  # Å: the filters make that of a dot
+_UNCLICKED = 600.0  # Å: a few particles in a row are shorter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +65,10 @@ class Filament:
         shape = line_shape(diameter)
         ridges, chance = find_ridges(tomogram, shape, progress=progress)
         reach = max(0.6 * diameter / tomogram.voxel_size, 3.0)
-        found = grown(ridges, chance, prompts, reach)
+        cell = ridges.binning * tomogram.voxel_size  # Å
+        found = grown(ridges, chance, prompts, reach, _UNCLICKED / cell)
         found = replace(found, ridges=fitted(found.ridges, 1.0))
-        lines = centre_lines(found, diameter / tomogram.voxel_size)
+        lines = self._lines(found, diameter, tomogram)
         ridges, labels = _as_ridges(found.ridges, lines)
         return Structures(
             prompts=found.prompts,
@@ -73,6 +77,24 @@ class Filament:
             points=self._points(lines, tomogram),
             half_width_angstrom=diameter / 2,
         )
+
+    def _lines(self, found: Grown, diameter: float, tomogram: Tomogram) -> list[np.ndarray]:
+        """Centre lines (m, 3), voxels, through the middle of what is Å wide, up to the faces."""
+        ridges, voxel_size = found.ridges, tomogram.voxel_size
+        beside = max(0.75 * diameter / voxel_size, 1.5 * ridges.binning)
+        shortest, unclicked, unsure = (
+            length / voxel_size for length in (_SHORTEST, _UNCLICKED, _LENGTH_ANGSTROM)
+        )
+        clicks = found.prompts.points_zyx[found.prompts.kept]
+        radius = line_shape(diameter).radius_angstrom / voxel_size
+        lines = []
+        for line in centre_lines(found, shortest, beside):
+            clicked = len(clicks) and cKDTree(line).query(clicks)[0].min() <= beside
+            if clicked or _extent(line) >= unclicked:
+                line = to_faces(line, tomogram.shape, unsure)
+                line = centred(resampled(line, ridges.binning)[0], ridges, radius)
+                lines.append(line[((line >= 0) & (line <= np.array(tomogram.shape) - 1)).all(1)])
+        return _distinct(lines, beside)
 
     def _points(self, lines: list[np.ndarray], tomogram: Tomogram) -> Picks:
         """Points along each line at the spacing, in order, as helical columns of RELION."""
@@ -124,7 +146,7 @@ def estimated_diameter(tomogram: Tomogram, prompts: Picks) -> float:
     return DIAMETERS[int(np.argmax(clearest))]
 
 
-def centre_lines(found: Grown, diameter: float) -> list[np.ndarray]:
+def centre_lines(found: Grown, shortest: float, reach: float) -> list[np.ndarray]:
     """Ordered points (m, 3), voxels, of each filament, longest of each structure first.
 
     The longest of the shortest ways through a structure is its filament; what is left of it
@@ -132,22 +154,28 @@ def centre_lines(found: Grown, diameter: float) -> list[np.ndarray]:
 
     Args:
         found: structures of lines.
-        diameter: voxels.
+        shortest: voxels, of a filament.
+        reach: voxels, beside a filament, that belong to it.
     """
-    lines = []
-    ridges = found.ridges
-    points, reach = ridges.points_zyx, max(0.75 * diameter, 1.5 * ridges.binning)
+    ridges, lines = found.ridges, []
+    points = ridges.points_zyx
     for number in range(1, int(found.labels.max(initial=0)) + 1):
-        left = np.flatnonzero(found.labels == number)
-        while len(left) > 1:
-            path = left[_longest_way(ridges, left)]
-            line = points[path]
-            if np.linalg.norm(np.diff(line, axis=0), axis=1).sum() < _SHORTEST * diameter:
-                break
+        left = _connected(ridges, np.flatnonzero(found.labels == number))
+        while left:
+            rows = left.pop()
+            line = points[rows[_longest_way(ridges, rows)]]
+            if _extent(line) < shortest:
+                continue
             lines.append(line)
-            far = cKDTree(line).query(points[left])[0] > reach
-            left = left[far]
+            far = cKDTree(line).query(points[rows])[0] > reach
+            left += _connected(ridges, rows[far])
     return _joined(lines, _GAP * ridges.binning)
+
+
+def _connected(ridges: Ridges, rows: np.ndarray) -> list[np.ndarray]:
+    """Points that are connected, together."""
+    count, piece = connected_components(ridges.graph(rows), directed=False)
+    return [rows[piece == number] for number in range(count)]
 
 
 def _joined(lines: list[np.ndarray], gap: float) -> list[np.ndarray]:
@@ -180,17 +208,66 @@ def _straight(before: np.ndarray, after: np.ndarray) -> bool:
     return bool(min(ways[0] @ ways[1], ways[1] @ ways[2], ways[0] @ ways[2]) > _TURN)
 
 
+def _extent(line: np.ndarray) -> float:
+    """Voxels: how far a line gets from where it starts."""
+    return float(np.linalg.norm(line - line[0], axis=1).max())
+
+
+def _distinct(lines: list[np.ndarray], beside: float) -> list[np.ndarray]:
+    """The lines without those that run along a longer one."""
+    kept: list[int] = []
+    for number in sorted(range(len(lines)), key=lambda i: -len(lines[i])):
+        line = lines[number]
+        longer = [cKDTree(lines[i]).query(line)[0] <= beside for i in kept]
+        if len(line) > 1 and not (longer and np.any(longer, axis=0).mean() > 0.5):
+            kept.append(number)
+    return [lines[number] for number in sorted(kept)]
+
+
+def to_faces(line: np.ndarray, shape: Sequence[int], unsure: float) -> np.ndarray:
+    """A line whose ends that lie before a face of the tomogram are continued straight to it.
+
+    The filters see the tomogram mirrored at its faces: near one, a line that leaves bends or ends.
+
+    Args:
+        line: (m, 3) voxels, ordered.
+        shape: (D, H, W) of the tomogram.
+        unsure: voxels, of an end that is not trusted.
+
+    Returns:
+        (k, 3) voxels.
+    """
+    last = np.array(shape) - 1
+    for _ in range(2):  # one end, then the other
+        line = line[::-1]
+        behind = np.linalg.norm(line - line[0], axis=1)
+        sure = int(np.argmax(behind > unsure))
+        run = line[sure:][behind[sure:] < _RUN * unsure]
+        if not sure or len(run) < _END:
+            continue
+        middle = run.mean(axis=0)
+        along = np.linalg.svd(run - middle, full_matrices=False)[2][0]
+        along = along * np.sign((run[0] - run[-1]) @ along)
+        start = middle + ((run[0] - middle) @ along) * along
+        with np.errstate(divide="ignore"):
+            steps = np.maximum(-start / along, (last - start) / along)
+        reach = steps[np.isfinite(steps)].min()
+        if 0 < reach <= _LEAVES * unsure:
+            ahead = start + np.arange(1, int(reach) + 1)[::-1, None] * along
+            line = np.concatenate([ahead, line[sure:]])
+    return line
+
+
 def _longest_way(ridges: Ridges, chosen: np.ndarray) -> np.ndarray:
     """Rows of `chosen`: the way between the two ends that are farthest apart."""
-    steps = ridges.neighbours[chosen][:, chosen]
+    steps = ridges.graph(chosen)
     far = 0
     for _ in range(3):  # from any point to the farthest, and on from there
-        lengths, before = dijkstra(steps, indices=far, return_predecessors=True)
-        lengths[~np.isfinite(lengths)] = -1
-        start, far = far, int(np.argmax(lengths))
-    way = [start]  # predecessors lead back to where the last search began
-    lengths, before = dijkstra(steps, indices=far, return_predecessors=True)
-    while way[-1] != far and before[way[-1]] >= 0:
+        start = far
+        lengths, before = dijkstra(steps, indices=start, return_predecessors=True)
+        far = int(np.argmax(np.where(np.isfinite(lengths), lengths, -1)))
+    way = [far]
+    while way[-1] != start:
         way.append(int(before[way[-1]]))
     return np.array(way)
 

@@ -11,11 +11,14 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from aitom_cryosam.targets.ridges import Ridges
+from aitom_cryosam.geometry import binned_coordinate, unbinned_coordinate
+from aitom_cryosam.targets.ridges import Ridges, across
 
 _ROUNDS = 3  # of taking positions, and directions, from the neighbours
 _PROFILE = 3.0  # sigmas to both sides in which the middle is sought
 _SAMPLES = 8  # of a profile in each sigma
+_ALONG = 3.0  # cells: sigma of the mean along a line
+_BESIDE = np.linspace(-2, 2, 9)  # cells, in which the middle of a line is sought
 
 
 def fitted(ridges: Ridges, sigma_cells: float) -> Ridges:
@@ -32,6 +35,39 @@ def fitted(ridges: Ridges, sigma_cells: float) -> Ridges:
         for _ in range(2):
             ridges = _smoothed(_centred(ridges, sigma_cells))
     return _directed(ridges)
+
+
+def centred(line: np.ndarray, ridges: Ridges, radius_voxels: float) -> np.ndarray:
+    """A line in the middle of the density around it, as its neighbourhood along it has that.
+
+    Args:
+        line: (m, 3) voxels, points about a cell apart.
+        ridges: with the tomogram's cells.
+        radius_voxels: of the wall of a tube, 0 for what is filled.
+
+    Returns:
+        (m, 3) voxels.
+    """
+    if len(line) < 3:
+        return line
+    places = binned_coordinate(line, ridges.binning)
+    for _ in range(2):
+        along = np.gradient(ndimage.gaussian_filter1d(places, _ALONG, axis=0), axis=0)
+        first, second = across(along / np.linalg.norm(along, axis=1, keepdims=True))
+        axes = np.stack([first, second], axis=1)  # (m, 2, 3)
+        turns = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+        wall = radius_voxels / ridges.binning * np.stack([np.cos(turns), np.sin(turns)], axis=1)
+        near = np.stack(np.meshgrid(_BESIDE, _BESIDE, indexing="ij"), axis=-1).reshape(-1, 1, 2)
+        samples = places[:, None, None] + (near + wall) @ axes[:, None]  # (m, offsets, wall, 3)
+        density = ndimage.map_coordinates(
+            ridges.cells, np.moveaxis(samples, -1, 0), order=1, mode="nearest"
+        ).mean(axis=2)
+        density = ndimage.gaussian_filter1d(density, _ALONG, axis=0, mode="nearest")
+        weight = (density - np.median(density, axis=1, keepdims=True)).clip(0) ** 2
+        weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
+        shift = ndimage.gaussian_filter1d(weight @ near[:, 0], _ALONG, axis=0, mode="nearest")
+        places = places + (shift[:, None] @ axes)[:, 0]
+    return unbinned_coordinate(places, ridges.binning)
 
 
 def _smoothed(ridges: Ridges) -> Ridges:

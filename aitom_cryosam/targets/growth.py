@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
@@ -14,12 +15,13 @@ from aitom_cryosam.targets.ridges import Ridges
 
 CHANCE = {"sheet": 0.75, "line": 0.9}
 """Share of the noise's ridges that have too little support to be part of a structure."""
-OF_CLICKED = 0.4
-"""Nor is a part whose support is below this share of that at the clicks."""
+OF_CLICKED = {"sheet": 0.4, "line": 0.25}
+"""Nor is a part whose support is below this share of that at the clicks: lines are followed into
+their weak places, where sheets would run over into their surroundings."""
 LARGER = 3.0
 """All responses of a structure are so many times those of the largest that the noise makes."""
-ALIKE = 0.8
-"""A structure without a click has at least this share of the clicked ones' mean response."""
+ALIKE = 0.6
+"""A structure without a click has at least this share of the faintest clicked one's contrast."""
 AS_LARGE = 0.25
 """And all its responses are at least this share of those of the smallest clicked one."""
 GAP = 0.6
@@ -45,7 +47,9 @@ class Grown:
     prompts: Picks
 
 
-def grown(ridges: Ridges, chance: Ridges, prompts: Picks, reach_voxels: float) -> Grown:
+def grown(
+    ridges: Ridges, chance: Ridges, prompts: Picks, reach_voxels: float, smallest_size: float
+) -> Grown:
     """Grow clicks to structures along ridges that the noise does not make.
 
     Args:
@@ -53,13 +57,15 @@ def grown(ridges: Ridges, chance: Ridges, prompts: Picks, reach_voxels: float) -
         chance: of its noise.
         prompts: clicks.
         reach_voxels: how far a click may lie from its ridge.
+        smallest_size: of a structure that is not clicked: cells of a sheet, or cells from one end
+            of a line to the other. The flanks of a particle, or a few in a row, are smaller.
     """
     seeds = _seeds(ridges, prompts, reach_voxels)
     clicked = ridges.support[seeds[seeds >= 0]]
     least = float(np.quantile(chance.support, CHANCE[chance.kind])) if len(chance) else 0.0
+    least = max(least, OF_CLICKED[ridges.kind] * float(np.median(clicked)) if len(clicked) else 0.0)
     by_chance = chance.support >= least
     smallest = LARGER * _masses(chance, _pieces(chance, by_chance), by_chance).max(initial=0)
-    least = max(least, OF_CLICKED * float(np.median(clicked)) if len(clicked) else 0.0)
     inside = ridges.support >= least
     inside |= _paths(ridges, seeds[seeds >= 0], least)
     piece = _pieces(ridges, inside)
@@ -74,9 +80,11 @@ def grown(ridges: Ridges, chance: Ridges, prompts: Picks, reach_voxels: float) -
     prompts = prompts.reject(own < 0, NOTHING_THERE)
     order = list(dict.fromkeys(own[own >= 0].tolist()))
     if order:
-        means = masses / np.maximum(np.bincount(piece[inside]), 1)
-        alike = (means >= ALIKE * means[order].mean()) & (
-            masses >= max(smallest, AS_LARGE * masses[order].min())
+        contrasts = ndimage.mean(ridges.contrasts[inside], piece[inside], np.arange(len(masses)))
+        alike = (
+            (contrasts >= ALIKE * contrasts[order].min())
+            & (masses >= max(smallest, AS_LARGE * masses[order].min()))
+            & (_sizes(ridges, piece, inside) >= smallest_size)
         )
         others = np.setdiff1d(np.flatnonzero(alike), order)
         order += others[np.argsort(-masses[others], kind="stable")].tolist()
@@ -121,14 +129,24 @@ def _pieces(ridges: Ridges, inside: np.ndarray) -> np.ndarray:
     """(n,) the number of the connected piece of each point that is inside, 0 for the others."""
     piece = np.zeros(len(ridges), np.int64)
     if inside.any():
-        linked = ridges.neighbours[inside][:, inside]
-        piece[inside] = connected_components(linked, directed=False)[1]
+        piece[inside] = connected_components(ridges.graph(inside), directed=False)[1]
     return piece
 
 
 def _masses(ridges: Ridges, piece: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """(pieces,) the sum of the responses of each piece: of a large or a clear one it is large."""
     return np.bincount(piece[inside], ridges.responses[inside], minlength=1)
+
+
+def _sizes(ridges: Ridges, piece: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(pieces,) cells: of all of a sheet, or across the box around a line."""
+    own, cells = piece[inside], ridges.cells_zyx[inside]
+    counts = np.bincount(own, minlength=1)
+    if ridges.kind == "sheet" or not len(own):
+        return counts
+    names = np.arange(len(counts))
+    spans = [np.subtract(*ndimage.extrema(axis, own, names)[1::-1]) for axis in cells.T]
+    return np.linalg.norm(spans, axis=0)
 
 
 def _paths(ridges: Ridges, seeds: np.ndarray, least: float) -> np.ndarray:

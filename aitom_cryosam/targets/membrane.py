@@ -21,6 +21,7 @@ SHAPE = RidgeShape(kind="sheet", sigma_angstrom=25.0, length_angstrom=80.0, dire
 CLICK_ANGSTROM = 60.0
 """A click is so near to the middle of its membrane."""
 _CLICK_VOXELS = 3.0
+_SMALLEST = 3e5  # Å², of what is not clicked: a vesicle of 31 nm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +52,9 @@ class Membrane:
         """The clicked sheets, and those that look like them; see `StructureTarget.find`."""
         ridges, chance = find_ridges(tomogram, SHAPE, progress=progress)
         reach = max(CLICK_ANGSTROM / tomogram.voxel_size, _CLICK_VOXELS)
-        found = grown(ridges, chance, prompts, reach)
-        sigma = SHAPE.sigma_angstrom / (ridges.binning * tomogram.voxel_size)
-        sheets = outward(fitted(found.ridges, sigma))
+        cell = ridges.binning * tomogram.voxel_size  # Å
+        found = grown(ridges, chance, prompts, reach, _SMALLEST / cell**2)
+        sheets = outward(fitted(found.ridges, SHAPE.sigma_angstrom / cell))
         return Structures(
             prompts=found.prompts,
             ridges=sheets,

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from scipy import fft, ndimage
 from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
 from scipy.special import j0
 
 from aitom_cryosam.binning import binned
@@ -35,6 +36,8 @@ _QUANTILE = 0.7  # of the response: what lies below is no crest
 _REACH = 3  # cells between neighbours on a ridge
 _BEND = np.cos(np.radians(30))  # of the directions of two neighbours
 _OFF = 0.45  # of their distance: a neighbour lies no further beside the ridge
+_GAP = 6.0  # cells: a line is followed over a gap that is no longer
+_STRAIGHT = np.cos(np.radians(20))  # of a line in a gap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,9 @@ class Ridges:
         binning: voxels along a cell.
         offsets: (n, 3) float32, cells, from the cell's middle to the crest.
         directions_zyx: (n, 3) float32, unit vectors; their sign means nothing.
-        responses: (n,) float32, in standard deviations of the noise.
+        responses: (n,) float32, in standard deviations of the noise in their direction.
+        contrasts: (n,) float32, the responses in the tomogram's own values: in the directions that
+            the missing wedge hides, little is much above the noise.
         cells: (d, h, w) float32, what the tomogram has in the cells, protein positive.
     """
 
@@ -82,6 +87,7 @@ class Ridges:
     offsets: np.ndarray
     directions_zyx: np.ndarray
     responses: np.ndarray
+    contrasts: np.ndarray
     cells: np.ndarray
 
     def __len__(self) -> int:
@@ -129,6 +135,32 @@ class Ridges:
         both = np.concatenate([value, value]), (np.concatenate([i, j]), np.concatenate([j, i]))
         return csr_array(both, shape=(len(self), len(self)))
 
+    def graph(self, chosen: np.ndarray) -> csr_array:
+        """Which of some points are next to each other; on a line, also across gaps in it.
+
+        Args:
+            chosen: (m,) indices or (n,) booleans.
+
+        Returns:
+            (m, m) symmetric, their distances in cells.
+        """
+        steps = self.neighbours[chosen][:, chosen]
+        if self.kind == "sheet":
+            return steps
+        places = (self.cells_zyx + self.offsets)[chosen]
+        along = self.directions_zyx[chosen]
+        i, j = cKDTree(places).query_pairs(_GAP, output_type="ndarray").T
+        step = places[j] - places[i]
+        length = np.linalg.norm(step, axis=1)
+        nearest = _STRAIGHT * length
+        ahead = (np.abs((step * along[i]).sum(axis=1)) > nearest) & (
+            np.abs((step * along[j]).sum(axis=1)) > nearest
+        )
+        ahead &= np.abs((along[i] * along[j]).sum(axis=1)) > _STRAIGHT
+        i, j, length = i[ahead], j[ahead], length[ahead]
+        both = np.concatenate([length, length]), (np.concatenate([i, j]), np.concatenate([j, i]))
+        return steps.maximum(csr_array(both, shape=steps.shape))
+
     @cached_property
     def support(self) -> np.ndarray:
         """(n,) the responses of a point and its neighbours together: high on an even ridge."""
@@ -145,7 +177,9 @@ class Ridges:
         nearest = np.clip(nearest_voxel(cells), 0, np.array(self.shape) - 1)
         offsets = (cells - nearest).astype(np.float32)
         ones = np.ones(len(cells), np.float32)
-        return Ridges(self.kind, nearest, self.binning, offsets, directions_zyx, ones, self.cells)
+        return Ridges(
+            self.kind, nearest, self.binning, offsets, directions_zyx, ones, ones, self.cells
+        )
 
     @property
     def linked(self) -> csr_array:
@@ -163,6 +197,7 @@ class Ridges:
             self.offsets[index],
             self.directions_zyx[index],
             self.responses[index],
+            self.contrasts[index],
             self.cells,
         )
 
@@ -187,18 +222,15 @@ def find_ridges(
     bank = _Bank(shape, binning * tomogram.voxel_size)
     slabs = list(_slabs(cells.shape, bank.reach))
     steps = Steps(progress, "ridges", shape.directions * (3 + len(slabs)))
-    chance = bank.best(noise, _spreads(bank.responses(noise, steps)), steps)
+    by_chance = _spreads(bank.responses(noise, steps))
+    chance = _crest(*bank.best(noise, by_chance, steps), by_chance, bank, binning, noise)
     scales = _spreads(bank.responses(middle, steps))
     response = np.empty(cells.shape, np.float32)
     which = np.empty(cells.shape, np.uint8)
     for outer, inner, place in slabs:
         values, index = bank.best(cells[:, outer], scales, steps)
         response[:, place], which[:, place] = values[:, inner], index[:, inner]
-    found, by_chance = (
-        _crest(values, bank.directions[index], shape.kind, binning, source)
-        for values, index, source in ((response, which, cells), (*chance, noise))
-    )
-    return found, by_chance
+    return _crest(response, which, scales, bank, binning, cells), chance
 
 
 def half_sphere(count: int) -> np.ndarray:
@@ -336,8 +368,9 @@ def _slabs(shape: Sequence[int], reach: int) -> Iterator[tuple[slice, slice, sli
 
 def _crest(
     response: np.ndarray,
-    directions_zyx: np.ndarray,
-    kind: Literal["sheet", "line"],
+    which: np.ndarray,
+    scales: np.ndarray,
+    bank: _Bank,
     binning: int,
     source: np.ndarray,
 ) -> Ridges:
@@ -345,29 +378,29 @@ def _crest(
     high = response > np.quantile(response, _QUANTILE)
     cells = np.argwhere(high)
     own = response[high]
-    along = directions_zyx[high]
+    along = bank.directions[which[high]]
+    contrasts = own * scales[which[high]]
     crest = np.ones(len(cells), bool)
     offsets = np.zeros((len(cells), 3), np.float32)
-    for across in _across(along, kind):
+    for way in [along] if bank.kind == "sheet" else across(along):
         before, after = (
-            ndimage.map_coordinates(response, (cells + side * across).T, order=1, mode="nearest")
+            ndimage.map_coordinates(response, (cells + side * way).T, order=1, mode="nearest")
             for side in (-1, 1)
         )
         crest &= (own > before) & (own >= after)
         bend = 2 * own - before - after
         shift = np.divide(after - before, 2 * bend, out=np.zeros_like(bend), where=bend > 0)
-        offsets += np.clip(shift, -0.5, 0.5)[:, None] * across
-    return Ridges(kind, cells[crest], binning, offsets[crest], along[crest], own[crest], source)
+        offsets += np.clip(shift, -0.5, 0.5)[:, None] * way
+    points = cells[crest], binning, offsets[crest], along[crest], own[crest], contrasts[crest]
+    return Ridges(bank.kind, *points, source)
 
 
-def _across(along: np.ndarray, kind: Literal["sheet", "line"]) -> list[np.ndarray]:
-    """Unit vectors (n, 3) in which the response of a crest falls."""
-    if kind == "sheet":
-        return [along]
-    helper = np.eye(3, dtype=np.float32)[np.argmin(np.abs(along), axis=1)]
+def across(along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two unit vectors (n, 3) square to unit vectors (n, 3), and to each other."""
+    helper = np.eye(3, dtype=along.dtype)[np.argmin(np.abs(along), axis=1)]
     first = np.cross(along, helper)
     first /= np.linalg.norm(first, axis=1, keepdims=True)
-    return [first, np.cross(along, first)]
+    return first, np.cross(along, first)
 
 
 def _steps(reach: int) -> Iterator[np.ndarray]:
