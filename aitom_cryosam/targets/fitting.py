@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
+from scipy.sparse import csr_array
 
 from aitom_cryosam.geometry import binned_coordinate, unbinned_coordinate
 from aitom_cryosam.targets.ridges import Ridges, across
@@ -30,11 +31,12 @@ def fitted(ridges: Ridges, sigma_cells: float) -> Ridges:
     """
     if not len(ridges):
         return ridges
-    ridges = _smoothed(ridges)
+    linked = ridges.linked  # of cells and directions, which stay
+    ridges = _smoothed(ridges, linked)
     if ridges.kind == "sheet":
         for _ in range(2):
-            ridges = _smoothed(_centred(ridges, sigma_cells))
-    return _directed(ridges)
+            ridges = _smoothed(_centred(ridges, linked, sigma_cells), linked)
+    return _directed(ridges, linked)
 
 
 def centred(line: np.ndarray, ridges: Ridges, radius_voxels: float) -> np.ndarray:
@@ -70,9 +72,9 @@ def centred(line: np.ndarray, ridges: Ridges, radius_voxels: float) -> np.ndarra
     return unbinned_coordinate(places, ridges.binning)
 
 
-def _smoothed(ridges: Ridges) -> Ridges:
+def _smoothed(ridges: Ridges, linked: csr_array) -> Ridges:
     """Each point at the weighted mean of its neighbours, as far as that lies across the ridge."""
-    linked, weight = ridges.linked, np.maximum(ridges.responses, 0.1)[:, None]
+    weight = np.maximum(ridges.responses, 0.1)[:, None]
     positions = ridges.cells_zyx + ridges.offsets.astype(np.float64)
     total = weight + linked @ weight
     for _ in range(_ROUNDS):
@@ -82,7 +84,7 @@ def _smoothed(ridges: Ridges) -> Ridges:
     return _at(ridges, positions)
 
 
-def _centred(ridges: Ridges, sigma_cells: float) -> Ridges:
+def _centred(ridges: Ridges, linked: csr_array, sigma_cells: float) -> Ridges:
     """Each point of a sheet in the middle of what the density across it has.
 
     That is where the energy of the profile, averaged over neighbours, is largest: a bilayer can be
@@ -96,16 +98,14 @@ def _centred(ridges: Ridges, sigma_cells: float) -> Ridges:
         ridges.cells, np.moveaxis(places, -1, 0), order=1, mode="nearest"
     )  # (n, heights)
     # Neighbours whose normals point the other way have their profiles turned round.
-    linked = ridges.linked.tocoo()
-    rows, columns = linked.coords
+    rows, columns = linked.tocoo().coords
     same = (ridges.directions_zyx[rows] * ridges.directions_zyx[columns]).sum(axis=1) > 0
     for _ in range(2):
         turned = profiles[:, ::-1]
         total = profiles.copy()
         for chosen, values in ((same, profiles), (~same, turned)):
-            part = linked.copy()
-            part.data = chosen.astype(np.float32)
-            total += part.tocsr() @ values
+            part = csr_array((chosen.astype(np.float32), linked.indices, linked.indptr))
+            total += part @ values
         profiles = total / (1 + np.bincount(rows, minlength=len(ridges)))[:, None]
     profiles -= np.median(profiles, axis=1, keepdims=True)
     energy = ndimage.gaussian_filter1d(profiles**2, 1.2 * _SAMPLES, axis=1)
@@ -114,10 +114,9 @@ def _centred(ridges: Ridges, sigma_cells: float) -> Ridges:
     return _at(ridges, positions + middle[:, None] * ridges.directions_zyx)
 
 
-def _directed(ridges: Ridges) -> Ridges:
+def _directed(ridges: Ridges, linked: csr_array) -> Ridges:
     """Normals of the planes, or the lines, that fit each point and its neighbours best."""
     positions = ridges.cells_zyx + ridges.offsets.astype(np.float64)
-    linked = ridges.linked
     count = 1 + linked.sum(axis=1)[:, None]
     mean = (positions + linked @ positions) / count
     spread = np.empty((len(ridges), 3, 3))

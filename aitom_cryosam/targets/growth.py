@@ -152,23 +152,24 @@ def _sizes(ridges: Ridges, piece: np.ndarray, inside: np.ndarray) -> np.ndarray:
 def _paths(ridges: Ridges, seeds: np.ndarray, least: float) -> np.ndarray:
     """(n,) bool: the points of the minimal paths between clicks that are of one structure.
 
-    A step costs its length, and the more the less support it has.
+    A step costs its length, and the more the less support it has; places with too little are no
+    part of a path.
     """
+    allowed = np.flatnonzero(ridges.support >= GAP * least)
     on = np.zeros(len(ridges), bool)
-    if len(seeds) < 2 or not len(ridges):
+    seeds = np.searchsorted(allowed, np.intersect1d(seeds, allowed))
+    if len(seeds) < 2:
         return on
-    cost: csr_array = ridges.neighbours.copy()
-    weight = least / np.maximum(ridges.support, least / 10)
-    rows = np.repeat(np.arange(len(ridges)), np.diff(cost.indptr))
+    cost: csr_array = ridges.neighbours[allowed][:, allowed]
+    weight = least / ridges.support[allowed]
+    rows = np.repeat(np.arange(len(allowed)), np.diff(cost.indptr))
     cost.data = cost.data * (weight[rows] + weight[cost.indices]) / 2
     costs, before = dijkstra(cost, indices=seeds, return_predecessors=True)
     for start in range(len(seeds)):
         for end in range(start):
-            if not np.isfinite(costs[start, seeds[end]]):
-                continue
-            path = [int(seeds[end])]
-            while path[-1] != seeds[start]:
-                path.append(int(before[start, path[-1]]))
-            if ridges.support[path].min() >= GAP * least:
-                on[path] = True
+            if np.isfinite(costs[start, seeds[end]]):
+                path = [int(seeds[end])]
+                while path[-1] != seeds[start]:
+                    path.append(int(before[start, path[-1]]))
+                on[allowed[path]] = True
     return on

@@ -1,0 +1,133 @@
+"""Membranes and filaments against tomograms in which they are known.
+
+    python benchmarks/structures.py [--kinds vesicles,tubes,fibres,noise] [--seeds 0-5] [--draws 1]
+    python benchmarks/structures.py --shared shrec_like_den.mrc shrec_like_labels.mrc.gz --draws 3
+
+Simulated tomograms with contrast transfer, missing wedge, noise and particles; 4 clicks drawn at
+random on what can be seen, each off the middle by a voxel. Everything lies within 2 voxels or
+counts as missed. A membrane's recall is of its voxels whose normal is within 50° of the x, y
+plane, and of all; a filament's of its centre line. Of `noise`, which has particles only, nothing
+may be found. The clicks are a seed's: the figures of one draw can be had again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.targets import Filament, Membrane, Structures, StructureTarget
+from benchmarks.structure_tomograms import WIDTHS_ANGSTROM, Scene, noise, shared, simulated
+
+CLICKS = 4
+NEAR = 2.0
+"""Voxels."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kinds", default="vesicles,tubes,fibres,noise")
+    parser.add_argument("--seeds", default="0-5", help="first and last")
+    parser.add_argument("--shape", default="192,192,64", help="voxels x,y,z")
+    parser.add_argument("--draws", type=int, default=1, help="of clicks, in each tomogram")
+    parser.add_argument("--shared", nargs=2, type=Path, metavar=("MRC", "LABELS"))
+    args = parser.parse_args()
+
+    if args.shared:
+        report("shared", list(membranes(shared(*args.shared), args.draws)))
+        return
+    first, last = map(int, args.seeds.split("-"))
+    shape = tuple(map(int, args.shape.split(",")))[::-1]
+    for kind in args.kinds.split(","):
+        rows: list[dict[str, float]] = []
+        for seed in range(first, last + 1):
+            if kind == "noise":
+                rows += nothing(seed, shape)
+            elif kind == "vesicles":
+                rows += membranes(simulated(kind, seed, shape), args.draws)
+            else:
+                rows += filaments(simulated(kind, seed, shape), args.draws, WIDTHS_ANGSTROM[kind])
+        report(kind, rows)
+
+
+def membranes(scene: Scene, draws: int) -> Iterator[dict[str, float]]:
+    """A row for each draw of clicks."""
+    visible = scene.visible
+    for draw in range(draws):
+        found, seconds = followed(scene, Membrane(), draw)
+        mask = found.volume(scene.tomogram) > 0
+        points = found.points
+        _, normals = scene.nearest(points.points_zyx)
+        along = points.rotations.apply([0, 0, 1])[:, ::-1] if len(points) else normals
+        cosines = np.clip(np.abs((normals * along).sum(axis=1)), 0, 1)
+        yield {
+            "recall": within(mask, visible),
+            "of all": within(mask, scene.truth),
+            "precision": within(scene.truth, mask),
+            "normals": float(np.degrees(np.median(np.arccos(cosines)))) if len(points) else np.nan,
+            "found": found.count / len(scene.vesicles),
+            "CPU s": seconds,
+        }
+
+
+def filaments(scene: Scene, draws: int, width_angstrom: float) -> Iterator[dict[str, float]]:
+    """A row for each draw of clicks."""
+    truth = np.concatenate(scene.lines)
+    for draw in range(draws):
+        found, seconds = followed(scene, Filament(diameter_angstrom=width_angstrom), draw)
+        line = found.ridges.points_zyx
+        hits = [cKDTree(b).query(a)[0] <= NEAR for a, b in ((truth, line), (line, truth)) if len(b)]
+        yield {
+            "recall": hits[0].mean() if len(line) else 0.0,
+            "precision": hits[-1].mean() if len(line) else np.nan,
+            "found": found.count / len(scene.lines),
+            "CPU s": seconds,
+        }
+
+
+def nothing(seed: int, shape: tuple[int, int, int]) -> Iterator[dict[str, float]]:
+    """How many structures there seem to be where there are none."""
+    tomogram = noise(seed, shape)
+    rng = np.random.default_rng(seed)
+    clicks = Picks.from_points(rng.uniform(0, np.array(shape) - 1, (CLICKS, 3)))
+    targets = {"membranes": Membrane()}
+    targets |= {kind: Filament(diameter_angstrom=width) for kind, width in WIDTHS_ANGSTROM.items()}
+    yield {name: target.find(tomogram, clicks).count for name, target in targets.items()}
+
+
+def followed(scene: Scene, target: StructureTarget, draw: int) -> tuple[Structures, float]:
+    """What is found from one draw of clicks, and the CPU seconds."""
+    clicks = Picks.from_points(scene.clicks(CLICKS, np.random.default_rng(draw)))
+    begin = time.process_time()
+    found = target.find(scene.tomogram, clicks)
+    return found, time.process_time() - begin
+
+
+def within(mask: np.ndarray, voxels: np.ndarray) -> float:
+    """Share of some voxels (D, H, W) that a mask (D, H, W) comes near to."""
+    if not mask.any() or not voxels.any():
+        return 0.0 if voxels.any() else np.nan
+    return float((ndimage.distance_transform_edt(~mask)[voxels] <= NEAR).mean())
+
+
+def report(kind: str, rows: list[dict[str, float]]) -> None:
+    """Each row, the mean and the lowest of each column."""
+    names = list(rows[0])
+    table = np.array([[row[name] for name in names] for row in rows])
+    print(f"{kind:10}" + "".join(f"{name:>10}" for name in names))
+    for name, row in zip(
+        [*range(len(rows)), "mean", "lowest"],
+        [*table, np.nanmean(table, axis=0), np.nanmin(table, axis=0)],
+        strict=True,
+    ):
+        print(f"{name:>10}" + "".join(f"{value:10.3f}" for value in row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
