@@ -69,6 +69,30 @@ def test_a_query_finds_the_particles_of_another_tomogram(worlds, query):
     assert len(travelled.prompts) == 0
 
 
+def half_as_large(seed: int, voxel_size: float) -> World:
+    """12 two-lobed bodies of 125 Å in a tomogram of the same extent at each voxel size."""
+    body = replace(ribosome_like(2 * voxel_size), voxel_size=voxel_size)
+    shape = tuple(round(extent / voxel_size) for extent in (400, 760, 900))
+    settings = {**SMALL, "shape_zyx": shape, "voxel_size": voxel_size, "seed": seed}
+    made = simulate([(body, 12)], SimulationSettings(**settings))
+    tomogram = Tomogram.from_array(made.data, voxel_size=voxel_size)
+    return World(made, tomogram, Picks.from_points(made.points_zyx))
+
+
+def test_lengths_follow_the_particle_from_voxels_to_voxels_of_another_size():
+    first = half_as_large(1, 10.0)
+    query = CryoSAM(EMBEDDED).query(first.tomogram, first.picks.take(np.arange(3)))
+    diameters_angstrom = []
+    for voxel_size in (8.0, 10.0, 13.6):
+        other = half_as_large(2, voxel_size)
+        found = CryoSAM(EMBEDDED).pick(other.tomogram, query=query)
+        assert evaluate(found.picks, other.picks, radius=50, voxel_size=voxel_size).f1 >= 0.9
+        voxels = np.median([mask.volume for mask in found.masks])
+        diameters_angstrom.append((6 * voxels / np.pi) ** (1 / 3) * voxel_size)
+    # With lengths as in voxels of 10 Å, masks are 136 Å wide at 8 Å and 96 Å at 13.6 Å.
+    np.testing.assert_allclose(diameters_angstrom, diameters_angstrom[1], rtol=0.07)
+
+
 def test_query_and_prompts_count_alike(worlds, query):
     _, other = worlds
     one = CryoSAM(EMBEDDED).pick(other.tomogram, other.picks.take(np.arange(1)), query=query)
