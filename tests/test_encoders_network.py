@@ -201,6 +201,19 @@ def test_half_precision_gives_nearly_the_same_tokens_in_half_the_space(tmp_path)
     assert half.signature != encoder.signature
 
 
+@pytest.mark.parametrize("shrinkage", [None, 0.1])
+def test_tokens_that_stay_on_the_device_are_whitened_there(tmp_path, monkeypatch, shrinkage):
+    tomogram = Tomogram.from_array(noise(40, 30, 34), voxel_size=10)
+    encoder = tiny_dino(tmp_path)
+    expected = TriplanarFeatures.extract(tomogram, encoder, shrinkage=shrinkage)
+    monkeypatch.setattr(NetworkEncoder, "_keeps_tokens", True)
+    assert isinstance(encoder.encode(noise(1, 30, 34)), torch.Tensor)
+    found = TriplanarFeatures.extract(tomogram, encoder, shrinkage=shrinkage)
+    for ours, theirs in zip(found.views, expected.views, strict=True):
+        assert ours.tokens.dtype == np.float16
+        np.testing.assert_allclose(ours.tokens, theirs.tokens, rtol=2e-3, atol=2e-3)
+
+
 def test_planes_are_only_read(tmp_path):
     planes = noise(1, 30, 40)
     planes.flags.writeable = False

@@ -113,6 +113,19 @@ def test_the_segmenter(precision):
         assert np.median(np.abs(ours.scores - exactly.scores)) < 2 * PRECISIONS[precision]
 
 
+def test_whitened_tokens(precision, world):
+    tomogram, _, names = world
+    made = []
+    for device in (GPU, "cpu"):
+        networks.release()
+        picker = CryoSAM(SETTINGS, resources=Resources(device=device, checkpoints=names))
+        made.append(picker.features(tomogram, 24))
+    networks.release()
+    for ours, exactly in zip(*(features.views for features in made), strict=True):
+        # Whitening with a shrinkage of 0.1 makes what is faint up to three times as loud.
+        assert error(ours.tokens, exactly.tokens) < 4 * PRECISIONS[precision]
+
+
 def test_embeddings_go_to_the_host_and_back(precision):
     segmenter = segmenter_on(Device(GPU, 10**9))
     for embedding in segmenter.embed(planes_of(2)):

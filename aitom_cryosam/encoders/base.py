@@ -35,10 +35,11 @@ class PlaneEncoder(Protocol):
         """Where the tokens of a plane of this shape lie."""
         ...
 
-    def encode(self, planes: np.ndarray) -> np.ndarray:
+    def encode(self, planes: np.ndarray) -> Any:
         """planes: (b, h, w) float32, robust-normalised, protein positive.
 
         Returns:
-            (b, gh, gw, C) float32 tokens, laid out as `grid((h, w))` says.
+            (b, gh, gw, C) float32 tokens, laid out as `grid((h, w))` says; an array, or a tensor
+            on the encoder's device.
         """
         ...

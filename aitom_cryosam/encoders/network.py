@@ -139,12 +139,12 @@ class NetworkEncoder:
         return TokenGrid.spaced(plane_shape, step)
 
     @torch.inference_mode()
-    def encode(self, planes: np.ndarray) -> np.ndarray:
+    def encode(self, planes: np.ndarray) -> np.ndarray | Tensor:
         """planes: (b, h, w) float32, robust-normalised, protein positive.
 
         Returns:
-            (b, gh, gw, C) tokens; float32, or float16 where the device computes in half
-            precision.
+            (b, gh, gw, C) tokens: a float32 tensor on a GPU; else an array, float32, or float16
+            where the device computes in half precision.
 
         Raises:
             InputError: a single tile does not fit on the device.
@@ -164,8 +164,15 @@ class NetworkEncoder:
 
         for _ in self._batches.run(add, len(parts)):
             pass
+        if self._keeps_tokens:
+            return result
         half = self.device.precision is not torch.float32
         return (result.half() if half else result).cpu().numpy()
+
+    @property
+    def _keeps_tokens(self) -> bool:
+        """Whether tokens stay on the device: it whitens them in no time."""
+        return self.device.name.startswith("cuda")
 
     def _images(self, planes: np.ndarray, layout: _Layout) -> Tensor:
         """(b, 3, H, W) float32, the whole planes as the network wants to see them."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from aitom_cryosam.encoders.base import PlaneEncoder
+from aitom_cryosam.features.half import on_host
 from aitom_cryosam.features.token_files import create_tokens, open_tokens, release
 from aitom_cryosam.features.view import View
 from aitom_cryosam.features.whitening import Moments, Whitening
@@ -120,11 +121,13 @@ class Extraction:
     def _fill(self, view: View, steps: Steps) -> None:
         count, size = view.slices.count, view.slices.size
         step = self._planes_at_once(view)
-        done: dict[Batch, np.ndarray] = {}
+        done: dict[Batch, Any] = {}
         whitening = None
 
-        def put(batch: Batch, tokens: np.ndarray) -> None:
-            view.tokens[list(batch)] = tokens if whitening is None else whitening.apply(tokens)
+        def put(batch: Batch, tokens: Any) -> None:
+            for plane, values in zip(batch, tokens, strict=True):
+                mapped = values if whitening is None else whitening.apply(values)
+                view.tokens[plane] = on_host(mapped)
             steps.add(sum(min(self.slab, size - plane * self.slab) for plane in batch))
 
         if self.shrinkage is not None:
@@ -135,17 +138,15 @@ class Extraction:
         self._encode(view.axis, _batches(left, step), put)
         release(view.tokens)
 
-    def _measured(
-        self, axis: int, batches: Sequence[Batch]
-    ) -> tuple[Whitening, dict[Batch, np.ndarray]]:
+    def _measured(self, axis: int, batches: Sequence[Batch]) -> tuple[Whitening, dict[Batch, Any]]:
         """The whitening, measured on batches of planes; and the tokens of some of them."""
         assert self.shrinkage is not None
         moments: dict[int, Moments] = {}
-        kept: dict[Batch, np.ndarray] = {}
+        kept: dict[Batch, Any] = {}
 
-        def measure(batch: Batch, tokens: np.ndarray) -> None:
+        def measure(batch: Batch, tokens: Any) -> None:
             for plane, values in zip(batch, tokens, strict=True):
-                moments[plane] = Moments.of(values.reshape(-1, values.shape[-1]))
+                moments[plane] = Moments.of(on_host(values).reshape(-1, values.shape[-1]))
             if (len(kept) + 1) * tokens.nbytes <= _KEPT_BYTES:
                 kept[batch] = tokens
 
@@ -162,7 +163,7 @@ class Extraction:
         return min(step, max(1, _BATCH_VOXELS // voxels))
 
     def _encode(
-        self, axis: int, batches: Sequence[Batch], put: Callable[[Batch, np.ndarray], None]
+        self, axis: int, batches: Sequence[Batch], put: Callable[[Batch, Any], None]
     ) -> None:
         """Give the tokens of batches of planes to `put`, from several threads if they may."""
 
@@ -172,7 +173,7 @@ class Extraction:
         if self.encoder.concurrent:
             side_by_side(lambda batch: put(batch, self.encoder.encode(read(batch))), batches)
         else:
-            # Whitening takes a CPU about as long as encoding takes a GPU.
+            # Whitened and put away while the next planes are encoded.
             with ThreadPoolExecutor(1) as pool:
                 last: Future[None] | None = None
                 for batch, planes in _read_ahead(read, batches):

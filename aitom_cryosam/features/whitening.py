@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -74,9 +75,15 @@ class Whitening:
         matrix = (vectors / np.sqrt(values)) @ vectors.T / deviation[:, None]
         return cls(moments.mean.astype(np.float32), matrix.astype(np.float32))
 
-    def apply(self, tokens: np.ndarray) -> np.ndarray:
-        """(..., C) float32, the tokens (..., gh, gw, C) mapped, each plane by itself."""
-        centred = (tokens - self.mean).reshape(*tokens.shape[:-3], -1, len(self.mean))
+    def apply(self, tokens: Any) -> Any:
+        """(..., gh, gw, C) float32, tokens of that shape mapped, each plane by itself.
+
+        A tensor is mapped on its device.
+        """
+        mean, matrix = self.mean, self.matrix
+        if not isinstance(tokens, np.ndarray):
+            mean, matrix = (tokens.new_tensor(part) for part in (mean, matrix))
+        centred = (tokens - mean).reshape(*tokens.shape[:-3], -1, len(mean))
         # This way round the product of a small matrix and many tokens is up to three times as fast.
-        mapped = self.matrix.T @ centred.swapaxes(-1, -2)  # (..., C, gh gw)
+        mapped = matrix.T @ centred.swapaxes(-1, -2)  # (..., C, gh gw)
         return mapped.swapaxes(-1, -2).reshape(tokens.shape)
