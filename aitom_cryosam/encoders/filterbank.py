@@ -72,7 +72,7 @@ class FilterBankEncoder:
         """Memory that encoding a plane takes: responses of the finest scale, and all tokens."""
         height, width = plane_shape
         finest = min(factor for _, factor in self.scales())
-        return height * width * (48 / finest**2 + 8 * self.channels / self.token**2)
+        return height * width * (64 / finest**2 + 8 * self.channels / self.token**2)
 
     def grid(self, plane_shape: tuple[int, int]) -> TokenGrid:
         """Square tokens of `token` pixels; the last of a row may reach over the edge."""
