@@ -1,0 +1,155 @@
+"""Train a small SAM, of SAM's own classes, on planes of simulated tomograms.
+
+    python benchmarks/standins/train_sam.py --out DIR/sam.pth [--minutes 90] [--device cuda]
+
+It learns what a walk asks of it: a mask from a point, and the next plane's mask from the point of
+highest confidence and the logits before (eq. 1 and 2), and how well each candidate fits. The
+checkpoint is in SAM's layout with its sizes in the JSON beside it, so that
+
+    cryosam pick TOMO --preset networks --segmenter sam_vit_h --checkpoint sam_vit_h=DIR/sam.pth
+
+runs on it. It is not a SAM: it has seen thousands of planes, not a billion masks. What it is for
+is to see the whole preset on trained weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from aitom_cryosam.sam.decoder import SamDecoder
+from aitom_cryosam.sam.model import Architecture, build_sam
+from aitom_cryosam.segmenters.sam import grey
+from benchmarks.standins.scenes import Step, steps
+
+SIZES = Architecture(
+    embed_dim=192,
+    depth=6,
+    num_heads=6,
+    global_attn_indexes=(2, 5),
+    window_size=8,
+    img_size=256,
+    patch_size=8,
+    prompt_embed_dim=96,
+    decoder_num_heads=4,
+    decoder_mlp_dim=256,
+    iou_head_hidden_dim=96,
+)
+BATCH = 4
+RATE = 3e-4
+FOCUS = 2.0
+"""Of the focal loss: what is right already counts little."""
+SAVED_EVERY = 200  # steps
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="checkpoint, .pth")
+    parser.add_argument("--minutes", type=float, default=90.0)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    sam = build_sam(SIZES).to(args.device).requires_grad_(True).train()
+    optimiser = torch.optim.AdamW(sam.parameters(), RATE, weight_decay=0.01)
+    source, begin, recent = steps(args.seed), time.monotonic(), []
+    for number in range(1, 10**9):
+        late = (time.monotonic() - begin) / (60 * args.minutes)
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * min(number / 100, 1) * max(1 - late, 0.02)
+        loss, overlap = lesson(sam, list(islice(source, BATCH)))
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(sam.parameters(), 1.0)
+        optimiser.step()
+        recent.append((float(loss.detach()), *overlap))
+        if late >= 1 or number % SAVED_EVERY == 0:
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(sam.state_dict(), args.out)
+            args.out.with_suffix(".json").write_text(json.dumps(asdict(SIZES)))
+            mean = np.mean(recent[-SAVED_EVERY:], axis=0)
+            print(
+                f"{number:6} steps {late:5.0%}  loss {mean[0]:.3f}  "
+                f"IoU of the chosen mask: point {mean[1]:.2f}, next plane {mean[2]:.2f}",
+                flush=True,
+            )
+        if late >= 1:
+            return
+
+
+def lesson(sam: torch.nn.Module, batch: list[Step]) -> tuple[Tensor, list[float]]:
+    """The loss of a mask from a point and of the next plane's, and the overlaps reached."""
+    decoder, scale, total, reached = SamDecoder(sam), [], torch.zeros(()), []
+    points = np.stack([step.point_yx for step in batch])
+    before = None
+    for plane in range(2):
+        images = torch.stack([shown(step.planes[plane]) for step in batch]).to(sam.device)
+        truth = torch.stack([framed(step.masks[plane]) for step in batch]).to(sam.device)
+        scale = [SIZES.img_size / max(step.planes[plane].shape) for step in batch]
+        embedded = sam.image_encoder(sam.preprocess(images)).flatten(2).transpose(1, 2)
+        xy = (points[:, ::-1] + 0.5) * np.array(scale)[:, None]
+        logits, scores = decoder(embedded, torch.tensor(xy.copy()).float().to(sam.device), before)
+        losses, overlaps = judged(logits, truth)
+        # As SAM: the best candidate learns, so that three can differ; all learn their quality.
+        total = total.to(losses) + losses.amin(dim=1).mean() + F.mse_loss(scores, overlaps)
+        best = scores.argmax(dim=1)
+        rows = torch.arange(len(batch), device=best.device)
+        chosen = logits[rows, best].detach()
+        reached.append(float(overlaps[rows, best].mean()))
+        peaks = chosen.flatten(1).argmax(dim=1).cpu().numpy()
+        side = chosen.shape[-1]
+        places = np.stack([peaks // side, peaks % side], axis=1) + 0.5
+        points = places * (SIZES.img_size / side) / np.array(scale)[:, None] - 0.5
+        before = chosen
+    return total, reached
+
+
+def judged(logits: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """(b, k) focal and Dice loss, and overlap, of candidates (b, k, l, l) with (b, l, l)."""
+    wanted = truth[:, None].expand_as(logits)
+    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    focal = (entropy * (1 - torch.exp(-entropy)) ** FOCUS).mean(dim=(2, 3))
+    shares = logits.sigmoid()
+    both = (shares * wanted).sum(dim=(2, 3))
+    dice = 1 - (2 * both + 1) / (shares.sum(dim=(2, 3)) + wanted.sum(dim=(2, 3)) + 1)
+    masks = logits.detach() > 0
+    common = (masks & (wanted > 0.5)).sum(dim=(2, 3))
+    either = (masks | (wanted > 0.5)).sum(dim=(2, 3)).clamp(min=1)
+    return 20 * focal + dice, common / either
+
+
+def shown(plane: np.ndarray) -> Tensor:
+    """(3, H, W) float32 0 to 255, a plane (h, w) as SAM is shown one."""
+    height, width = (round(n * SIZES.img_size / max(plane.shape)) for n in plane.shape)
+    image = Image.fromarray(grey(plane[None])[0])
+    resized = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    image = np.zeros((SIZES.img_size, SIZES.img_size), np.float32)
+    image[:height, :width] = resized
+    return torch.from_numpy(image).expand(3, -1, -1)
+
+
+def framed(mask: np.ndarray) -> Tensor:
+    """(l, l) float32, a mask (h, w) on the low-resolution map of the padded square."""
+    side = 4 * SIZES.img_size // SIZES.patch_size
+    longer = max(mask.shape)
+    square = np.zeros((longer, longer), np.float32)
+    square[: mask.shape[0], : mask.shape[1]] = mask
+    resized = F.interpolate(torch.from_numpy(square)[None, None], (side, side), mode="area")
+    return (resized[0, 0] >= 0.5).float()
+
+
+if __name__ == "__main__":
+    main()
