@@ -96,6 +96,11 @@ def compared(
     return found
 
 
+def cut_off(tomogram: Tomogram, points_zyx: np.ndarray, diameter_voxels: float) -> np.ndarray:
+    """(n,) bool, at which points, (n, 3) voxels, not all of a particle's surroundings is seen."""
+    return np.array([bool(near_faces(tomogram, point, diameter_voxels)) for point in points_zyx])
+
+
 def _outline(mask: ParticleMask, diameter_voxels: float) -> list[str]:
     if not mask.volume:
         return []

@@ -122,7 +122,8 @@ class CryoSAM:
             proposals = replace(proposals, scores=verdict.scores).reject(there, BY_HAND)
             proposals = decided(located(proposals, regions), verdict, settings.cut)
             proposals = without_like(query.rejected, proposals, places, query.instances, own)
-            proposals = suggested(proposals, places, query.instances, own, suggest)
+            settled = own | clicks.cut_off(tomogram, proposals.points_zyx, diameter_voxels)
+            proposals = suggested(proposals, places, query.instances, settled, suggest)
         with stages.measure("proposal masks"):
             wanted = proposals.kept | self.settings.all_masks
             masks = propagator.masks_of(

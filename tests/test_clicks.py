@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aitom_cryosam import Picks, Tomogram
-from aitom_cryosam.clicks import Worth, compared, looked_at
+from aitom_cryosam.clicks import Worth, compared, cut_off, looked_at
 from aitom_cryosam.masks import ParticleMask, ball
 from aitom_cryosam.scoring.places import Places
 
@@ -51,6 +51,11 @@ def test_place_and_outline(tomogram, caplog, point, radius, aside, says):
     assert all(says in one for one in odd)
     assert (f"The click {point[2]},{point[1]},{point[0]} {odd[0]};" in caplog.text) if odd else True
     assert bool(caplog.text) == bool(says)
+
+
+def test_points_that_are_cut_off(tomogram):
+    points = np.array([[20.0, 30, 40], [20, 8, 40], [20, 30, 14]])
+    assert cut_off(tomogram, points, D).tolist() == [False, True, True]
 
 
 def test_a_click_without_a_mask_has_no_outline(tomogram):

@@ -8,6 +8,7 @@ import numpy as np
 
 from aitom_cryosam.geometry import as_typed, nearest_voxel
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.report.images import limits
 from aitom_cryosam.report.picture import PICK, THICKNESS
 from aitom_cryosam.tomogram import Tomogram
 
@@ -37,9 +38,8 @@ def write_suggestions(path: Path, tomogram: Tomogram, picks: Picks, diameter_vox
     for number, (point, line) in enumerate(zip(picks.points_zyx, grid, strict=False), 1):
         line[0].set_title(f"{number}:  {as_typed(point.round(1))}", fontsize=9, loc="left")
         for axis, axes in enumerate(line):
-            axes.imshow(
-                _slice(tomogram, axis, point, half, diameter_voxels), cmap="gray", origin="lower"
-            )
+            image = _slice(tomogram, axis, point, half, diameter_voxels)
+            axes.imshow(image, cmap="gray", vmin=0, vmax=1, origin="lower")
             axes.add_patch(
                 Circle((half, half), diameter_voxels / 2, fill=False, color=PICK, lw=0.8)
             )
@@ -51,13 +51,15 @@ def write_suggestions(path: Path, tomogram: Tomogram, picks: Picks, diameter_vox
 def _slice(
     tomogram: Tomogram, axis: int, point_zyx: np.ndarray, half: int, diameter_voxels: float
 ) -> np.ndarray:
-    """(2 half + 1, 2 half + 1) around a point; what lies outside is as the edge."""
+    """(2 half + 1, 2 half + 1) around a point, of the plane's 0 to 1; nothing outside of it."""
     voxel = nearest_voxel(point_zyx)
     reach = int(THICKNESS * diameter_voxels / 2)
     first, last = max(voxel[axis] - reach, 0), min(voxel[axis] + reach + 1, tomogram.shape[axis])
     image = tomogram.planes(axis, int(first), int(last)).mean(axis=0)
     if tomogram.contrast == "dark":
         image = -image
+    low, high = limits(image)
+    image = np.pad((image - low) / max(high - low, 1e-12), half, constant_values=np.nan)
     row, column = np.delete(voxel, axis)
     side = 2 * half + 1
-    return np.pad(image, half, mode="edge")[row : row + side, column : column + side]
+    return image[row : row + side, column : column + side]

@@ -42,7 +42,7 @@ def doubt(picks: Picks, cut: float | None = None) -> np.ndarray:
 
 
 def suggested(
-    picks: Picks, places: Places, clicked: np.ndarray, own: np.ndarray, count: int
+    picks: Picks, places: Places, clicked: np.ndarray, settled: np.ndarray, count: int
 ) -> Picks:
     """The same with a column of which places to ask about.
 
@@ -50,12 +50,12 @@ def suggested(
         picks: n proposals, with their verdict.
         places: the same, and background.
         clicked: (p, k, 3C) instances of the prompts.
-        own: (n,) bool, proposals that are a prompted particle itself.
+        settled: (n,) bool, not to be asked about: prompted particles, and what is cut off.
         count: of suggestions, at most; 0 leaves the column out.
     """
     if not count:
         return picks
-    away = np.where(own, np.inf, doubt(picks))
+    away = np.where(settled, np.inf, doubt(picks))
     rows = np.argsort(away, kind="stable")[: DOUBTFUL * count]
     rows = rows[np.isfinite(away[rows])]
     words = [NONE] * len(picks)
