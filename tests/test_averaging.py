@@ -6,7 +6,8 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference, best_of
-from aitom_cryosam.averaging.average import Average, Averaging, AveragingSettings, Particles
+from aitom_cryosam.averaging.average import Average
+from aitom_cryosam.averaging.averaging import Averaging, AveragingSettings, Particles
 from aitom_cryosam.averaging.classes import check_classes, classified
 from aitom_cryosam.averaging.fsc import masked_shell_correlation, resolution, shell_correlation
 from aitom_cryosam.averaging.reconstruction import Sum

@@ -8,12 +8,14 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Poses
-from aitom_cryosam.averaging.average import Average, AveragingSettings, particle_ball
+from aitom_cryosam.averaging.average import Average
+from aitom_cryosam.averaging.averaging import AveragingSettings
 from aitom_cryosam.averaging.look_alikes import without_look_alikes
 from aitom_cryosam.averaging.outcome import refined_paths, write_refined
 from aitom_cryosam.averaging.refinement import Refined, drifted, placed_mask, refined
 from aitom_cryosam.averaging.rescoring import Rescored, background_places, combined, earlier
 from aitom_cryosam.averaging.sources import Source
+from aitom_cryosam.averaging.subvolumes import particle_ball
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.cli import main
 from aitom_cryosam.picks import Picks

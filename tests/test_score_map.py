@@ -8,7 +8,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 from skimage.feature import match_template
 
-from aitom_cryosam.averaging.average import Average, AveragingSettings
+from aitom_cryosam.averaging.average import Average
+from aitom_cryosam.averaging.averaging import AveragingSettings
 from aitom_cryosam.averaging.full_search import ORIGIN, with_new_places
 from aitom_cryosam.averaging.rescoring import Rescored, background_places, rescored
 from aitom_cryosam.averaging.rotations import all_rotations

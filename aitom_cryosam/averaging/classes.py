@@ -16,8 +16,10 @@ import numpy as np
 from skimage.filters import threshold_otsu
 
 from aitom_cryosam.averaging.alignment import Poses, best_of
-from aitom_cryosam.averaging.average import Average, Averaging, search_shell
+from aitom_cryosam.averaging.average import Average
+from aitom_cryosam.averaging.averaging import Averaging
 from aitom_cryosam.averaging.rescoring import combined
+from aitom_cryosam.averaging.shells import search_shell
 from aitom_cryosam.averaging.spectra import Ball
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.progress import Progress, Steps

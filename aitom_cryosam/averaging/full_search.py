@@ -14,7 +14,8 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Poses
-from aitom_cryosam.averaging.average import Average, AveragingSettings
+from aitom_cryosam.averaging.average import Average
+from aitom_cryosam.averaging.averaging import AveragingSettings
 from aitom_cryosam.averaging.rescoring import (
     PRIORS,
     SHIFT,

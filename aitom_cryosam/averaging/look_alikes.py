@@ -14,17 +14,14 @@ import numpy as np
 from scipy.stats import ttest_ind
 
 from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference
-from aitom_cryosam.averaging.average import (
-    Average,
-    AveragingSettings,
-    noise_weights,
-    particle_ball,
-)
+from aitom_cryosam.averaging.average import Average
+from aitom_cryosam.averaging.averaging import AveragingSettings
 from aitom_cryosam.averaging.reconstruction import Sum
 from aitom_cryosam.averaging.rescoring import Rescored, earlier
+from aitom_cryosam.averaging.shells import noise_weights
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.averaging.spectra import Ball
-from aitom_cryosam.averaging.subvolumes import BoxSize, extract
+from aitom_cryosam.averaging.subvolumes import BoxSize, extract, particle_ball
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.picks import Picks
 

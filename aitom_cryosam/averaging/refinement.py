@@ -17,7 +17,8 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Reference
-from aitom_cryosam.averaging.average import FEWEST, Average, Averaging, AveragingSettings, said
+from aitom_cryosam.averaging.average import Average, said
+from aitom_cryosam.averaging.averaging import FEWEST, Averaging, AveragingSettings
 from aitom_cryosam.averaging.full_search import with_new_places
 from aitom_cryosam.averaging.look_alikes import without_look_alikes
 from aitom_cryosam.averaging.rescoring import Rescored, rescored

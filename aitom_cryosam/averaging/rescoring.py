@@ -15,15 +15,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.averaging.alignment import Aligner, Poses, best_of
-from aitom_cryosam.averaging.average import (
-    Average,
-    AveragingSettings,
-    noise_weights,
-    particle_ball,
-    search_shell,
-)
+from aitom_cryosam.averaging.average import Average
+from aitom_cryosam.averaging.averaging import AveragingSettings
+from aitom_cryosam.averaging.shells import noise_weights, search_shell
 from aitom_cryosam.averaging.spectra import Ball
-from aitom_cryosam.averaging.subvolumes import BoxSize, Subvolumes, extract
+from aitom_cryosam.averaging.subvolumes import BoxSize, Subvolumes, extract, particle_ball
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress, Steps

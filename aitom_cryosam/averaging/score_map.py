@@ -18,9 +18,11 @@ import numpy as np
 from scipy import fft, ndimage
 from scipy.spatial.transform import Rotation
 
-from aitom_cryosam.averaging.average import Average, particle_ball, search_shell
+from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.rotations import all_rotations
+from aitom_cryosam.averaging.shells import search_shell
 from aitom_cryosam.averaging.spectra import Ball, Readable
+from aitom_cryosam.averaging.subvolumes import particle_ball
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.binning import binned
 from aitom_cryosam.errors import InputError, Remedy

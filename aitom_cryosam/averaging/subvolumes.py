@@ -12,6 +12,8 @@ from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.tomogram import Tomogram
 
 MOST_ACROSS = 32  # voxels of a box across a particle; more is binned
+EDGE = 0.12  # of the diameter, over which masks fall
+RADIUS = 0.65  # of the diameter, of the ball that particles are masked with
 _ROOM = 1.5  # box by particle: for shifts, and for fringes of the contrast transfer
 _INSIDE = 0.75  # of the ball around a pick: with less in the tomogram it is left out
 
@@ -122,3 +124,9 @@ def soft_ball(size: int, radius: float, edge: float) -> np.ndarray:
     distance = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
     fall = np.clip((distance - radius) / edge, 0, 1)
     return np.asarray(0.5 + 0.5 * np.cos(np.pi * fall), np.float32)
+
+
+def particle_ball(size: int, diameter: float) -> np.ndarray:
+    """(size, size, size), a soft ball around a particle of a diameter in voxels of the box."""
+    edge = max(EDGE * diameter, 2.0)
+    return soft_ball(size, min(RADIUS * diameter, size / 2 - 1 - edge), edge)

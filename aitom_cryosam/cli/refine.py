@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or option cannot be used; nothing is written then.
     """
-    from aitom_cryosam.averaging.average import AveragingSettings
+    from aitom_cryosam.averaging.averaging import AveragingSettings
     from aitom_cryosam.averaging.outcome import refined_paths, write_refined
     from aitom_cryosam.averaging.refinement import refined
     from aitom_cryosam.averaging.sources import box_of

@@ -60,7 +60,7 @@ def resolutions(args: argparse.Namespace, searched: Sequence[Searched]) -> Resol
 
 
 def _resolution(args: argparse.Namespace, sources: Sequence[Source], diameter: float) -> float:
-    from aitom_cryosam.averaging.average import Averaging
+    from aitom_cryosam.averaging.averaging import Averaging
     from aitom_cryosam.averaging.sources import box_of, particles_of
     from aitom_cryosam.cli.progress import ShownProgress
 
