@@ -10,6 +10,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.napari.curation import Curation
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.report.page import page
+from aitom_cryosam.report.suggestion_picture import MOST, write_suggestions
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.suggestions import COLUMN, doubt, rows_of, suggested
 from tests.toys import SMALL, small_simulation
@@ -104,6 +105,15 @@ def test_a_run_lists_and_draws_them(record):
     np.testing.assert_array_equal(np.sort(listed.ids), np.sort(record.proposals.ids[rows]))
     assert record.files["suggested_picture"].read_bytes().startswith(b"\x89PNG")
     assert "Worth a look" in page(record)
+
+
+@pytest.mark.parametrize("count", [0, MOST + 5])
+def test_a_picture_of_none_and_of_many(tmp_path, count):
+    data = np.random.default_rng(0).standard_normal((9, 12, 14)).astype(np.float32)
+    tomogram = Tomogram.from_array(data, voxel_size=10, name="TS_01")
+    points = np.random.default_rng(1).uniform(0, 8, (count, 3))
+    write_suggestions(tmp_path / "a.png", tomogram, Picks.from_points(points), 4.0)
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_there_are_none_of_a_membrane():

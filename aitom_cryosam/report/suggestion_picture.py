@@ -12,6 +12,8 @@ from aitom_cryosam.report.images import limits
 from aitom_cryosam.report.picture import PICK, THICKNESS
 from aitom_cryosam.tomogram import Tomogram
 
+MOST = 30
+"""Places that one picture shows."""
 _SIDE = 3.0  # diameters that a slice shows
 _INCHES = 2.2  # of a slice
 
@@ -22,12 +24,13 @@ def write_suggestions(path: Path, tomogram: Tomogram, picks: Picks, diameter_vox
     Args:
         path: to write.
         tomogram: that was searched; shown in its own contrast.
-        picks: the suggestions, the most useful first.
+        picks: the suggestions, the most useful first; no more than `MOST` are shown.
         diameter_voxels: of the particle.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Circle
 
+    picks = picks.take(np.arange(min(len(picks), MOST)))
     half = max(round(_SIDE * diameter_voxels / 2), 4)
     lines = max(len(picks), 1)
     figure = Figure(figsize=(3 * _INCHES, lines * (_INCHES + 0.25) + 0.4))
