@@ -12,9 +12,8 @@ from aitom_cryosam.doctor.clicks import near_faces
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.scoring.kind import FEWEST, unit, whitening
+from aitom_cryosam.scoring.kind import FEWEST, unit
 from aitom_cryosam.scoring.places import Places
-from aitom_cryosam.scoring.span import spanned
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -81,10 +80,8 @@ def compared(
     used = np.flatnonzero(prompts.kept)
     if len(clicked) < 2 or not len(used) or len(places.background) < FEWEST:
         return list(worths)
-    background, clicks = spanned(unit(places.background), unit(clicked))
-    middle = background.mean(axis=0)
-    white = whitening(background, unit(clicked).shape[1])
-    background, clicks = (unit(((rows - middle) @ white)[:, None]) for rows in (background, clicks))
+    sets = places.whitened(places.background, clicked)
+    background, clicks = (unit(rows[:, None]) for rows in sets)
     found, unlike = list(worths), [Worth()] * len(worths)
     for row, prompt in enumerate(used.tolist()):
         others = np.delete(clicks, row, axis=0).mean(axis=0)

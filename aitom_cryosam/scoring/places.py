@@ -10,6 +10,8 @@ from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.instances import pooled
+from aitom_cryosam.scoring.kind import FEWEST, unit, whitening
+from aitom_cryosam.scoring.span import spanned
 
 CHANCE_SAMPLE = 250
 """Maxima at chance level that stand for the background."""
@@ -54,6 +56,23 @@ class Places:
             maxima=maxima.scores,
             chance=chance,
         )
+
+    def whitened(self, *sets: np.ndarray) -> list[np.ndarray]:
+        """Instances where this tomogram's background is a unit sphere around 0.
+
+        Args:
+            sets: (n_i, k, 3C) each, n_i ≥ 1; of unit length before.
+
+        Returns:
+            (n_i, r) each; as they are where there is hardly any background.
+        """
+        rows = [unit(one) for one in sets]
+        if len(self.background) < FEWEST:
+            return rows
+        dimensions = rows[0].shape[1]
+        background, *rows = spanned(unit(self.background), *rows)
+        white = whitening(background, dimensions)
+        return [(one - background.mean(axis=0)) @ white for one in rows]
 
 
 def background_sample(maxima: Picks, chance: float) -> Picks:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.scoring.kind import FEWEST, unit, whitening
 from aitom_cryosam.scoring.places import Places
-from aitom_cryosam.scoring.span import spanned
 
 BY_HAND = "rejected by hand"
 """Why a place that the user rejected was left out."""
@@ -43,12 +41,7 @@ def without_like(
     kept = picks.kept
     if not len(rejected) or not kept.any():
         return picks
-    compared = [unit(rows) for rows in (places.instances[kept], clicked, rejected)]
-    if len(places.background) >= FEWEST:
-        dimensions = compared[0].shape[1]
-        background, *compared = spanned(unit(places.background), *compared)
-        white = whitening(background, dimensions)
-        compared = [(rows - background.mean(axis=0)) @ white for rows in compared]
+    compared = places.whitened(places.instances[kept], clicked, rejected)
     n, p = len(compared[0]), len(clicked)
     points = _principal(*compared)
     labels = np.zeros((len(points), 2))  # of the kind, of something else

@@ -11,9 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.scoring.kind import FEWEST, unit, whitening
+from aitom_cryosam.scoring.kind import unit
 from aitom_cryosam.scoring.places import Places
-from aitom_cryosam.scoring.span import spanned
 
 COLUMN = "cryosamSuggestion"
 """Of a STAR file: 1 is the most useful place, none is no suggestion."""
@@ -77,13 +76,8 @@ def _standing(rows: np.ndarray, places: Places, clicked: np.ndarray, count: int)
 
     Greedily: each adds the most to how alike every row is to the nearest of those chosen.
     """
-    sets = [unit(places.instances[rows]), unit(clicked)]
-    if len(places.background) >= FEWEST:
-        dimensions = sets[0].shape[1]
-        background, *inside = spanned(unit(places.background), *sets)
-        white = whitening(background, dimensions)
-        sets = [unit(((one - background.mean(axis=0)) @ white)[:, None]) for one in inside]
-    candidates, known = sets
+    sets = places.whitened(places.instances[rows], clicked)
+    candidates, known = (unit(one[:, None]) for one in sets)
     alike = candidates @ candidates.T  # (m, m)
     nearest = np.clip((candidates @ known.T).max(axis=1), 0, None)  # (m,)
     chosen: list[int] = []
