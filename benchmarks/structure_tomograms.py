@@ -19,6 +19,8 @@ from benchmarks.assemblies import random_assembly
 
 VISIBLE = float(np.sin(np.radians(50)))
 """Of a normal's z: sheets that are steeper can be seen despite the missing wedge."""
+HIDDEN = float(np.cos(np.radians(25)))
+"""Of a line's x: what is so square to the tilt axis, the missing wedge hides but for a trace."""
 RADII = (0.1, 0.3)
 """Of the width, smallest and largest vesicle."""
 WIDTHS_ANGSTROM = {"tubes": 250.0, "fibres": 70.0}
@@ -51,6 +53,16 @@ class Scene:
         seen[tuple(places[np.abs(normals[:, 0]) < VISIBLE].T)] = True
         return seen
 
+    @property
+    def visible_lines(self) -> list[np.ndarray]:
+        """Those of `lines` that run more than 25° from x."""
+        ways = [line[-1] - line[0] for line in self.lines]
+        return [
+            line
+            for line, way in zip(self.lines, ways, strict=True)
+            if abs(way[2]) < HIDDEN * np.linalg.norm(way)
+        ]
+
     def nearest(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(n,) distances to the nearest vesicle's middle, voxels, and (n, 3) its normals there."""
         best, normals = np.full(len(places), np.inf), np.zeros((len(places), 3))
@@ -65,7 +77,7 @@ class Scene:
     def clicks(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """(count, 3) z y x, voxels: near the middle of what can be seen, anywhere on it."""
         if self.lines:
-            places = np.concatenate(self.lines)
+            places = np.concatenate(self.visible_lines or self.lines)
         else:
             share = np.array([one.radius**2 for one in self.vesicles])
             chosen = rng.choice(len(share), 4096, p=share / share.sum())

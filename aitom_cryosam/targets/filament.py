@@ -66,7 +66,7 @@ class Filament:
         ridges, chance = find_ridges(tomogram, shape, progress=progress)
         reach = max(0.6 * diameter / tomogram.voxel_size, 3.0)
         cell = ridges.binning * tomogram.voxel_size  # Å
-        found = grown(ridges, chance, prompts, reach, _UNCLICKED / cell)
+        found = grown(ridges, chance, prompts, reach, _SHORTEST / cell)
         found = replace(found, ridges=fitted(found.ridges, 1.0))
         lines = self._lines(found, diameter, tomogram)
         ridges, labels = _as_ridges(found.ridges, lines)

@@ -22,8 +22,11 @@ LARGER = 3.0
 """All responses of a structure are so many times those of the largest that the noise makes."""
 ALIKE = 0.6
 """A structure without a click has at least this share of the faintest clicked one's contrast."""
-AS_LARGE = 0.25
-"""And all its responses are at least this share of those of the smallest clicked one."""
+AS_LARGE = {"sheet": 0.25, "line": 0.05}
+"""And all its responses are at least this share of those of the smallest clicked one; lines come
+in pieces, which are judged when they are joined."""
+THICK = 3.5
+"""Points in each cell along a line that is not clicked: rows of particles have more."""
 GAP = 0.6
 """Support along a path between two clicks, of the least in a structure, that makes them one."""
 RIM, RIM_NEIGHBOURS, RIM_STEPS = 0.5, 3, 2
@@ -80,12 +83,15 @@ def grown(
     prompts = prompts.reject(own < 0, NOTHING_THERE)
     order = list(dict.fromkeys(own[own >= 0].tolist()))
     if order:
+        sizes = _sizes(ridges, piece, inside)
         contrasts = ndimage.mean(ridges.contrasts[inside], piece[inside], np.arange(len(masses)))
         alike = (
             (contrasts >= ALIKE * contrasts[order].min())
-            & (masses >= max(smallest, AS_LARGE * masses[order].min()))
-            & (_sizes(ridges, piece, inside) >= smallest_size)
+            & (masses >= max(smallest, AS_LARGE[ridges.kind] * masses[order].min()))
+            & (sizes >= smallest_size)
         )
+        if ridges.kind == "line":
+            alike &= np.bincount(piece[inside]) <= THICK * sizes
         others = np.setdiff1d(np.flatnonzero(alike), order)
         order += others[np.argsort(-masses[others], kind="stable")].tolist()
     names = np.zeros(len(masses), np.int64)
