@@ -32,6 +32,7 @@ _END = 8  # points at the end of a piece that say where it runs
 _RUN, _LEAVES = 4.0, 4.0  # unsure lengths: that say where an end runs, and before a face
 _TURN = float(np.cos(np.radians(30)))  # of a filament in a gap
 _SHORTEST = 200.0  # Å: the filters make that of a dot
+_CLICKED = 2.0  # diameters: nor is what is shorter though clicked
 _UNCLICKED = 600.0  # Å: a few particles in a row are shorter
 
 
@@ -90,7 +91,7 @@ class Filament:
         lines = []
         for line in centre_lines(found, shortest, beside):
             clicked = len(clicks) and cKDTree(line).query(clicks)[0].min() <= beside
-            if clicked or _extent(line) >= unclicked:
+            if _extent(line) >= (_CLICKED * diameter / voxel_size if clicked else unclicked):
                 line = to_faces(line, tomogram.shape, unsure)
                 line = centred(resampled(line, ridges.binning)[0], ridges, radius)
                 lines.append(line[((line >= 0) & (line <= np.array(tomogram.shape) - 1)).all(1)])
