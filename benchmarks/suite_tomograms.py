@@ -86,6 +86,15 @@ class SuiteTomogram:
             )
 
 
+def highest_tilt(seed: int) -> float:
+    """Degrees, of a tomogram's tilt series; the lowest is as far on the other side."""
+    return float(_rng(seed).uniform(45, 65))
+
+
+def _rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, 20])
+
+
 def make_tomogram(seed: int, shape: tuple[int, int, int], maps: Path | None) -> SuiteTomogram:
     """A tomogram of 5 to 9 kinds, or of a purified sample.
 
@@ -94,8 +103,8 @@ def make_tomogram(seed: int, shape: tuple[int, int, int], maps: Path | None) -> 
         shape: (D, H, W) voxels, after the margins are cut off.
         maps: a folder of density maps, one or two of which are mixed in; None for none.
     """
-    rng = np.random.default_rng([seed, 20])
-    tilt = float(rng.uniform(45, 65))
+    rng = _rng(seed)
+    tilt = float(rng.uniform(45, 65))  # first of all, as `highest_tilt` says
     settings = SimulationSettings(
         shape_zyx=(shape[0], shape[1] + 2 * MARGIN, shape[2] + 2 * MARGIN),
         voxel_size=float(rng.choice([8.0, 10.0, 10.0, 12.0, 14.0])),
