@@ -68,9 +68,8 @@ def after_pick(args: argparse.Namespace, record: Record) -> int:
 
 
 def _device(args: argparse.Namespace) -> str:
-    """A CUDA device that `pick` may use; others do not know all that alignment needs."""
-    name = averaging.device_of(args)
-    return name if name.startswith("cuda") else "cpu"
+    """A CUDA device, if that was typed; "auto" is for networks."""
+    return str(args.device) if args.device.startswith("cuda") else "cpu"
 
 
 def run(args: argparse.Namespace) -> int:
