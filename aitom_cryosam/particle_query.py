@@ -13,7 +13,7 @@ from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.npz import reading_npz, write_npz
 
 _FORMAT = 2
-_ARRAYS = ("vector", "prompt_features", "prompts_zyx", "instances", "rejected")
+_ARRAYS = ("vector", "prompt_features", "prompts_zyx", "instances", "shapes", "rejected")
 _LENGTHS = ("encoder.radius", "encoder.token", "slab")
 """Of a signature: they follow the particle's size in voxels, which may differ."""
 
@@ -27,6 +27,8 @@ class ParticleQuery:
         prompt_features: (n, 3C) float32, the mean of F over each prompt's mask; NaN without one.
         prompts_zyx: (n, 3) float64, voxels of the tomogram it comes from.
         instances: (p, k, 3C) float32, the prompted instances as the verdict sees them.
+        shapes: (p, h) float32, the powers of their spherical harmonics; none of an earlier
+            version.
         rejected: (r, k, 3C) float32, the same of places that are said to be something else.
         diameter_angstrom: of the particle.
         voxel_size: Å, of the tomogram it comes from.
@@ -40,6 +42,7 @@ class ParticleQuery:
     prompt_features: np.ndarray
     prompts_zyx: np.ndarray
     instances: np.ndarray
+    shapes: np.ndarray
     rejected: np.ndarray
     diameter_angstrom: float
     voxel_size: float
@@ -68,6 +71,7 @@ class ParticleQuery:
             prompt_features=np.concatenate([query.prompt_features for query in queries]),
             prompts_zyx=np.concatenate([query.prompts_zyx for query in queries]),
             instances=np.concatenate([query.instances for query in queries]),
+            shapes=_of_all([query.shapes for query in queries]),
             rejected=np.concatenate([query.rejected for query in queries]),
             diameter_angstrom=float(
                 np.average([query.diameter_angstrom for query in queries], weights=clicks)
@@ -119,6 +123,8 @@ class ParticleQuery:
             and {self.prompt_features.shape[-1], self.instances.shape[-1]} == {channels}
             and self.rejected.shape[1:] == self.instances.shape[1:]
             and np.isfinite(self.rejected).all()
+            and self.shapes.ndim == 2
+            and np.isfinite(self.shapes).all()
             and np.isfinite(self.vector).all()
             and np.isfinite(self.instances).all()
             and self.diameter_angstrom > 0
@@ -152,10 +158,16 @@ class ParticleQuery:
             about["sources"] = tuple(about["sources"])
             found = {name: arrays[name] for name in _ARRAYS if name in arrays}
             found.setdefault("rejected", found["instances"][:0])  # earlier ones have none
+            found.setdefault("shapes", np.zeros((0, 0), np.float32))
             query = cls(**about, **found)
             if not query._whole():
                 raise InputError(f"{path} is damaged: its arrays do not go together.")
             return query
+
+
+def _of_all(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of all, (p, h); none where some have none."""
+    return np.concatenate(rows) if all(len(some) for some in rows) else rows[0][:0]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -10,10 +10,10 @@ from functools import lru_cache
 import numpy as np
 from scipy.fft import irfftn, next_fast_len, rfftn
 
-from aitom_cryosam.binning import binned
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.settings import Settings
+from aitom_cryosam.surroundings import binned_box
 from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
 
@@ -150,7 +150,7 @@ class _Surroundings:
         reach = math.ceil(climbs * _OFF_CENTRE * radius / self.bin)
         half = reach + math.ceil(_SHELL * radius / self.bin) + 1
         first = np.round(point - (self.bin - 1) / 2).astype(int) - self.bin * half
-        box = _binned_box(tomogram, first, 2 * half + 1, self.bin)
+        box = binned_box(tomogram, first, 2 * half + 1, self.bin)
         near = np.arange(half - reach - 1, half + reach + 2)
         contrast = _contrast(box, radius / self.bin)[near[0] :, near[0] :, near[0] :]
         self.contrast = contrast[: len(near), : len(near), : len(near)]
@@ -174,20 +174,6 @@ class _Surroundings:
             line = contrast[tuple(slice(None) if a == axis else best[a] for a in range(3))]
             centre[axis] += self.bin * _vertex(line, best[axis])
         return float(contrast[tuple(best)]), np.array(centre)
-
-
-def _binned_box(tomogram: Tomogram, first: np.ndarray, side: int, bin_: int) -> np.ndarray:
-    """(side, side, side) means of bin_³ voxels from `first` on, with the box's mean taken off.
-
-    What lies outside the tomogram is 0, as the background.
-    """
-    lower = np.clip(first, 0, tomogram.shape)
-    upper = np.clip(first + side * bin_, lower, tomogram.shape)
-    inside = tomogram.box(lower.tolist(), upper.tolist())
-    box = np.zeros((side * bin_,) * 3, np.float32)
-    cut = tuple(slice(a, b) for a, b in zip(lower - first, upper - first, strict=True))
-    box[cut] = inside - (inside.mean() if inside.size else 0)
-    return binned(box, bin_)
 
 
 def _contrast(box: np.ndarray, radius: float) -> np.ndarray:

@@ -114,10 +114,10 @@ class CryoSAM:
             if self.settings.centring:
                 proposals = centred(tomogram, proposals, diameter_voxels)
         with stages.measure("verdict"):
-            places = Places.of(features, proposals, maxima, diameter_voxels)
+            places = Places.of(tomogram, features, proposals, maxima, diameter_voxels)
             worth = clicks.compared(worth, prompts, query.instances, places)
             own = same(proposals.points_zyx, prompts.points_zyx[prompts.kept], diameter_voxels)
-            verdict = judged(places, query.instances, own, settings.encoder)
+            verdict = judged(places, query.instances, own, query.shapes, settings.encoder)
             there = same(proposals.points_zyx, rejects.points_zyx, diameter_voxels)
             proposals = replace(proposals, scores=verdict.scores).reject(there, BY_HAND)
             proposals = decided(located(proposals, regions), verdict, settings.cut)

@@ -18,6 +18,7 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator import Propagator
 from aitom_cryosam.scoring.chance import chance_level
+from aitom_cryosam.scoring.harmonics import powers
 from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
@@ -166,12 +167,14 @@ def particle_query(
     """
     masks = cores(list(masks), diameter_voxels) if settings.pooling == "core" else masks
     vector, each = features.pool(masks)
-    instances = pooled(features, prompts.points_zyx[prompts.kept], diameter_voxels)
+    points_zyx = prompts.points_zyx[prompts.kept]
+    instances = pooled(features, points_zyx, diameter_voxels)
     return ParticleQuery(
         vector=vector,
         prompt_features=each,
         prompts_zyx=prompts.points_zyx,
         instances=instances,
+        shapes=powers(tomogram, points_zyx, diameter_voxels),
         rejected=instances[:0],
         diameter_angstrom=diameter_voxels * tomogram.voxel_size,
         voxel_size=tomogram.voxel_size,

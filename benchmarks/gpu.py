@@ -113,8 +113,8 @@ def measure(
         clicked = pooled(features, points[:1], DIAMETER)
         # As many candidates as proposals, all above chance: the most work there can be.
         proposals = Picks.from_points(points, np.full(len(points), 2.0))
-        places = Places.of(features, proposals, maxima, DIAMETER)
-        judged(places, clicked, np.zeros(len(points), bool))
+        places = Places.of(tomogram, features, proposals, maxima, DIAMETER)
+        judged(places, clicked, np.zeros(len(points), bool), places.shapes[:1])
     with table.stage("load segmenter"):
         built = segmenters.build(
             settings, resources, diameter_voxels=DIAMETER, max_extent=PARTICLE.extent * DIAMETER

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
-from scipy.special import expit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -29,9 +28,11 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.prompting import particle_query, segmented
 from aitom_cryosam.scoring.chance import chance_level
-from aitom_cryosam.scoring.evidence import evidence
+from aitom_cryosam.scoring.evidence import Evidence, evidence
+from aitom_cryosam.scoring.harmonics import powers
 from aitom_cryosam.scoring.instances import pooled
-from aitom_cryosam.scoring.odds import CERTAIN, Weights, context
+from aitom_cryosam.scoring.likeness import Likeness
+from aitom_cryosam.scoring.odds import Weights
 from aitom_cryosam.scoring.places import background_sample
 from aitom_cryosam.scoring.verdict import SAME
 from benchmarks.suite_tomograms import SuiteTomogram, make_tomogram, without_particles
@@ -42,28 +43,9 @@ KINDS, FEWEST = 3, 6  # of a tomogram, and copies of each, that are clicked
 JITTER = 0.08  # radii, standard deviation of a click along each axis
 MORE_CLICKS = 4
 NETWORKS = 4
-HIDDEN, REACH, STEPS, BATCH, DECAY, DROPOUT = 12, 3.0, 300, 1024, 0.03, 0.1
-MOST_WEIGHT = 20
-"""Copies of a kind beyond which a draw counts no more."""
-RIDGE = 2e-4
-FITTED = 0.65
-"""How much the fitted context counts beside Bayes' rule."""
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What `fit` learns from: n proposals, then m places of background.
-
-    Attributes:
-        rows: (n + m, e).
-        of_kind: (n + m,) bool.
-        own, outstanding: (n,) bool, as for `Weights.probabilities`.
-    """
-
-    rows: np.ndarray
-    of_kind: np.ndarray
-    own: np.ndarray
-    outstanding: np.ndarray
+HIDDEN, REACH, STEPS, BATCH, DECAY, DROPOUT = 16, 3.0, 500, 1024, 0.03, 0.1
+WANTED = 0.25
+"""Share of a draw's weight that its copies get towards, where they are fewer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,14 +54,17 @@ class Draw:
 
     Attributes:
         proposals, background, clicked: (n, k, d), (m, k, d), (p, k, d).
+        shapes, clicked_shapes: (n + m, h), (p, h).
         similarities, maxima: (n + m,) and of all maxima.
         own: (n,) bool, the clicked instances.
-        copy: (n + m,) which copy of the clicked kind a place is, -1 for none.
+        copy: (n,) which copy of the clicked kind a proposal is, -1 for none.
     """
 
     proposals: np.ndarray
     background: np.ndarray
     clicked: np.ndarray
+    shapes: np.ndarray
+    clicked_shapes: np.ndarray
     similarities: np.ndarray
     maxima: np.ndarray
     own: np.ndarray
@@ -87,8 +72,8 @@ class Draw:
 
     def save(self, path: Path) -> None:
         """To one file."""
-        halved = {name: getattr(self, name).astype(np.float16) for name in ("proposals",)}
-        np.savez(path, **{**vars(self), **halved})
+        halves = {name: getattr(self, name).astype(np.float16) for name in ("proposals",)}
+        np.savez(path, **{**vars(self), **halves})
 
     @classmethod
     def load(cls, path: Path) -> Draw:
@@ -96,23 +81,50 @@ class Draw:
         with np.load(path) as file:
             return cls(**{name: file[name].astype(np.float64) for name in file.files})
 
-    def evidence(self, more: int, rng: np.random.Generator) -> Evidence:
-        """What speaks for its places.
+    def lesson(self, more: int, rng: np.random.Generator) -> Lesson:
+        """What its proposals teach.
 
         Args:
             more: copies that are clicked as well.
             rng: which.
         """
         own = self.own > 0
-        _, first = np.unique(self.copy[: len(own)], return_index=True)
-        others = rng.permutation([i for i in first if self.copy[i] >= 0 and not own[i]])[:more]
-        own[others.astype(int)] = True
-        clicked = np.concatenate([self.clicked, self.proposals[others.astype(int)]])
-        found = evidence(
-            self.proposals, clicked, self.background, self.similarities, self.maxima, own
+        _, first = np.unique(self.copy, return_index=True)
+        found = [i for i in first if self.copy[i] >= 0 and self.copy[i] not in self.copy[own]]
+        others = rng.permutation(found)[:more].astype(int)
+        own[others] = True
+        clicked = np.concatenate([self.clicked, self.proposals[others]])
+        clicked_shapes = np.concatenate([self.clicked_shapes, self.shapes[others]])
+        n = len(own)
+        likeness = Likeness.of(
+            (self.proposals, self.background, clicked),
+            (self.shapes[:n], self.shapes[n:], clicked_shapes),
         )
-        outstanding = self.similarities[: len(own)] >= chance_level(self.maxima)
-        return Evidence(found, self.copy >= 0, own, outstanding)
+        chance = chance_level(self.maxima)
+        speaks = evidence(likeness, self.similarities, self.maxima, chance, own)
+        context = np.tile(speaks.context, (n, 1))
+        rows = np.concatenate([speaks.rows[:n], context], axis=1)
+        return Lesson(rows[~own], self.copy[~own] >= 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Of one draw, clicked instances left out.
+
+    Attributes:
+        rows: (n, e + c) evidence and context.
+        of_kind: (n,) bool.
+    """
+
+    rows: np.ndarray
+    of_kind: np.ndarray
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(n,) of sum 1: a draw counts as much as another."""
+        fewness = WANTED * len(self.of_kind) / max(self.of_kind.sum(), 1)
+        weights = np.where(self.of_kind, np.sqrt(max(1, fewness)), 1.0)
+        return np.asarray(weights / weights.sum())
 
 
 def main() -> None:
@@ -120,8 +132,8 @@ def main() -> None:
     if args.what == "fit":
         rng = np.random.default_rng(0)
         draws = [Draw.load(path) for path in sorted(args.folder.glob("*.npz"))]
-        found = [draw.evidence(more, rng) for draw in draws for more in (0, MORE_CLICKS)]
-        np.savez(args.weights, **vars(fit(found)))
+        lessons = [draw.lesson(more, rng) for draw in draws for more in (0, MORE_CLICKS)]
+        np.savez(args.weights, **{k: np.float32(v) for k, v in vars(fit(lessons)).items()})
         return
     args.folder.mkdir(parents=True, exist_ok=True)
     for seed in range(args.first, args.first + args.count):
@@ -183,11 +195,14 @@ def _draw(tomogram: Tomogram, click: np.ndarray, truth: np.ndarray, radius: floa
     maxima, proposals = picker.match(features, query.vector, diameter)
     points = centred(tomogram, proposals, diameter).points_zyx
     low = background_sample(maxima, chance_level(maxima.scores))
-    distance, nearest = cKDTree(truth).query(np.concatenate([points, low.points_zyx]))
+    distance, nearest = cKDTree(truth).query(points)
+    every = np.concatenate([points, low.points_zyx])
     return Draw(
         pooled(features, points, diameter),
         pooled(features, low.points_zyx, diameter),
         query.instances,
+        powers(tomogram, every, diameter),
+        query.shapes,
         np.concatenate([proposals.scores, low.scores]),
         maxima.scores,
         np.linalg.norm(points - click, axis=1) < SAME * diameter,
@@ -195,84 +210,49 @@ def _draw(tomogram: Tomogram, click: np.ndarray, truth: np.ndarray, radius: floa
     )
 
 
-def fit(found: list[Evidence]) -> Weights:
+def fit(lessons: list[Lesson]) -> Weights:
     """The weights of `scoring.odds`."""
-    network = _evidence_weights(found)
-    nothing = np.zeros(3)
-    even = Weights(
-        **network, context_low=nothing, context_high=nothing, context=nothing, slope=1, bias=0
-    )
-    return replace(even, **_context_weights(found, even))
-
-
-def _evidence_weights(draws: list[Evidence]) -> dict[str, np.ndarray]:
-    """Of the network: a draw's copies count together as much as all its other places."""
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
-    found, kinds, weights = [], [], []
-    for draw in draws:
-        other = np.append(~draw.own, np.ones(len(draw.rows) - len(draw.own), bool))
-        rows, of_kind = draw.rows[other], draw.of_kind[other]
-        if of_kind.any():
-            share = np.sqrt(min(of_kind.sum(), MOST_WEIGHT))
-            found.append(rows)
-            kinds.append(of_kind)
-            weights.append(np.where(of_kind, share / of_kind.sum(), share / (~of_kind).sum()))
-    rows, of_kind, weight = (np.concatenate(parts) for parts in (found, kinds, weights))
-    middle = np.average(rows, axis=0, weights=weight)
-    spread = np.sqrt(np.average((rows - middle) ** 2, axis=0, weights=weight)) + 1e-6
+    rows = np.concatenate([lesson.rows for lesson in lessons])
+    weights = np.concatenate([lesson.weights for lesson in lessons])
+    middle = np.average(rows, axis=0, weights=weights)
+    spread = np.sqrt(np.average((rows - middle) ** 2, axis=0, weights=weights)) + 1e-6
     scaled = np.clip((rows - middle) / spread, -REACH, REACH).astype(np.float32)
-    inputs, answers = torch.tensor(scaled), torch.tensor(of_kind.astype(np.float32))
-    chances = weight / weight.sum()
-    networks = [_network(inputs, answers, chances, rng) for _ in range(NETWORKS)]
+    answers = np.concatenate([lesson.of_kind for lesson in lessons]).astype(np.float32)
+    chances = weights / weights.sum()
+    networks = [
+        _network(torch.tensor(scaled), torch.tensor(answers), chances, rng) for _ in range(NETWORKS)
+    ]
     first, last = ([network[i] for network in networks] for i in (0, 3))
     # The mean of their answers is that of one network with all hidden units.
-    return {
-        "middle": middle,
-        "spread": spread,
-        "reach": np.array(REACH),
-        "hidden": np.concatenate([layer.weight.detach().numpy() for layer in first]).T,
-        "hidden_bias": np.concatenate([layer.bias.detach().numpy() for layer in first]),
-        "out": np.concatenate([layer.weight.detach().numpy()[0] for layer in last]) / NETWORKS,
-        "out_bias": np.mean([layer.bias.detach().numpy()[0] for layer in last]),
-    }
-
-
-def _context_weights(draws: list[Evidence], even: Weights) -> dict[str, np.ndarray]:
-    """Of the context, by the likelihood of all proposals; each draw counts the same."""
-    log_odds = [even.log_odds(draw.rows[: len(draw.own)]) for draw in draws]
-    log_odds = [np.where(d.own, CERTAIN, values) for d, values in zip(draws, log_odds, strict=True)]
-    contexts = np.array(
-        [context(v, d.own, d.outstanding) for d, v in zip(draws, log_odds, strict=True)]
+    learned = Weights(
+        middle=middle,
+        spread=spread,
+        reach=REACH,
+        hidden=np.concatenate([layer.weight.detach().numpy() for layer in first]).T,
+        hidden_bias=np.concatenate([layer.bias.detach().numpy() for layer in first]),
+        out=np.concatenate([layer.weight.detach().numpy()[0] for layer in last]) / NETWORKS,
+        out_bias=float(np.mean([layer.bias.detach().numpy()[0] for layer in last])),
     )
-    middle, spread = contexts.mean(axis=0), contexts.std(axis=0)
-    rows, answers, weights = [], [], []
-    for draw, values, here in zip(draws, log_odds, (contexts - middle) / spread, strict=True):
-        other = ~draw.own
-        count = other.sum()
-        rows.append(np.column_stack([values[other], np.tile([*here, 1], (count, 1))]))
-        answers.append(draw.of_kind[: len(other)][other])
-        weights.append(np.full(count, 1 / count / len(draws)))
-    x, y, weight = (np.concatenate(parts) for parts in (rows, answers, weights))
+    slope, bias = _calibration(lessons, learned)
+    return replace(learned, out=slope * learned.out, out_bias=slope * learned.out_bias + bias)
 
-    def loss(beta: np.ndarray) -> tuple[float, np.ndarray]:
-        z = x @ beta
-        ridge = RIDGE * np.array([0, 1, 1, 1, 0]) * beta
-        value = weight @ (np.logaddexp(0, z) - y * z) + ridge @ beta / 2
-        return value, x.T @ (weight * (expit(z) - y)) + ridge
 
-    slope, *shares, bias = minimize(loss, [0.7, 0, 0, 0, -2.7], jac=True).x
-    fitted = np.array([slope, *shares / spread, bias - middle @ (shares / spread)])
-    # Bayes' rule with the share alone; it holds where no tomogram was like that.
-    bayes = np.array([1, 1, 0, 0, 0])
-    slope, *shares, bias = FITTED * fitted + (1 - FITTED) * bayes
-    return {
-        "context_low": contexts.min(axis=0),
-        "context_high": contexts.max(axis=0),
-        "context": np.array(shares),
-        "slope": np.array(slope),
-        "bias": np.array(bias),
-    }
+def _calibration(lessons: list[Lesson], learned: Weights) -> tuple[float, float]:
+    """Slope and bias of the log odds: copies got more weight in training than they have."""
+    odds = [learned.log_odds(Evidence(lesson.rows, np.zeros(0))) for lesson in lessons]
+
+    def loss(line: np.ndarray) -> float:
+        found = [line[0] * values + line[1] for values in odds]
+        costs = [
+            np.mean(np.logaddexp(0, values) - lesson.of_kind * values)
+            for values, lesson in zip(found, lessons, strict=True)
+        ]
+        return float(np.mean(costs))
+
+    slope, bias = minimize(loss, [1.0, -1.0], method="Nelder-Mead").x
+    return float(slope), float(bias)
 
 
 def _network(

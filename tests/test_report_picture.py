@@ -35,6 +35,7 @@ def result() -> Result:
         prompt_features=np.ones((2, 3), np.float32),
         prompts_zyx=np.array([(10.0, 15, 20), (5, 5, 5)]),
         instances=np.ones((1, 2, 3), np.float32),
+        shapes=np.zeros((0, 0), np.float32),
         rejected=np.zeros((0, 2, 3), np.float32),
         diameter_angstrom=80.0,
         voxel_size=10.0,

@@ -12,6 +12,7 @@ from aitom_cryosam.scoring import kind, verdict
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.scoring.kind import judge
+from aitom_cryosam.scoring.places import Places, background_sample
 from aitom_cryosam.scoring.span import spanned
 from aitom_cryosam.scoring.verdict import ranked
 from tests.toys import made_up_features
@@ -86,7 +87,17 @@ def picks_with(constant):
     query = features.masked_mean([ball(click[0], 3, features.shape)])
     maxima = HierarchicalMatcher(ratios=(4,), tau_sim=-1, distance=7).match(Query(features, query))
     proposals = maxima.take(np.arange(100))
-    found = verdict.judged(features, pooled(features, click, 12), click, proposals, maxima, 12)
+    chance = chance_level(maxima.scores)
+    low = background_sample(maxima, chance)
+    sample = Places(
+        instances=pooled(features, proposals.points_zyx, 12),
+        background=pooled(features, low.points_zyx, 12),
+        similarities=np.concatenate([proposals.scores, low.scores]),
+        maxima=maxima.scores,
+        chance=chance,
+    )
+    own = np.zeros(len(proposals), bool)
+    found = verdict.judged(sample, pooled(features, click, 12), own, sample.shapes)
     distances = np.linalg.norm(proposals.points_zyx[found.kept][:, None] - places, axis=-1)
     return sorted(distances.argmin(axis=1).tolist())
 

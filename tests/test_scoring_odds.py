@@ -1,12 +1,20 @@
-"""Evidence and odds: what does not change them, and what comes of clear cases."""
+"""Likeness, spreading, evidence and odds: what does not change them, and clear cases."""
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
+from aitom_cryosam import Tomogram
 from aitom_cryosam.scoring.evidence import evidence
-from aitom_cryosam.scoring.odds import best_cut, learned
+from aitom_cryosam.scoring.harmonics import HARMONICS, powers
+from aitom_cryosam.scoring.likeness import Likeness
+from aitom_cryosam.scoring.odds import learned
+from aitom_cryosam.scoring.places import Places
+from aitom_cryosam.scoring.spreading import reached
+from aitom_cryosam.scoring.verdict import LEARNED, judged
 
-REGIONS, CHANNELS = 2, 12
+REGIONS, CHANNELS, SHAPE = 2, 12, 16
 OF_KIND, OTHERS, EMPTY = 30, 60, 120
 
 
@@ -14,62 +22,135 @@ OF_KIND, OTHERS, EMPTY = 30, 60, 120
 def scene():
     """Proposals, of which the first are of the clicked kind, a click and background."""
     rng = np.random.default_rng(0)
-    centres = 5 * np.linalg.qr(rng.standard_normal((CHANNELS * REGIONS,) * 2))[0][:2]
-    rows = np.repeat([*centres, 0 * centres[0]], [1 + OF_KIND, OTHERS, EMPTY], axis=0)
-    rows = (rows + rng.standard_normal(rows.shape)).reshape(-1, REGIONS, CHANNELS)
+    counts = [1 + OF_KIND, OTHERS, EMPTY]
+    parts = []
+    for size in (CHANNELS * REGIONS, SHAPE):
+        centres = 5 * np.linalg.qr(rng.standard_normal((size, size)))[0][:2]
+        rows = np.repeat([*centres, 0 * centres[0]], counts, axis=0)
+        parts.append(rows + rng.standard_normal(rows.shape))
     similarities = np.repeat([0.8, 0.6, 0.2], [OF_KIND, OTHERS, EMPTY])
     similarities += rng.normal(0, 0.05, len(similarities))
-    return rows[1 : 1 + OF_KIND + OTHERS], rows[:1], rows[-EMPTY:], similarities
+    return parts[0].reshape(-1, REGIONS, CHANNELS), parts[1], similarities
+
+
+def split(rows):
+    """Of the proposals, the background and the click."""
+    return rows[1 : 1 + OF_KIND + OTHERS], rows[-EMPTY:], rows[:1]
 
 
 def found(scene, change=lambda features: features):
-    proposals, clicked, background, similarities = scene
-    own = np.zeros(len(proposals), bool)
-    return evidence(
-        change(proposals), change(clicked), change(background), similarities, similarities, own
-    )
+    instances, shapes, similarities = scene
+    likeness = Likeness.of(split(change(instances)), split(change(shapes)))
+    own = np.zeros(likeness.proposals, bool)
+    return likeness, evidence(likeness, similarities, similarities, 0.7, own)
 
 
 @pytest.mark.parametrize(
     "change",
-    [lambda x: x + np.linspace(-30, 50, CHANNELS), lambda x: 1000 * x, lambda x: 0.001 * x - 7],
-    ids=["a constant vector", "louder", "fainter and shifted"],
+    [lambda x: x - 30, lambda x: 1000 * x, lambda x: 0.001 * x - 7],
+    ids=["a constant", "louder", "fainter and shifted"],
 )
 def test_what_all_places_share_changes_nothing(scene, change):
-    np.testing.assert_allclose(found(scene, change), found(scene), atol=1e-5)
+    np.testing.assert_allclose(found(scene, change)[1].rows, found(scene)[1].rows, atol=1e-4)
 
 
 def test_the_clicked_kind_is_more_probable_than_another_and_than_background(scene):
-    log_odds = learned().log_odds(found(scene))
-    of_kind, others, empty = np.split(log_odds, [OF_KIND, OF_KIND + OTHERS])
+    probable = learned().probabilities(found(scene)[1])
+    of_kind, others, empty = np.split(probable, [OF_KIND, OF_KIND + OTHERS])
     assert np.quantile(of_kind, 0.1) > np.quantile(others, 0.9)
     assert np.quantile(of_kind, 0.1) > np.quantile(empty, 0.99)
 
 
-def test_the_evidence_ends_at_its_reach():
+def test_walks_come_to_the_click_from_its_kind(scene):
+    chances, links, to_background = reached(found(scene)[0])
+    of_kind, others, _ = np.split(chances, [OF_KIND, OF_KIND + OTHERS])
+    assert ((chances >= 0) & (chances <= 1)).all()
+    assert (links >= 0).all()
+    assert ((to_background >= 0) & (to_background <= 1)).all()
+    assert of_kind.min() > others.max()
+
+
+def test_a_copy_that_is_unlike_the_click_is_reached_by_way_of_others():
+    angles = np.linspace(0, 100, 30)  # degrees between the click and its copies, a chain
+    chain = np.stack([np.cos(np.radians(angles)), np.sin(np.radians(angles)), 0 * angles], axis=1)
+    rng = np.random.default_rng(0)
+    apart = np.eye(3)[2] + 0.05 * rng.standard_normal((60, 3))
+    places = np.concatenate([chain[1:], apart])
+    places /= np.linalg.norm(places, axis=1, keepdims=True)
+    likeness = Likeness(chain[:1], places, len(places), 1, np.zeros((len(places), 2)))
+    chances, _, _ = reached(likeness)
+    assert places[28] @ chain[0] < places[-1] @ chain[0] + 0.1  # no more like the click
+    assert chances[28] > 10 * chances[29:].max()
+
+
+def judged_by_odds(scene, chance, **changes):
+    instances, shapes, similarities = scene
+    proposals, background, click = split(instances)
+    of_all = np.concatenate(split(shapes)[:2])
+    places = Places(proposals, background, similarities, similarities, chance, of_all)
+    own = np.zeros(len(proposals), bool)
+    return judged(places, click, own, changes.get("shapes", shapes[:1]), LEARNED)
+
+
+@pytest.mark.parametrize("chance", [0.1, 0.9], ids=["all stand out", "nothing stands out"])
+def test_odds_decide_where_chance_cannot(scene, chance):
+    kept = judged_by_odds(scene, chance).kept
+    assert kept[:OF_KIND].mean() > 0.9
+    assert kept[OF_KIND:].mean() < 0.1
+
+
+def test_without_shapes_what_stands_out_is_kept(scene):
+    verdict = judged_by_odds(scene, 0.9, shapes=np.zeros((0, 0)))
+    np.testing.assert_array_equal(verdict.kept, verdict.candidates)
+
+
+def test_nothing_is_picked_where_nothing_is_like_the_click(scene):
+    rng = np.random.default_rng(1)
+    nothing = tuple(rng.standard_normal(rows.shape) for rows in scene[:2])
+    assert not judged_by_odds((*nothing, scene[2]), 2.0).kept.any()
+
+
+def test_the_evidence_ends_at_its_reach(scene):
     weights = learned()
-    far = weights.middle + 1e3 * weights.spread
-    edge = weights.middle + weights.reach * weights.spread
-    np.testing.assert_allclose(weights.log_odds(far[None]), weights.log_odds(edge[None]))
+    speaks = found(scene)[1]
+    far = np.concatenate([speaks.rows[0], speaks.context])
+    far = weights.middle + 1e3 * np.sign(far - weights.middle) * weights.spread
+    edge = weights.middle + weights.reach * np.sign(far - weights.middle) * weights.spread
+    e = len(speaks.rows[0])
+    odds = [weights.log_odds(type(speaks)(row[None, :e], row[e:])) for row in (far, edge)]
+    np.testing.assert_allclose(*odds)
 
 
-@pytest.mark.parametrize("of_kind", [10, 100, 350])
-def test_the_share_of_the_kind_follows_the_tomogram(of_kind):
-    true = np.arange(400) < of_kind
-    own = np.arange(400) == 0
-    found = learned().probabilities(np.where(true, 5.0, -5.0), own, true)
-    assert found.sum() == pytest.approx(of_kind, rel=0.2)
-    assert found[0] == 1
+@pytest.fixture(scope="module")
+def lump():
+    """A lopsided body of 20 voxels, (41, 41, 41)."""
+    rng = np.random.default_rng(3)
+    grid = np.stack(np.meshgrid(*[np.arange(41) - 20.0] * 3, indexing="ij"), axis=-1)
+    middles = rng.uniform(-6, 6, (8, 3))
+    return sum(np.exp(-((grid - middle) ** 2).sum(axis=-1) / 12) for middle in middles)
 
 
-def test_no_place_has_no_probability():
-    nothing = np.zeros(0)
-    assert len(learned().probabilities(nothing, nothing > 0, nothing > 0)) == 0
+def powers_of(volume):
+    tomogram = Tomogram.from_array(volume.astype(np.float32), voxel_size=10, contrast="bright")
+    return powers(tomogram, np.full((1, 3), 20.0), 20)[0]
 
 
-def test_a_cut_lies_between_the_sure_and_the_hopeless():
-    assert 0.01 < best_cut(np.repeat([0.9, 0.01], [10, 90])) <= 0.9
+def test_powers_of_harmonics_stay_as_a_body_turns(lump):
+    turned, mirrored = lump, lump.transpose(2, 1, 0)
+    for axis in range(3):
+        turned = np.rot90(turned, axes=(axis, (axis + 1) % 3))
+    rotation = Rotation.random(rng=5).as_matrix()
+    offset = 20 - rotation @ np.full(3, 20)
+    oblique = ndimage.affine_transform(lump, rotation, offset)
+    other = np.roll(lump, 6, axis=0)
+    own = powers_of(lump)
+    assert len(own) == HARMONICS
+    far = np.linalg.norm(powers_of(other) - own)
+    for same in (turned, mirrored, oblique):
+        assert np.linalg.norm(powers_of(same) - own) < 0.15 * far
 
 
-def test_nothing_is_picked_where_all_is_doubtful():
-    assert best_cut(np.full(300, 0.05)) > 0.05
+def test_powers_at_the_border_and_of_no_point_are_there(lump):
+    tomogram = Tomogram.from_array(lump.astype(np.float32), voxel_size=10)
+    assert np.isfinite(powers(tomogram, np.array([[0.0, 0, 0], [40, 40, 40]]), 20)).all()
+    assert powers(tomogram, np.zeros((0, 3)), 20).shape == (0, HARMONICS)

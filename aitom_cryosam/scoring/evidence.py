@@ -1,104 +1,96 @@
 """Evidence: what tells the prompted kind from all else at a place, in a dozen numbers.
 
 None of them depends on how many channels an encoder has or on how loud the tomogram is: they are
-cosines of instances in a space in which this tomogram's background is a unit sphere around 0,
-in units of the background's own spread or of what the best other copies reach.
+likenesses in units of what the best other copies reach, or of the background's own spread.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.special import expit
+from dataclasses import dataclass
 
-from aitom_cryosam.scoring.kind import discriminant, flat, unit, whitening
+import numpy as np
+
+from aitom_cryosam.scoring.likeness import Likeness
+from aitom_cryosam.scoring.spreading import reached
 
 COPIES = (5, 20)
 """Numbers of best places, the clicked ones left out, that say how alike copies are here."""
-EXPANSION = 8
-"""Best places that are averaged into the query, by how far they stand out."""
-OUTSTANDING = 4.0
-"""Spreads of the background above its middle where a place stands out."""
-STEEPNESS = 8.0  # of the soft membership, in distances between typical background and typical pick
-ROUNDS = 2
-MOST_LOUD = 0.8  # log of the ratio of an instance's length and the clicked one's
+LOUD_BACKGROUND = 0.9
+"""Share of the background that its best tenth exceeds."""
+LEAST = 0.02  # likeness of copies
+FAINT = 1e-3  # chance of a walk that is as good as none
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What speaks for n proposals and m places of background.
+
+    Attributes:
+        rows: (n + m, e) at each place.
+        context: (c,) of the tomogram.
+    """
+
+    rows: np.ndarray
+    context: np.ndarray
 
 
 def evidence(
-    proposals: np.ndarray,
-    clicked: np.ndarray,
-    background: np.ndarray,
-    similarities: np.ndarray,
-    maxima: np.ndarray,
-    own: np.ndarray,
-) -> np.ndarray:
+    likeness: Likeness, similarities: np.ndarray, maxima: np.ndarray, chance: float, own: np.ndarray
+) -> Evidence:
     """What speaks for each place.
 
     Args:
-        proposals: (n, k, d) features of the proposals, k regions of an instance, the core first.
-        clicked: (p, k, d) of the prompted instances.
-        background: (m, k, d) of maxima that do not stand out.
-        similarities: (n + m,) of proposals and background with the query.
+        likeness: of the places and the clicks.
+        similarities: (n + m,) of the places with the query.
         maxima: (l,) similarities of all maxima.
+        chance: from `chance_level`.
         own: (n,) bool, whether a proposal is a clicked instance itself.
-
-    Returns:
-        (n + m, 12), of the proposals and of the background.
     """
-    n, regions = proposals.shape[:2]
-    rows = [flat(values) for values in (proposals, background, clicked)]
-    middle = rows[1].mean(axis=0)
-    white = whitening(rows[1], rows[1].shape[1])
-    places, empty, clicks = ((values - middle) @ white for values in rows)
-    every = np.concatenate([places, empty])  # (n + m, k d)
-    lengths = np.linalg.norm(every, axis=1) / np.linalg.norm(clicks, axis=1).mean()
-    every = unit(every)
-    clicks = unit(clicks)
-    query = unit(clicks.mean(axis=0)[None])[0]
-    alike = every @ query
-    ranked = np.argsort(-np.where(own, -1, alike[:n]), kind="stable")
-    few, many = (max(float(alike[ranked[:count]].mean()), 0.02) for count in COPIES)
+    n = likeness.proposals
+    walks, links, to_background = reached(likeness)
+    alike = likeness.places @ likeness.query
+    by_features, by_shape = likeness.by_part()
+    ranked = np.argsort(-np.where(own, -np.inf, walks[:n]), kind="stable")
+    ranked = ranked[: max(n - own.sum(), 1)]
 
-    best = ranked[:EXPANSION]
-    shares = np.clip(_standing(alike, n)[best] / OUTSTANDING, 0, 1) + 1e-3
-    wider = unit((query + shares @ every[best] / shares.sum())[None])[0]
-    standing = _standing(every @ wider, n)
-    fisher = _kind_or_not(every, clicks, expit(standing - OUTSTANDING), own)
+    def typical(values: np.ndarray, copies: int) -> float:
+        return max(float(values[ranked[:copies]].mean()), LEAST)
 
-    cut = every.shape[1] // regions
-    parts = [
-        unit(every[:, part]) @ unit(clicks[:, part].mean(axis=0)[None])[0]
-        for part in (slice(cut), slice(cut, None))
-    ]
-    typical = np.median(maxima)
-    spread = 1.4826 * np.median(np.abs(maxima - typical)) + 1e-3
+    few, many = COPIES
+    standing = _standing(alike, alike[n:])
+    log_walks = np.log(walks + FAINT)
+    log_few, log_many = (np.log(typical(walks, copies) + FAINT) for copies in COPIES)
+    log_background = np.log(np.quantile(walks[n:], LOUD_BACKGROUND) + FAINT)
     columns = [
-        _standing(alike, n),
-        (similarities - typical) / spread,
+        log_walks,
+        log_walks - log_few,
+        log_walks - log_many,
+        log_walks - log_background,
+        alike / typical(alike, few),
+        alike / typical(alike, many),
         standing,
-        fisher,
-        alike / few,
-        *(part / few for part in parts),
-        alike / many,
-        np.clip(np.log(lengths + 1e-9), -MOST_LOUD, MOST_LOUD),
-        *(np.full(len(every), value) for value in (np.log(len(clicks)), few, many)),
+        _standing(similarities, maxima),
+        by_features / typical(by_features, few),
+        by_shape / typical(by_shape, few),
+        to_background,
+        np.log(links + FAINT),
+        *likeness.loudness.T,
     ]
-    return np.stack(columns, axis=1)
+    others = similarities[:n][~own]
+    context = [
+        np.log(len(likeness.clicks)),
+        typical(alike, few),
+        typical(alike, many) / typical(alike, few),
+        np.sort(standing[:n][~own])[-few:].mean() if len(others) else 0.0,
+        log_few,
+        log_many - log_few,
+        np.log((others >= chance).mean() + 0.01) if len(others) else np.log(0.01),
+        log_background,
+    ]
+    return Evidence(np.stack(columns, axis=1), np.array(context))
 
 
-def _standing(values: np.ndarray, n: int) -> np.ndarray:
-    """Values above the background's, which are those from n on, in spreads of it."""
-    middle = np.median(values[n:])
-    return (values - middle) / (1.4826 * np.median(np.abs(values[n:] - middle)) + 1e-3)
-
-
-def _kind_or_not(
-    every: np.ndarray, clicks: np.ndarray, member: np.ndarray, own: np.ndarray
-) -> np.ndarray:
-    """(n + m,) on Fisher's discriminant: 0 is the typical background, 1 the typical pick."""
-    member[: len(own)][own] = 1
-    for _ in range(ROUNDS):
-        scores = discriminant(every, member, clicks, every.shape[1])
-        low, high = (np.average(scores, weights=w + 1e-9) for w in (1 - member, member))
-        scores = (scores - low) / max(high - low, 1e-9)
-        member = expit(STEEPNESS * (scores - 0.5))
-    return scores
+def _standing(values: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Values above the middle of the usual ones, in spreads of these."""
+    middle = np.median(usual)
+    return (values - middle) / (1.4826 * np.median(np.abs(usual - middle)) + 1e-3)

@@ -79,11 +79,7 @@ def judge(
     features = np.concatenate([unit(proposals), unit(background)])
     dimensions = features.shape[1]
     features, clicked = spanned(features, unit(prompts))
-    for _ in range(2):
-        scores = discriminant(features, member, clicked, dimensions)
-        member = _upper_of_two(scores, member)
-    low, high = (np.average(scores, weights=w + 1e-9) for w in (1 - member, member))
-    scores = (scores - low) / max(high - low, 1e-12)
+    scores, member = parted(features, member, clicked, dimensions)
     n = len(proposals)
     kept = member[:n] > 0.5
     # A prompt so unlike the rest that it stays alone has no kind: only chance is left out then.
@@ -113,6 +109,27 @@ def _prompted_cluster(clicks: np.ndarray, points: np.ndarray) -> np.ndarray:
     mixture = best_mixture(points)
     home = int(mixture.log_densities(clicks).mean(axis=0).argmax())
     return np.clip(mixture.shares(points)[:, joined(mixture, points, home)].sum(axis=1), 0, 1)
+
+
+def parted(
+    features: np.ndarray, member: np.ndarray, prompts: np.ndarray, dimensions: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Members and the rest as they are told apart best, from a first guess.
+
+    Args:
+        features: (n, d).
+        member: (n,) probability that each is one, by that guess.
+        prompts: (p, d), of members.
+        dimensions: of the space that `features` span, at most d.
+
+    Returns:
+        (n,) scores, 0 for the typical rest and 1 for the typical member, and (n,) probabilities.
+    """
+    for _ in range(2):
+        scores = discriminant(features, member, prompts, dimensions)
+        member = _upper_of_two(scores, member)
+    low, high = (np.average(scores, weights=w + 1e-9) for w in (1 - member, member))
+    return (scores - low) / max(high - low, 1e-12), member
 
 
 def discriminant(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.scoring.chance import chance_level
+from aitom_cryosam.scoring.harmonics import HARMONICS, powers
 from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.scoring.kind import FEWEST, unit, whitening
 from aitom_cryosam.scoring.span import spanned
+from aitom_cryosam.tomogram import Tomogram
 
 CHANCE_SAMPLE = 250
 """Maxima at chance level that stand for the background."""
@@ -27,6 +29,7 @@ class Places:
         similarities: (n + m,) of both with the query.
         maxima: (l,) similarities of all maxima.
         chance: of the maxima, from `chance_level`.
+        shapes: (n + m, h) of both, as `harmonics.powers`; none where not measured.
     """
 
     instances: np.ndarray
@@ -34,14 +37,21 @@ class Places:
     similarities: np.ndarray
     maxima: np.ndarray
     chance: float
+    shapes: np.ndarray = field(default_factory=lambda: np.zeros((0, HARMONICS)))
 
     @classmethod
     def of(
-        cls, features: TriplanarFeatures, proposals: Picks, maxima: Picks, diameter_voxels: float
+        cls,
+        tomogram: Tomogram,
+        features: TriplanarFeatures,
+        proposals: Picks,
+        maxima: Picks,
+        diameter_voxels: float,
     ) -> Places:
         """Average the features at proposals and at a sample of the background.
 
         Args:
+            tomogram: (D, H, W).
             features: of the tomogram.
             proposals: n.
             maxima: all of the similarity, most of them background.
@@ -49,12 +59,14 @@ class Places:
         """
         chance = chance_level(maxima.scores)
         low = background_sample(maxima, chance)
+        every = np.concatenate([proposals.points_zyx, low.points_zyx])
         return cls(
             instances=pooled(features, proposals.points_zyx, diameter_voxels),
             background=pooled(features, low.points_zyx, diameter_voxels),
             similarities=np.concatenate([proposals.scores, low.scores]),
             maxima=maxima.scores,
             chance=chance,
+            shapes=powers(tomogram, every, diameter_voxels),
         )
 
     def whitened(self, *sets: np.ndarray) -> list[np.ndarray]:

@@ -11,14 +11,27 @@ from scipy.spatial import cKDTree
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.scoring.evidence import evidence
-from aitom_cryosam.scoring.kind import FEWEST, Verdict, judge
-from aitom_cryosam.scoring.odds import CERTAIN, CHANCE_DOUBT, best_cut, learned
+from aitom_cryosam.scoring.kind import FEWEST, Verdict, judge, parted
+from aitom_cryosam.scoring.likeness import Likeness
+from aitom_cryosam.scoring.odds import learned
 from aitom_cryosam.scoring.places import Places
 
 LEARNED = "filterbank"
 """The encoder whose instances the odds were learned on."""
 EMPTY_HANDED = 2
-"""Clusters that leave no more picks have failed, or there is nothing: learned odds decide."""
+"""Clusters that leave no more picks have failed, or there is nothing."""
+TOO_FEW = 30
+"""Candidates that do not make clusters."""
+TOO_MANY = 0.8
+"""Share of the proposals that cannot all stand out from the rest: they are the rest."""
+BEST = 5
+"""Places by which it is told whether anything is like the clicks."""
+NOTHING = 0.65
+"""Mean probability of these below which nothing is: of 32 tomograms without a particle none had
+more than 0.62."""
+SURE = 0.87
+"""The same where hardly any place stands out from chance, as where dark spots of noise were clicked
+and are like each other."""
 SAME = 0.5
 """A proposal is the clicked particle itself within so many diameters."""
 Position = Literal["mask", "proposal", "halfway"]
@@ -29,32 +42,43 @@ def judged(
     places: Places,
     clicked: np.ndarray,
     own: np.ndarray,
+    shapes: np.ndarray,
     encoder: str | None = None,
 ) -> Verdict:
-    """Compare the proposals' features with the clicked ones and with the background's.
+    """Compare the proposals with the clicked instances and with the background.
 
-    By clusters (`scoring.kind`) and, where these keep hardly more than the click, by odds that
-    were learned on other tomograms (`scoring.odds`).
+    By clusters (`scoring.kind`); where candidates are too few for that, or nearly all, or where
+    the clusters keep hardly more than the click, by odds that were learned on other tomograms.
 
     Args:
         places: n proposals, and background.
         clicked: (p, k, 3C) instances of the prompts, of this tomogram or others.
         own: (n,) bool, proposals that are a prompted particle itself.
+        shapes: (p, h) of the prompts, as `harmonics.powers`; none if they were not measured.
         encoder: that the features come from.
     """
-    n, background = len(places.instances), places.background
-    verdict = judge(places.similarities[:n], places.chance, places.instances, clicked, background)
-    if not n or encoder != LEARNED or len(background) < FEWEST or verdict.kept.sum() > EMPTY_HANDED:
-        return verdict
-    found = evidence(places.instances, clicked, background, places.similarities, places.maxima, own)
-    log_odds = np.where(own, CERTAIN, learned().log_odds(found[:n]))
-    candidates = verdict.candidates
-    probable = learned().probabilities(log_odds, own, candidates)
-    kept = probable >= best_cut(probable)
-    if (candidates & ~own).sum() < FEWEST:
-        kept &= candidates | (probable >= CHANCE_DOUBT)
-    least, most = (np.average(log_odds, weights=w + 1e-9) for w in (1 - probable, probable))
-    return Verdict((log_odds - least) / max(most - least, 1e-9), candidates, kept)
+    n = len(places.instances)
+    similarities, enough = places.similarities[:n], min(n, len(places.background)) >= FEWEST
+    candidates = similarities >= places.chance
+    odds = enough and encoder == LEARNED and len(shapes) == len(clicked)
+    if not odds or TOO_FEW <= candidates.sum() <= TOO_MANY * n:
+        found = judge(similarities, places.chance, places.instances, clicked, places.background)
+        if not odds or found.kept.sum() > EMPTY_HANDED:
+            return found
+    likeness = Likeness.of(
+        (places.instances, places.background, clicked),
+        (places.shapes[:n], places.shapes[n:], shapes),
+    )
+    speaks = evidence(likeness, places.similarities, places.maxima, places.chance, own)
+    probable = np.where(own, 1, learned().probabilities(speaks)[:n])
+    member = np.zeros(len(likeness.places))
+    member[:n] = probable
+    scores, member = parted(likeness.places, member, likeness.clicks, likeness.places.shape[1])
+    few = (candidates & ~own).sum() < FEWEST
+    best = np.sort(probable[~own])[-BEST:]
+    if not len(best) or best.mean() < (SURE if few else NOTHING):
+        return Verdict(scores[:n], candidates, own | (candidates & few))
+    return Verdict(scores[:n], candidates, own | (member[:n] > 0.5))
 
 
 def same(points_zyx: np.ndarray, others_zyx: np.ndarray, diameter_voxels: float) -> np.ndarray:

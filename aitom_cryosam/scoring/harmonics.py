@@ -1,0 +1,89 @@
+"""Harmonics: what lies around a point, whichever way it is turned.
+
+The density on a sphere around a particle's middle is a sum of spherical harmonics. A rotation
+mixes those of one degree with one another and leaves their power as it is (Kazhdan, Funkhouser
+and Rusinkiewicz, "Rotation invariant spherical harmonic representation of 3D shape descriptors",
+2003). What a plane encoder sees changes as the particle turns out of the plane; this does not.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+from scipy.special import sph_harm_y
+
+from aitom_cryosam.surroundings import binned_box
+from aitom_cryosam.threads import side_by_side
+from aitom_cryosam.tomogram import Tomogram
+
+SHELLS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5)
+"""Radii of the spheres, in particle radii."""
+DEGREES = 6
+"""The highest: finer detail is noise at the resolution of a tomogram."""
+DIRECTIONS = 180
+"""Samples on a sphere."""
+FINE = 6
+"""Binned voxels of a particle's radius, at least."""
+HARMONICS = len(SHELLS) * (1 + DEGREES)
+"""Numbers that `powers` gives of a point."""
+
+
+def powers(tomogram: Tomogram, points_zyx: np.ndarray, diameter_voxels: float) -> np.ndarray:
+    """Mean density on each sphere, and root of the power of each degree from 1 on.
+
+    Args:
+        tomogram: what lies outside it counts as background.
+        points_zyx: (n, 3) voxels.
+        diameter_voxels: of the particle.
+
+    Returns:
+        (n, HARMONICS) float32.
+    """
+    found = np.empty((len(points_zyx), HARMONICS), np.float32)
+    radius = diameter_voxels / 2
+    bin_ = max(1, int(radius // FINE))
+    half = math.ceil(SHELLS[-1] * radius / bin_) + 1
+    spheres = np.multiply.outer(np.array(SHELLS) * radius / bin_, _directions())  # (s, d, 3)
+    analysis, degrees = _analysis()
+
+    def measure(row: int) -> None:
+        point = points_zyx[row]
+        first = np.round(point - (bin_ - 1) / 2).astype(int) - bin_ * half
+        box = binned_box(tomogram, first, 2 * half + 1, bin_)
+        places = (point - first - (bin_ - 1) / 2) / bin_ + spheres  # (s, d, 3)
+        values = map_coordinates(box, np.moveaxis(places, -1, 0), order=1, mode="nearest")
+        parts = values @ analysis  # (s, (DEGREES + 1)²)
+        power = [
+            np.square(parts[:, degrees == degree]).sum(axis=1) for degree in range(1, DEGREES + 1)
+        ]
+        found[row] = np.concatenate([parts[:, 0], *np.sqrt(power)])
+
+    side_by_side(measure, range(len(points_zyx)))
+    return found
+
+
+@cache
+def _directions() -> np.ndarray:
+    """(DIRECTIONS, 3) unit vectors z, y, x, spread evenly: a Fibonacci spiral."""
+    steps = np.arange(DIRECTIONS) + 0.5
+    z = 1 - 2 * steps / DIRECTIONS
+    turn = np.pi * (1 + np.sqrt(5)) * steps
+    across = np.sqrt(1 - z**2)
+    return np.stack([z, across * np.sin(turn), across * np.cos(turn)], axis=1)
+
+
+@cache
+def _analysis() -> tuple[np.ndarray, np.ndarray]:
+    """From samples to the coefficients of real harmonics, (d, h), and the degree of each, (h,)."""
+    z, y, x = _directions().T
+    polar, azimuth = np.arccos(z), np.arctan2(y, x)
+    columns, degrees = [], []
+    for degree in range(DEGREES + 1):
+        for order in range(-degree, degree + 1):
+            values = sph_harm_y(degree, abs(order), polar, azimuth)
+            columns.append(np.sqrt(2 - (order == 0)) * (values.real if order >= 0 else values.imag))
+            degrees.append(degree)
+    return np.linalg.pinv(np.stack(columns, axis=1)).T.astype(np.float32), np.array(degrees)

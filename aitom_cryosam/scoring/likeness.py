@@ -1,0 +1,83 @@
+"""Likeness: how alike instances are, in a space in which this tomogram's background is nothing.
+
+Two descriptions see different things: an encoder's features its planes, the powers of spherical
+harmonics its volume. In each the background becomes a unit sphere around 0 and an instance a
+direction; the likeness of two instances is the mean of both cosines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aitom_cryosam.scoring.kind import flat, unit, whitening
+
+MOST_LOUD = 0.8
+"""Of `loudness`, either way."""
+
+
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """Directions whose dot products are likenesses, -1 to 1.
+
+    Attributes:
+        clicks: (p, a) of the prompted instances.
+        places: (n + m, a) of the proposals, and of the background.
+        proposals: n.
+        cut: the first so many of a are of the encoder's features, the others of the shape.
+        loudness: (n + m, 2) log of how far an instance is from the background, by features and by
+            shape, in units of the clicks'.
+    """
+
+    clicks: np.ndarray
+    places: np.ndarray
+    proposals: int
+    cut: int
+    loudness: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        instances: tuple[np.ndarray, np.ndarray, np.ndarray],
+        shapes: tuple[np.ndarray, np.ndarray, np.ndarray],
+    ) -> Likeness:
+        """Compare n proposals, m places of background and p clicks.
+
+        Args:
+            instances: (n, k, d), (m, k, d) and (p, k, d), pooled features of each.
+            shapes: (n, h), (m, h) and (p, h), powers of harmonics of each.
+        """
+        parts = [_directions(*(flat(rows) for rows in instances)), _directions(*shapes)]
+        clicks, places = (
+            np.concatenate([part[i] for part in parts], axis=1) / np.sqrt(2) for i in (0, 1)
+        )
+        loudness = np.stack([part[2] for part in parts], axis=1)
+        return cls(clicks, places, len(instances[0]), parts[0][0].shape[1], loudness)
+
+    @property
+    def query(self) -> np.ndarray:
+        """(a,) the mean direction of the clicks."""
+        return np.asarray(unit(self.clicks.mean(axis=0)[None])[0])
+
+    def by_part(self) -> tuple[np.ndarray, np.ndarray]:
+        """(n + m,) the likeness to the clicks by features alone, and by shape alone."""
+        by_features, by_shape = (
+            unit(self.places[:, part]) @ unit(self.clicks[:, part].mean(axis=0)[None])[0]
+            for part in (slice(self.cut), slice(self.cut, None))
+        )
+        return by_features, by_shape
+
+
+def _directions(
+    proposals: np.ndarray, background: np.ndarray, clicks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit vectors of clicks (p, d) and of the others (n + m, d), and log lengths of the latter."""
+    middle, spread = background.mean(axis=0), background.std(axis=0) + 1e-9
+    sets = [(rows - middle) / spread for rows in (background, proposals, clicks)]
+    white = whitening(sets[0], sets[0].shape[1])
+    empty, places, clicks = (rows @ white for rows in sets)
+    places = np.concatenate([places, empty])
+    usual = np.linalg.norm(clicks, axis=1).mean()
+    lengths = np.log(np.linalg.norm(places, axis=1) / usual + 1e-9)
+    return unit(clicks), unit(places), np.clip(lengths, -MOST_LOUD, MOST_LOUD)

@@ -1,0 +1,60 @@
+"""Spreading: from the clicks to their likes, to the likes of these, and so on.
+
+One click shows its particle from one side. Another copy from another side may be no more like it
+than a particle of another kind is; but it is like a third copy that is like the click. So places
+are linked to the places most like them, and a place is of the kind as far as a walk from it,
+along links, comes to a click before it ends (Zhu, Ghahramani and Lafferty, "Semi-supervised
+learning using Gaussian fields and harmonic functions", 2003). Any walk may end, and one that
+comes by the background does so sooner.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aitom_cryosam.scoring.likeness import Likeness
+
+NEIGHBOURS = 24
+"""Places are linked where each is among so many that are most like the other."""
+STEEPNESS = 3
+"""Power of the likeness that is the weight of a link."""
+END = 0.01
+"""Chance that a walk ends at a place."""
+END_IN_BACKGROUND = 0.2
+FLOOR = 1e-6  # weight of a place that nothing is like
+
+
+def reached(likeness: Likeness) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Walks from every place.
+
+    Args:
+        likeness: of n proposals, m places of background and p clicks.
+
+    Returns:
+        (n + m,) three times: the chance that a walk comes to a click, the sum of a place's links,
+        and the share of them that leads to the background.
+    """
+    p, n = len(likeness.clicks), likeness.proposals
+    links = _links(np.concatenate([likeness.clicks, likeness.places]), p)
+    totals = links.sum(axis=1) + FLOOR
+    steps = links / totals[:, None]
+    on = np.full(len(links), 1 - END)
+    on[p + n :] = 1 - END_IN_BACKGROUND
+    free = slice(p, None)
+    within = np.eye(len(links) - p) - on[free, None] * steps[free, free]
+    chances = np.linalg.solve(within, on[free] * steps[free, :p].sum(axis=1))
+    return chances, totals[free], steps[free, p + n :].sum(axis=1)
+
+
+def _links(directions: np.ndarray, clicks: int) -> np.ndarray:
+    """(l, l) weights of links between l directions, the clicks first."""
+    alike = directions @ directions.T
+    np.fill_diagonal(alike, 0)
+    weights = np.maximum(alike, 0) ** STEEPNESS
+    count = min(NEIGHBOURS, len(weights) - 1)
+    least = np.partition(weights, -count, axis=1)[:, -count, None]
+    near = weights >= least
+    links = np.where(near & near.T, weights, 0)
+    for click in range(clicks):  # nobody's neighbour, perhaps, and yet the start of all
+        links[click, near[click]] = links[near[click], click] = weights[click, near[click]]
+    return links
