@@ -17,6 +17,11 @@ VALLEY = 0.8
 BANDWIDTH = 0.5
 
 
+ROUNDS = 60
+SETTLED = 1e-3
+"""A fit is done when no point's share of a cluster changes by more."""
+
+
 @dataclass(frozen=True)
 class Mixture:
     """k Gaussians of one covariance.
@@ -76,8 +81,11 @@ def _fit(points: np.ndarray, k: int, rng: np.random.Generator) -> Mixture:
         chosen.append(int(rng.choice(n, p=gaps / gaps.sum())))
     covariance = np.cov(points.T).reshape(d, d) / 2 + 1e-9 * np.eye(d)
     mixture = Mixture(points[chosen], np.full(k, 1 / k), _root(covariance))
-    for _ in range(60):
-        shares = mixture.shares(points)
+    shares = np.full((n, k), np.inf)
+    for _ in range(ROUNDS):
+        before, shares = shares, mixture.shares(points)
+        if np.abs(shares - before).max() < SETTLED:
+            break
         totals = np.maximum(shares.sum(axis=0), 1e-9)
         means = shares.T @ points / totals[:, None]
         within = (points.T @ points - (means * totals[:, None]).T @ means) / n

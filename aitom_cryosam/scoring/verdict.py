@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache, partial
 from typing import Literal
 
 import numpy as np
@@ -60,24 +61,35 @@ def judged(
     n = len(places.instances)
     similarities, enough = places.similarities[:n], min(n, len(places.background)) >= FEWEST
     candidates = similarities >= places.chance
-    odds = enough and encoder == LEARNED and len(shapes) == len(clicked)
-    if not odds or TOO_FEW <= candidates.sum() <= TOO_MANY * n:
-        found = judge(similarities, places.chance, places.instances, clicked, places.background)
-        if not odds or found.kept.sum() > EMPTY_HANDED:
+    by_odds = None
+    if enough and encoder == LEARNED and len(shapes) == len(clicked):
+        by_odds = cache(partial(_by_odds, places, clicked, own, shapes))
+        if not TOO_FEW <= candidates.sum() <= TOO_MANY * n and (found := by_odds()):
             return found
+    verdict = judge(similarities, places.chance, places.instances, clicked, places.background)
+    if by_odds is None or verdict.kept.sum() > EMPTY_HANDED:
+        return verdict
+    return by_odds() or replace(verdict, kept=verdict.kept | own)
+
+
+def _by_odds(
+    places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.ndarray
+) -> Verdict | None:
+    """As `judged`; None where nothing is like the clicks."""
+    n = len(own)
     likeness = Likeness.of(
         (places.instances, places.background, clicked),
         (places.shapes[:n], places.shapes[n:], shapes),
     )
-    speaks = evidence(likeness, places.similarities, places.maxima, places.chance, own)
-    probable = np.where(own, 1, learned().probabilities(speaks)[:n])
+    found = evidence(likeness, places.similarities, places.maxima, places.chance, own)
     member = np.zeros(len(likeness.places))
-    member[:n] = probable
-    scores, member = parted(likeness.places, member, likeness.clicks, likeness.places.shape[1])
+    member[:n] = np.where(own, 1, learned().probabilities(found)[:n])
+    candidates = places.similarities[:n] >= places.chance
     few = (candidates & ~own).sum() < FEWEST
-    best = np.sort(probable[~own])[-BEST:]
+    best = np.sort(member[:n][~own])[-BEST:]
     if not len(best) or best.mean() < (SURE if few else NOTHING):
-        return Verdict(scores[:n], candidates, own | (candidates & few))
+        return None
+    scores, member = parted(likeness.places, member, likeness.clicks, likeness.places.shape[1])
     return Verdict(scores[:n], candidates, own | (member[:n] > 0.5))
 
 
