@@ -69,7 +69,8 @@ def test_its_files_say_that_it_is_done(tmp_path: Path) -> None:
     wanted = replace(FULL, out=tmp_path)
     names = [path.name for path in wanted.files.values()]
     ends = ["picks.star", "proposals.star", "labels.mrc", "relion4.star", "warp.star"]
-    ends += ["query.npz", "trace.npz", "run.json", "picks.png", "semantic.mrc"]
+    ends += ["query.npz", "trace.npz", "run.json", "picks.png"]
+    ends += ["suggested.star", "suggested.png", "semantic.mrc"]
     assert names == [f"TS_01_{end}" for end in ends]
     for path in wanted.files.values():
         assert not wanted.done
