@@ -80,8 +80,7 @@ def compared(
     used = np.flatnonzero(prompts.kept)
     if len(clicked) < 2 or not len(used) or len(places.background) < FEWEST:
         return list(worths)
-    sets = places.whitened(places.background, clicked)
-    background, clicks = (unit(rows[:, None]) for rows in sets)
+    background, clicks = map(unit, places.whitened(places.background, clicked))
     found, unlike = list(worths), [Worth()] * len(worths)
     for row, prompt in enumerate(used.tolist()):
         others = np.delete(clicks, row, axis=0).mean(axis=0)

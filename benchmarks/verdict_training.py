@@ -29,12 +29,10 @@ from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.prompting import particle_query, segmented
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.evidence import Evidence, evidence
-from aitom_cryosam.scoring.harmonics import powers
-from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.scoring.likeness import Likeness
 from aitom_cryosam.scoring.odds import Weights
-from aitom_cryosam.scoring.places import background_sample
-from aitom_cryosam.scoring.verdict import SAME
+from aitom_cryosam.scoring.places import Places
+from aitom_cryosam.scoring.verdict import same
 from benchmarks.suite_tomograms import SuiteTomogram, make_tomogram, without_particles
 
 SHAPE = (40, 144, 144)
@@ -193,19 +191,18 @@ def _draw(tomogram: Tomogram, click: np.ndarray, truth: np.ndarray, radius: floa
     features = picker.features(tomogram, diameter)
     query = particle_query(tomogram, features, prompts, masks, diameter, settings)
     maxima, proposals = picker.match(features, query.vector, diameter)
-    points = centred(tomogram, proposals, diameter).points_zyx
-    low = background_sample(maxima, chance_level(maxima.scores))
-    distance, nearest = cKDTree(truth).query(points)
-    every = np.concatenate([points, low.points_zyx])
+    proposals = centred(tomogram, proposals, diameter)
+    places = Places.of(tomogram, features, proposals, maxima, diameter)
+    distance, nearest = cKDTree(truth).query(proposals.points_zyx)
     return Draw(
-        pooled(features, points, diameter),
-        pooled(features, low.points_zyx, diameter),
+        places.instances,
+        places.background,
         query.instances,
-        powers(tomogram, every, diameter),
+        places.shapes,
         query.shapes,
-        np.concatenate([proposals.scores, low.scores]),
-        maxima.scores,
-        np.linalg.norm(points - click, axis=1) < SAME * diameter,
+        places.similarities,
+        places.maxima,
+        same(proposals.points_zyx, click, diameter),
         np.where(distance <= radius, nearest, -1),
     )
 

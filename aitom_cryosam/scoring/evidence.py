@@ -56,7 +56,8 @@ def evidence(
     def typical(values: np.ndarray, copies: int) -> float:
         return max(float(values[ranked[:copies]].mean()), LEAST)
 
-    few, many = COPIES
+    few, _ = COPIES
+    alike_few, alike_many = (typical(alike, copies) for copies in COPIES)
     standing = _standing(alike, alike[n:])
     log_walks = np.log(walks + FAINT)
     log_few, log_many = (np.log(typical(walks, copies) + FAINT) for copies in COPIES)
@@ -66,8 +67,8 @@ def evidence(
         log_walks - log_few,
         log_walks - log_many,
         log_walks - log_background,
-        alike / typical(alike, few),
-        alike / typical(alike, many),
+        alike / alike_few,
+        alike / alike_many,
         standing,
         _standing(similarities, maxima),
         by_features / typical(by_features, few),
@@ -79,8 +80,8 @@ def evidence(
     others = similarities[:n][~own]
     context = [
         np.log(len(likeness.clicks)),
-        typical(alike, few),
-        typical(alike, many) / typical(alike, few),
+        alike_few,
+        alike_many / alike_few,
         np.sort(standing[:n][~own])[-few:].mean() if len(others) else 0.0,
         log_few,
         log_many - log_few,

@@ -173,7 +173,7 @@ def _upper_of_two(scores: np.ndarray, member: np.ndarray) -> np.ndarray:
 
 
 def unit(features: np.ndarray) -> np.ndarray:
-    """(n, k, d) to (n, k d) of length 1."""
+    """(n, k, d) to (n, k d) of length 1; (n, d) as well."""
     rows = flat(features)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 

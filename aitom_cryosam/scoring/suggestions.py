@@ -76,8 +76,7 @@ def _standing(rows: np.ndarray, places: Places, clicked: np.ndarray, count: int)
 
     Greedily: each adds the most to how alike every row is to the nearest of those chosen.
     """
-    sets = places.whitened(places.instances[rows], clicked)
-    candidates, known = (unit(one[:, None]) for one in sets)
+    candidates, known = map(unit, places.whitened(places.instances[rows], clicked))
     alike = candidates @ candidates.T  # (m, m)
     nearest = np.clip((candidates @ known.T).max(axis=1), 0, None)  # (m,)
     chosen: list[int] = []
