@@ -14,10 +14,7 @@ runs on it. It has seen thousands of simulated planes, not 142 million photograp
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import time
 from itertools import islice
 from pathlib import Path
 
@@ -30,6 +27,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.standins.scenes import steps
+from benchmarks.standins.training import parser, train
 
 ARCHITECTURE = "vit_small_patch14_reg4_dinov2"
 OPTIONS = {"embed_dim": 192, "depth": 6, "num_heads": 3, "img_size": 14 * 16}
@@ -37,44 +35,30 @@ BATCH = 8
 TOKENS = 64  # of each plane that are told from one another
 TEMPERATURE = 0.1
 RATE = 5e-4
-SAVED_EVERY = 200  # steps
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="checkpoint, .pth")
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
+    args = parser(__doc__, minutes=60).parse_args()
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
     module = timm.create_model(ARCHITECTURE, num_classes=0, dynamic_img_size=True, **OPTIONS)
     module = module.to(args.device).train()
-    optimiser = torch.optim.AdamW(module.parameters(), RATE, weight_decay=0.04)
-    source, begin, recent = steps(args.seed + 1), time.monotonic(), []
-    for number in range(1, 10**9):
-        late = (time.monotonic() - begin) / (60 * args.minutes)
-        for group in optimiser.param_groups:
-            group["lr"] = RATE * min(number / 100, 1) * max(1 - late, 0.02)
-        planes = [step.planes[0] for step in islice(source, BATCH)]
-        loss, share = lesson(module, planes, rng)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-        optimiser.step()
-        recent.append((float(loss.detach()), share))
-        if late >= 1 or number % SAVED_EVERY == 0:
-            args.out.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(published(module), args.out)
-            args.out.with_suffix(".json").write_text(json.dumps(OPTIONS))
-            mean = np.mean(recent[-SAVED_EVERY:], axis=0)
-            print(
-                f"{number:6} steps {late:5.0%}  loss {mean[0]:.3f}  places found {mean[1]:.2f}",
-                flush=True,
-            )
-        if late >= 1:
-            return
+    source = steps(args.seed + 1)
+
+    def next_lesson() -> tuple[Tensor, list[float]]:
+        loss, share = lesson(module, [step.planes[0] for step in islice(source, BATCH)], rng)
+        return loss, [share]
+
+    train(
+        args,
+        module,
+        next_lesson,
+        rate=RATE,
+        decay=0.04,
+        published=lambda: published(module),
+        sizes=OPTIONS,
+        said=lambda means: f"places found {means[0]:.2f}",
+    )
 
 
 def lesson(

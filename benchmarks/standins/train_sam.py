@@ -14,10 +14,7 @@ is to see the whole preset on trained weights.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import time
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -34,6 +31,7 @@ from aitom_cryosam.sam.decoder import SamDecoder
 from aitom_cryosam.sam.model import Architecture, build_sam
 from aitom_cryosam.segmenters.sam import grey
 from benchmarks.standins.scenes import Step, steps
+from benchmarks.standins.training import parser, train
 
 SIZES = Architecture(
     embed_dim=192,
@@ -52,42 +50,25 @@ BATCH = 4
 RATE = 3e-4
 FOCUS = 2.0
 """Of the focal loss: what is right already counts little."""
-SAVED_EVERY = 200  # steps
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="checkpoint, .pth")
-    parser.add_argument("--minutes", type=float, default=90.0)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
+    args = parser(__doc__, minutes=90).parse_args()
     torch.manual_seed(args.seed)
     sam = build_sam(SIZES).to(args.device).requires_grad_(True).train()
-    optimiser = torch.optim.AdamW(sam.parameters(), RATE, weight_decay=0.01)
-    source, begin, recent = steps(args.seed), time.monotonic(), []
-    for number in range(1, 10**9):
-        late = (time.monotonic() - begin) / (60 * args.minutes)
-        for group in optimiser.param_groups:
-            group["lr"] = RATE * min(number / 100, 1) * max(1 - late, 0.02)
-        loss, overlap = lesson(sam, list(islice(source, BATCH)))
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(sam.parameters(), 1.0)
-        optimiser.step()
-        recent.append((float(loss.detach()), *overlap))
-        if late >= 1 or number % SAVED_EVERY == 0:
-            args.out.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(sam.state_dict(), args.out)
-            args.out.with_suffix(".json").write_text(json.dumps(asdict(SIZES)))
-            mean = np.mean(recent[-SAVED_EVERY:], axis=0)
-            print(
-                f"{number:6} steps {late:5.0%}  loss {mean[0]:.3f}  "
-                f"IoU of the chosen mask: point {mean[1]:.2f}, next plane {mean[2]:.2f}",
-                flush=True,
-            )
-        if late >= 1:
-            return
+    source = steps(args.seed)
+    train(
+        args,
+        sam,
+        lambda: lesson(sam, list(islice(source, BATCH))),
+        rate=RATE,
+        decay=0.01,
+        published=sam.state_dict,
+        sizes=asdict(SIZES),
+        said=lambda means: (
+            f"IoU of the chosen mask: point {means[0]:.2f}, next plane {means[1]:.2f}"
+        ),
+    )
 
 
 def lesson(sam: torch.nn.Module, batch: list[Step]) -> tuple[Tensor, list[float]]:
