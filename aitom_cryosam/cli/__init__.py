@@ -61,15 +61,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = "cryosam"
     # Else pandas' arrays would reserve 1 GB of addresses, which count against `ulimit -v`.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    with forgiving(), heeded(), program_of(Door.COMMAND_LINE), _logging_restored():
+    with forgiving(), program_of(Door.COMMAND_LINE), _logging_restored():
         try:
-            arguments = [_value(argument) for argument in (sys.argv[1:] if argv is None else argv)]
-            args = build_parser(arguments).parse_args(arguments)
-            command = f"cryosam {args.command}"
-            _log_to_stderr(quiet=args.quiet, verbose=args.verbose)
-            _locate(args)
-            status = int(import_module(COMMANDS[args.command][0]).run(args))
-            return status or status_of_stdout()
+            with heeded():
+                given = sys.argv[1:] if argv is None else argv
+                arguments = [_value(argument) for argument in given]
+                args = build_parser(arguments).parse_args(arguments)
+                command = f"cryosam {args.command}"
+                _log_to_stderr(quiet=args.quiet, verbose=args.verbose)
+                _locate(args)
+                status = int(import_module(COMMANDS[args.command][0]).run(args))
+                return status or status_of_stdout()
         except InputError as error:
             return _told(f"{command}: {error.worded(Door.COMMAND_LINE)}", 2)
         except Ended as ended:

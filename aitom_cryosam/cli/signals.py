@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import os
 import signal
@@ -33,7 +34,10 @@ class Ended(KeyboardInterrupt):
 
 @contextmanager
 def heeded() -> Iterator[None]:
-    """End the block by `Ended` at SIGTERM and SIGHUP, as Ctrl-C does by KeyboardInterrupt.
+    """End the block by `Ended` at SIGTERM and SIGHUP, and by KeyboardInterrupt at Ctrl-C.
+
+    Compiled modules that are interrupted while they are imported say that by an ImportError, or
+    not at all: a signal then waits for the end of the import.
 
     A file that loses bytes while they are mapped into memory makes the system send SIGBUS, which
     no Python code could answer: that ends the process with a sentence.
@@ -41,8 +45,20 @@ def heeded() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    patience = iter(range(100))
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if _importing(frame) and next(patience, None) is not None:
+            threading.Timer(0.05, _thread.interrupt_main, [number]).start()
+        elif number == signal.SIGINT:
+            raise KeyboardInterrupt
+        else:
+            raise Ended(number)
+
     wanted = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
-    before = {number: signal.signal(number, _end) for number in wanted if number is not None}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
+        wanted.append(signal.SIGINT)
+    before = {number: signal.signal(number, end) for number in wanted if number is not None}
     answer = _answer_bus_errors()
     try:
         yield
@@ -53,8 +69,10 @@ def heeded() -> Iterator[None]:
             signal.signal(signal.SIGBUS, signal.SIG_DFL)
 
 
-def _end(number: int, _frame: FrameType | None) -> None:
-    raise Ended(number)
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None and "importlib" not in frame.f_code.co_filename:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _answer_bus_errors() -> Any:

@@ -3,17 +3,20 @@
 CRYOSAM_FAULTS is the number of moments at which runs are ended.
 """
 
+import importlib
 import os
 import re
 import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from aitom_cryosam.cli.signals import heeded
 from tests.faults.world import World, plain
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -81,15 +84,46 @@ def test_a_run_that_is_ended_at_any_moment_leaves_all_of_the_old_or_all_of_the_n
     assert world.hidden() == []
 
 
+INTERRUPTED = """
+import signal, time
+try:
+    signal.raise_signal(signal.SIGINT)
+    time.sleep(0.2)
+except KeyboardInterrupt:  # as modules written in C++ do
+    raise ImportError("initialization failed")
+"""
+
+
+def test_ctrl_c_waits_for_the_end_of_an_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def run() -> None:
+        importlib.import_module("interrupted")
+        time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt), heeded():
+        run()
+    assert "interrupted" in sys.modules
+
+
 def test_ctrl_c_in_the_first_second_is_quiet(world: World) -> None:
-    for wait in (0.15, 0.4, 0.8):
-        process = world.start()
+    begun = (  # before that the process is Python's own, which ends as it likes
+        "import aitom_cryosam.cli as c; build = c.build_parser\n"
+        "def begun(given):\n    print('begun', flush=True)\n    return build(given)\n"
+        "c.build_parser = begun\n"
+    )
+    for wait in (0.0, 0.3, 0.7):
+        process = world.start(code=begun)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
         time.sleep(wait)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)
-        assert process.returncode in (130, -signal.SIGINT)
-        if wait > 0.3:  # before that Python itself has not begun with ours
-            assert plain(told), told
+        assert process.returncode == 130
+        assert plain(told), told
         assert world.state() == "none"
 
 
