@@ -15,8 +15,8 @@ is to see the whole preset on trained weights.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -30,24 +30,27 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from aitom_cryosam.sam.decoder import SamDecoder
 from aitom_cryosam.sam.model import Architecture, build_sam
 from aitom_cryosam.segmenters.sam import grey
-from benchmarks.standins.scenes import Step, steps
+from benchmarks.standins.scenes import Step
 from benchmarks.standins.training import parser, train
 
 SIZES = Architecture(
-    embed_dim=192,
-    depth=6,
-    num_heads=6,
-    global_attn_indexes=(2, 5),
+    embed_dim=128,
+    depth=4,
+    num_heads=4,
+    global_attn_indexes=(1, 3),
     window_size=8,
-    img_size=256,
+    img_size=128,
     patch_size=8,
     prompt_embed_dim=96,
     decoder_num_heads=4,
     decoder_mlp_dim=256,
     iou_head_hidden_dim=96,
 )
-BATCH = 4
-RATE = 3e-4
+BATCH = 4  # planes, and as many next ones
+PROMPTS = 6
+"""Particles of a plane that are asked for, at most."""
+SMALLEST = 12  # pixels of a particle that is asked for
+RATE = 1e-3
 FOCUS = 2.0
 """Of the focal loss: what is right already counts little."""
 
@@ -55,12 +58,12 @@ FOCUS = 2.0
 def main() -> None:
     args = parser(__doc__, minutes=90).parse_args()
     torch.manual_seed(args.seed)
+    rng = np.random.default_rng(args.seed)
     sam = build_sam(SIZES).to(args.device).requires_grad_(True).train()
-    source = steps(args.seed)
     train(
         args,
         sam,
-        lambda: lesson(sam, list(islice(source, BATCH))),
+        lambda source: lesson(sam, source, rng),
         rate=RATE,
         decay=0.01,
         published=sam.state_dict,
@@ -71,30 +74,39 @@ def main() -> None:
     )
 
 
-def lesson(sam: torch.nn.Module, batch: list[Step]) -> tuple[Tensor, list[float]]:
-    """The loss of a mask from a point and of the next plane's, and the overlaps reached."""
-    decoder, scale, total, reached = SamDecoder(sam), [], torch.zeros(()), []
-    points = np.stack([step.point_yx for step in batch])
-    before = None
+def lesson(
+    sam: torch.nn.Module, source: Iterator[Step], rng: np.random.Generator
+) -> tuple[Tensor, list[float]]:
+    """The loss of masks from points and of the next planes', and the overlaps reached."""
+    batch = []
+    while len(batch) < BATCH:
+        step = next(source)
+        numbers, counts = np.unique(step.instances[0], return_counts=True)
+        numbers = numbers[(numbers > 0) & (counts >= SMALLEST)]
+        if len(numbers):
+            batch.append((step, rng.permutation(numbers)[:PROMPTS]))
+    rows = [row for row, (_, numbers) in enumerate(batch) for _ in numbers]
+    asked = [(step, number) for step, numbers in batch for number in numbers]
+    points = np.stack([rng.choice(np.argwhere(s.instances[0] == n)) for s, n in asked])
+    scales = np.array([SIZES.img_size / max(s.planes[0].shape) for s, _ in asked])[:, None]
+    decoder, total, reached, before = SamDecoder(sam), torch.zeros(()), [], None
     for plane in range(2):
-        images = torch.stack([shown(step.planes[plane]) for step in batch]).to(sam.device)
-        truth = torch.stack([framed(step.masks[plane]) for step in batch]).to(sam.device)
-        scale = [SIZES.img_size / max(step.planes[plane].shape) for step in batch]
+        images = torch.stack([shown(step.planes[plane]) for step, _ in batch]).to(sam.device)
+        truth = torch.stack([framed(s.instances[plane] == n) for s, n in asked]).to(sam.device)
         embedded = sam.image_encoder(sam.preprocess(images)).flatten(2).transpose(1, 2)
-        xy = (points[:, ::-1] + 0.5) * np.array(scale)[:, None]
-        logits, scores = decoder(embedded, torch.tensor(xy.copy()).float().to(sam.device), before)
+        xy = torch.from_numpy((points * scales)[:, ::-1].copy()).float().to(sam.device)
+        logits, scores = decoder(embedded[rows], xy, before)
         losses, overlaps = judged(logits, truth)
         # As SAM: the best candidate learns, so that three can differ; all learn their quality.
         total = total.to(losses) + losses.amin(dim=1).mean() + F.mse_loss(scores, overlaps)
         best = scores.argmax(dim=1)
-        rows = torch.arange(len(batch), device=best.device)
-        chosen = logits[rows, best].detach()
-        reached.append(float(overlaps[rows, best].mean()))
-        peaks = chosen.flatten(1).argmax(dim=1).cpu().numpy()
-        side = chosen.shape[-1]
+        each = torch.arange(len(asked), device=best.device)
+        before = logits[each, best].detach()
+        reached.append(float(overlaps[each, best].mean()))
+        peaks = before.flatten(1).argmax(dim=1).cpu().numpy()
+        side = before.shape[-1]
         places = np.stack([peaks // side, peaks % side], axis=1) + 0.5
-        points = places * (SIZES.img_size / side) / np.array(scale)[:, None] - 0.5
-        before = chosen
+        points = places * (SIZES.img_size / side) / scales - 0.5
     return total, reached
 
 

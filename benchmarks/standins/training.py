@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.standins.scenes import Step, steps
+
 WARM_UP = 100  # steps
 SAVED_EVERY = 200  # steps
+UNSEEN = 40  # lessons on tomograms that were not learned from, at the end
 
 
 def parser(about: str, minutes: float) -> argparse.ArgumentParser:
@@ -35,7 +38,7 @@ def parser(about: str, minutes: float) -> argparse.ArgumentParser:
 def train(
     args: argparse.Namespace,
     module: torch.nn.Module,
-    lesson: Callable[[], tuple[Tensor, Sequence[float]]],
+    lesson: Callable[[Iterator[Step]], tuple[Tensor, Sequence[float]]],
     *,
     rate: float,
     decay: float,
@@ -48,7 +51,7 @@ def train(
     Args:
         args: of `parser`.
         module: on its device.
-        lesson: gives the loss of a step, and what was reached.
+        lesson: takes what it needs; gives the loss of it, and what was reached.
         rate: of learning, after the warm-up.
         decay: of the weights.
         published: the checkpoint's weights.
@@ -56,13 +59,14 @@ def train(
         said: the line that tells of the means of what was reached.
     """
     optimiser = torch.optim.AdamW(module.parameters(), rate, weight_decay=decay)
+    source = steps(args.seed)
     begin, recent, number, late = time.monotonic(), [], 0, 0.0
     while late < 1:
         number += 1
         late = (time.monotonic() - begin) / (60 * args.minutes)
         for group in optimiser.param_groups:
             group["lr"] = rate * min(number / WARM_UP, 1) * max(1 - late, 0.02)
-        loss, reached = lesson()
+        loss, reached = lesson(source)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
@@ -74,3 +78,7 @@ def train(
             args.out.with_suffix(".json").write_text(json.dumps(sizes))
             loss_mean, *means = np.mean(recent[-SAVED_EVERY:], axis=0)
             print(f"{number:6} steps {late:5.0%}  loss {loss_mean:.3f}  {said(means)}", flush=True)
+    unseen = steps(args.seed + 1_000_000, draws=8)
+    with torch.no_grad():
+        means = np.mean([lesson(unseen)[1] for _ in range(UNSEEN)], axis=0)
+    print(f"tomograms not learned from: {said(means.tolist())}", flush=True)
