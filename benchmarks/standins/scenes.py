@@ -17,9 +17,9 @@ from benchmarks.assemblies import random_assembly
 SHAPE = (64, 128, 128)
 KINDS = 4
 COPIES = 12
-POOL = 12
+POOL = 16
 """Tomograms that are drawn from; the oldest goes when the next one is made."""
-DRAWS = 40
+DRAWS = 15
 """Times that a tomogram is drawn from the pool before the next one is made."""
 RUN = 3
 """Steps that follow each other in one tomogram, so that kinds are seen more than once."""

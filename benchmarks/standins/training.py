@@ -16,7 +16,7 @@ from torch import Tensor
 from benchmarks.standins.scenes import Step, steps
 
 WARM_UP = 100  # steps
-SAVED_EVERY = 200  # steps
+SAVED_EVERY = 100  # steps
 UNSEEN = 40  # lessons on tomograms that were not learned from, at the end
 
 
