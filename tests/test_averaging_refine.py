@@ -10,10 +10,16 @@ from scipy.spatial.transform import Rotation
 from aitom_cryosam.averaging.alignment import Poses
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.averaging import AveragingSettings
-from aitom_cryosam.averaging.look_alikes import without_look_alikes
+from aitom_cryosam.averaging.look_alikes import without_look_alikes, without_weak_places
 from aitom_cryosam.averaging.outcome import refined_paths, write_refined
 from aitom_cryosam.averaging.refinement import Refined, drifted, placed_mask, refined
-from aitom_cryosam.averaging.rescoring import Rescored, background_places, combined, earlier
+from aitom_cryosam.averaging.rescoring import (
+    Rescored,
+    background_places,
+    combined,
+    earlier,
+    rescored,
+)
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.averaging.subvolumes import particle_ball
 from aitom_cryosam.averaging.wedge import MissingWedge
@@ -25,6 +31,7 @@ from aitom_cryosam.simulation.settings import SimulationSettings
 from aitom_cryosam.simulation.simulate import Simulation, simulate
 from aitom_cryosam.tomogram import Tomogram
 from tests.test_cli_average import errors, result, simulation  # noqa: F401
+from tests.toys import true_average
 
 WEDGE = MissingWedge(-60.0, 60.0)
 SETTINGS = AveragingSettings(diameter=230.0, iterations=2)
@@ -62,6 +69,31 @@ class TestCombined:
         odds, told = combined(rng.normal(0.2, 0.05, 100), rng.normal(0.2, 0.05, 50), prior)
         assert not told
         np.testing.assert_allclose(1 / (1 + np.exp(-odds)), prior)
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_clicks_say_how_particles_correlate_where_most_picks_are_another_kind(self, seed):
+        rng = np.random.default_rng(seed)
+        # As measured: picked were 10 particles, 5 of them clicked, and 40 others.
+        picked = [rng.normal(0.70, 0.05, 10), rng.normal(0.40, 0.06, 40)]
+        correlations = np.concatenate([*picked, rng.normal(0.2, 0.05, 40)])
+        prior = np.where(np.arange(90) < 50, 0.8, 0.2)
+        background = rng.normal(0.2, 0.05, 100)
+        unguided, _ = combined(correlations, background, prior)
+        odds, told = combined(correlations, background, prior, [*range(5), -1])
+        assert told
+        assert (odds[:10] > 0).all()
+        assert (odds[10:] > 0).mean() < (unguided[10:] > 0).mean() / 2
+        few, _ = combined(correlations, background, prior, [0, 1])
+        np.testing.assert_array_equal(few, unguided)
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_clicks_on_the_best_particles_do_not_cost_the_others(self, seed):
+        rng = np.random.default_rng(seed)
+        kinds = [rng.normal(0.45, 0.05, 25), rng.normal(0.65, 0.04, 35), rng.normal(0.15, 0.04, 80)]
+        prior = np.where(np.arange(140) < 60, 0.8, 0.2)
+        background = rng.normal(0.12, 0.03, 50)
+        odds, _ = combined(np.concatenate(kinds), background, prior, range(25, 30))
+        assert (odds[:60] > 0).mean() > 0.9
 
     def test_a_probability_is_taken_as_it_is_but_never_as_certain(self):
         picks = Picks.from_points(np.zeros((3, 3))).reject([2], "chance")
@@ -144,6 +176,47 @@ def two_kinds(other: Density) -> tuple[Source, Picks, Simulation]:
     tomogram = Tomogram.from_array(done.data, voxel_size=20.0)
     picks = proposals.take(proposals.kept)
     return Source(tomogram, picks, done.points_zyx[:3], [], WEDGE), proposals, done
+
+
+class TestWeakPlaces:
+    def test_added_places_correlate_as_nine_of_ten_picks_do(self):
+        def one(picks: np.ndarray, added: np.ndarray) -> tuple[Picks, Rescored]:
+            n = len(picks) + len(added)
+            every = Picks.from_points(np.zeros((n, 3)))
+            score = told(every.points_zyx, np.full(n, 0.9))
+            correlations = np.concatenate([picks, added])
+            poses = replace(score.poses, scores=correlations)
+            return every.reject(np.arange(len(picks), n), "chance"), replace(score, poses=poses)
+
+        many = one(np.linspace(0.5, 0.7, 21), np.array([0.51, 0.53]))
+        few = one(np.array([0.9]), np.array([0.51, 0.53]))  # no standard of their own
+        scores, count = without_weak_places(*zip(many, few, strict=True))
+        assert count == 2
+        for (_, before), after in zip((many, few), scores, strict=True):
+            assert (after.probabilities[:-2] == before.probabilities[:-2]).all()
+            assert after.probabilities[-2:].tolist() == pytest.approx([0.2, 0.9])
+
+    def test_a_pick_that_is_doubted_sets_no_standard(self):
+        proposals = Picks.from_points(np.zeros((3, 3))).reject([2], "chance")
+        score = told(proposals.points_zyx, np.array([0.9, 0.1, 0.9]))
+        score = replace(score, poses=replace(score.poses, scores=np.array([0.6, 0.1, 0.5])))
+        assert without_weak_places([proposals], [score])[1] == 1
+        nothing = replace(score, odds=np.array([-2.0, -2.0, 2.0]))
+        assert without_weak_places([proposals], [nothing])[1] == 0
+
+    def test_another_kind_correlates_less(self):
+        """Where all that resembles the average at all would be believed."""
+        _, every, done = two_kinds(half_a_body())
+        tomogram = Tomogram.from_array(done.data, voxel_size=20.0)
+        proposals = every.reject(np.arange(8, 30), "another kind")  # 8 of 10 picked
+        settings = replace(SETTINGS, step=40.0)
+        score = rescored(tomogram, proposals, true_average(), settings, WEDGE)
+        score = replace(score, odds=np.full(30, 4.0))
+        (after,), count = without_weak_places([proposals], [score])
+        believed = after.probabilities > 0.5
+        assert believed[:8].all()
+        assert count == 22 - believed[8:].sum()
+        assert believed[10:].sum() <= 2
 
 
 def half_a_body() -> Density:

@@ -24,11 +24,10 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.record import Record
 from aitom_cryosam.regions import Regions
 from aitom_cryosam.resources import Resources
-from aitom_cryosam.simulation.density import ribosome_like
 from aitom_cryosam.simulation.simulate import Simulation
 from aitom_cryosam.tomogram import Tomogram
 from tests.test_cli_average import result, simulation  # noqa: F401
-from tests.toys import small_simulation
+from tests.toys import small_simulation, true_average
 
 WEDGE = MissingWedge(-60.0, 60.0)
 SETTINGS = AveragingSettings(diameter=250.0, step=40.0)
@@ -117,15 +116,7 @@ def source(crowd: Simulation) -> Source:
 
 @pytest.fixture(scope="module")
 def average() -> Average:
-    """The particle's true density."""
-    size, density = 20, ribosome_like(20.0)
-    volume = np.zeros((size,) * 3, np.float32)
-    middle = size // 2 - np.round(density.centre_zyx).astype(int)
-    place = tuple(slice(m, m + n) for m, n in zip(middle, density.data.shape, strict=True))
-    volume[place] = density.data
-    fsc = np.where(np.arange(size // 2) < 6, 1.0, 0.0)
-    mask = soft_ball(size, 7, 2)
-    return Average(volume - volume.mean(), (volume, volume), mask, fsc, 20.0, [], [])
+    return true_average()
 
 
 def test_the_average_is_found_where_it_lies(source, average, crowd):

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from aitom_cryosam.averaging.average import Average
+from aitom_cryosam.averaging.subvolumes import soft_ball
 from aitom_cryosam.features import TriplanarFeatures, View
 from aitom_cryosam.geometry import TokenAxis, in_plane_axes
 from aitom_cryosam.masks import ParticleMask
@@ -62,3 +64,15 @@ def small_simulation(**changes: object) -> Simulation:
     """8 two-lobed bodies of about 250 Å, then 8 barrels, in 40 x 76 x 90 voxels of 20 Å."""
     kinds = [(ribosome_like(20.0), 8), (barrel(20.0), 8)]
     return simulate(kinds, SimulationSettings(**{**SMALL, **changes}))
+
+
+def true_average() -> Average:
+    """The density of the two-lobed body itself, known to its sixth shell."""
+    size, density = 20, ribosome_like(20.0)
+    volume = np.zeros((size,) * 3, np.float32)
+    middle = size // 2 - np.round(density.centre_zyx).astype(int)
+    place = tuple(slice(m, m + n) for m, n in zip(middle, density.data.shape, strict=True))
+    volume[place] = density.data
+    fsc = np.where(np.arange(size // 2) < 6, 1.0, 0.0)
+    mask = soft_ball(size, 7, 2)
+    return Average(volume - volume.mean(), (volume, volume), mask, fsc, 20.0, [], [])

@@ -95,7 +95,8 @@ def with_new_places(
     poses = Poses.joined([score.poses, more.poses])
     background = np.concatenate([score.background, more.background])
     prior = np.concatenate([earlier(proposals), np.full(len(new), PRIORS[0])])
-    odds, told = combined(poses.scores, background, prior)
+    clicked = source.rows_at_clicks(proposals.points_zyx, settings.diameter)
+    odds, told = combined(poses.scores, background, prior, clicked)
     points = np.concatenate([score.points_zyx, more.points_zyx])
     return every, Rescored(poses, points, background, odds, told)
 

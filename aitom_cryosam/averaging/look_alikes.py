@@ -1,8 +1,9 @@
 """Look-alikes: whether places that a second look would add are of the kind that was picked.
 
-Particles of a more frequent kind may correlate with the picks' average as well as the picks do.
-But they resemble each other more than they resemble the picks: each particle is compared, as it
-lies, with averages of both groups, made of those particles that are not in its half.
+What correlates with the picks' average less than the picks do is not. Particles of a more
+frequent kind may correlate as well, but they resemble each other more than they resemble the
+picks: each particle is compared, as it lies, with averages of both groups, made of those
+particles that are not in its half.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.picks import Picks
 
 _FEWEST = 8  # of a group: fewer make no average of two halves
+_LOWEST = 0.1  # of the picks: a place that is added correlates at least as well
 _APART = 0.7  # spreads between the groups' preferences, from which on they are two kinds ...
 _CHANCE = 0.01  # ... if they would seldom differ so by chance
 
@@ -52,6 +54,49 @@ class _Believed:
         return np.flatnonzero((self.added == added) & (self.half == half))
 
 
+def without_weak_places(
+    proposals: Sequence[Picks], scores: Sequence[Rescored]
+) -> tuple[list[Rescored], int]:
+    """The scores, with odds of even at most for places below the lowest tenth of the picks.
+
+    A pick has features and average for it, an added place the average alone: that one has to
+    correlate with it at least as well as the lowest tenth of the picks that stay, in the same
+    tomogram if that has enough of them.
+
+    Args:
+        proposals: of each tomogram, kept as they were before.
+        scores: of the proposals.
+
+    Returns:
+        The scores, and how many places were taken back.
+    """
+    stay = [
+        score.poses.scores[(score.probabilities > 0.5) & every.kept]
+        for every, score in zip(proposals, scores, strict=True)
+    ]
+    everywhere = np.concatenate(stay)
+    if not len(everywhere):
+        return list(scores), 0
+    result, count = [], 0
+    for every, score, own in zip(proposals, scores, stay, strict=True):
+        least = np.quantile(own if len(own) >= _FEWEST else everywhere, _LOWEST)
+        weak = _added(every, score) & (score.poses.scores < least)
+        result.append(_taken_back(every, score, weak))
+        count += int(weak.sum())
+    return result, count
+
+
+def _added(proposals: Picks, score: Rescored) -> np.ndarray:
+    """(n,) bool: believed, and no pick before."""
+    return np.asarray((score.probabilities > 0.5) & ~proposals.kept)
+
+
+def _taken_back(proposals: Picks, score: Rescored, rows: np.ndarray) -> Rescored:
+    """With the odds of before, even at most, for (n,) bool proposals."""
+    prior = np.minimum(earlier(proposals), 0.5)
+    return replace(score, odds=np.where(rows, np.log(prior / (1 - prior)), score.odds))
+
+
 def without_look_alikes(
     sources: Sequence[Source],
     proposals: Sequence[Picks],
@@ -71,10 +116,7 @@ def without_look_alikes(
     Returns:
         The scores, and how many places were taken back.
     """
-    added = [
-        (score.probabilities > 0.5) & ~every.kept
-        for every, score in zip(proposals, scores, strict=True)
-    ]
+    added = [_added(*each) for each in zip(proposals, scores, strict=True)]
     count = sum(int(rows.sum()) for rows in added)
     mask = particle_ball(len(average.volume), settings.diameter / average.voxel_size)
     believed = [
@@ -84,12 +126,7 @@ def without_look_alikes(
     picked = sum(int((~one.added).sum()) for one in believed)
     if min(count, picked) < _FEWEST or not _are_two_kinds(believed, average, settings.device):
         return list(scores), 0
-    result = []
-    for every, score, rows in zip(proposals, scores, added, strict=True):
-        prior = np.minimum(earlier(every), 0.5)
-        before = np.log(prior / (1 - prior))
-        result.append(replace(score, odds=np.where(rows, before, score.odds)))
-    return result, count
+    return [_taken_back(*each) for each in zip(proposals, scores, added, strict=True)], count
 
 
 def _believed(

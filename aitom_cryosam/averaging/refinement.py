@@ -13,14 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Reference
 from aitom_cryosam.averaging.average import Average, said
 from aitom_cryosam.averaging.averaging import FEWEST, Averaging, AveragingSettings
 from aitom_cryosam.averaging.full_search import with_new_places
-from aitom_cryosam.averaging.look_alikes import without_look_alikes
+from aitom_cryosam.averaging.look_alikes import without_look_alikes, without_weak_places
 from aitom_cryosam.averaging.rescoring import Rescored, rescored
 from aitom_cryosam.averaging.sources import CORRELATION, Source, box_of, oriented, particles_of
 from aitom_cryosam.geometry import nearest_voxel
@@ -98,6 +97,7 @@ def refined(
             settings,
             one.wedge,
             own_half=_own_half(every, some),
+            clicked=one.rows_at_clicks(every.points_zyx, settings.diameter),
             progress=progress,
         )
         for one, every, some in zip(sources, proposals, picks, strict=True)
@@ -111,6 +111,13 @@ def refined(
             for one, some, score in zip(sources, proposals, scores, strict=True)
         ]
         every, scores = map(list, zip(*searched, strict=True))
+    scores, weak = without_weak_places(every, scores)
+    if weak:
+        logger.info(
+            "%d places that were no picks correlate less with the average than nine of ten picks "
+            "do; they stay left out.",
+            weak,
+        )
     scores, alike = without_look_alikes(sources, every, scores, average, settings)
     if alike:
         logger.warning(
@@ -175,10 +182,8 @@ def drifted(
         return "the proposals' correlations with the average do not fall into two"
     found = []
     for one, every, score in zip(sources, proposals, scores, strict=True):
-        if len(one.prompts):
-            distances, nearest = cKDTree(every.points_zyx).query(one.prompts)
-            near = distances <= diameter / one.tomogram.voxel_size / 2
-            found += score.probabilities[nearest[near]].tolist()
+        rows = one.rows_at_clicks(every.points_zyx, diameter)
+        found += score.probabilities[rows[rows >= 0]].tolist()
     if found and np.mean(np.array(found) > 0.5) < 0.5:
         return (
             f"{sum(value <= 0.5 for value in found)} of {len(found)} clicked particles are unlike "

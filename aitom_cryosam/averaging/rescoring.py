@@ -9,6 +9,7 @@ them is its earlier probability. Bayes' rule makes one probability of both.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,7 @@ SHIFT = 0.25  # of the diameter, that a proposal may be off
 PRIORS = (0.05, 0.95)
 """An earlier verdict is never surer than this."""
 _UNSURE = 0.8  # of an earlier verdict that has no probability
+_CLICKS = 3  # below which they do not say how particles correlate
 _FEWEST = 5  # particles or others, below which nothing is fitted
 _ROUNDS = 30
 APART = 2.0
@@ -71,6 +73,7 @@ def rescored(
     wedge: MissingWedge,
     *,
     own_half: np.ndarray | None = None,
+    clicked: Sequence[int] | np.ndarray = (),
     progress: Progress | None = None,
 ) -> Rescored:
     """Score every proposal with the average.
@@ -83,6 +86,7 @@ def rescored(
         wedge: of the tilt series.
         own_half: (n,) 0 or 1 for a proposal that is in that half of the average, which is then
             scored with the other; -1 for one that is in none. All -1 if None.
+        clicked: as for `combined`.
         progress: told of every proposal and every place of the background.
     """
     voxels = settings.diameter / tomogram.voxel_size
@@ -98,7 +102,7 @@ def rescored(
     steps = Steps(progress, "rescoring", len(subvolumes))
     poses = _aligned(subvolumes, half, average, settings, wedge, steps)
     background = poses.scores[n:]
-    odds, told = combined(poses.scores[:n], background, earlier(proposals))
+    odds, told = combined(poses.scores[:n], background, earlier(proposals), clicked)
     return Rescored(
         poses.take(np.arange(n)),
         subvolumes.take(np.arange(n)).points_zyx(poses.shifts_xyz[:n]),
@@ -132,36 +136,44 @@ def earlier(proposals: Picks) -> np.ndarray:
 
 
 def combined(
-    correlations: np.ndarray, background: np.ndarray, prior: np.ndarray
+    correlations: np.ndarray,
+    background: np.ndarray,
+    prior: np.ndarray,
+    clicked: Sequence[int] | np.ndarray = (),
 ) -> tuple[np.ndarray, bool]:
     """Log odds of each proposal from its correlation and its earlier probability.
 
     Two Gaussians, the lower of which also holds the background. The particles' own is wide:
     neighbours and the sample's surface cost some of them half of their correlation, so that a
-    look-alike between the two is not told from them by this alone.
+    look-alike between the two is not told from them by this alone. Where many picks are another
+    kind, what the user clicked says best how a particle correlates.
 
     Args:
         correlations: (n,) of the proposals.
         background: (m,) of the background.
         prior: (n,) probabilities, without 0 and 1.
+        clicked: the proposals that the user clicked, -1 for a click without one.
 
     Returns:
         (n,) log odds, and whether the two differ; if not, the odds are the prior's.
     """
     logits = np.log(prior / (1 - prior))
-    odds, distance = _two(correlations, background, logits)
+    rows = np.unique(np.asarray(clicked, np.int64))
+    rows = rows[rows >= 0]
+    least = float(correlations[rows].mean()) if len(rows) >= _CLICKS else -np.inf
+    odds, distance = _two(correlations, background, logits, least)
     if distance < APART:
         return logits, False
     return odds, True
 
 
 def _two(
-    correlations: np.ndarray, background: np.ndarray, logits: np.ndarray
+    correlations: np.ndarray, background: np.ndarray, logits: np.ndarray, least: float
 ) -> tuple[np.ndarray, float]:
     """Log odds of the upper of two Gaussians of one spread, and how many spreads they lie apart.
 
-    Expectation maximisation from the prior's log odds. The distance is 0 where one of the two
-    has hardly a member.
+    Expectation maximisation from the prior's log odds; the upper mean is `least` or more. The
+    distance is 0 where one of the two has hardly a member.
     """
     member = 1 / (1 + np.exp(-logits))
     values = np.concatenate([correlations, background])
@@ -171,6 +183,7 @@ def _two(
         if min(upper.sum(), (1 - upper).sum()) < _FEWEST:
             return logits, 0.0
         high, low = (float(np.average(values, weights=w)) for w in (upper, 1 - upper))
+        high = max(high, least)
         within = upper * (values - high) ** 2 + (1 - upper) * (values - low) ** 2
         spread = float(np.sqrt(within.mean())) + 1e-6
         # One spread for both: the odds rise with the correlation wherever that lies.

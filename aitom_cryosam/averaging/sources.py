@@ -56,11 +56,18 @@ class Source:
 
     def clicked(self, diameter: float) -> np.ndarray:
         """(p, 3) voxels: the picks within half a diameter, in Å, of the clicks, or the clicks."""
-        if not (len(self.prompts) and len(self.picks)):
-            return self.prompts
+        rows = self.rows_at_clicks(self.picks.points_zyx, diameter)
+        result = self.prompts.copy()
+        result[rows >= 0] = self.picks.points_zyx[rows[rows >= 0]]
+        return result
+
+    def rows_at_clicks(self, points_zyx: np.ndarray, diameter: float) -> np.ndarray:
+        """(p,) which of (n, 3) points is nearest to each click; -1 beyond half a diameter, in Å."""
+        if not (len(self.prompts) and len(points_zyx)):
+            return np.full(len(self.prompts), -1)
         reach = diameter / self.tomogram.voxel_size / 2
-        distances, nearest = cKDTree(self.picks.points_zyx).query(self.prompts)
-        return np.where((distances <= reach)[:, None], self.picks.points_zyx[nearest], self.prompts)
+        distances, nearest = cKDTree(points_zyx).query(self.prompts)
+        return np.where(distances <= reach, nearest, -1)
 
 
 def box_of(sources: Sequence[Source], diameter: float) -> tuple[BoxSize, float]:
