@@ -13,10 +13,12 @@ from aitom_cryosam.averaging.averaging import AveragingSettings
 from aitom_cryosam.averaging.full_search import ORIGIN, with_new_places
 from aitom_cryosam.averaging.rescoring import Rescored, background_places, rescored
 from aitom_cryosam.averaging.rotations import all_rotations
-from aitom_cryosam.averaging.score_map import Template, correlated, duration, score_map
+from aitom_cryosam.averaging.score_map import score_map
+from aitom_cryosam.averaging.slabs import correlated, duration
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.averaging.spectra import Ball, Readable
 from aitom_cryosam.averaging.subvolumes import soft_ball
+from aitom_cryosam.averaging.template import Template
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
