@@ -86,7 +86,7 @@ def rescored(
         wedge: of the tilt series.
         own_half: (n,) 0 or 1 for a proposal that is in that half of the average, which is then
             scored with the other; -1 for one that is in none. All -1 if None.
-        clicked: as for `combined`.
+        clicked: (c,) as for `combined`.
         progress: told of every proposal and every place of the background.
     """
     voxels = settings.diameter / tomogram.voxel_size
@@ -152,7 +152,7 @@ def combined(
         correlations: (n,) of the proposals.
         background: (m,) of the background.
         prior: (n,) probabilities, without 0 and 1.
-        clicked: the proposals that the user clicked, -1 for a click without one.
+        clicked: (c,) the proposals that the user clicked, -1 for a click without one.
 
     Returns:
         (n,) log odds, and whether the two differ; if not, the odds are the prior's.
