@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from aitom_cryosam.doctor.clicks import near_faces
-from aitom_cryosam.geometry import as_typed
+from aitom_cryosam.doctor.clicks import each_click, near_faces
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.scoring.kind import FEWEST, unit
@@ -27,8 +27,6 @@ ASIDE = 0.3
 """Diameters between a click and the middle of its outline; at most 0.24 of the same."""
 UNLIKE = 0.8
 """Share of the background that a click must exceed in likeness to the other clicks."""
-MOST_WARNINGS = 5
-"""Odd clicks that are named one by one."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +106,9 @@ def _outline(mask: ParticleMask, diameter_voxels: float) -> list[str]:
 
 
 def _tell(prompts: Picks, worths: Sequence[Worth], todo: str) -> None:
-    odd = [row for row, worth in enumerate(worths) if worth.odd]
-    for row in odd[:MOST_WARNINGS]:
-        place, why = as_typed(prompts.points_zyx[row]), " and ".join(worths[row].odd)
-        logger.warning("The click %s %s; %s.", place, why, todo)
-    if len(odd) > MOST_WARNINGS:
-        logger.warning("So are %d other clicks.", len(odd) - MOST_WARNINGS)
+    odd = defaultdict[str, list[np.ndarray]](list)
+    for point, worth in zip(prompts.points_zyx, worths, strict=True):
+        if worth.odd:
+            odd[" and ".join(worth.odd)].append(point)
+    for why, points in odd.items():
+        logger.warning("%s %s; %s.", each_click(points), why, todo)

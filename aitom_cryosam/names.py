@@ -159,7 +159,7 @@ def listed(names: Iterable[str], most: int = 5) -> str:
     """The first names, for a sentence; dots where there are more.
 
     Args:
-        names: of tomograms.
+        names: of tomograms, points or whatever there may be many of.
         most: how many to list.
     """
     every = list(names)

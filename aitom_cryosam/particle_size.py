@@ -114,17 +114,18 @@ def refine_centres(
         climbs: how often a point moves, by 0.2 diameters at most each time.
 
     Returns:
-        (n, 3) float64 voxels.
+        (n, 3) float64 voxels, inside the tomogram.
     """
     points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
-    moved = points.copy()
+    moved, last = points.copy(), np.array(tomogram.shape) - 1
 
     def move(index: int) -> None:
         around = _Surroundings(tomogram, points[index], diameter_voxels / 2, min(climbs, 2))
         for _ in range(climbs):
             if not around.hold(moved[index]):
                 around = _Surroundings(tomogram, moved[index], diameter_voxels / 2)
-            before, moved[index] = moved[index].copy(), around.peak(moved[index])[1]
+            before = moved[index].copy()
+            moved[index] = np.clip(around.peak(before)[1], 0, last)
             if (before == moved[index]).all():
                 break
 

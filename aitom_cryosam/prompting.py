@@ -13,6 +13,7 @@ from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.masks import ParticleMask, cores
+from aitom_cryosam.names import listed
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
@@ -25,9 +26,6 @@ from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.trace import Trace
 
 logger = logging.getLogger(__name__)
-
-MOST_WARNINGS = 5
-"""Prompts without a mask that are named one by one."""
 
 
 def as_picks(
@@ -112,15 +110,12 @@ def segmented(prompts: Picks, masks: list[ParticleMask]) -> Picks:
         return prompts
     empty = np.array([mask.volume == 0 for mask in masks])
     wide = [mask for mask in masks if mask.volume == 0 and "size limit" in mask.stops.values()]
-    why = "; its outline is wider than the particle" if len(wide) == empty.sum() else ""
-    for point in prompts.points_zyx[empty][:MOST_WARNINGS]:
-        logger.warning(
-            "No particle was found at the prompt %s%s; it is left out.",
-            as_typed(point),
-            why,
-        )
-    if empty.sum() > MOST_WARNINGS:
-        logger.warning("Nor at %d other prompts.", empty.sum() - MOST_WARNINGS)
+    why = ": the outline is wider than the particle" if len(wide) == empty.sum() else ""
+    if empty.any():
+        places, n = listed(map(as_typed, prompts.points_zyx[empty])), empty.sum()
+        where = f"the prompt {places}" if n == 1 else f"{n} prompts ({places})"
+        left_out = "it is left out" if n == 1 else "they are left out"
+        logger.warning("No particle was found at %s%s; %s.", where, why, left_out)
     if empty.all():
         remedy = Remedy.NEARER_PROMPT_OR_WINDOW if why else Remedy.NEARER_PROMPT
         raise InputError("No particle was found at any prompt", remedy)

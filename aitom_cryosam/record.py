@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.names import listed
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.reading import read_points
@@ -98,9 +99,9 @@ class Record:
         if path.is_dir():
             found = sorted(path.glob(f"*{_RUN}"))
             if len(found) != 1:
-                listed = ", ".join(file.name for file in found[:5]) or "none"
+                there = listed(file.name for file in found) or "none"
                 raise InputError(
-                    f"Expected a folder with the record of one run, *{_RUN}; {path} has {listed}."
+                    f"Expected a folder with the record of one run, *{_RUN}; {path} has {there}."
                 )
             path = found[0]
         with reading(existing_file(path), "the record of a run"):

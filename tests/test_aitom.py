@@ -22,6 +22,7 @@ from aitom_cryosam.aitom import (
 )
 from aitom_cryosam.aitom.aitom_pickers import zyz_angles
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.job import Job
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.settings import PRESETS, Settings, short_name
 from aitom_cryosam.simulation.simulate import Simulation
@@ -85,6 +86,26 @@ def test_the_op_may_hold_the_prompts_and_limit_the_picks(
     assert op["prompts"] is click
 
 
+def test_rejects_are_given_as_prompts_are(
+    world: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Job] = []
+    monkeypatch.setattr("aitom_cryosam.aitom.cryosam.pick", lambda job, **_: jobs.append(job))
+    tomogram = Tomogram.from_array(world.data, voxel_size=20.0)
+    picker = CryoSAMPicker({**OP, "prompts": [1, 2, 3], "rejects": [4, 5, 6]})
+    picker.run(tomogram)
+    picker.run(tomogram, rejects=[[7, 8, 9]])
+    picker.run(tomogram, rejects=tmp_path / "clicks.csv")
+    picker.run(tomogram, rejects=Picks.from_points([[6, 5, 4]]))
+    picker.run(tomogram, rejects=[])
+    rows = [((4, 5, 6),), ((7, 8, 9),), (), ((4, 5, 6),), ()]
+    assert [job.rejects for job in jobs] == rows
+    assert {job.prompts for job in jobs} == {((1, 2, 3),)}
+    assert [job.rejects_file for job in jobs] == [None, None, tmp_path / "clicks.csv", None, None]
+    with pytest.raises(InputError, match="Expected rejects as rows"):
+        picker.run(tomogram, rejects=[["a", "b", "c"]])
+
+
 def test_every_setting_is_a_key_upon_its_preset(tmp_path: Path) -> None:
     names = {short_name(field.name) for field in fields(Settings)}
     assert names < set(CryoSAMPicker.keys)
@@ -103,7 +124,7 @@ def test_every_setting_is_a_key_upon_its_preset(tmp_path: Path) -> None:
     ("picker", "op", "says"),
     [
         (CryoSAMPicker, ["diameter"], "op of CryoSAMPicker as a dictionary, got"),
-        (CryoSAMPicker, {"diametre": 250}, "no key 'diametre' in its op; it knows prompts, pick"),
+        (CryoSAMPicker, {"diametre": 250}, "no key 'diametre' in its op; it knows prompts, reje"),
         (CryoSAMMatcher, {"prompts": [[1, 2, 3]]}, "CryoSAMMatcher has no key 'prompts'"),
         (CryoSAMPicker, {"diameter": "250"}, "a length above 0 Å as diameter, got '250'"),
         (CryoSAMPicker, {"diameter": -1}, "a length above 0 Å as diameter, got -1"),

@@ -108,6 +108,13 @@ def test_prompts_of_the_environment(
     assert op == {"prompts": "typed.csv"}
 
 
+def test_a_file_of_prompts_may_be_an_op_with_rejects(op: dict, tmp_path: Path) -> None:
+    given = {"prompts": [ROW], "rejects": [[1, 2, 3]]}
+    (tmp_path / "a.prompts.json").write_text(json.dumps(given))
+    assert main([str(tmp_path / "a.mrc"), str(tmp_path / "out.json")]) == 0
+    assert op == given
+
+
 @pytest.mark.parametrize("name", ["a.prompts.json", "a.mrc.prompts.json"])
 @pytest.mark.parametrize(
     "content", [[ROW], [{"peak": {"loc": ROW}, "val": 1.0}], {"prompts": [ROW]}]

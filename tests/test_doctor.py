@@ -107,6 +107,8 @@ def test_clicks_on_particles_stand_out_and_one_on_nothing_does_not(simulation, t
     bad = about(examine(tomogram, nothing, diameter=diameter).observations, "clicks")[-1]
     assert bad.severity is Severity.WARNING
     assert "on nothing" in bad.text
+    several = examine(tomogram, np.repeat(nothing, 7, axis=0), diameter=diameter)
+    assert about(several.observations, "clicks")[-1].text.startswith("Each of 7 clicks (")
 
 
 def test_clicks_in_another_order_or_unit_are_told_how_to_be_given(simulation, tomogram):

@@ -283,6 +283,7 @@ def test_an_empty_project(project: Path) -> None:
 
 def test_bad_starts(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tomos, out = str(world / "tomos"), str(tmp_path / "p")
+    query = str(world / "a.query")
     (tmp_path / "empty").mkdir()
     (tmp_path / "list.txt").write_text("missing.mrc\n")
     (tmp_path / "clicks.csv").write_text("x,y,z\n1,2,3\n")
@@ -298,6 +299,8 @@ def test_bad_starts(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "has points of else": [tomos, "--prompts", str(tmp_path / "other.csv")],
         "is a mask of one tomogram": [tomos, "--region", str(world / "tomos/TS_01/rec.mrc")],
         "There is no mask": [tomos, "--exclude", str(tmp_path / "{name}.mrc")],
+        "is of dark protein": [tomos, "--query", query, "--contrast", "bright"],
+        "made with shrinkage": [tomos, "--query", query, "--shrinkage", "0.5"],
     }
     for says, sources in bad.items():
         assert main(["project", "init", *sources, "--out", out, "--preset", "embedded"]) == 2

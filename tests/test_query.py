@@ -184,6 +184,54 @@ def test_the_commands(worlds, tmp_path: Path, capsys, caplog):
     assert not (tmp_path / "no").exists() or not list((tmp_path / "no").iterdir())
 
 
+def test_clicks_of_several_tomograms_are_read_before_any_work(
+    worlds, query, tmp_path: Path, capsys, caplog, monkeypatch
+):
+    asked: list[tuple[str, int, int]] = []
+
+    def stand_in(self, tomogram, prompts, *, rejects):
+        asked.append((tomogram.name, len(prompts), len(rejects)))
+        return query
+
+    monkeypatch.setattr(CryoSAM, "query", stand_in)
+    paths = [str(tmp_path / f"{name}.mrc") for name in ("one", "two")]
+    for path, world in zip(paths, worlds, strict=True):
+        world.tomogram.write_volume(path, np.asarray(world.tomogram.data))
+    rows = {
+        "prompts": "one,9,9,9\ntwo,9,9,9\ntwo,20,20,20\n",
+        "some": "two,30,30,30\n",
+        "others": "TS_01,30,30,30\n",
+    }
+    files = {name: tmp_path / f"{name}.csv" for name in rows}
+    for name, file in files.items():
+        file.write_text("rlnTomoName,x,y,z\n" + rows[name])
+    (tmp_path / "nameless.csv").write_text("x,y,z\n9,9,9\n")
+
+    def run(prompts: str, rejects: str) -> int:
+        clicks = [
+            "--prompts",
+            f"{tmp_path}/{prompts}.csv",
+            "--rejects",
+            f"{tmp_path}/{rejects}.csv",
+        ]
+        out = ["--out", str(tmp_path / "a.query"), "--preset", "embedded", "--overwrite"]
+        return main(["query", *paths, *clicks, *out])
+
+    assert run("prompts", "some") == 0
+    assert asked == [("one", 1, 0), ("two", 2, 1)]
+    assert f"{files['some']} has no clicks in one." in caplog.text
+    bad = {
+        ("prompts", "others"): "has points of TS_01; expected some of",
+        ("some", "prompts"): "has points of two; expected some of one",
+        ("nameless", "some"): "does not say in which of 2 tomograms",
+        ("prompts", "nameless"): "does not say in which of 2 tomograms",
+    }
+    for (prompts, rejects), says in bad.items():
+        assert run(prompts, rejects) == 2
+        assert says in capsys.readouterr().err
+    assert len(asked) == 2
+
+
 def test_only_what_lies_in_the_region_is_picked(worlds, query):
     _, other = worlds
     tomogram = other.tomogram

@@ -78,6 +78,42 @@ def test_a_mask_of_another_tomogram_is_refused(tmp_path, tomogram, shape, voxel_
         RegionMask.open(path, tomogram)
 
 
+@pytest.mark.parametrize("kind", ["region", "exclude"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        noise(SHAPE),
+        3 + 0.1 * noise(SHAPE),
+        (20 * noise(SHAPE)).astype(np.int8),
+        (120 + 30 * noise(SHAPE)).astype(np.uint16),
+    ],
+)
+def test_a_tomogram_is_no_mask(tmp_path, tomogram, values, kind):
+    path = tmp_path / "TS_01_rec.mrc"
+    write_volume(path, values, voxel_size=10)
+    with pytest.raises(
+        InputError, match=r"is no mask: its values, .* as a tomogram's do; expected"
+    ):
+        RegionRules(**{kind: path if kind == "region" else (path,)}).of(tomogram)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.where(box(), np.int8(-1), np.int8(0)),  # 255 of 8 bits
+        (noise(SHAPE) > 0).astype(np.float32) * 255,
+        np.clip(0.5 + 0.3 * noise(SHAPE), -0.2, 1.2),  # shares, interpolated
+        np.cumsum(box(), axis=0).astype(np.int16) * box(),  # labels
+        np.where(box(), np.float32(1), np.float32(np.nan)),
+    ],
+)
+def test_labels_and_shares_are_masks(tmp_path, tomogram, values):
+    path = tmp_path / "a.mrc"
+    write_volume(path, values, voxel_size=10)
+    inside = RegionMask.open(path, tomogram).inside
+    assert inside[5, 10, 15] == (values[5, 10, 15] > 0.5 or values[5, 10, 15] == -1)
+
+
 def test_masks_that_leave_nothing_are_refused(tmp_path, tomogram, caplog):
     empty = mask_file(tmp_path, np.zeros(SHAPE))
     with pytest.raises(InputError, match="is an empty mask"):

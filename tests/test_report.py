@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shutil
 import tracemalloc
 from html.parser import HTMLParser
 from pathlib import Path
@@ -232,6 +233,15 @@ def test_the_command_writes_a_page_or_a_project(record, tmp_path, capsys):
     links = [one["href"] for one in index.all("a")]
     assert len(set(links)) == 2
     assert all((tmp_path / link).is_file() for link in links)
+    assert f"in {folder}" not in (tmp_path / "all.html").read_text()
+
+
+def test_results_of_one_name_are_told_apart_by_their_folders(record, tmp_path):
+    shutil.copytree(record.path.parent, tmp_path / "later")
+    folders = [str(record.path.parent), str(tmp_path / "later")]
+    assert main(["report", *folders, "--out", str(tmp_path / "all.html")]) == 0
+    cells = (tmp_path / "all.html").read_text()
+    assert all(f"</a> in {folder}</td>" in cells for folder in folders)
 
 
 def test_what_cannot_be_shown_is_one_sentence(record, tmp_path, capsys):

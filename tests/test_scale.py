@@ -67,6 +67,15 @@ def test_what_cannot_be_estimated(points, largest):
         estimate_diameter(tomogram(ball(CENTRE, 5)), points, max_diameter_voxels=largest)
 
 
+@pytest.mark.parametrize("climbs", [1, 3])
+@pytest.mark.parametrize(("middle", "face"), [(-3, 0), (66, 63)])
+def test_a_centre_stays_inside(middle, face, climbs):
+    cut = tomogram(ball((middle, 36, 40), 8))
+    (moved,) = refine_centres(cut, [[face, 36, 40]], 16, climbs)
+    assert moved[0] == face
+    np.testing.assert_allclose(moved[1:], (36, 40), atol=1)
+
+
 @pytest.mark.parametrize("radius", [5, 16])
 def test_a_click_moves_to_the_centre(radius):
     clicks = np.add(CENTRE, np.array([(0.2, -0.2, 0.1), (0.1, 0.15, -0.3)]) * radius)

@@ -15,8 +15,8 @@ from aitom_cryosam.aitom.op import (
     Volume,
     anything,
     checked,
+    clicks_of,
     count,
-    prompts_of,
     resources_of,
     settings_of,
     tomogram_of,
@@ -90,33 +90,41 @@ class _Configured:
 
 
 class CryoSAMPicker(_Configured):
-    """The whole method; its op also takes "prompts" and "pick_num", the most picks to return."""
+    """The whole method.
+
+    Its op also takes "prompts", "rejects", which are clicks on something else, and "pick_num",
+    the most picks to return.
+    """
 
     keys: ClassVar[dict[str, Key]] = {
         "prompts": (anything, ""),
+        "rejects": (anything, ""),
         "pick_num": (count, "a whole number from 1"),
         **_Configured.keys,
     }
 
-    def pick(self, volume: Volume, prompts: Any = None) -> list[Record]:
+    def pick(self, volume: Volume, prompts: Any = None, rejects: Any = None) -> list[Record]:
         """AITom's records of the picks, best first.
 
         Args:
             volume: an MRC file, an array (x, y, z), or a `Tomogram`.
             prompts: rows of x, y, z in voxels, `Picks` or a file; those of op if None.
+            rejects: likewise; none if op has none.
         """
-        result = self.run(volume, prompts)
+        result = self.run(volume, prompts, rejects)
         return records(result.picks, result.tomogram.name)[: self.op.get("pick_num")]
 
     @at_door(Door.AITOM)
-    def run(self, volume: Volume, prompts: Any = None) -> Result:
+    def run(self, volume: Volume, prompts: Any = None, rejects: Any = None) -> Result:
         """As `pick`, but with the masks, the proposals that were left out, and the files."""
-        wanted = self.op.get("prompts") if prompts is None else prompts
+        given = {"prompts": prompts, "rejects": rejects}
+        clicks = {kind: self.op.get(kind) if v is None else v for kind, v in given.items()}
         job = Job(
             tomogram=tomogram_of(volume, self.op),
             settings=self.settings,
             resources=self.resources,
-            **prompts_of(wanted),
+            **clicks_of(clicks["prompts"]),
+            **clicks_of(clicks["rejects"], "rejects"),
         )
         return pick(job, progress=self._progress)
 
@@ -147,9 +155,9 @@ class CryoSAMSegmenter(_Configured):
 
     def _masks(self, tomogram: Tomogram, prompts: Any) -> list[ParticleMask]:
         propagator = self._cryosam.propagator(tomogram, self._diameter(tomogram.voxel_size))
-        given = prompts_of(prompts)
-        points = read_prompts(tomogram, given["prompts"], given["prompts_file"]).points_zyx
-        return propagator.propagate(tomogram, points)
+        given = clicks_of(prompts)
+        points = read_prompts(tomogram, given["prompts"], given.get("prompts_file"))
+        return propagator.propagate(tomogram, points.points_zyx)
 
 
 class CryoSAMMatcher(_Configured):

@@ -142,22 +142,25 @@ def tomogram_of(
     return Tomogram.from_array(volume.T, **given)
 
 
-def prompts_of(prompts: Any) -> dict[str, Any]:
-    """Prompts as a `Job` has them: "prompts" and "prompts_file".
+def clicks_of(clicks: Any, kind: str = "prompts") -> dict[str, Any]:
+    """Clicks as a `Job` has them: "prompts" and "prompts_file", or "rejects" and "rejects_file".
 
     Args:
-        prompts: rows of x, y, z in voxels, `Picks`, or a STAR or CSV file.
+        clicks: rows of x, y, z in voxels, `Picks`, or a STAR or CSV file; None for no rejects.
+        kind: "prompts" or "rejects".
 
     Raises:
-        InputError: there is none, or they are none of these.
+        InputError: there is no prompt, or they are none of these.
     """
-    if prompts is None:
+    if clicks is None and kind == "rejects":
+        return {}
+    if clicks is None:
         raise InputError("There is no prompt; give prompts as rows of x, y, z in voxels.")
-    if isinstance(prompts, (str, Path)):
-        return {"prompts": (), "prompts_file": Path(prompts)}
-    rows = prompts.points_zyx[:, ::-1] if isinstance(prompts, Picks) else prompts
+    if isinstance(clicks, (str, Path)):
+        return {kind: (), f"{kind}_file": Path(clicks)}
+    rows = clicks.points_zyx[:, ::-1] if isinstance(clicks, Picks) else clicks
     try:
-        points_xyz = np.atleast_2d(np.asarray(rows, dtype=np.float64)).tolist()
+        points_xyz = np.asarray(rows, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"Expected prompts as rows of x, y, z in voxels, got {rows!r}.") from None
-    return {"prompts": tuple(points_xyz), "prompts_file": None}
+        raise InputError(f"Expected {kind} as rows of x, y, z in voxels, got {rows!r}.") from None
+    return {kind: tuple(np.atleast_2d(points_xyz).tolist()) if points_xyz.size else ()}

@@ -160,6 +160,7 @@ def _init(args: argparse.Namespace) -> int:
     from aitom_cryosam.particle_query import ParticleQuery
     from aitom_cryosam.project import FILE, Project, ProjectTomogram
     from aitom_cryosam.project.sources import names_of, tomograms_of, warn_of_versions
+    from aitom_cryosam.prompting import sized
     from aitom_cryosam.resources import Resources
     from aitom_cryosam.source_file import existing_file
 
@@ -169,8 +170,9 @@ def _init(args: argparse.Namespace) -> int:
     for path in (args.prompts, args.rejects, tomograms_star):
         if path is not None:
             existing_file(path)
+    settings = options.settings(args, Resources())
     if args.query is not None:
-        ParticleQuery.read(args.query)
+        sized(settings, ParticleQuery.read(args.query), args.contrast)  # refused if it cannot fit
     paths = list(dict.fromkeys(path for one in args.sources for path in tomograms_of(one)))
     warn_of_versions(paths)
     names = names_of(paths)
@@ -179,7 +181,7 @@ def _init(args: argparse.Namespace) -> int:
     excluded = [_masks(path, names) for path in rules.exclude]
     project = Project(
         path=Path(args.out).absolute() / FILE,
-        settings=options.settings(args, Resources()),
+        settings=settings,
         tomograms=tuple(
             ProjectTomogram(
                 name=name,
@@ -219,7 +221,7 @@ def _clicked(file: Path | None, args: argparse.Namespace, paths: Sequence[Path])
     Raises:
         InputError: it cannot be read, or has none in any.
     """
-    from aitom_cryosam.points.reading import of_tomogram, read_points
+    from aitom_cryosam.points.reading import points_in, read_points
     from aitom_cryosam.points.tilt_series import read_tomograms_star
     from aitom_cryosam.volumes.reading import read_size
 
@@ -234,21 +236,7 @@ def _clicked(file: Path | None, args: argparse.Namespace, paths: Sequence[Path])
         tomograms=read_tomograms_star(star) if star else None,
         shape_zyx=shape,
     )
-    if points.names is None and len(paths) > 1:
-        raise InputError(
-            f"{file} does not say in which of {len(paths)} tomograms its clicks are; add "
-            "a column with their names, or write a file for each into the project's table."
-        )
-    found = set()
-    for path in paths:
-        try:
-            of_tomogram(points, path)
-            found.add(path)
-        except InputError as error:
-            nothing = error
-    if not found:
-        raise nothing
-    return found
+    return points_in(points, paths)
 
 
 def _masks(pattern: Path | None, names: Sequence[str]) -> dict[str, Path]:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.names import listed
+
+if TYPE_CHECKING:
+    from aitom_cryosam.tomogram import Tomogram
+
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,26 +59,59 @@ def run(args: argparse.Namespace) -> int:
     refuse_existing([args.out], overwrite=args.overwrite)
     resources = options.resources(args)
     settings = options.settings(args, resources)
-    queries = []
+    tomograms = [
+        Tomogram.open(path, voxel_size=args.voxel_size, contrast=args.contrast)
+        for path in args.tomograms
+    ]
+    _clicked(tomograms, args.prompts, args.coords_angpix)
+    rejected = _clicked(tomograms, args.rejects, args.coords_angpix)
+    pixels = {"coords_angpix": args.coords_angpix}
+    clicks, without = [], []  # of all, before anything long
+    for tomogram in tomograms:
+        here = tomogram.path in rejected
+        prompts = read_prompts(tomogram, args.prompt, args.prompts, **pixels)
+        rejects = read_rejects(tomogram, args.reject, args.rejects if here else None, **pixels)
+        clicks.append((prompts, rejects))
+        if args.rejects and not here:
+            without.append(tomogram.name)
+    if without:
+        logger.warning("%s has no clicks in %s.", args.rejects, listed(without))
     with ShownProgress(quiet=args.quiet) as progress:
         picker = CryoSAM(settings, resources=resources, progress=progress)
-        for path in args.tomograms:
-            tomogram = Tomogram.open(path, voxel_size=args.voxel_size, contrast=args.contrast)
-            prompts = read_prompts(
-                tomogram, args.prompt, args.prompts, coords_angpix=args.coords_angpix
-            )
-            rejects = read_rejects(
-                tomogram, args.reject, args.rejects, coords_angpix=args.coords_angpix
-            )
-            queries.append(picker.query(tomogram, prompts, rejects=rejects))
+        queries = [
+            picker.query(tomogram, prompts, rejects=rejects)
+            for tomogram, (prompts, rejects) in zip(tomograms, clicks, strict=True)
+        ]
     query = ParticleQuery.merged(queries)
     with writing(args.out, overwrite=args.overwrite) as draft:
         query.write(draft)
     if not args.quiet:
-        clicks, n = len(query.instances), len(query.sources)
+        count, n = len(query.instances), len(query.sources)
         print(f"diameter  {query.diameter_angstrom:.0f} Å")
         if len(query.rejected):
             print(f"rejects   {len(query.rejected)}")
-        print(f"clicks    {clicks} in {n} tomogram{'' if n == 1 else 's'}")
+        print(f"clicks    {count} in {n} tomogram{'' if n == 1 else 's'}")
         print(f"file      {args.out}")
     return 0
+
+
+def _clicked(
+    tomograms: Sequence[Tomogram], file: str | None, coords_angpix: float | None
+) -> set[Path]:
+    """The tomograms that a file of clicks has clicks in.
+
+    Raises:
+        InputError: it cannot be read, has none in any, or does not say in which of several.
+    """
+    from aitom_cryosam.points.reading import points_in, read_points
+
+    if file is None:
+        return set()
+    first = tomograms[0]
+    points = read_points(
+        file,
+        voxel_size=first.voxel_size,
+        coords_angpix=coords_angpix,
+        shape_zyx=first.shape,
+    )
+    return points_in(points, [one.path for one in tomograms if one.path])

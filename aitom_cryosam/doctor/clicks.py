@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -10,12 +10,11 @@ import numpy as np
 from aitom_cryosam.doctor.observation import Observation
 from aitom_cryosam.doctor.signal import Signal
 from aitom_cryosam.geometry import as_typed
+from aitom_cryosam.names import listed
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.validation.finding import Severity
 
-NAMED = 3
-"""Clicks that are named one by one."""
 FAINT = 0.5
 """A click that stands out less than this share of random places is on nothing."""
 NEAR = (0.5, 0.75, 0.75)
@@ -39,6 +38,13 @@ def near_faces(tomogram: Tomogram, point_zyx: np.ndarray, diameter_voxels: float
     blank = np.concatenate([lower > 0, upper < np.array(tomogram.shape)])
     names = {"the blank margin": near & blank, "the border": near & ~blank}
     return [f"is near {name}" for name, here in names.items() if here.any()]
+
+
+def each_click(points_zyx: Sequence[np.ndarray] | np.ndarray) -> str:
+    """The subject of a sentence on clicks, (n, 3) voxels, n ≥ 1: the first are named."""
+    places = listed(map(as_typed, points_zyx))
+    n = len(points_zyx)
+    return f"The click {places}" if n == 1 else f"Each of {n} clicks ({places})"
 
 
 def fitting(tomogram: Tomogram, points_zyx: np.ndarray) -> np.ndarray:
@@ -66,11 +72,10 @@ def place_observations(tomogram: Tomogram, points_zyx: np.ndarray) -> Iterator[O
     if fits.all():
         yield _note(f"{_all(n)} inside the tomogram.")
         return
-    listed = "; ".join(map(as_typed, points_zyx[~fits][:NAMED]))
-    more = f" and {n - fits.sum() - NAMED} more" if n - fits.sum() > NAMED else ""
+    places = listed(map(as_typed, points_zyx[~fits]))
     bounds = TomogramInfo.of(tomogram).bounds()
     text = (
-        f"{n - fits.sum()} of {n} clicks lie outside or on a blank margin ({listed}{more}); the "
+        f"{n - fits.sum()} of {n} clicks lie outside or on a blank margin ({places}); the "
         f"tomogram has {bounds}."
     )
     severity = Severity.WARNING if fits.any() else Severity.ERROR
@@ -111,17 +116,14 @@ def signal_observations(signal: Signal, points_zyx: np.ndarray) -> Iterator[Obse
             f"{_all(len(points_zyx), 'stand out from the surroundings')}: more than "
             f"{least} % of random places do."
         )
-    for index in faint[:NAMED]:
-        yield Observation(
-            Severity.WARNING,
-            "clicks",
-            f"The click {as_typed(points_zyx[index])} stands out less than "
-            f"{100 - 100 * ranks[index]:.0f} % of random places: it may be on nothing.",
-            remedy="click on the centre of a particle that you can see",
-        )
-    if len(faint) > NAMED:
-        text = f"So do {len(faint) - NAMED} other clicks."
-        yield Observation(Severity.WARNING, "clicks", text)
+        return
+    yield Observation(
+        Severity.WARNING,
+        "clicks",
+        f"{each_click(points_zyx[faint])} stands out less than "
+        f"{100 - 100 * ranks[faint].max():.0f} % of random places: it may be on nothing.",
+        remedy="click on the centre of a particle that you can see",
+    )
 
 
 def _instead(tomogram: Tomogram, points_zyx: np.ndarray) -> tuple[str, dict[str, str]]:

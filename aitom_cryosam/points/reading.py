@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -393,6 +394,33 @@ def of_tomogram(points: PointFile, tomogram: str | Path) -> PointFile:
     if not exact:
         logger.warning("%s: taking the points of %s as of %s.", points.path, found, wanted)
     return points.take(np.array([labels[name] == found for name in points.names]))
+
+
+def points_in(points: PointFile, tomograms: Sequence[Path]) -> set[Path]:
+    """The tomograms that a file has points of.
+
+    Args:
+        points: of any of them, and of others.
+        tomograms: paths.
+
+    Raises:
+        InputError: the file has points of none, or does not say which of several they are of.
+    """
+    if points.names is None and len(tomograms) > 1:
+        raise InputError(
+            f"{points.path} does not say in which of {len(tomograms)} tomograms its points are; "
+            "add a column with their names."
+        )
+    found = set()
+    for path in tomograms:
+        try:
+            of_tomogram(points, path)
+            found.add(path)
+        except InputError as error:
+            nothing = error
+    if not found:
+        raise nothing
+    return found
 
 
 def _fits(name: str, path: str) -> bool:

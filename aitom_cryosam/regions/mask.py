@@ -18,6 +18,10 @@ from aitom_cryosam.volumes.volume import Shape
 
 _SAME_SIZE = 0.01
 """Relative: mask and tomogram have the same voxels if their sizes differ by no more."""
+_LOWEST, _HIGHEST = -0.5, 1.5
+"""Of shares from 0 to 1, where interpolation has overshot them."""
+_ALIKE = 0.4
+"""Share of neighbours of one value; of two values drawn at random for every voxel it is 0.5."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +51,16 @@ class RegionMask:
 
         Raises:
             InputError: the file cannot be used, its grid is not the tomogram's or a binned one
-                of it, or it is empty.
+                of it, its values are no mask's, or it is empty.
         """
         binning = _binning(path, tomogram)
         data = read_volume(path, voxel_size=binning * tomogram.voxel_size, sparse=True).values
+        low, high = (float(extreme.reduce(data, axis=None)) for extreme in (np.fmin, np.fmax))
+        if not (low >= _LOWEST and high <= _HIGHEST) and _rough(data):
+            raise InputError(
+                f"{path} is no mask: its values, {low:g} to {high:g}, change from voxel to voxel "
+                "as a tomogram's do; expected 0 outside of the region and 1 inside."
+            )
         inside = data > 0.5 if data.dtype.kind == "f" else data != 0
         if not inside.any():
             raise InputError(f"{path} is an empty mask; expected voxels above 0 in the region.")
@@ -104,6 +114,11 @@ class RegionMask:
     def _halo(self) -> cKDTree | None:
         """The voxels around it."""
         return _tree(ndimage.binary_dilation(self.inside) & ~self.inside)
+
+
+def _rough(values: np.ndarray) -> bool:
+    """Whether few voxels (d, h, w) have their neighbour's value, as they have in any labels."""
+    return bool(values.shape[2] > 1 and (values[..., 1:] == values[..., :-1]).mean() < _ALIKE)
 
 
 def _tree(voxels: np.ndarray) -> cKDTree | None:

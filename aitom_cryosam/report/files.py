@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,13 @@ def write_report(
     output_folder(folder)
     steps = Steps(progress, "report", len(records))
     rows, written = [], []
-    for record, truth, target in zip(records, truths, pages, strict=True):
+    folders = _telling_folders(records)
+    for record, truth, target, telling in zip(records, truths, pages, folders, strict=True):
+        about = {"name": record.info.name, "folder": telling}
         try:
-            text, row = page(record, truth), _row(record)
+            text, row = page(record, truth), about | _row(record)
         except InputError as error:
-            rows.append({"name": record.info.name, "picks": 0, "problem": error.problem})
+            rows.append({**about, "picks": 0, "problem": error.problem})
             logger.warning("No page of %s: %s", record.info.name, error.problem)
         else:
             write_text(target, text, overwrite=overwrite)
@@ -72,7 +75,6 @@ def write_report(
 def _row(record: Record) -> dict[str, Any]:
     """What the index says of a run."""
     return {
-        "name": record.info.name,
         "problem": "",
         "picks": len(record.picks),
         "proposals": len(record.proposals),
@@ -80,6 +82,15 @@ def _row(record: Record) -> dict[str, Any]:
         "seconds": sum(record.seconds.values()),
         "warnings": len(record.warnings),
     }
+
+
+def _telling_folders(records: Sequence[Record]) -> list[str]:
+    """For each record the folder that tells it from others of its tomogram's name, or nothing."""
+    places = defaultdict[str, set[Path]](set)
+    for record in records:
+        places[record.info.name].add(record.path.parent)
+    several = {name for name, folders in places.items() if len(folders) > 1}
+    return [str(one.path.parent) if one.info.name in several else "" for one in records]
 
 
 def _names(records: Sequence[Record]) -> list[str]:

@@ -63,8 +63,9 @@ def index(rows: list[dict[str, Any]], title: str) -> str:
     """The page that leads to the pages of several tomograms.
 
     Args:
-        rows: for each tomogram "name", "href", "picks", "proposals", "diameter", "seconds",
-            "warnings" and "problem"; of one with a problem only name, picks and problem.
+        rows: for each tomogram "name", "folder", "href", "picks", "proposals", "diameter",
+            "seconds", "warnings" and "problem"; of one with a problem only name, folder, picks
+            and problem. The folder is empty where the name alone tells which result it is.
         title: of the page.
     """
     return str(_environment().get_template("index.html").render(rows=rows, title=title))
