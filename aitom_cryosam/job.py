@@ -32,7 +32,8 @@ from aitom_cryosam.settings import Settings
 from aitom_cryosam.source_file import FileStamp, existing_file, reading
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.structures import StructureResult
-from aitom_cryosam.targets import StructureTarget, structure
+from aitom_cryosam.targets import structure
+from aitom_cryosam.targets.base import StructureTarget
 from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.validation.finding import Severity
 

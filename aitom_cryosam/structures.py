@@ -19,7 +19,7 @@ from aitom_cryosam.result import prompt_entries, tomogram_entry, versions
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.source_file import FileStamp
 from aitom_cryosam.stages import Stages
-from aitom_cryosam.targets import Structures, StructureTarget
+from aitom_cryosam.targets.base import Structures, StructureTarget
 from aitom_cryosam.tomogram import Tomogram
 
 _NOTHING: Mapping[str, Any] = {}

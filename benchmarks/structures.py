@@ -23,7 +23,9 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.targets import Filament, Membrane, Structures, StructureTarget
+from aitom_cryosam.targets.base import Structures, StructureTarget
+from aitom_cryosam.targets.filament import Filament
+from aitom_cryosam.targets.membrane import Membrane
 from benchmarks.structure_tomograms import WIDTHS_ANGSTROM, Scene, noise, shared, simulated
 
 CLICKS = 4

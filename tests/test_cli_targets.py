@@ -9,7 +9,8 @@ from aitom_cryosam.cli import main
 from aitom_cryosam.job import Job
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.record import Record
-from aitom_cryosam.targets import Filament, Membrane
+from aitom_cryosam.targets.filament import Filament
+from aitom_cryosam.targets.membrane import Membrane
 from aitom_cryosam.volumes.mrc import read_volume, write_volume
 from tests.test_targets_membrane import CENTRE, FROM_MIDDLE, RADIUS, VOXEL, noise, vesicle_data
 

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import particles
 from aitom_cryosam.points.tomogram_info import TomogramInfo
-from aitom_cryosam.targets.filament import TRACK, TUBE, Filament
+from aitom_cryosam.targets.filament import DIAMETERS, TRACK, TUBE, Filament, estimated_diameter
 from aitom_cryosam.tomogram import Tomogram
 
 SHAPE, VOXEL = (32, 64, 80), 20.0
@@ -22,15 +22,15 @@ LINES = [  # (m, 3) z y x: bent along x, and straight
 ]
 
 
-def tomogram(diameter, lines):
+def tomogram(diameter, lines, shape=SHAPE):
     """Protein bright; a filled fibre, or a tube if the diameter is above 100 Å."""
-    grid = np.stack(np.indices(SHAPE), axis=-1).reshape(-1, 3)
+    grid = np.stack(np.indices(shape), axis=-1).reshape(-1, 3)
     radius = 0.0 if diameter < 100 else diameter / 2 - 25
-    data = np.zeros(SHAPE)
+    data = np.zeros(shape)
     for line in lines:
-        distance = cKDTree(line).query(grid)[0].reshape(SHAPE) * VOXEL
+        distance = cKDTree(line).query(grid)[0].reshape(shape) * VOXEL
         data += np.exp(-0.5 * ((distance - radius) / 25) ** 2)
-    noise = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(SHAPE), 0.7)
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(shape), 0.7)
     data = (data + 0.7 * noise).astype(np.float32)
     return Tomogram.from_array(data, voxel_size=VOXEL, name="TS_01", contrast="bright")
 
@@ -83,6 +83,14 @@ def test_a_tube_with_its_walls():
     assert (cKDTree(places).query(line)[0] <= 2).mean() > 0.85
     assert (cKDTree(line).query(places)[0] <= 2).mean() > 0.8
     assert found.half_width_angstrom == 125
+
+
+@pytest.mark.parametrize("diameter", [DIAMETERS[0], DIAMETERS[-1]])
+def test_the_diameter_is_estimated_from_the_clicks(diameter):
+    x = np.arange(0, 48, 0.25)
+    line = np.stack([10 + 0.04 * x, 18 - 0.08 * x, x], axis=1)
+    small = tomogram(diameter, [line], (24, 32, 48))
+    assert estimated_diameter(small, clicks(line)) == diameter
 
 
 @pytest.mark.skipif("CRYOSAM_DATA" not in os.environ, reason="CRYOSAM_DATA is not set")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import refuse_existing
+from aitom_cryosam.targets import STRUCTURES, structure
 
 if TYPE_CHECKING:
     from aitom_cryosam.job import Job
@@ -23,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("structures that picks keep away from, in the same run")
     group.add_argument(
         "--exclude-target",
-        choices=("membrane", "filament"),
+        choices=tuple(STRUCTURES),
         help="follow these from --exclude-prompt first, into a folder of that name in DIR, and "
         "exclude what is found as --exclude does",
     )
@@ -47,7 +48,6 @@ def structure_job(args: argparse.Namespace) -> Job | None:
     from aitom_cryosam.cli import options
     from aitom_cryosam.job import Job
     from aitom_cryosam.points.prompts import parse_prompt
-    from aitom_cryosam.targets import structure
 
     wanted, clicks = args.exclude_target, args.exclude_prompt
     if wanted is None and not clicks:

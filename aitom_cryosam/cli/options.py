@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import ENCODERS, SEGMENTERS
+from aitom_cryosam.targets import STRUCTURES, structure
 
 if TYPE_CHECKING:
     from aitom_cryosam.points.tilt_series import TomogramsStar
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from aitom_cryosam.regions import RegionRules
     from aitom_cryosam.resources import Resources
     from aitom_cryosam.settings import Settings
-    from aitom_cryosam.targets import StructureTarget
+    from aitom_cryosam.targets.base import StructureTarget
 
 logger = logging.getLogger(__name__)
+
+_STRUCTURES = " or ".join(f"{name}s" for name in STRUCTURES)
 
 
 def add_tomogram(parser: argparse.ArgumentParser) -> None:
@@ -144,10 +147,10 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("target", "what is looked for")
     what.add_argument(
         "--target",
-        choices=("particle", "membrane", "filament"),
+        choices=("particle", *STRUCTURES),
         default="particle",
-        help="particles (default); or follow membranes or filaments from 2 to 10 clicks, which "
-        "gives a mask, each sheet or line, and oriented points on it",
+        help=f"particles (default); or follow {_STRUCTURES} from 2 to 10 clicks, which gives a "
+        "mask, each sheet or line, and oriented points on it",
     )
     what.add_argument(
         "--spacing",
@@ -166,13 +169,11 @@ def target(args: argparse.Namespace) -> StructureTarget | None:
     Raises:
         InputError: a value makes no sense for it.
     """
-    from aitom_cryosam.targets import structure
-
     lengths = {name: getattr(args, name) for name in ("spacing", "thickness")}
     if args.target == "particle":
         for name, value in lengths.items():
             if value is not None:
-                raise InputError(f"--{name} is of membranes or filaments; add --target too.")
+                raise InputError(f"--{name} is of {_STRUCTURES}; add --target too.")
         return None
     return structure(args.target, diameter=args.diameter, **lengths)
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.targets.base import Structures, StructureTarget
-from aitom_cryosam.targets.filament import Filament
-from aitom_cryosam.targets.membrane import Membrane
 from aitom_cryosam.targets.particle import PARTICLE, Particle
 
-__all__ = ["PARTICLE", "STRUCTURES", "Particle", "StructureTarget", "Structures", "structure"]
+if TYPE_CHECKING:
+    from aitom_cryosam.targets.base import StructureTarget
 
-STRUCTURES: Mapping[str, type[Membrane] | type[Filament]] = {
-    kind.name: kind for kind in (Membrane, Filament)
+__all__ = ["PARTICLE", "STRUCTURES", "Particle", "structure"]
+
+STRUCTURES: dict[str, tuple[str, str]] = {
+    "membrane": ("aitom_cryosam.targets.membrane", "Membrane"),
+    "filament": ("aitom_cryosam.targets.filament", "Filament"),
 }
-"""The kinds that are no particles, by name."""
+"""The kinds that are no particles: the module and class of each, imported when it is asked for."""
 
 
 def structure(name: str, **lengths_angstrom: float | None) -> StructureTarget:
@@ -31,11 +33,13 @@ def structure(name: str, **lengths_angstrom: float | None) -> StructureTarget:
     """
     if name not in STRUCTURES:
         raise InputError(f"Expected a target of {', '.join(STRUCTURES)}, got {name!r}.")
-    kind = STRUCTURES[name]
+    module, kind_name = STRUCTURES[name]
+    kind = getattr(import_module(module), kind_name)
     given = {key: value for key, value in lengths_angstrom.items() if value is not None}
     known = {field.name.removesuffix("_angstrom") for field in fields(kind)}
     for key in given:
         if key not in known:
             listed = " and ".join(sorted(known))
             raise InputError(f"A {name} has no {key}; expected {listed}.")
-    return kind(**{f"{key}_angstrom": value for key, value in given.items()})
+    made: StructureTarget = kind(**{f"{key}_angstrom": value for key, value in given.items()})
+    return made

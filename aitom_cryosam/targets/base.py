@@ -52,11 +52,16 @@ class Structures:
 
 
 class StructureTarget(Protocol):
-    """A kind of structure that ridges are followed for."""
+    """A kind of structure that ridges are followed for: a frozen dataclass of lengths in Å."""
 
     @property
     def name(self) -> str:
         """As a user calls it."""
+        ...
+
+    @property
+    def spacing_angstrom(self) -> float:
+        """Å, between neighbouring points."""
         ...
 
     def find(
