@@ -73,8 +73,8 @@ class TestCombined:
     @pytest.mark.parametrize("seed", range(5))
     def test_clicks_say_how_particles_correlate_where_most_picks_are_another_kind(self, seed):
         rng = np.random.default_rng(seed)
-        # As measured: picked were 10 particles, 5 of them clicked, and 40 others.
-        picked = [rng.normal(0.70, 0.05, 10), rng.normal(0.40, 0.06, 40)]
+        # Picked were 10 particles, 5 of them clicked, and 40 others.
+        picked = [rng.normal(0.70, 0.05, 10), rng.normal(0.35, 0.06, 40)]
         correlations = np.concatenate([*picked, rng.normal(0.2, 0.05, 40)])
         prior = np.where(np.arange(90) < 50, 0.8, 0.2)
         background = rng.normal(0.2, 0.05, 100)

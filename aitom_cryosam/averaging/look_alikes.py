@@ -1,9 +1,9 @@
 """Look-alikes: whether places that a second look would add are of the kind that was picked.
 
-What correlates with the picks' average less than the picks do is not. Particles of a more
-frequent kind may correlate as well, but they resemble each other more than they resemble the
-picks: each particle is compared, as it lies, with averages of both groups, made of those
-particles that are not in its half.
+Particles of a more frequent kind may correlate with the picks' average as well as the picks do.
+But they resemble each other more than they resemble the picks: each particle is compared, as it
+lies, with averages of both groups, made of those particles that are not in its half. Of what
+remains, places that correlate less than the picks do are no particles either.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.averaging import AveragingSettings
 from aitom_cryosam.averaging.reconstruction import Sum
-from aitom_cryosam.averaging.rescoring import Rescored, earlier
+from aitom_cryosam.averaging.rescoring import Rescored, combined, earlier
 from aitom_cryosam.averaging.shells import noise_weights
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.averaging.spectra import Ball
@@ -52,6 +52,40 @@ class _Believed:
 
     def rows(self, added: bool, half: int) -> np.ndarray:
         return np.flatnonzero((self.added == added) & (self.half == half))
+
+
+def without_look_alikes(
+    sources: Sequence[Source],
+    proposals: Sequence[Picks],
+    scores: Sequence[Rescored],
+    average: Average,
+    settings: AveragingSettings,
+) -> tuple[list[Rescored], int]:
+    """The scores, with odds of even at most for all places that are another kind than the picks.
+
+    Args:
+        sources: of each tomogram.
+        proposals: kept as they were before.
+        scores: of the proposals.
+        average: that they were scored with.
+        settings: of the average.
+
+    Returns:
+        The scores, and how many places were taken back.
+    """
+    added = [_added(*each) for each in zip(proposals, scores, strict=True)]
+    count = sum(int(rows.sum()) for rows in added)
+    mask = particle_ball(len(average.volume), settings.diameter / average.voxel_size)
+    if not count:
+        return list(scores), 0
+    believed = [
+        _believed(*each, average, mask) for each in zip(sources, proposals, scores, strict=True)
+    ]
+    more = sum(int(one.added.sum()) for one in believed)
+    picked = sum(len(one.added) for one in believed) - more
+    if min(more, picked) < _FEWEST or not _are_two_kinds(believed, average, settings.device):
+        return list(scores), 0
+    return [_taken_back(*each) for each in zip(proposals, scores, added, strict=True)], count
 
 
 def without_weak_places(
@@ -97,50 +131,19 @@ def _taken_back(proposals: Picks, score: Rescored, rows: np.ndarray) -> Rescored
     return replace(score, odds=np.where(rows, np.log(prior / (1 - prior)), score.odds))
 
 
-def without_look_alikes(
-    sources: Sequence[Source],
-    proposals: Sequence[Picks],
-    scores: Sequence[Rescored],
-    average: Average,
-    settings: AveragingSettings,
-) -> tuple[list[Rescored], int]:
-    """The scores, with odds of even at most for all places that are another kind than the picks.
-
-    Args:
-        sources: of each tomogram.
-        proposals: kept as they were before.
-        scores: of the proposals.
-        average: that they were scored with.
-        settings: of the average.
-
-    Returns:
-        The scores, and how many places were taken back.
-    """
-    added = [_added(*each) for each in zip(proposals, scores, strict=True)]
-    count = sum(int(rows.sum()) for rows in added)
-    mask = particle_ball(len(average.volume), settings.diameter / average.voxel_size)
-    believed = [
-        _believed(*each, average, mask)
-        for each in zip(sources, proposals, scores, added, strict=True)
-    ]
-    picked = sum(int((~one.added).sum()) for one in believed)
-    if min(count, picked) < _FEWEST or not _are_two_kinds(believed, average, settings.device):
-        return list(scores), 0
-    return [_taken_back(*each) for each in zip(proposals, scores, added, strict=True)], count
-
-
 def _believed(
     source: Source,
     proposals: Picks,
     score: Rescored,
-    added: np.ndarray,
     average: Average,
     mask: np.ndarray,
 ) -> _Believed:
-    rows = np.flatnonzero(score.probabilities > 0.5)
+    # Clicks leave fewer in doubt; here numbers count, and what the correlations alone say will do.
+    odds, told = combined(score.poses.scores, score.background, earlier(proposals))
+    rows = np.flatnonzero((score.odds > 0) | (told & (odds > 0)))
     box = BoxSize(len(mask), round(average.voxel_size / source.tomogram.voxel_size))
     boxes = extract(source.tomogram, proposals.points_zyx[rows], box).boxes * mask
-    group = added[rows]
+    group = ~proposals.kept[rows]
     half = np.where(group, np.cumsum(group), np.cumsum(~group)) % 2
     return _Believed(boxes, score.poses.take(rows), group, half, source.wedge)
 

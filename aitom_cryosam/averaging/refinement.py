@@ -111,19 +111,19 @@ def refined(
             for one, some, score in zip(sources, proposals, scores, strict=True)
         ]
         every, scores = map(list, zip(*searched, strict=True))
-    scores, weak = without_weak_places(every, scores)
-    if weak:
-        logger.info(
-            "%d places that were no picks correlate less with the average than nine of ten picks "
-            "do; they stay left out.",
-            weak,
-        )
     scores, alike = without_look_alikes(sources, every, scores, average, settings)
     if alike:
         logger.warning(
             "%d places correlate with the average as the picks do, but resemble each other more "
             "than the picks: a look-alike; they stay left out.",
             alike,
+        )
+    scores, weak = without_weak_places(every, scores)
+    if weak:
+        logger.info(
+            "%d places that were no picks correlate less with the average than nine of ten picks "
+            "do; they stay left out.",
+            weak,
         )
     decided = [
         _decided(some, score, PARTICLE.spacing * settings.diameter / one.tomogram.voxel_size)

@@ -159,21 +159,20 @@ def combined(
     """
     logits = np.log(prior / (1 - prior))
     rows = np.unique(np.asarray(clicked, np.int64))
-    rows = rows[rows >= 0]
-    least = float(correlations[rows].mean()) if len(rows) >= _CLICKS else -np.inf
-    odds, distance = _two(correlations, background, logits, least)
+    odds, distance = _two(correlations, background, logits, correlations[rows[rows >= 0]])
     if distance < APART:
         return logits, False
     return odds, True
 
 
 def _two(
-    correlations: np.ndarray, background: np.ndarray, logits: np.ndarray, least: float
+    correlations: np.ndarray, background: np.ndarray, logits: np.ndarray, clicked: np.ndarray
 ) -> tuple[np.ndarray, float]:
     """Log odds of the upper of two Gaussians of one spread, and how many spreads they lie apart.
 
-    Expectation maximisation from the prior's log odds; the upper mean is `least` or more. The
-    distance is 0 where one of the two has hardly a member.
+    Expectation maximisation from the prior's log odds. The upper mean is at least that of the
+    (c,) clicked ones, less its standard error. The distance is 0 where one of the two has hardly
+    a member.
     """
     member = 1 / (1 + np.exp(-logits))
     values = np.concatenate([correlations, background])
@@ -183,7 +182,9 @@ def _two(
         if min(upper.sum(), (1 - upper).sum()) < _FEWEST:
             return logits, 0.0
         high, low = (float(np.average(values, weights=w)) for w in (upper, 1 - upper))
-        high = max(high, least)
+        if len(clicked) >= _CLICKS:
+            error = np.sqrt(np.average((values - high) ** 2, weights=upper) / len(clicked))
+            high = max(high, float(clicked.mean() - error))
         within = upper * (values - high) ** 2 + (1 - upper) * (values - low) ** 2
         spread = float(np.sqrt(within.mean())) + 1e-6
         # One spread for both: the odds rise with the correlation wherever that lies.
