@@ -40,8 +40,8 @@ class Steps:
         self._lock = Lock()
 
     def add(self, count: int) -> None:
-        """So many more steps are done."""
-        if self._progress is None or count == 0:
+        """So many more steps are done; after 0, too, whoever waits may stop it."""
+        if self._progress is None or self.total == 0:
             return
         with self._lock:
             self._done += count

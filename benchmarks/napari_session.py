@@ -32,8 +32,10 @@ def main() -> None:
         parser.error("expected two clicks or more")
     session = Session(Tomogram.open(args.tomogram, contrast=args.contrast))
     settings, none = Settings.of(args.preset), np.zeros((0, 3))
+    start, begun = time.perf_counter(), list[float]()
     with measured("mask"):
-        session.mask(clicks[0], settings)
+        session.mask(clicks[0], settings, begun=lambda _: begun.append(time.perf_counter() - start))
+    print(f"  its outline in three planes after {begun[0]:.2f} s")
     for name, some in (("first pick", clicks[:-1]), ("second pick", clicks)):
         with measured(name):
             result = session.pick(some, none, settings)

@@ -10,6 +10,7 @@ import pytest
 
 import aitom_cryosam
 from aitom_cryosam import propagator
+from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.models import MODELS, SEGMENTERS
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
@@ -129,6 +130,18 @@ def test_a_mask_does_not_depend_on_the_other_points(one, tomogram, masks) -> Non
     assert alone.id == 1
     assert overlap(alone, masks[1]) > 0.99  # a network rounds otherwise in another batch
     assert abs(alone.score - masks[1].score) < 0.3 * abs(masks[0].score - masks[1].score)
+
+
+def test_a_mask_begins_on_the_three_planes_through_its_point(one, kind, tomogram, masks) -> None:
+    begun = one.start(tomogram, POINTS)
+    assert [mask.id for mask in begun] == [1, 2, 3]
+    for mask, whole, point in zip(begun, masks, POINTS, strict=True):
+        voxels = set(map(tuple, mask.voxels_zyx.tolist()))
+        assert (mask.voxels_zyx == nearest_voxel(point)).any(axis=1).all()
+        assert mask.stops == {}
+        assert voxels or not whole.volume
+        if kind[1] == "union":
+            assert voxels <= set(map(tuple, whole.voxels_zyx.tolist()))
 
 
 def test_no_points_are_no_masks(one, tomogram) -> None:

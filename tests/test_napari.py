@@ -35,6 +35,7 @@ from tests.ome_zarr_images import write_image  # noqa: E402
 from tests.toys import small_simulation  # noqa: E402
 
 FOREVER = 300_000  # milliseconds
+STOPPED = "Stopped; the picks are as they were."
 
 
 @pytest.fixture(scope="module")
@@ -237,11 +238,11 @@ def test_a_negative_click_leaves_out_what_lies_there(qtbot, widget, simulation):
 
 
 def test_a_second_pick_makes_only_the_masks_that_are_new(qtbot, widget, simulation, monkeypatch):
-    made = []
+    made, found = [], []
     propagate = CrossPlanePropagator.propagate
 
     def counted(self, tomogram, points_zyx, **how):
-        made.append(len(points_zyx))
+        made.append(points_zyx)
         return propagate(self, tomogram, points_zyx, **how)
 
     monkeypatch.setattr(CrossPlanePropagator, "propagate", counted)
@@ -249,13 +250,54 @@ def test_a_second_pick_makes_only_the_masks_that_are_new(qtbot, widget, simulati
         widget.add_click(point)
         widget.pick()
         wait(qtbot, widget)
-    first, second = sum(made[:2]), sum(made[2:])
-    assert made[2] == 1  # the new click
-    assert second < first / 2
+        found.append(len(widget.result.picks))
+    assert len(made[2]) == 1  # the new click
+    assert found[1] - len(made[3]) > found[0] / 2  # most that are picks again are known
+    every = np.concatenate(made)
+    assert len(np.unique(every, axis=0)) == len(every)
     session = Session(widget.session().tomogram)
     alone = session.pick(*widget.split_clicks(), widget.settings)
     np.testing.assert_array_equal(alone.proposals.points_zyx, widget.result.proposals.points_zyx)
     np.testing.assert_array_equal(alone.labels(), widget.result.labels())
+    np.testing.assert_array_equal(alone.proposals.scores, widget.result.proposals.scores)
+
+
+def test_a_mask_is_shown_in_three_planes_before_it_is_whole(qtbot, widget, simulation, monkeypatch):
+    click = np.round(simulation.points_zyx[1]).astype(int)
+    shown = []
+    put = CryoSAMWidget._put_labels
+
+    def kept(self, name, volume):
+        shown.append((name, volume > 0))
+        put(self, name, volume)
+
+    monkeypatch.setattr(CryoSAMWidget, "_put_labels", kept)
+    widget.add_click(click)
+    widget.show_mask()
+    wait(qtbot, widget)
+    (first, outline), (second, mask) = shown
+    assert first == second == "mask of the click"
+    assert (np.argwhere(outline) == click).any(axis=1).all()
+    assert (outline & mask).sum() > 0.9 * outline.sum()
+    assert [outline.take(click[axis], axis).sum() > 50 for axis in range(3)] == [True] * 3
+    assert mask.sum() > 3 * outline.sum()
+
+
+def test_the_walks_of_a_mask_can_be_stopped(qtbot, widget, simulation, monkeypatch):
+    def endless(self, tomogram, points_zyx, *, progress, stage):
+        for _ in range(FOREVER):
+            progress(stage, 0, 6)
+            time.sleep(1e-3)
+
+    monkeypatch.setattr(CrossPlanePropagator, "propagate", endless)
+    widget.add_click(simulation.points_zyx[1])
+    widget.show_mask()
+    qtbot.waitUntil(lambda: "mask of the click" in widget.viewer.layers, timeout=FOREVER)
+    assert "the walks go on" in widget.message.text()
+    widget.cancel()
+    wait(qtbot, widget)
+    assert widget.message.text() == STOPPED
+    assert widget.viewer.layers["mask of the click"].data.any()
 
 
 def test_picks_lie_in_the_region_that_was_painted(qtbot, widget, simulation):
@@ -326,7 +368,7 @@ def test_a_run_can_be_stopped(qtbot, widget, simulation):
     widget.cancel()
     wait(qtbot, widget)
     assert widget.result is None
-    assert widget.message.text() == "Stopped; nothing was changed."
+    assert widget.message.text() == STOPPED
     assert widget.buttons["Pick"].isEnabled()
 
 

@@ -47,7 +47,7 @@ def click(qtbot, viewer, button=Qt.LeftButton, modifier=Qt.NoModifier, offset=(0
 def test_left_click_is_a_particle_right_and_alt_are_none_and_a_drag_is_neither(qtbot, window):
     viewer, made = window
     viewer.dims.set_point(0, 7)
-    viewer.camera.center = (7, 30, 40)
+    getattr(viewer, "scene", viewer).camera.center = (7, 30, 40)
     made.buttons["Click"].click()
     click(qtbot, viewer)
     click(qtbot, viewer, Qt.RightButton, offset=(40, 0))

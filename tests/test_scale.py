@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aitom_cryosam.particle_size import estimate_diameter, refine_centres
+from aitom_cryosam.particle_size import centred, estimate_diameter, refine_centres
+from aitom_cryosam.picks import Picks
 from aitom_cryosam.tomogram import Tomogram
 
 SHAPE = (64, 72, 81)
@@ -65,6 +66,12 @@ def test_at_a_corner(corner):
 def test_what_cannot_be_estimated(points, largest):
     with pytest.raises(ValueError, match="Expected a point, and a maximum"):
         estimate_diameter(tomogram(ball(CENTRE, 5)), points, max_diameter_voxels=largest)
+
+
+def test_one_place_that_is_found_from_many_is_one():
+    around = np.add(CENTRE, np.random.default_rng(1).uniform(-3, 3, (20, 3)))
+    found = centred(tomogram(ball(CENTRE, 9)), Picks.from_points(around), 18).points_zyx
+    assert len(np.unique(found, axis=0)) == 1
 
 
 @pytest.mark.parametrize("climbs", [1, 3])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +39,17 @@ class _Remembered:
     def __init__(self, propagator: Propagator, masks: dict[bytes, ParticleMask]) -> None:
         self._propagator = propagator
         self._masks = masks
+
+    def start(
+        self,
+        tomogram: Tomogram,
+        points_zyx: np.ndarray,
+        *,
+        progress: Progress | None = None,
+        stage: str = "masks",
+    ) -> list[ParticleMask]:
+        """As `Propagator.start`."""
+        return self._propagator.start(tomogram, points_zyx, progress=progress, stage=stage)
 
     def propagate(
         self,
@@ -100,18 +111,35 @@ class Session:
         """As it was given, or estimated from clicks."""
         return particle_diameter(self.tomogram, points_zyx, settings) * self.tomogram.voxel_size
 
-    def mask(self, point_zyx: np.ndarray, settings: Settings) -> ParticleMask:
+    def mask(
+        self,
+        point_zyx: np.ndarray,
+        settings: Settings,
+        progress: Progress | None = None,
+        *,
+        begun: Callable[[ParticleMask], None] | None = None,
+    ) -> ParticleMask:
         """The mask that one click gives.
+
+        Args:
+            point_zyx: (3,) voxels, the click.
+            settings: of the run.
+            progress: told how far it is.
+            begun: called with what is known of the mask after a moment.
 
         Raises:
             InputError: the click lies outside, or gives no mask.
+            Cancelled: by `progress`.
         """
         point = np.asarray(point_zyx, np.float64).reshape(1, 3)
         self._inside(point)
-        diameter = self.diameter_angstrom(point, settings) / self.tomogram.voxel_size
-        settings = replace(settings, diameter_angstrom=diameter * self.tomogram.voxel_size)
-        picker = _Keeping(self, settings, None)
-        (mask,) = picker.propagator(self.tomogram, diameter).propagate(self.tomogram, point)
+        diameter = self.diameter_angstrom(point, settings)
+        picker = _Keeping(self, replace(settings, diameter_angstrom=diameter), None)
+        walks = picker.propagator(self.tomogram, diameter / self.tomogram.voxel_size)
+        if begun is not None:
+            (mask,) = walks.start(self.tomogram, point, progress=progress, stage="outline")
+            begun(mask)
+        (mask,) = walks.propagate(self.tomogram, point, progress=progress, stage="mask")
         if not mask.volume:
             raise InputError("This click gives no mask", Remedy.NEARER_PROMPT)
         return mask

@@ -29,7 +29,7 @@ from qtpy.QtWidgets import (
 )
 
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.masks import labels
+from aitom_cryosam.masks import ParticleMask, labels
 from aitom_cryosam.names import star_word
 from aitom_cryosam.napari.circle import DiameterCircle
 from aitom_cryosam.napari.curation import Curation
@@ -41,7 +41,7 @@ from aitom_cryosam.napari.layers import (
     voxels_of,
 )
 from aitom_cryosam.napari.session import Session
-from aitom_cryosam.napari.worker import Problem, Worker
+from aitom_cryosam.napari.worker import Problem, Work, Worker
 from aitom_cryosam.napari.writer import format_of, write_picks_as
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.presets import CHOICES
@@ -201,13 +201,17 @@ class CryoSAMWidget(QWidget):
             self._say("Drag the circle's handles until it fits a particle.")
 
     def show_mask(self) -> None:
-        """Show the mask of the last click."""
+        """Show the mask of the last click: first in three planes, then all of it."""
         with self._told():
             positive, _ = self.split_clicks()
             if not len(positive):
                 raise InputError("There is no click", Remedy.PROMPT)
             session, settings, point = self.session(), self.settings, positive[-1]
-            self._run(lambda _: session.mask(point, settings), self._mask_is_there)
+
+            def work(progress: Progress, show: Callable[[Any], None]) -> ParticleMask:
+                return session.mask(point, settings, progress, begun=show)
+
+            self._run(work, self._mask_is_there, self._mask_begins)
 
     def pick(self) -> None:
         """Pick with all clicks, in a thread."""
@@ -215,7 +219,7 @@ class CryoSAMWidget(QWidget):
             positive, negative = self.split_clicks()
             session, settings, region = self.session(), self.settings, self.region
 
-            def work(progress: Progress) -> Result:
+            def work(progress: Progress, _show: Callable[[Any], None]) -> Result:
                 return session.pick(positive, negative, settings, progress, region=region)
 
             self._run(work, self._result_is_there)
@@ -473,21 +477,29 @@ class CryoSAMWidget(QWidget):
         """Bring a point of a layer to the middle of the view."""
         world = tuple(float(value) for value in layer.data_to_world(point_zyx))
         self.viewer.dims.set_point(range(3), world)
-        self.viewer.camera.center = world
+        # Since napari 0.9 the camera is the scene's; before, the viewer's.
+        getattr(self.viewer, "scene", self.viewer).camera.center = world
 
     def _say(self, text: str) -> None:
         self.message.setText(text)
 
     # Work --------------------------------------------------------------------------------
 
-    def _run(self, work: Callable[[Progress], Any], then: Callable[[Any], None]) -> None:
+    def _run(
+        self,
+        work: Work,
+        then: Callable[[Any], None],
+        meanwhile: Callable[[Any], None] | None = None,
+    ) -> None:
         if self.worker is not None:
             raise InputError("Something runs already: wait for it, or cancel it.")
         worker = Worker(work, self)
         worker.progressed.connect(self._progressed)
+        if meanwhile is not None:
+            worker.begun.connect(meanwhile)
         worker.succeeded.connect(then)
         worker.failed.connect(self.tell)
-        worker.cancelled.connect(lambda: self._say("Stopped; nothing was changed."))
+        worker.cancelled.connect(lambda: self._say("Stopped; the picks are as they were."))
         worker.finished.connect(self._finished)
         self.worker = worker
         self._set_busy(True)
@@ -509,11 +521,18 @@ class CryoSAMWidget(QWidget):
         self.progress.setValue(done)
         self.progress.setFormat(f"{stage} %p %")
 
-    def _mask_is_there(self, mask: Any) -> None:
-        volume = labels(self.image.data.shape, [replace(mask, id=1)])
-        self._put_labels("mask of the click", volume)
+    def _mask_begins(self, mask: ParticleMask) -> None:
+        self._put_mask(mask)
+        self._say("The outline in the three planes through the click; the walks go on …")
+
+    def _mask_is_there(self, mask: ParticleMask) -> None:
+        self._put_mask(mask)
         voxels = mask.volume
         self._say(f"The mask has {voxels} voxels, {mask.diameter * self._voxel_size():.0f} Å wide.")
+
+    def _put_mask(self, mask: ParticleMask) -> None:
+        volume = labels(self.image.data.shape, [replace(mask, id=1)])
+        self._put_labels("mask of the click", volume)
 
     def _result_is_there(self, result: Result) -> None:
         self.result, self.record = result, None

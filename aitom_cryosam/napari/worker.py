@@ -34,20 +34,25 @@ class Problem:
         return cls(error.problem, remedy)
 
 
+Work = Callable[[Progress, Callable[[Any], None]], Any]
+"""Told where to tell its progress, and where to give what can be shown before its outcome."""
+
+
 class Worker(QThread):
-    """Runs one function of a progress.
+    """Runs one function.
 
     Args:
-        work: called with something to tell progress to.
+        work: what is to be done.
         parent: that owns the thread.
     """
 
     progressed = Signal(str, int, int)
+    begun = Signal(object)
     succeeded = Signal(object)
     failed = Signal(object)
     cancelled = Signal()
 
-    def __init__(self, work: Callable[[Progress], Any], parent: QObject | None = None) -> None:
+    def __init__(self, work: Work, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._work = work
         self._stopped = False
@@ -59,7 +64,7 @@ class Worker(QThread):
     def run(self) -> None:
         """The thread; Qt calls it."""
         try:
-            outcome = self._work(self._tell)
+            outcome = self._work(self._tell, self.begun.emit)
         except Cancelled:
             self.cancelled.emit()
         except InputError as error:

@@ -35,3 +35,17 @@ class Propagator(Protocol):
             say why, for a prompt that yields nothing.
         """
         ...
+
+    def start(
+        self,
+        tomogram: Tomogram,
+        points_zyx: np.ndarray,
+        *,
+        progress: Progress | None = None,
+        stage: str = "masks",
+    ) -> list[ParticleMask]:
+        """The beginnings of these masks, in a fraction of the time: to be shown until they come.
+
+        Arguments as for `propagate`. Nothing is said about why a mask ends.
+        """
+        ...

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -80,6 +82,29 @@ class CrossPlanePropagator:
             has an empty mask, with its walks' "empty" or "size limit"; outside the tomogram
             all six say "border".
         """
+        return self._masks(AxisWalks.run, self.merge, tomogram, points_zyx, progress, stage)
+
+    def start(
+        self,
+        tomogram: Tomogram,
+        points_zyx: np.ndarray,
+        *,
+        progress: Progress | None = None,
+        stage: str = "masks",
+    ) -> list[ParticleMask]:
+        """As `propagate`, but only the masks on the three planes through each prompt (eq. 1)."""
+        masks = self._masks(AxisWalks.start, "union", tomogram, points_zyx, progress, stage)
+        return [replace(mask, stops={}) for mask in masks]
+
+    def _masks(
+        self,
+        walk: Callable[[AxisWalks, np.ndarray], None],
+        merge: Merge,
+        tomogram: Tomogram,
+        points_zyx: np.ndarray,
+        progress: Progress | None,
+        stage: str,
+    ) -> list[ParticleMask]:
         points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
         growths = [Growth() for _ in points]
         nearest = nearest_voxel(points)
@@ -88,9 +113,9 @@ class CrossPlanePropagator:
         ended.add(6 * (len(points) - len(inside)))
         for axis in range(3):
             embeddings = PlaneEmbeddings(self.segmenter, tomogram, axis, self.store)
-            AxisWalks(embeddings, self.rules, points, growths, ended.add).run(inside)
+            walk(AxisWalks(embeddings, self.rules, points, growths, ended.add), inside)
         masks = [
-            growth.merged(number, point, self.merge)
+            growth.merged(number, point, merge)
             for number, (growth, point) in enumerate(zip(growths, points, strict=True), 1)
         ]
         logger.debug("%d of %d prompts gave a mask", sum(m.volume > 0 for m in masks), len(masks))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +57,7 @@ class AxisWalks:
         rules: when walks end, and the budget.
         points_zyx: (n, 3) voxels, the prompts.
         growths: n, to which slices and reasons are added.
-        ended: called with the number of walks that have ended since.
+        ended: called before each step, and with the number of walks that have ended since.
     """
 
     def __init__(
@@ -80,10 +80,23 @@ class AxisWalks:
 
     def run(self, prompts: np.ndarray) -> None:
         """prompts: (n,) indices of the points inside the tomogram."""
+        for group in self._groups(prompts):
+            walks, distance = self._begin(group), 0
+            while len(walks.prompts):
+                distance += 1
+                walks = self._advance(walks, distance)
+
+    def start(self, prompts: np.ndarray) -> None:
+        """As `run`, but only on the planes through the prompts."""
+        for group in self._groups(prompts):
+            self._begin(group)
+
+    def _groups(self, prompts: np.ndarray) -> Iterator[np.ndarray]:
+        """Prompts (n,) that are taken together, one after the other."""
         left = prompts[np.argsort(self.starts[prompts], kind="stable")]
         while len(left):
             size = self._group_size(self.starts[left])
-            self._walk(left[:size])
+            yield left[:size]
             left = left[size:]
 
     def _group_size(self, starts: np.ndarray) -> int:
@@ -96,13 +109,6 @@ class AxisWalks:
         held = planes * self.embeddings.bytes_each + masks
         fit = int(np.count_nonzero(held <= self.rules.budget_bytes))
         return max(fit if self.mask_bytes else min(fit, _FIRST), 1)
-
-    def _walk(self, prompts: np.ndarray) -> None:
-        walks = self._begin(prompts)
-        distance = 0
-        while len(walks.prompts):
-            distance += 1
-            walks = self._advance(walks, distance)
 
     def _begin(self, prompts: np.ndarray) -> _Walks:
         """Segment the planes through prompts (eq. 1), for the walks both ways."""
@@ -131,6 +137,7 @@ class AxisWalks:
     def _segment(
         self, planes: np.ndarray, points_yx: np.ndarray, previous: Segmentation | None
     ) -> Segmentation:
+        self.ended(0)
         needed, rows = np.unique(planes, return_inverse=True)
         room = self.rules.budget_bytes - len(planes) * _COPIES * self.mask_bytes
         embeddings = self.embeddings.at(needed, room)
