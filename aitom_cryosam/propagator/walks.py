@@ -87,7 +87,7 @@ class AxisWalks:
                 walks = self._advance(walks, distance)
 
     def start(self, prompts: np.ndarray) -> None:
-        """As `run`, but only on the planes through the prompts."""
+        """As `run`, (n,) prompts, but only on the planes through them."""
         for group in self._groups(prompts):
             self._begin(group)
 
