@@ -79,11 +79,11 @@ class TestCombined:
         prior = np.where(np.arange(90) < 50, 0.8, 0.2)
         background = rng.normal(0.2, 0.05, 100)
         unguided, _ = combined(correlations, background, prior)
-        odds, told = combined(correlations, background, prior, [*range(5), -1])
+        odds, told = combined(correlations, background, prior, np.array([*range(5), -1]))
         assert told
         assert (odds[:10] > 0).all()
         assert (odds[10:] > 0).mean() < (unguided[10:] > 0).mean() / 2
-        few, _ = combined(correlations, background, prior, [0, 1])
+        few, _ = combined(correlations, background, prior, np.array([0, 1]))
         np.testing.assert_array_equal(few, unguided)
 
     @pytest.mark.parametrize("seed", range(5))
@@ -92,7 +92,7 @@ class TestCombined:
         kinds = [rng.normal(0.45, 0.05, 25), rng.normal(0.65, 0.04, 35), rng.normal(0.15, 0.04, 80)]
         prior = np.where(np.arange(140) < 60, 0.8, 0.2)
         background = rng.normal(0.12, 0.03, 50)
-        odds, _ = combined(np.concatenate(kinds), background, prior, range(25, 30))
+        odds, _ = combined(np.concatenate(kinds), background, prior, np.arange(25, 30))
         assert (odds[:60] > 0).mean() > 0.9
 
     def test_a_probability_is_taken_as_it_is_but_never_as_certain(self):
@@ -178,6 +178,9 @@ def two_kinds(other: Density) -> tuple[Source, Picks, Simulation]:
     return Source(tomogram, picks, done.points_zyx[:3], [], WEDGE), proposals, done
 
 
+NOBODY = np.zeros(0, np.int64)  # clicked
+
+
 class TestWeakPlaces:
     def test_added_places_correlate_as_nine_of_ten_picks_do(self):
         def one(picks: np.ndarray, added: np.ndarray) -> tuple[Picks, Rescored]:
@@ -190,19 +193,31 @@ class TestWeakPlaces:
 
         many = one(np.linspace(0.5, 0.7, 21), np.array([0.51, 0.53]))
         few = one(np.array([0.9]), np.array([0.51, 0.53]))  # no standard of their own
-        scores, count = without_weak_places(*zip(many, few, strict=True))
+        scores, count = without_weak_places(*zip(many, few, strict=True), [NOBODY, NOBODY])
         assert count == 2
         for (_, before), after in zip((many, few), scores, strict=True):
             assert (after.probabilities[:-2] == before.probabilities[:-2]).all()
             assert after.probabilities[-2:].tolist() == pytest.approx([0.2, 0.9])
 
+    def test_added_places_correlate_as_clicks_do(self):
+        """Clicks at 0.70 to 0.74, in picks most of which are another kind."""
+        every = Picks.from_points(np.zeros((22, 3)))
+        score = told(every.points_zyx, np.full(22, 0.9))
+        correlations = np.r_[0.70, 0.72, 0.74, np.linspace(0.4, 0.6, 17), 0.65, 0.71]
+        score = replace(score, poses=replace(score.poses, scores=correlations))
+        proposals = every.reject([20, 21], "chance")
+        for clicked, left_out in (([0, 1, 2, -1], [20]), ([0, 1, 1], []), ([-1] * 3, [])):
+            (after,), count = without_weak_places([proposals], [score], [np.array(clicked)])
+            assert np.flatnonzero(after.probabilities < 0.5).tolist() == left_out
+            assert count == len(left_out)
+
     def test_a_pick_that_is_doubted_sets_no_standard(self):
         proposals = Picks.from_points(np.zeros((3, 3))).reject([2], "chance")
         score = told(proposals.points_zyx, np.array([0.9, 0.1, 0.9]))
         score = replace(score, poses=replace(score.poses, scores=np.array([0.6, 0.1, 0.5])))
-        assert without_weak_places([proposals], [score])[1] == 1
+        assert without_weak_places([proposals], [score], [NOBODY])[1] == 1
         nothing = replace(score, odds=np.array([-2.0, -2.0, 2.0]))
-        assert without_weak_places([proposals], [nothing])[1] == 0
+        assert without_weak_places([proposals], [nothing], [NOBODY])[1] == 0
 
     def test_another_kind_correlates_less(self):
         """Where all that resembles the average at all would be believed."""
@@ -212,7 +227,7 @@ class TestWeakPlaces:
         settings = replace(SETTINGS, step=40.0)
         score = rescored(tomogram, proposals, true_average(), settings, WEDGE)
         score = replace(score, odds=np.full(30, 4.0))
-        (after,), count = without_weak_places([proposals], [score])
+        (after,), count = without_weak_places([proposals], [score], [NOBODY])
         believed = after.probabilities > 0.5
         assert believed[:8].all()
         assert count == 22 - believed[8:].sum()

@@ -18,7 +18,7 @@ from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.averaging import AveragingSettings
 from aitom_cryosam.averaging.reconstruction import Sum
-from aitom_cryosam.averaging.rescoring import Rescored, combined, earlier
+from aitom_cryosam.averaging.rescoring import CLICKS, Rescored, combined, earlier
 from aitom_cryosam.averaging.shells import noise_weights
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.averaging.spectra import Ball
@@ -89,17 +89,18 @@ def without_look_alikes(
 
 
 def without_weak_places(
-    proposals: Sequence[Picks], scores: Sequence[Rescored]
+    proposals: Sequence[Picks], scores: Sequence[Rescored], clicked: Sequence[np.ndarray]
 ) -> tuple[list[Rescored], int]:
-    """The scores, with odds of even at most for places below the lowest tenth of the picks.
+    """The scores, with odds of even at most for added places that correlate less than the picks.
 
     A pick has features and average for it, an added place the average alone: that one has to
     correlate with it at least as well as the lowest tenth of the picks that stay, in the same
-    tomogram if that has enough of them.
+    tomogram if that has enough of them; and as what was clicked there, less their deviation.
 
     Args:
         proposals: of each tomogram, kept as they were before.
         scores: of the proposals.
+        clicked: of each tomogram, (c,) rows of proposals, -1 for a click without one.
 
     Returns:
         The scores, and how many places were taken back.
@@ -112,8 +113,11 @@ def without_weak_places(
     if not len(everywhere):
         return list(scores), 0
     result, count = [], 0
-    for every, score, own in zip(proposals, scores, stay, strict=True):
+    for every, score, own, rows in zip(proposals, scores, stay, clicked, strict=True):
         least = np.quantile(own if len(own) >= _FEWEST else everywhere, _LOWEST)
+        seen = score.poses.scores[np.unique(rows[rows >= 0])]
+        if len(seen) >= CLICKS:
+            least = max(least, seen.mean() - seen.std(ddof=1))
         weak = _added(every, score) & (score.poses.scores < least)
         result.append(_taken_back(every, score, weak))
         count += int(weak.sum())

@@ -89,6 +89,10 @@ def refined(
             f"{settings.diameter / DETAIL:.0f} Å would show the particle"
         )
         return _unchanged(average, proposals, picks, why, [])
+    clicked = [
+        one.rows_at_clicks(every.points_zyx, settings.diameter)
+        for one, every in zip(sources, proposals, strict=True)
+    ]
     scores = [
         rescored(
             one.tomogram,
@@ -97,10 +101,10 @@ def refined(
             settings,
             one.wedge,
             own_half=_own_half(every, some),
-            clicked=one.rows_at_clicks(every.points_zyx, settings.diameter),
+            clicked=rows,
             progress=progress,
         )
-        for one, every, some in zip(sources, proposals, picks, strict=True)
+        for one, every, some, rows in zip(sources, proposals, picks, clicked, strict=True)
     ]
     if why := drifted(sources, proposals, scores, settings.diameter):
         return _unchanged(average, proposals, picks, why, scores)
@@ -118,10 +122,10 @@ def refined(
             "than the picks: a look-alike; they stay left out.",
             alike,
         )
-    scores, weak = without_weak_places(every, scores)
+    scores, weak = without_weak_places(every, scores, clicked)
     if weak:
         logger.info(
-            "%d places that were no picks correlate less with the average than nine of ten picks "
+            "%d places that were no picks correlate less with the average than picks and clicks "
             "do; they stay left out.",
             weak,
         )

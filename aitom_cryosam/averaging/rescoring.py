@@ -9,7 +9,6 @@ them is its earlier probability. Bayes' rule makes one probability of both.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +32,10 @@ SHIFT = 0.25  # of the diameter, that a proposal may be off
 PRIORS = (0.05, 0.95)
 """An earlier verdict is never surer than this."""
 _UNSURE = 0.8  # of an earlier verdict that has no probability
-_CLICKS = 3  # below which they do not say how particles correlate
 _FEWEST = 5  # particles or others, below which nothing is fitted
 _ROUNDS = 30
+CLICKS = 3
+"""Fewer do not say how particles correlate."""
 APART = 2.0
 """Spreads between the two means, from which on correlations are believed."""
 
@@ -73,7 +73,7 @@ def rescored(
     wedge: MissingWedge,
     *,
     own_half: np.ndarray | None = None,
-    clicked: Sequence[int] | np.ndarray = (),
+    clicked: np.ndarray | None = None,
     progress: Progress | None = None,
 ) -> Rescored:
     """Score every proposal with the average.
@@ -139,7 +139,7 @@ def combined(
     correlations: np.ndarray,
     background: np.ndarray,
     prior: np.ndarray,
-    clicked: Sequence[int] | np.ndarray = (),
+    clicked: np.ndarray | None = None,
 ) -> tuple[np.ndarray, bool]:
     """Log odds of each proposal from its correlation and its earlier probability.
 
@@ -152,13 +152,13 @@ def combined(
         correlations: (n,) of the proposals.
         background: (m,) of the background.
         prior: (n,) probabilities, without 0 and 1.
-        clicked: (c,) the proposals that the user clicked, -1 for a click without one.
+        clicked: (c,) rows of proposals that the user clicked, -1 for a click without one.
 
     Returns:
         (n,) log odds, and whether the two differ; if not, the odds are the prior's.
     """
     logits = np.log(prior / (1 - prior))
-    rows = np.unique(np.asarray(clicked, np.int64))
+    rows = np.zeros(0, np.int64) if clicked is None else np.unique(clicked)
     odds, distance = _two(correlations, background, logits, correlations[rows[rows >= 0]])
     if distance < APART:
         return logits, False
@@ -182,7 +182,7 @@ def _two(
         if min(upper.sum(), (1 - upper).sum()) < _FEWEST:
             return logits, 0.0
         high, low = (float(np.average(values, weights=w)) for w in (upper, 1 - upper))
-        if len(clicked) >= _CLICKS:
+        if len(clicked) >= CLICKS:
             error = np.sqrt(np.average((values - high) ** 2, weights=upper) / len(clicked))
             high = max(high, float(clicked.mean() - error))
         within = upper * (values - high) ** 2 + (1 - upper) * (values - low) ** 2
