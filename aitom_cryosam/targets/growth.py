@@ -25,6 +25,9 @@ ALIKE = 0.6
 AS_LARGE = {"sheet": 0.25, "line": 0.05}
 """And all its responses are at least this share of those of the smallest clicked one; lines come
 in pieces, which are judged when they are joined."""
+BROAD = 0.86
+"""A sheet without a click has at least this share of the neighbours that a point of the narrowest
+clicked one has in the mean: the flanks of particles that touch make a crooked, ragged sheet."""
 THICK = 3.5
 """Points in each cell along a line that is not clicked: rows of particles have more."""
 GAP = 0.6
@@ -92,6 +95,10 @@ def grown(
         )
         if ridges.kind == "line":
             alike &= np.bincount(piece[inside]) <= THICK * sizes
+        else:
+            counts = np.diff(ridges.neighbours[inside][:, inside].indptr)
+            broad = ndimage.mean(counts, piece[inside], np.arange(len(masses)))
+            alike &= broad >= BROAD * broad[order].min()
         others = np.setdiff1d(np.flatnonzero(alike), order)
         order += others[np.argsort(-masses[others], kind="stable")].tolist()
     names = np.zeros(len(masses), np.int64)
