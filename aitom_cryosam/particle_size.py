@@ -14,13 +14,14 @@ from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.surroundings import binned_box
+from aitom_cryosam.targets import PARTICLE
 from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
 
 _SHELL = 1.4  # the background is measured from the ball's surface to this many radii
-_OFF_CENTRE = 0.4  # radii that a click may lie beside the centre
+_OFF_CENTRE = 2 * PARTICLE.aside  # radii that a click may lie beside the centre
 _STEP = 1.12  # ratio of neighbouring radii
 _FINE = 6  # voxels; a larger radius is measured in a binned box, as precise for its size
 MIN_DIAMETER = 4.0

@@ -6,9 +6,7 @@ import numpy as np
 
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.masks import ball
-
-REGIONS = (0.5, 1.0)
-"""Radii, in particle radii, of the balls over which an instance's features are averaged."""
+from aitom_cryosam.targets import PARTICLE
 
 
 def pooled(
@@ -22,12 +20,12 @@ def pooled(
         diameter_voxels: of the particle.
 
     Returns:
-        (n, k, 3C) float32, for the k `REGIONS`.
+        (n, k, 3C) float32, for the k `regions` of a particle.
     """
     balls = [
         ball(point, region * diameter_voxels / 2, features.shape)
         for point in points_zyx
-        for region in REGIONS
+        for region in PARTICLE.regions
     ]
     means = features.masked_means(balls)  # (n k, 3C)
-    return means.reshape(len(points_zyx), len(REGIONS), 3 * features.channels)
+    return means.reshape(len(points_zyx), len(PARTICLE.regions), 3 * features.channels)

@@ -10,6 +10,7 @@ import numpy as np
 from aitom_cryosam.filters import gaussians
 from aitom_cryosam.segmenters.base import Segmentation, shifted
 from aitom_cryosam.segmenters.codec import ArrayCodec
+from aitom_cryosam.targets import PARTICLE
 from aitom_cryosam.threads import side_by_side
 
 _ANGLES = 32
@@ -20,10 +21,8 @@ _CONSTANT = 1e-5  # neighbours in a smoothed plane that differ by less differ by
 _PLANES = 8  # smoothed in one call
 # Lengths in diameters of the particle.
 _BLUR = 0.1  # standard deviation of the Gaussian that smooths a plane
-_REACH = 0.65  # the largest distance of a contour from its point
-_WINDOW = 0.75  # half the side of the window around a point
+_WINDOW = 0.75  # half the side of the window around a point; the surroundings fill it
 _CORE = 0.45  # radius in which the contrast of a first mask is measured
-_AROUND = 0.58  # the surroundings of the particle begin here and fill the window
 _CLICKED = 0.32  # the least radius around a click: it is on a particle, if into its hole
 _SMALLEST = 0.1  # a later contour of a smaller mean radius is no mask
 # Evidence.
@@ -58,7 +57,7 @@ class ContourSegmenter:
         self._blur = _BLUR * diameter_voxels
         self._apart = max(1, int(self._blur))  # pixels of a smoothed plane that tell its deviation
         self._smallest = _SMALLEST * diameter_voxels
-        self._step = _REACH * diameter_voxels / _STEPS
+        self._step = PARTICLE.reach * diameter_voxels / _STEPS
         self._clicked = math.floor(_CLICKED * diameter_voxels / self._step)
         self._half = math.ceil(_WINDOW * diameter_voxels) + 1
         radii = (np.arange(_STEPS) + 0.5) * self._step
@@ -66,7 +65,7 @@ class ContourSegmenter:
         self._areas = radii.astype(np.float32)  # of the cells of a ray, but for a factor
         self._costs = (_WIDE * np.maximum(2 * radii / diameter_voxels - 0.8, 0)).astype(np.float32)
         self._core = self._grid.distance <= _CORE * diameter_voxels
-        self._around = self._grid.distance > _AROUND * diameter_voxels
+        self._around = self._grid.distance > PARTICLE.around * diameter_voxels
         self._around &= self._grid.distance <= _WINDOW * diameter_voxels
 
     @property

@@ -13,10 +13,18 @@ class Particle:
         spacing: diameters, two particles are at least so far apart; of two closer picks the
             better stays.
         extent: diameters, a mask that is wider is not one particle.
+        reach: diameters, no outline on a plane lies farther from its point.
+        around: diameters from its middle, where its surroundings begin.
+        aside: diameters, a click lies no farther beside its middle.
+        regions: radii of the balls, in its radii, over which its features are averaged.
     """
 
     spacing: float = 0.65
     extent: float = 1.6
+    reach: float = 0.65
+    around: float = 0.58
+    aside: float = 0.2
+    regions: tuple[float, ...] = (0.5, 1.0)
     name = "particle"
 
 
