@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,11 +21,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram
+from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram, propagator
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.propagator import Propagator
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.simulation.simulate import Simulation
 from benchmarks.standins.scenes import scene
@@ -37,6 +36,18 @@ BY_SCORE = "candidates by SAM's score alone"
 Change = Callable[[float], dict[str, Any]]
 """The settings that differ, for a particle's diameter in Å."""
 
+WALKS: dict[str, dict[str, Any]] = {
+    "networks": {},
+    BY_SCORE: {},
+    "--tau-iou 0.3": {"tau_iou": 0.3},
+    "--tau-iou 0.7": {"tau_iou": 0.7},
+    "--merge union": {"merge": "union"},
+    "--window 3": {"window": 3.0},
+    "--window 5": {"window": 5.0},
+    "--window 3 --merge union": {"window": 3.0, "merge": "union"},
+    "--segmenter contour": {"segmenter": "contour"},
+}
+"""Of which only masks are compared."""
 VARIATIONS: dict[str, list[tuple[str, Change]]] = {
     "networks": [
         ("networks", lambda _: {}),
@@ -49,16 +60,9 @@ VARIATIONS: dict[str, list[tuple[str, Change]]] = {
         ),
         ("--shrinkage none", lambda _: {"shrinkage": None}),
         ("--tau-sim 0.5", lambda _: {"tau_sim": 0.5}),
-        ("--ratios 16,8,4", lambda _: {"ratios": (16, 8, 4)}),
-        ("--slab 0.25", lambda _: {"slab": 0.25}),
         ("--no-centring", lambda _: {"centring": False}),
         ("--window 3", lambda _: {"window": 3.0}),
-        (BY_SCORE, lambda _: {}),
-        ("--tau-iou 0.3", lambda _: {"tau_iou": 0.3}),
-        ("--tau-iou 0.7", lambda _: {"tau_iou": 0.7}),
-        ("--merge union", lambda _: {"merge": "union"}),
         ("--pooling mask", lambda _: {"pooling": "mask"}),
-        ("--position mask", lambda _: {"position": "mask"}),
         ("--encoder filterbank", lambda _: {"encoder": "filterbank"}),
         ("--segmenter contour", lambda _: {"segmenter": "contour"}),
     ],
@@ -67,67 +71,113 @@ VARIATIONS: dict[str, list[tuple[str, Change]]] = {
         ("--cut auto", lambda _: {"cut": "auto"}),
         ("--cut auto --plane-shape aspect", lambda _: {"cut": "auto", "plane_shape": "aspect"}),
         ("--cut auto --tau-sim 0", lambda _: {"cut": "auto", "tau_sim": 0.0}),
-        ("--cut auto --no-centring", lambda _: {"cut": "auto", "centring": False}),
     ],
     "embedded": [("embedded", lambda _: {})],
 }
 
 
 @dataclass(frozen=True)
-class Draw:
-    """Clicks on one kind of one tomogram; `points_zyx` are all its copies, `rows` the clicked."""
+class Kind:
+    """The particles of one kind in a tomogram.
+
+    Attributes:
+        truth: what was simulated.
+        tomogram: of it.
+        rows: (n,) of the truth.
+        points_zyx: (n, 3) voxels.
+        diameter_voxels: of a ball of a particle's volume.
+    """
 
     truth: Simulation
     tomogram: Tomogram
-    points_zyx: np.ndarray
     rows: np.ndarray
-    clicks_zyx: np.ndarray
-    diameter_angstrom: float
+    points_zyx: np.ndarray
+    diameter_voxels: float
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Some particles of a kind that are clicked, `clicked` (m,) of its n."""
+
+    kind: Kind
+    clicked: np.ndarray
+
+    @property
+    def clicks_zyx(self) -> np.ndarray:
+        """(m, 3) voxels."""
+        return self.kind.points_zyx[self.clicked]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one run: F1 of the picks, average precision and recall of all proposals, of the clicks'
-    masks the Dice coefficient with the truth, and the share of their walks that ended by overlap.
+    """Of one run.
+
+    Attributes:
+        f1: of the picks.
+        precision: average precision of all proposals.
+        recall: likewise.
+        dice: of the clicks' masks with the truth.
+        unmasked: share of what the verdict takes for particles that is dropped without a mask.
     """
 
     f1: float = 0.0
     precision: float = 0.0
     recall: float = 0.0
     dice: float = 0.0
-    by_overlap: float = np.nan
-
-
-class ByScore(CryoSAM):
-    """Takes the candidate that SAM scores best, whatever the mask before was."""
-
-    def propagator(self, tomogram: Tomogram, diameter_voxels: float) -> Propagator:
-        """As `CryoSAM.propagator`."""
-        walks: Any = super().propagator(tomogram, diameter_voxels)
-        walks.segmenter.agreement = 0.0
-        return walks
+    unmasked: float = np.nan
 
 
 def main() -> None:
     args = _parser().parse_args()
-    cases = [draw for number in range(args.tomograms) for draw in draws(number)]
-    ones = [len(draw.clicks_zyx) == 1 for draw in cases]
-    clicks = np.array(ones)
-    print(f"{clicks.sum()} draws of one click, {(~clicks).sum()} of five")
-    print(f"{'':38}one click: F1  worst    AP  recall  five: F1    AP  recall    Dice  by overlap")
     with TemporaryDirectory() as temporary:
-        cache = args.cache or Path(temporary)
         resources = Resources(
             device=args.device,
-            cache=cache,
+            cache=args.cache or Path(temporary),
             checkpoints={ENCODER: args.dino, SEGMENTER: args.sam},
         )
-        for preset, variations in VARIATIONS.items():
-            for name, change in variations:
-                if args.only and not any(word in f"{preset} {name}" for word in args.only):
-                    continue
-                outcomes = [run(preset, name, change, draw, resources) for draw in cases]
-                print(_line(name, outcomes, clicks), flush=True)
+        tables = {"walks": compare_walks, "picks": compare_picks}
+        for name in args.tables or tables:
+            tables[name](args.tomograms, resources)
+
+
+def compare_walks(tomograms: int, resources: Resources) -> None:
+    """Masks from the middle of every large particle: how good, and why their walks ended."""
+    cases = [kind for number in range(tomograms) for kind in kinds(number)]
+    clicked = sum(len(kind.points_zyx) for kind in cases)
+    print(f"{clicked} masks {'':27}  Dice  none  walks ended by IoU  size  empty")
+    for name, changes in WALKS.items():
+        dice, stops = [], []
+        for kind in cases:
+            settings = Settings(
+                preset="networks", **{"encoder": ENCODER, "segmenter": SEGMENTER, **changes}
+            )
+            walks: Any = propagator.build(
+                settings, resources, kind.tomogram, diameter_voxels=kind.diameter_voxels
+            )
+            if name == BY_SCORE:
+                walks.segmenter.agreement = 0.0
+            masks = walks.propagate(kind.tomogram, kind.points_zyx)
+            pairs = zip(masks, kind.rows.tolist(), strict=True)
+            dice += [_dice(mask, kind.truth, row) for mask, row in pairs]
+            stops += [reason for mask in masks for reason in mask.stops.values()]
+        shares = [stops.count(reason) / len(stops) for reason in ("iou", "size limit", "empty")]
+        none = np.mean(np.array(dice) == 0)
+        ended = "".join(
+            f"{share:{width}.2f}" for share, width in zip(shares, (20, 6, 7), strict=True)
+        )
+        print(f"{name:36}{np.mean(dice):8.2f}{none:6.2f}{ended}", flush=True)
+
+
+def compare_picks(tomograms: int, resources: Resources) -> None:
+    """Runs from one click and from five."""
+    cases = [draw for number in range(tomograms) for draw in draws(number)]
+    one = np.array([len(draw.clicks_zyx) == 1 for draw in cases])
+    print(f"F1 of {one.sum()} draws of one click, of {(~one).sum()} of five")
+    print(f"{'':39}1 click  worst    AP  recall 5 clicks    AP  recall   Dice  unmasked")
+    for preset, variations in VARIATIONS.items():
+        for name, change in variations:
+            outcomes = [run(preset, change, draw, resources) for draw in cases]
+            print(_line(name, outcomes, one), flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -137,79 +187,79 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tomograms", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--cache", type=Path, help="keep features and embeddings for another time")
-    parser.add_argument("--only", nargs="*", help="words in the preset or the variation")
+    parser.add_argument("--tables", nargs="*", choices=("walks", "picks"))
     return parser
+
+
+def kinds(number: int) -> list[Kind]:
+    """Those of a tomogram that are large enough; there is one at least."""
+    rng = np.random.default_rng([SEED, number])
+    while True:
+        truth = scene(rng)
+        tomogram = Tomogram.from_array(truth.data, voxel_size=truth.voxel_size)
+        volumes = np.bincount(truth.labels[truth.labels > 0], minlength=len(truth.classes) + 1)[1:]
+        names, found = np.array(truth.classes), []
+        for name in np.unique(names):
+            rows = np.flatnonzero(names == name)
+            diameter = float(2 * (0.75 * np.median(volumes[rows]) / np.pi) ** (1 / 3))
+            if diameter >= SMALLEST:
+                found.append(Kind(truth, tomogram, rows, truth.points_zyx[rows], diameter))
+        if found:
+            return found
 
 
 def draws(number: int) -> Iterator[Draw]:
     """Two draws of one click and one of five on one kind of a tomogram."""
-    rng = np.random.default_rng([SEED, number])
-    while True:
-        truth = scene(rng)
-        sizes = np.bincount(truth.labels[truth.labels > 0], minlength=len(truth.classes) + 1)[1:]
-        kinds = np.array(truth.classes)
-        volumes = {kind: np.median(sizes[kinds == kind]) for kind in sorted(set(truth.classes))}
-        diameters = {kind: 2 * (0.75 * n / np.pi) ** (1 / 3) for kind, n in volumes.items()}
-        large = [kind for kind, diameter in diameters.items() if diameter >= SMALLEST]
-        if large:
-            break
-    kind = str(rng.choice(large))
-    of_kind = np.flatnonzero(kinds == kind)
-    tomogram = Tomogram.from_array(truth.data, voxel_size=truth.voxel_size)
-    order = rng.permutation(of_kind)
-    for rows in (order[:1], order[1:2], order[:5]):
-        yield Draw(
-            truth,
-            tomogram,
-            truth.points_zyx[of_kind],
-            rows,
-            truth.points_zyx[rows],
-            float(diameters[kind]) * truth.voxel_size,
-        )
+    rng = np.random.default_rng([SEED + 1, number])
+    large = kinds(number)
+    kind = large[rng.integers(len(large))]
+    order = rng.permutation(len(kind.rows))
+    yield from (Draw(kind, clicked) for clicked in (order[:1], order[1:2], order[:5]))
 
 
-def run(preset: str, name: str, change: Change, draw: Draw, resources: Resources) -> Outcome:
+def run(preset: str, change: Change, draw: Draw, resources: Resources) -> Outcome:
     """The preset with a change on a draw."""
-    diameter = draw.diameter_angstrom
+    kind = draw.kind
+    diameter = kind.diameter_voxels * kind.tomogram.voxel_size
     models = {} if preset == "embedded" else {"encoder": ENCODER, "segmenter": SEGMENTER}
     settings = Settings(
         preset=preset, **{**models, "diameter_angstrom": diameter, **change(diameter)}
     )
-    picker = (ByScore if name == BY_SCORE else CryoSAM)(settings, resources=resources)
+    picker = CryoSAM(settings, resources=resources)
     try:
-        result = picker.pick(draw.tomogram, Picks.from_points(draw.clicks_zyx))
+        result = picker.pick(kind.tomogram, Picks.from_points(draw.clicks_zyx))
     except InputError:  # no mask at any click: nothing is found
         return Outcome()
-    truth = Picks.from_points(draw.points_zyx)
-    score = partial(evaluate, truth=truth, radius=diameter / 2, voxel_size=draw.tomogram.voxel_size)
+    truth = Picks.from_points(kind.points_zyx)
+    score = partial(evaluate, truth=truth, radius=diameter / 2, voxel_size=kind.tomogram.voxel_size)
     every = score(result.proposals)
-    masks = result.prompt_masks
-    stops = [reason for mask in masks for reason in mask.stops.values()]
+    unmasked = result.proposals.reasons.count("no mask")
+    pairs = zip(result.prompt_masks, kind.rows[draw.clicked].tolist(), strict=True)
     return Outcome(
         score(result.picks).f1,
         every.average_precision if len(result.proposals) else 0.0,
         every.recall,
-        float(np.mean([_dice(m, draw, row) for m, row in zip(masks, draw.rows, strict=True)])),
-        float(np.mean([reason == "iou" for reason in stops])),
+        float(np.mean([_dice(mask, kind.truth, row) for mask, row in pairs])),
+        unmasked / max(unmasked + len(result.picks), 1),
     )
 
 
-def _dice(mask: ParticleMask, draw: Draw, row: int) -> float:
-    labels = draw.truth.labels
-    true = np.count_nonzero(labels == row + 1)
-    common = np.count_nonzero(mask.mask & (labels[mask.box] == row + 1)) if mask.volume else 0
-    return 2 * common / (true + mask.volume)
+def _dice(mask: ParticleMask, truth: Simulation, row: int) -> float:
+    """With the voxels of a particle."""
+    true = truth.labels == row + 1
+    common = np.count_nonzero(mask.mask & true[mask.box]) if mask.volume else 0
+    return 2 * common / (np.count_nonzero(true) + mask.volume)
 
 
 def _line(name: str, outcomes: list[Outcome], one: np.ndarray) -> str:
-    f1, precision, recall, dice, overlap = (
-        np.array([getattr(outcome, field) for outcome in outcomes])
-        for field in ("f1", "precision", "recall", "dice", "by_overlap")
+    f1, precision, recall, dice, unmasked = (
+        np.array([getattr(outcome, field.name) for outcome in outcomes])
+        for field in fields(Outcome)
     )
     return (
-        f"{name:38}{f1[one].mean():13.2f}{f1[one].min():7.2f}{precision[one].mean():6.2f}"
-        f"{recall[one].mean():8.2f}{f1[~one].mean():10.2f}{precision[~one].mean():6.2f}"
-        f"{recall[~one].mean():8.2f}{dice.mean():8.2f}{np.nanmean(overlap):12.2f}"
+        f"{name:38}{f1[one].mean():8.2f}{f1[one].min():7.2f}{precision[one].mean():6.2f}"
+        f"{recall[one].mean():8.2f}{f1[~one].mean():9.2f}{precision[~one].mean():6.2f}"
+        f"{recall[~one].mean():8.2f}{dice.mean():7.2f}{np.nanmean(unmasked):10.2f}"
     )
 
 

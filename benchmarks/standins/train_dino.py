@@ -32,8 +32,8 @@ from benchmarks.standins.scenes import FIRST_KIND, Step
 from benchmarks.standins.training import parser, train
 
 ARCHITECTURE = "vit_small_patch14_reg4_dinov2"
-OPTIONS = {"embed_dim": 128, "depth": 4, "num_heads": 4, "img_size": 14 * 16}
-GRID = 16  # tokens along a side
+OPTIONS = {"embed_dim": 96, "depth": 3, "num_heads": 3, "img_size": 14 * 12}
+GRID = 12  # tokens along a side
 BATCH = 6
 TOKENS = 12  # of each kind on each plane that are told from one another
 PURE = 0.6

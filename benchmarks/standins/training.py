@@ -32,6 +32,7 @@ def parser(about: str, minutes: float) -> argparse.ArgumentParser:
     made.add_argument("--minutes", type=float, default=minutes)
     made.add_argument("--device", default="cpu")
     made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--go-on", action="store_true", help="from what --out has; another --seed")
     return made
 
 
@@ -59,6 +60,9 @@ def train(
         said: the line that tells of the means of what was reached.
     """
     optimiser = torch.optim.AdamW(module.parameters(), rate, weight_decay=decay)
+    learned = args.out.with_suffix(".learned")  # by the module's own names
+    if args.go_on:
+        module.load_state_dict(torch.load(learned, weights_only=True))
     source = steps(args.seed)
     begin, recent, number, late = time.monotonic(), [], 0, 0.0
     while late < 1:
@@ -75,6 +79,7 @@ def train(
         if late >= 1 or number % SAVED_EVERY == 0:
             args.out.parent.mkdir(parents=True, exist_ok=True)
             torch.save(published(), args.out)
+            torch.save(module.state_dict(), learned)
             args.out.with_suffix(".json").write_text(json.dumps(sizes))
             loss_mean, *means = np.mean(recent[-SAVED_EVERY:], axis=0)
             print(f"{number:6} steps {late:5.0%}  loss {loss_mean:.3f}  {said(means)}", flush=True)
