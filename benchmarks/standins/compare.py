@@ -44,35 +44,36 @@ WALKS: dict[str, dict[str, Any]] = {
     "--merge union": {"merge": "union"},
     "--window 3": {"window": 3.0},
     "--window 5": {"window": 5.0},
-    "--window 3 --merge union": {"window": 3.0, "merge": "union"},
+    "--window 5 --merge union": {"window": 5.0, "merge": "union"},
     "--segmenter contour": {"segmenter": "contour"},
 }
 """Of which only masks are compared."""
-VARIATIONS: dict[str, list[tuple[str, Change]]] = {
-    "networks": [
-        ("networks", lambda _: {}),
-        ("--token-size of a quarter diameter", lambda d: {"token_size_angstrom": d / 4}),
-        ("--token-size of one diameter", lambda d: {"token_size_angstrom": d}),
-        ("whole planes", lambda _: {"token_size_angstrom": None}),
-        (
-            "whole planes, --plane-shape square",
-            lambda _: {"token_size_angstrom": None, "plane_shape": "square"},
-        ),
-        ("--shrinkage none", lambda _: {"shrinkage": None}),
-        ("--tau-sim 0.5", lambda _: {"tau_sim": 0.5}),
-        ("--no-centring", lambda _: {"centring": False}),
-        ("--window 3", lambda _: {"window": 3.0}),
-        ("--pooling mask", lambda _: {"pooling": "mask"}),
-        ("--encoder filterbank", lambda _: {"encoder": "filterbank"}),
-        ("--segmenter contour", lambda _: {"segmenter": "contour"}),
-    ],
-    "paper": [
-        ("paper", lambda _: {}),
-        ("--cut auto", lambda _: {"cut": "auto"}),
-        ("--cut auto --plane-shape aspect", lambda _: {"cut": "auto", "plane_shape": "aspect"}),
-        ("--cut auto --tau-sim 0", lambda _: {"cut": "auto", "tau_sim": 0.0}),
-    ],
-    "embedded": [("embedded", lambda _: {})],
+VARIATIONS: dict[str, dict[str, Change]] = {
+    "embedded": {"embedded": lambda _: {}},
+    "networks": {
+        "networks": lambda _: {},
+        "--token-size of a quarter diameter": lambda d: {"token_size_angstrom": d / 4},
+        "--token-size of one diameter": lambda d: {"token_size_angstrom": d},
+        "whole planes": lambda _: {"token_size_angstrom": None},
+        "whole planes, --plane-shape square": lambda _: {
+            "token_size_angstrom": None,
+            "plane_shape": "square",
+        },
+        "--shrinkage none": lambda _: {"shrinkage": None},
+        "--tau-sim 0.5": lambda _: {"tau_sim": 0.5},
+        "--merge union": lambda _: {"merge": "union"},
+        "--window 5": lambda _: {"window": 5.0},
+        "--encoder filterbank": lambda _: {"encoder": "filterbank"},
+        "--segmenter contour": lambda _: {"segmenter": "contour"},
+    },
+    "paper": {
+        "paper": lambda _: {},
+        "paper, --cut auto": lambda _: {"cut": "auto"},
+        "paper, --cut auto, --plane-shape aspect": lambda _: {
+            "cut": "auto",
+            "plane_shape": "aspect",
+        },
+    },
 }
 
 
@@ -175,7 +176,7 @@ def compare_picks(tomograms: int, resources: Resources) -> None:
     print(f"F1 of {one.sum()} draws of one click, of {(~one).sum()} of five")
     print(f"{'':39}1 click  worst    AP  recall 5 clicks    AP  recall   Dice  unmasked")
     for preset, variations in VARIATIONS.items():
-        for name, change in variations:
+        for name, change in variations.items():
             outcomes = [run(preset, change, draw, resources) for draw in cases]
             print(_line(name, outcomes, one), flush=True)
 
