@@ -275,6 +275,7 @@ def test_a_mask_is_shown_in_three_planes_before_it_is_whole(qtbot, widget, simul
     widget.add_click(click)
     widget.show_mask()
     wait(qtbot, widget)
+    assert widget.viewer.layers.selection.active is widget.clicks
     (first, outline), (second, mask) = shown
     assert first == second == "mask of the click"
     assert (np.argwhere(outline) == click).any(axis=1).all()

@@ -533,6 +533,7 @@ class CryoSAMWidget(QWidget):
     def _put_mask(self, mask: ParticleMask) -> None:
         volume = labels(self.image.data.shape, [replace(mask, id=1)])
         self._put_labels("mask of the click", volume)
+        self.viewer.layers.selection.active = self.clicks  # the next click is one, too
 
     def _result_is_there(self, result: Result) -> None:
         self.result, self.record = result, None
