@@ -7,7 +7,9 @@ from scipy import ndimage
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.rotations import along_z
 from aitom_cryosam.targets.base import STRUCTURE
+from aitom_cryosam.targets.fitting import fitted
 from aitom_cryosam.targets.membrane import Membrane
+from aitom_cryosam.targets.ridges import Ridges
 from aitom_cryosam.tomogram import Tomogram
 
 SHAPE, VOXEL = (48, 72, 90), 20.0
@@ -75,6 +77,22 @@ def test_points_lie_on_the_sheet_at_their_spacing_with_the_normal_along_z(found)
     assert set(points.extra[STRUCTURE]) == {"1"}
     expected = 4 * np.pi * RADIUS**2 / (120 / VOXEL) ** 2
     assert 0.5 * expected < len(points) < 1.5 * expected
+
+
+def test_normals_of_a_noisy_sheet_follow_its_curve():
+    rng = np.random.default_rng(0)
+    cells = np.argwhere(np.abs(FROM_MIDDLE) < 0.5)
+    rays = cells - CENTRE
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    offsets = np.float32(0.6 * rng.standard_normal((len(cells), 1)) * rays)
+    guess = rays + 0.15 * rng.standard_normal(rays.shape)
+    guess /= np.linalg.norm(guess, axis=1, keepdims=True)
+    ones, grid = np.ones(len(cells), np.float32), np.zeros(SHAPE, np.float32)
+    grid += np.exp(-0.5 * (FROM_MIDDLE / 1.2) ** 2)
+    sheet = fitted(Ridges("sheet", cells, 1, offsets, guess, ones, ones, grid), 1.0)
+    cosines = np.abs((sheet.directions_zyx * rays).sum(axis=1))
+    errors = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
+    assert np.quantile(errors, 0.9) < 1.5  # through the next neighbours alone 2.2
 
 
 def test_the_distance_is_that_from_the_middle(vesicle, found):

@@ -19,6 +19,10 @@ _ROUNDS = 3  # of taking positions, and directions, from the neighbours
 _PROFILE = 3.0  # sigmas to both sides in which the middle is sought
 _SAMPLES = 8  # of a profile in each sigma
 _ALONG = 3.0  # cells: sigma of the mean along a line
+_HOPS = 4  # from neighbour to neighbour: so far a sheet is fitted by one curved surface
+_FACING = 0.5  # cosine of the normals of two points on it
+_FEWEST = 20  # points that say how a surface is curved
+_CHUNK = 2048  # points fitted at once
 _BESIDE = np.linspace(-2, 2, 9)  # cells, in which the middle of a line is sought
 
 
@@ -36,7 +40,8 @@ def fitted(ridges: Ridges, sigma_cells: float) -> Ridges:
     if ridges.kind == "sheet":
         for _ in range(2):
             ridges = _smoothed(_centred(ridges, linked, sigma_cells), linked)
-    return _directed(ridges, linked)
+    ridges = _directed(ridges, linked)
+    return _curved(ridges, linked) if ridges.kind == "sheet" else ridges
 
 
 def centred(line: np.ndarray, ridges: Ridges, radius_voxels: float) -> np.ndarray:
@@ -134,6 +139,40 @@ def _directed(ridges: Ridges, linked: csr_array) -> Ridges:
         tensors = tensors.reshape(-1, 9) + linked @ tensors.reshape(-1, 9)
         own = np.linalg.eigh(tensors.reshape(-1, 3, 3))[1][..., 2]
     return replace(ridges, directions_zyx=own)
+
+
+def _curved(ridges: Ridges, linked: csr_array) -> Ridges:
+    """Normals of the surfaces of second order through each point's wider surroundings on a sheet.
+
+    Through few points a plane follows the noise, and at the rim of many it lies askew.
+    """
+    positions = ridges.cells_zyx + ridges.offsets.astype(np.float64)
+    normals = np.array(ridges.directions_zyx, np.float64)
+    first, second = across(normals)
+    own = normals.copy()
+    for start in range(0, len(ridges), _CHUNK):
+        near = linked[start : start + _CHUNK]
+        for _ in range(_HOPS - 1):
+            near = near @ linked
+        one = start + np.repeat(np.arange(near.shape[0]), np.diff(near.indptr))
+        other = near.indices
+        facing = np.abs((normals[one] * normals[other]).sum(axis=1)) > _FACING
+        one, other = one[facing], other[facing]
+        steps = positions[other] - positions[one]
+        a, b, height = ((steps * axis[one]).sum(axis=1) for axis in (first, second, normals))
+        terms = np.stack([np.ones_like(a), a, b, a * a, a * b, b * b])  # (6, pairs)
+        rows, count = one - start, near.shape[0]
+        system, right = np.empty((count, 6, 6)), np.empty((count, 6, 1))
+        for i in range(6):
+            right[:, i, 0] = np.bincount(rows, terms[i] * height, minlength=count)
+            for j in range(6):
+                system[:, i, j] = np.bincount(rows, terms[i] * terms[j], minlength=count)
+        enough = np.bincount(rows, minlength=count) > _FEWEST
+        system += np.eye(6) * 1e-6 * np.trace(system, axis1=1, axis2=2)[:, None, None]
+        slopes = np.linalg.solve(system[enough], right[enough])[:, 1:3]
+        at = start + np.flatnonzero(enough)
+        own[at] -= (slopes * np.stack([first[at], second[at]], axis=1)).sum(axis=1)
+    return replace(ridges, directions_zyx=own / np.linalg.norm(own, axis=1, keepdims=True))
 
 
 def _at(ridges: Ridges, positions: np.ndarray) -> Ridges:
