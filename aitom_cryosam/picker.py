@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +25,7 @@ from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.rejects import BY_HAND, without_like
 from aitom_cryosam.scoring.suggestions import suggested
-from aitom_cryosam.scoring.verdict import decided, judged, ranked, same
+from aitom_cryosam.scoring.verdict import decided, judged, ranked, same, scored
 from aitom_cryosam.semantic import particle_probability
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.stages import Stages
@@ -119,7 +118,7 @@ class CryoSAM:
             own = same(proposals.points_zyx, prompts.points_zyx[prompts.kept], diameter_voxels)
             verdict = judged(places, query.instances, own, query.shapes, settings.encoder)
             there = same(proposals.points_zyx, rejects.points_zyx, diameter_voxels)
-            proposals = replace(proposals, scores=verdict.scores).reject(there, BY_HAND)
+            proposals = scored(proposals, verdict).reject(there, BY_HAND)
             proposals = decided(located(proposals, regions), verdict, settings.cut)
             proposals = without_like(query.rejected, proposals, places, query.instances, own)
             settled = own | clicks.cut_off(tomogram, proposals.points_zyx, diameter_voxels)

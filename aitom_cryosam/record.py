@@ -313,11 +313,19 @@ def record_beside(path: Path, stem: str) -> Record | None:
 
 
 def counts(proposals: Picks) -> dict[str, Any]:
-    """What `<stem>_run.json` counts of proposals."""
+    """What `<stem>_run.json` counts of proposals; with their probabilities, also what to expect."""
+    expected = {}
+    if proposals.probabilities is not None and len(proposals):
+        of_picks = proposals.probabilities[proposals.kept]
+        expected = {
+            "expected_precision": round(float(of_picks.mean()), 3) if len(of_picks) else None,
+            "expected_particles": round(float(proposals.probabilities.sum()), 1),
+        }
     return {
         "proposals": len(proposals),
         "picks": int(proposals.kept.sum()),
         "left_out": dict(sorted(proposals.left_out.items())),
+        **expected,
     }
 
 

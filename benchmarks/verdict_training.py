@@ -1,12 +1,13 @@
 """Learn how much each piece of evidence for a pick weighs, on simulated tomograms.
 
     python benchmarks/verdict_training.py draw DIR --first 1000 --count 60 [--maps DENSITIES]
-    python benchmarks/verdict_training.py fit DIR aitom_cryosam/scoring/odds.npz
+    python benchmarks/verdict_training.py fit DIR aitom_cryosam/scoring
 
 The first makes tomograms of kinds that exist nowhere, of other seeds than the suite's report
 half, runs `CryoSAM` on them from one click up to its proposals and keeps their instances. The
-second makes evidence of them, as `pick` does, and fits the network of `scoring.odds`. Every draw
-also counts with four more clicks.
+second makes evidence of them, as `pick` does, and fits the networks of `scoring.odds` and of
+`scoring.cut`: the latter on odds by networks that have not seen the tomogram. Every draw also
+counts with four more clicks.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.prompting import particle_query, segmented
 from aitom_cryosam.scoring.chance import chance_level
-from aitom_cryosam.scoring.evidence import Evidence, evidence
-from aitom_cryosam.scoring.likeness import Likeness
-from aitom_cryosam.scoring.odds import Weights
+from aitom_cryosam.scoring.cut import lists
+from aitom_cryosam.scoring.network import Network
+from aitom_cryosam.scoring.odds import compared
 from aitom_cryosam.scoring.places import Places
-from aitom_cryosam.scoring.verdict import same
+from aitom_cryosam.scoring.verdict import one_by_one, same
 from benchmarks.suite_tomograms import SuiteTomogram, make_tomogram, without_particles
 
 SHAPE = (40, 144, 144)
@@ -40,8 +41,22 @@ NOWHERE = np.full((1, 3), -1e3)
 KINDS, FEWEST = 3, 6  # of a tomogram, and copies of each, that are clicked
 JITTER = 0.08  # radii, standard deviation of a click along each axis
 MORE_CLICKS = 4
-NETWORKS = 4
-HIDDEN, REACH, STEPS, BATCH, DECAY, DROPOUT = 16, 3.0, 500, 1024, 0.03, 0.1
+REACH, BATCH, DROPOUT = 3.0, 1024, 0.1
+FOLDS = 4
+
+
+@dataclass(frozen=True)
+class Training:
+    """How one kind of network is fitted: the mean of some of them."""
+
+    networks: int
+    hidden: int
+    steps: int
+    decay: float
+
+
+ODDS = Training(networks=4, hidden=16, steps=500, decay=0.03)
+CUT = Training(networks=8, hidden=12, steps=800, decay=0.1)
 WANTED = 0.25
 """Share of a draw's weight that its copies get towards, where they are fewer."""
 
@@ -56,6 +71,7 @@ class Draw:
         similarities, maxima: (n + m,) and of all maxima.
         own: (n,) bool, the clicked instances.
         copy: (n,) which copy of the clicked kind a proposal is, -1 for none.
+        copies: of the clicked kind in the tomogram.
     """
 
     proposals: np.ndarray
@@ -67,6 +83,7 @@ class Draw:
     maxima: np.ndarray
     own: np.ndarray
     copy: np.ndarray
+    copies: np.ndarray
 
     def save(self, path: Path) -> None:
         """To one file."""
@@ -79,11 +96,11 @@ class Draw:
         with np.load(path) as file:
             return cls(**{name: file[name].astype(np.float64) for name in file.files})
 
-    def lesson(self, more: int, rng: np.random.Generator) -> Lesson:
-        """What its proposals teach.
+    def also(self, more: int, rng: np.random.Generator) -> Draw:
+        """The same with some more copies clicked.
 
         Args:
-            more: copies that are clicked as well.
+            more: how many.
             rng: which.
         """
         own = self.own > 0
@@ -91,47 +108,75 @@ class Draw:
         found = [i for i in first if self.copy[i] >= 0 and self.copy[i] not in self.copy[own]]
         others = rng.permutation(found)[:more].astype(int)
         own[others] = True
-        clicked = np.concatenate([self.clicked, self.proposals[others]])
-        clicked_shapes = np.concatenate([self.clicked_shapes, self.shapes[others]])
-        n = len(own)
-        likeness = Likeness.of(
-            (self.proposals, self.background, clicked),
-            (self.shapes[:n], self.shapes[n:], clicked_shapes),
+        return replace(
+            self,
+            own=own,
+            clicked=np.concatenate([self.clicked, self.proposals[others]]),
+            clicked_shapes=np.concatenate([self.clicked_shapes, self.shapes[others]]),
         )
-        chance = chance_level(self.maxima)
-        speaks = evidence(likeness, self.similarities, self.maxima, chance, own)
-        context = np.tile(speaks.context, (n, 1))
-        rows = np.concatenate([speaks.rows[:n], context], axis=1)
-        return Lesson(rows[~own], self.copy[~own] >= 0)
+
+    @property
+    def places(self) -> Places:
+        """What is compared with the clicks."""
+        return Places(
+            self.proposals,
+            self.background,
+            self.similarities,
+            self.maxima,
+            chance_level(self.maxima),
+            self.shapes,
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """Of one draw, clicked instances left out.
+    """What one draw teaches.
 
     Attributes:
-        rows: (n, e + c) evidence and context.
-        of_kind: (n,) bool.
+        rows: (n, r) that a network sees.
+        answers: (n,) 0 to 1.
+        weights: (n,) of sum 1: a draw counts as much as another.
     """
 
     rows: np.ndarray
-    of_kind: np.ndarray
+    answers: np.ndarray
+    weights: np.ndarray
 
-    @property
-    def weights(self) -> np.ndarray:
-        """(n,) of sum 1: a draw counts as much as another."""
-        fewness = WANTED * len(self.of_kind) / max(self.of_kind.sum(), 1)
-        weights = np.where(self.of_kind, np.sqrt(max(1, fewness)), 1.0)
-        return np.asarray(weights / weights.sum())
+
+def of_places(draw: Draw) -> Lesson:
+    """Evidence, and whether a proposal is of the kind; the clicked are left out."""
+    own = draw.own > 0
+    found = compared(draw.places, draw.clicked, own, draw.clicked_shapes, lambda rows: rows[:, 0])
+    of_kind = draw.copy[~own] >= 0
+    fewness = WANTED * len(of_kind) / max(of_kind.sum(), 1)
+    weights = np.where(of_kind, np.sqrt(max(1, fewness)), 1.0)
+    return Lesson(found.found.with_context(len(own))[~own], of_kind * 1.0, weights / weights.sum())
+
+
+def of_lists(draw: Draw, odds: Network) -> Lesson:
+    """What speaks for each list of picks, and its F1."""
+    own, places = draw.own > 0, draw.places
+    beside = compared(places, draw.clicked, own, draw.clicked_shapes, odds)
+    kept = one_by_one(places, draw.clicked, own, beside).kept
+    possible = lists(beside.likeness, beside.found, beside.probabilities, own, kept)
+    copy = draw.copy[possible.order]
+    if draw.copies:
+        _, first = np.unique(copy, return_index=True)
+        hit = np.zeros(len(copy))
+        hit[first] = copy[first] >= 0
+        right = np.cumsum(hit)[possible.lengths - 1]
+        f1 = 2 * right / (possible.lengths + draw.copies)
+    else:  # a click on nothing: the less, the better
+        f1 = np.select([possible.lengths <= max(own.sum(), 1), possible.lengths <= 3], [1, 0.5])
+    return Lesson(possible.rows, f1, np.full(len(f1), 1 / len(f1)))
 
 
 def main() -> None:
     args = _parser().parse_args()
     if args.what == "fit":
-        rng = np.random.default_rng(0)
-        draws = [Draw.load(path) for path in sorted(args.folder.glob("*.npz"))]
-        lessons = [draw.lesson(more, rng) for draw in draws for more in (0, MORE_CLICKS)]
-        np.savez(args.weights, **{k: np.float32(v) for k, v in vars(fit(lessons)).items()})
+        for name, network in fitted(args.folder).items():
+            stored = {key: np.float32(value) for key, value in vars(network).items()}
+            np.savez(args.weights / f"{name}.npz", **stored)
         return
     args.folder.mkdir(parents=True, exist_ok=True)
     for seed in range(args.first, args.first + args.count):
@@ -159,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--maps", type=Path, help="folder of density maps that are mixed in")
     learn = commands.add_parser("fit")
     learn.add_argument("folder", type=Path)
-    learn.add_argument("weights", type=Path)
+    learn.add_argument("weights", type=Path, help="folder of the networks")
     return parser
 
 
@@ -204,66 +249,92 @@ def _draw(tomogram: Tomogram, click: np.ndarray, truth: np.ndarray, radius: floa
         places.maxima,
         same(proposals.points_zyx, click, diameter),
         np.where(distance <= radius, nearest, -1),
+        np.array(0 if truth is NOWHERE else len(truth)),
     )
 
 
-def fit(lessons: list[Lesson]) -> Weights:
-    """The weights of `scoring.odds`."""
+def fitted(folder: Path) -> dict[str, Network]:
+    """The networks of `scoring.odds` and `scoring.cut`, by name."""
+    rng = np.random.default_rng(0)
+    paths = sorted(folder.glob("*.npz"))
+    loaded = [Draw.load(path) for path in paths]
+    tomograms = [path.stem.partition("_")[0] for path in paths for _ in range(2)]
+    draws = [one for draw in loaded for one in (draw, draw.also(MORE_CLICKS, rng))]
+    places = [of_places(draw) for draw in draws]
+    odds = calibrated(fit(places, ODDS), places)
+    whole = []
+    for fold in range(FOLDS):
+        unseen = set(sorted(set(tomograms))[fold::FOLDS])
+        seen = [one for one, name in zip(places, tomograms, strict=True) if name not in unseen]
+        blind = calibrated(fit(seen, ODDS), seen)
+        whole += [
+            of_lists(draw, blind)
+            for draw, name in zip(draws, tomograms, strict=True)
+            if name in unseen
+        ]
+    return {"odds": odds, "cut": fit(whole, CUT)}
+
+
+def fit(lessons: list[Lesson], training: Training) -> Network:
+    """The mean of some networks."""
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
     rows = np.concatenate([lesson.rows for lesson in lessons])
     weights = np.concatenate([lesson.weights for lesson in lessons])
     middle = np.average(rows, axis=0, weights=weights)
     spread = np.sqrt(np.average((rows - middle) ** 2, axis=0, weights=weights)) + 1e-6
-    scaled = np.clip((rows - middle) / spread, -REACH, REACH).astype(np.float32)
-    answers = np.concatenate([lesson.of_kind for lesson in lessons]).astype(np.float32)
+    scaled = torch.tensor(np.clip((rows - middle) / spread, -REACH, REACH).astype(np.float32))
+    answers = torch.tensor(np.concatenate([one.answers for one in lessons]).astype(np.float32))
     chances = weights / weights.sum()
-    networks = [
-        _network(torch.tensor(scaled), torch.tensor(answers), chances, rng) for _ in range(NETWORKS)
-    ]
+    networks = [_network(scaled, answers, chances, rng, training) for _ in range(training.networks)]
     first, last = ([network[i] for network in networks] for i in (0, 3))
     # The mean of their answers is that of one network with all hidden units.
-    learned = Weights(
+    return Network(
         middle=middle,
         spread=spread,
         reach=REACH,
         hidden=np.concatenate([layer.weight.detach().numpy() for layer in first]).T,
         hidden_bias=np.concatenate([layer.bias.detach().numpy() for layer in first]),
-        out=np.concatenate([layer.weight.detach().numpy()[0] for layer in last]) / NETWORKS,
+        out=np.concatenate([layer.weight.detach().numpy()[0] for layer in last])
+        / training.networks,
         out_bias=float(np.mean([layer.bias.detach().numpy()[0] for layer in last])),
     )
-    slope, bias = _calibration(lessons, learned)
-    return replace(learned, out=slope * learned.out, out_bias=slope * learned.out_bias + bias)
 
 
-def _calibration(lessons: list[Lesson], learned: Weights) -> tuple[float, float]:
-    """Slope and bias of the log odds: copies got more weight in training than they have."""
-    odds = [learned.log_odds(Evidence(lesson.rows, np.zeros(0))) for lesson in lessons]
+def calibrated(learned: Network, lessons: list[Lesson]) -> Network:
+    """Log odds by a line: copies got more weight in training than they have."""
+    odds = [learned(lesson.rows) for lesson in lessons]
 
     def loss(line: np.ndarray) -> float:
         found = [line[0] * values + line[1] for values in odds]
         costs = [
-            np.mean(np.logaddexp(0, values) - lesson.of_kind * values)
+            np.mean(np.logaddexp(0, values) - lesson.answers * values)
             for values, lesson in zip(found, lessons, strict=True)
         ]
         return float(np.mean(costs))
 
     slope, bias = minimize(loss, [1.0, -1.0], method="Nelder-Mead").x
-    return float(slope), float(bias)
+    return replace(
+        learned, out=slope * learned.out, out_bias=float(slope * learned.out_bias + bias)
+    )
 
 
 def _network(
-    inputs: torch.Tensor, answers: torch.Tensor, chances: np.ndarray, rng: np.random.Generator
+    inputs: torch.Tensor,
+    answers: torch.Tensor,
+    chances: np.ndarray,
+    rng: np.random.Generator,
+    training: Training,
 ) -> torch.nn.Sequential:
     network = torch.nn.Sequential(
-        torch.nn.Linear(inputs.shape[1], HIDDEN),
+        torch.nn.Linear(inputs.shape[1], training.hidden),
         torch.nn.Tanh(),
         torch.nn.Dropout(DROPOUT),
-        torch.nn.Linear(HIDDEN, 1),
+        torch.nn.Linear(training.hidden, 1),
     )
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-2, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
-    for _ in range(STEPS):
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-2, weight_decay=training.decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, training.steps)
+    for _ in range(training.steps):
         batch = torch.tensor(rng.choice(len(inputs), BATCH, p=chances))
         loss = torch.nn.functional.binary_cross_entropy_with_logits(
             network(inputs[batch])[:, 0], answers[batch]

@@ -57,6 +57,19 @@ def test_what_was_found_is_read_back(record: Record, result: Result) -> None:
     assert record.provenance["versions"]["numpy"] == np.__version__
 
 
+def test_what_to_expect_is_recorded(record: Record, result: Result) -> None:
+    found, wanted = record.proposals.probabilities, result.proposals.probabilities
+    assert found is not None
+    assert wanted is not None
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    assert found.max() == 1  # the click
+    counts = record.content["counts"]
+    assert counts["expected_precision"] == pytest.approx(
+        found[record.proposals.kept].mean(), abs=1e-3
+    )
+    assert counts["expected_particles"] == pytest.approx(found.sum(), abs=0.1)
+
+
 def test_masks_are_the_labels(record: Record, result: Result) -> None:
     labels = result.labels()
     assert (record.labels() == labels).all()

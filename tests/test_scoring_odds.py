@@ -6,16 +6,19 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam import Tomogram
+from aitom_cryosam.scoring.cut import lists
 from aitom_cryosam.scoring.evidence import evidence
 from aitom_cryosam.scoring.harmonics import HARMONICS, powers
 from aitom_cryosam.scoring.likeness import Likeness
-from aitom_cryosam.scoring.odds import learned
+from aitom_cryosam.scoring.network import shipped
+from aitom_cryosam.scoring.odds import compared
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.spreading import reached
 from aitom_cryosam.scoring.verdict import LEARNED, judged
 
 REGIONS, CHANNELS, SHAPE = 2, 12, 16
 OF_KIND, OTHERS, EMPTY = 30, 60, 120
+WITHIN, OF_COPIES = 12, 17  # columns of what speaks for a list
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,7 @@ def test_what_all_places_share_changes_nothing(scene, change):
 
 
 def test_the_clicked_kind_is_more_probable_than_another_and_than_background(scene):
-    probable = learned().probabilities(found(scene)[1])
+    probable = shipped("odds")(found(scene)[1].with_context(OF_KIND + OTHERS + EMPTY))
     of_kind, others, empty = np.split(probable, [OF_KIND, OF_KIND + OTHERS])
     assert np.quantile(of_kind, 0.1) > np.quantile(others, 0.9)
     assert np.quantile(of_kind, 0.1) > np.quantile(empty, 0.99)
@@ -110,15 +113,41 @@ def test_nothing_is_picked_where_nothing_is_like_the_click(scene):
     assert not judged_by_odds((*nothing, scene[2]), 2.0).kept.any()
 
 
-def test_the_evidence_ends_at_its_reach(scene):
-    weights = learned()
-    speaks = found(scene)[1]
-    far = np.concatenate([speaks.rows[0], speaks.context])
-    far = weights.middle + 1e3 * np.sign(far - weights.middle) * weights.spread
-    edge = weights.middle + weights.reach * np.sign(far - weights.middle) * weights.spread
-    e = len(speaks.rows[0])
-    odds = [weights.log_odds(type(speaks)(row[None, :e], row[e:])) for row in (far, edge)]
-    np.testing.assert_allclose(*odds)
+@pytest.mark.parametrize("name", ["odds", "cut"])
+def test_what_was_learned_ends_at_its_reach(name):
+    network = shipped(name)
+    sign = np.where(np.arange(len(network.middle)) % 2, 1, -1)
+    rows = [network.middle + way * sign * network.spread for way in (network.reach, 1e3)]
+    np.testing.assert_allclose(*network(np.array(rows)))
+
+
+def lists_of(scene, chosen):
+    instances, shapes, similarities = scene
+    proposals, background, click = split(instances)
+    of_all = np.concatenate(split(shapes)[:2])
+    places = Places(proposals, background, similarities, similarities, 0.5, of_all)
+    own = np.zeros(len(proposals), bool)
+    own[0] = True
+    beside = compared(places, click, own, shapes[:1], shipped("odds"))
+    return lists(beside.likeness, beside.found, beside.probabilities, own, chosen)
+
+
+def test_the_best_list_ends_where_the_kind_does(scene):
+    chosen = np.arange(OF_KIND + OTHERS) < OF_KIND
+    possible = lists_of(scene, chosen)
+    assert possible.order[0] == 0
+    assert (possible.order[:OF_KIND] < OF_KIND).all()
+    assert possible.best() == pytest.approx(OF_KIND, rel=0.15)
+
+
+def test_likeness_within_a_list_is_that_of_its_pairs(scene):
+    possible = lists_of(scene, np.zeros(OF_KIND + OTHERS, bool))
+    directions = found(scene)[0].places[possible.order]
+    pairs = [np.triu(directions[:k] @ directions[:k].T, 1).sum() for k in possible.lengths]
+    count = possible.lengths * (possible.lengths - 1) / 2
+    alike = np.divide(pairs, count, out=np.zeros(len(count)), where=count > 0)
+    within, of_copies = (possible.rows[:, column] for column in (WITHIN, OF_COPIES))
+    np.testing.assert_allclose((within * of_copies)[1:], alike[1:], atol=1e-6)
 
 
 @pytest.fixture(scope="module")

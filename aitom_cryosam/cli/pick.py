@@ -179,7 +179,7 @@ def _summary(record: Record, seconds: float) -> str:
     rows = [
         ("diameter", f"{record.diameter_angstrom:.0f} Å, {by}"),
         ("prompts", f"{used} of {len(record.prompts)} used"),
-        ("picks", f"{len(record.picks)} of {len(record.proposals)} proposals"),
+        ("picks", f"{len(record.picks)} of {len(record.proposals)} proposals{_expected(record)}"),
         ("left out", _left_out(record)),
         ("cut", _cut_line(record)),
         ("seconds", f"{seconds:.0f}: {_seconds(record)}"),
@@ -226,6 +226,11 @@ def _no_structure(name: str, record: Record) -> str:
 def _left_out(record: Record) -> str:
     counts = record.proposals.left_out.most_common()
     return ", ".join(f"{count} {reason}" for reason, count in counts) or "none"
+
+
+def _expected(record: Record) -> str:
+    share = record.content["counts"].get("expected_precision")
+    return "" if share is None else f"; {100 * share:.0f} % of them right, by their probabilities"
 
 
 def _cut_line(record: Record) -> str:

@@ -33,6 +33,15 @@ class Evidence:
     rows: np.ndarray
     context: np.ndarray
 
+    @property
+    def walks(self) -> np.ndarray:
+        """(n + m,) the chance that a walk from a place comes to a click."""
+        return np.asarray(np.exp(self.rows[:, 0]) - FAINT)
+
+    def with_context(self, n: int) -> np.ndarray:
+        """(n, e + c) at each of the first n places, the context beside it."""
+        return np.concatenate([self.rows[:n], np.tile(self.context, (n, 1))], axis=1)
+
 
 def evidence(
     likeness: Likeness, similarities: np.ndarray, maxima: np.ndarray, chance: float, own: np.ndarray

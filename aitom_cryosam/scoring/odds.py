@@ -1,61 +1,54 @@
 """Odds: from the evidence at each place to the probability that it is of the prompted kind.
 
 How much each piece of evidence weighs was learned on simulated tomograms of kinds that exist
-nowhere (`benchmarks/verdict_training.py`).
+nowhere (`scoring.network`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
-from aitom_cryosam.scoring.evidence import Evidence
+from aitom_cryosam.scoring.evidence import Evidence, evidence
+from aitom_cryosam.scoring.likeness import Likeness
+from aitom_cryosam.scoring.network import Network
+from aitom_cryosam.scoring.places import Places
 
 
-@dataclass(frozen=True)
-class Weights:
-    """What was learned: a network of one hidden layer.
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """The places of a tomogram, n of them proposals, beside the clicks.
 
     Attributes:
-        middle: (e + c,) of the evidence and the context that was learned from.
-        spread: (e + c,) of it.
-        reach: spreads from the middle beyond which evidence counts no more.
-        hidden: (e + c, h) weights of the hidden layer.
-        hidden_bias: (h,) of the same.
-        out: (h,) weights of its output.
-        out_bias: of the same.
+        likeness: of all.
+        found: evidence on all.
+        probabilities: (n,) of the proposals; 1 for those that are clicked.
     """
 
-    middle: np.ndarray
-    spread: np.ndarray
-    reach: float
-    hidden: np.ndarray
-    hidden_bias: np.ndarray
-    out: np.ndarray
-    out_bias: float
-
-    def log_odds(self, found: Evidence) -> np.ndarray:
-        """(n + m,) at each place."""
-        context = np.tile(found.context, (len(found.rows), 1))
-        rows = np.concatenate([found.rows, context], axis=1)
-        scaled = np.clip((rows - self.middle) / self.spread, -self.reach, self.reach)
-        hidden = np.tanh(scaled @ self.hidden + self.hidden_bias)
-        return np.asarray(hidden @ self.out + self.out_bias)
-
-    def probabilities(self, found: Evidence) -> np.ndarray:
-        """(n + m,) 0 to 1, of each place."""
-        return np.asarray(expit(self.log_odds(found)))
+    likeness: Likeness
+    found: Evidence
+    probabilities: np.ndarray
 
 
-@cache
-def learned() -> Weights:
-    """What comes with the package."""
-    with files("aitom_cryosam.scoring").joinpath("odds.npz").open("rb") as file, np.load(file) as a:
-        stored = {name: a[name].astype(np.float64) for name in a.files}
-    values: dict[str, Any] = {k: v if v.ndim else float(v) for k, v in stored.items()}
-    return Weights(**values)
+def compared(
+    places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.ndarray, odds: Network
+) -> Compared:
+    """How probable each proposal is.
+
+    Args:
+        places: n proposals, and background.
+        clicked: (p, k, 3C) instances of the prompts.
+        own: (n,) bool, proposals that are a prompted particle itself.
+        shapes: (p, h) of the prompts, as `harmonics.powers`.
+        odds: from evidence and context to the log odds of a place.
+    """
+    n = len(own)
+    likeness = Likeness.of(
+        (places.instances, places.background, clicked),
+        (places.shapes[:n], places.shapes[n:], shapes),
+    )
+    found = evidence(likeness, places.similarities, places.maxima, places.chance, own)
+    probabilities = np.where(own, 1, expit(odds(found.with_context(n))))
+    return Compared(likeness, found, probabilities)

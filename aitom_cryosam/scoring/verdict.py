@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, partial
 from typing import Literal
 
 import numpy as np
@@ -11,10 +10,10 @@ from scipy.spatial import cKDTree
 
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks, suppressed
-from aitom_cryosam.scoring.evidence import evidence
+from aitom_cryosam.scoring.cut import lists
 from aitom_cryosam.scoring.kind import FEWEST, Verdict, judge, parted
-from aitom_cryosam.scoring.likeness import Likeness
-from aitom_cryosam.scoring.odds import learned
+from aitom_cryosam.scoring.network import shipped
+from aitom_cryosam.scoring.odds import Compared, compared
 from aitom_cryosam.scoring.places import Places
 
 LEARNED = "filterbank"
@@ -35,6 +34,10 @@ and are like each other."""
 NOTHING = 0.45
 """Below it nothing is like the clicks: so 25 of 32 tomograms without a particle, and 7 of 73 clicks
 on one, none of which had clusters with an F1 above 0.25."""
+TRUST = 0.5
+"""In the number of picks that clusters find, against that of the best list."""
+TRUST_IN_FEW = 0.25
+"""The same where it is odds that find them, or nothing does."""
 SAME = 0.5
 """A proposal is the clicked particle itself within so many diameters."""
 Position = Literal["mask", "proposal", "halfway"]
@@ -50,8 +53,9 @@ def judged(
 ) -> Verdict:
     """Compare the proposals with the clicked instances and with the background.
 
-    By clusters (`scoring.kind`); where candidates are too few for that, or nearly all, or where
-    the clusters keep hardly more than the click, by odds that were learned on other tomograms.
+    Two verdicts on how many are of the kind, by clusters or odds and by what was learned of whole
+    lists of picks, of which the middle is taken; the places that come first by spreading fill it.
+    By clusters alone where nothing was learned with these features.
 
     Args:
         places: n proposals, and background.
@@ -60,40 +64,73 @@ def judged(
         shapes: (p, h) of the prompts, as `harmonics.powers`; none if they were not measured.
         encoder: that the features come from.
     """
-    n = len(places.instances)
-    similarities, enough = places.similarities[:n], min(n, len(places.background)) >= FEWEST
-    candidates = similarities >= places.chance
-    by_odds = None
-    if enough and encoder == LEARNED and len(shapes) == len(clicked):
-        by_odds = cache(partial(_by_odds, places, clicked, own, shapes))
-        if not TOO_FEW <= candidates.sum() <= TOO_MANY * n and (found := by_odds()):
-            return found
-    verdict = judge(similarities, places.chance, places.instances, clicked, places.background)
-    if by_odds is None or verdict.kept.sum() > EMPTY_HANDED:
-        return verdict
-    return by_odds() or replace(verdict, kept=verdict.kept | own)
-
-
-def _by_odds(
-    places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.ndarray
-) -> Verdict | None:
-    """As `judged`; None where the odds are neither sure of some place nor of none."""
     n = len(own)
-    likeness = Likeness.of(
-        (places.instances, places.background, clicked),
-        (places.shapes[:n], places.shapes[n:], shapes),
-    )
-    found = evidence(likeness, places.similarities, places.maxima, places.chance, own)
-    member = np.zeros(len(likeness.places))
-    member[:n] = np.where(own, 1, learned().probabilities(found)[:n])
+    learned = encoder == LEARNED and len(shapes) == len(clicked)
+    if not learned or min(n, len(places.background)) < FEWEST:
+        return _by_clusters(places, clicked)
+    beside = compared(places, clicked, own, shapes, shipped("odds"))
+    verdict = replace(one_by_one(places, clicked, own, beside), probabilities=beside.probabilities)
+    few = verdict.candidates.sum() < TOO_FEW
+    if verdict.candidates.sum() > TOO_MANY * n or (few and _best(beside, own) < NOTHING):
+        return verdict
+    possible = lists(beside.likeness, beside.found, beside.probabilities, own, verdict.kept)
+    trust = TRUST_IN_FEW if few else TRUST
+    one_way, other_way = int(verdict.kept.sum()), possible.best()
+    count = one_way
+    if max(one_way, other_way) > 1:
+        count = round(max(one_way, 1) ** trust * other_way ** (1 - trust))
+    kept = own.copy()
+    kept[possible.order[:count]] = True
+    return replace(verdict, scores=np.where(own, 1, beside.found.walks[:n]), kept=kept)
+
+
+def one_by_one(places: Places, clicked: np.ndarray, own: np.ndarray, beside: Compared) -> Verdict:
+    """By clusters (`scoring.kind`), or by the odds of each place.
+
+    The latter where candidates are too few for clusters, or nearly all, or where the clusters
+    keep hardly more than the click.
+
+    Args:
+        places: n proposals, and background.
+        clicked: (p, k, 3C) instances of the prompts.
+        own: (n,) bool, proposals that are a prompted particle itself.
+        beside: the same, compared.
+    """
+    n = len(own)
     candidates = places.similarities[:n] >= places.chance
+    if not TOO_FEW <= candidates.sum() <= TOO_MANY * n and (
+        by_odds := _by_odds(beside, candidates, own)
+    ):
+        return by_odds
+    verdict = _by_clusters(places, clicked)
+    if verdict.kept.sum() > EMPTY_HANDED:
+        return verdict
+    return _by_odds(beside, candidates, own) or replace(verdict, kept=verdict.kept | own)
+
+
+def _by_clusters(places: Places, clicked: np.ndarray) -> Verdict:
+    similarities = places.similarities[: len(places.instances)]
+    return judge(similarities, places.chance, places.instances, clicked, places.background)
+
+
+def _by_odds(beside: Compared, candidates: np.ndarray, own: np.ndarray) -> Verdict | None:
+    """None where the odds are neither sure of some place nor of none."""
+    n, likeness = len(own), beside.likeness
     few = (candidates & ~own).sum() < FEWEST
-    best = np.sort(member[:n][~own])[-BEST:]
-    if not len(best) or NOTHING <= best.mean() < (SURE if few else LIKELY):
+    best = _best(beside, own)
+    if NOTHING <= best < (SURE if few else LIKELY) or own.all():
         return None
+    member = np.zeros(len(likeness.places))
+    member[:n] = beside.probabilities
     scores, member = parted(likeness.places, member, likeness.clicks, likeness.places.shape[1])
-    found_some = best.mean() >= NOTHING
+    found_some = best >= NOTHING
     return Verdict(scores[:n], candidates, own | (found_some & (member[:n] > 0.5)))
+
+
+def _best(beside: Compared, own: np.ndarray) -> float:
+    """How probable the best others than the clicked are."""
+    others = np.sort(beside.probabilities[~own])[-BEST:]
+    return float(others.mean()) if len(others) else 0.0
 
 
 def same(points_zyx: np.ndarray, others_zyx: np.ndarray, diameter_voxels: float) -> np.ndarray:
@@ -101,6 +138,11 @@ def same(points_zyx: np.ndarray, others_zyx: np.ndarray, diameter_voxels: float)
     if not len(others_zyx):
         return np.zeros(len(points_zyx), bool)
     return np.asarray(cKDTree(others_zyx).query(points_zyx)[0] < SAME * diameter_voxels)
+
+
+def scored(proposals: Picks, verdict: Verdict) -> Picks:
+    """Proposals, n, with the scores and probabilities of the verdict on them."""
+    return replace(proposals, scores=verdict.scores, probabilities=verdict.probabilities)
 
 
 def decided(proposals: Picks, verdict: Verdict, cut: float | Literal["auto", "none"]) -> Picks:
