@@ -14,8 +14,9 @@ import numpy as np
 
 from aitom_cryosam.scoring.likeness import Likeness
 
-NEIGHBOURS = 24
-"""Places are linked where each is among so many that are most like the other."""
+NEIGHBOURS = (18, 30)
+"""Places are linked where each is among so many that are most like the other; from the first
+number to the second a link grows weaker, so that rounding makes and breaks none."""
 STEEPNESS = 3
 """Power of the likeness that is the weight of a link."""
 END = 0.01
@@ -51,10 +52,16 @@ def _links(directions: np.ndarray, clicks: int) -> np.ndarray:
     alike = directions @ directions.T
     np.fill_diagonal(alike, 0)
     weights = np.maximum(alike, 0) ** STEEPNESS
-    count = min(NEIGHBOURS, len(weights) - 1)
-    least = np.partition(weights, -count, axis=1)[:, -count, None]
-    near = weights >= least
-    links = np.where(near & near.T, weights, 0)
+    near = _nearness(alike)
+    links = weights * np.minimum(near, near.T)
     for click in range(clicks):  # nobody's neighbour, perhaps, and yet the start of all
-        links[click, near[click]] = links[near[click], click] = weights[click, near[click]]
+        links[click] = links[:, click] = np.maximum(links[click], weights[click] * near[click])
     return links
+
+
+def _nearness(alike: np.ndarray) -> np.ndarray:
+    """(l, l) 1 for those that are most like the place of a row, 0 for those that are not."""
+    most, fewest = (min(count, len(alike)) for count in NEIGHBOURS)
+    ordered = np.partition(alike, [-fewest, -most], axis=1)
+    least, sure = ordered[:, -fewest, None], ordered[:, -most, None]
+    return np.asarray(np.clip((alike - least) / np.maximum(sure - least, 1e-9), 0, 1))

@@ -31,6 +31,9 @@ LIKELY = 0.65
 SURE = 0.87
 """The same where hardly any place stands out from chance, as where dark spots of noise were clicked
 and are like each other."""
+WORTH = 0.65
+"""F1 that a list must be expected to have, where hardly any place stands out and the odds are not
+sure. Dark spots of noise reach 0.59."""
 NOTHING = 0.45
 """Below it nothing is like the clicks: so 25 of 32 tomograms without a particle, and 7 of 73 clicks
 on one, none of which had clusters with an F1 above 0.25."""
@@ -71,14 +74,17 @@ def judged(
     beside = compared(places, clicked, own, shapes, shipped("odds"))
     verdict = replace(one_by_one(places, clicked, own, beside), probabilities=beside.probabilities)
     few = verdict.candidates.sum() < TOO_FEW
-    if verdict.candidates.sum() > TOO_MANY * n or (few and _best(beside, own) < NOTHING):
+    best = _best(beside, own)
+    if verdict.candidates.sum() > TOO_MANY * n or (few and best < NOTHING):
         return verdict
     possible = lists(beside.likeness, beside.found, beside.probabilities, own, verdict.kept)
+    length, expected = possible.best()
+    if _hardly_any(verdict.candidates, own) and best < SURE and expected < WORTH:
+        return verdict
     trust = TRUST_IN_FEW if few else TRUST
-    one_way, other_way = int(verdict.kept.sum()), possible.best()
-    count = one_way
-    if max(one_way, other_way) > 1:
-        count = round(max(one_way, 1) ** trust * other_way ** (1 - trust))
+    count = int(verdict.kept.sum())
+    if max(count, length) > 1:
+        count = round(max(count, 1) ** trust * length ** (1 - trust))
     kept = own.copy()
     kept[possible.order[:count]] = True
     return replace(verdict, scores=np.where(own, 1, beside.found.walks[:n]), kept=kept)
@@ -116,15 +122,19 @@ def _by_clusters(places: Places, clicked: np.ndarray) -> Verdict:
 def _by_odds(beside: Compared, candidates: np.ndarray, own: np.ndarray) -> Verdict | None:
     """None where the odds are neither sure of some place nor of none."""
     n, likeness = len(own), beside.likeness
-    few = (candidates & ~own).sum() < FEWEST
     best = _best(beside, own)
-    if NOTHING <= best < (SURE if few else LIKELY) or own.all():
+    if NOTHING <= best < (SURE if _hardly_any(candidates, own) else LIKELY) or own.all():
         return None
     member = np.zeros(len(likeness.places))
     member[:n] = beside.probabilities
     scores, member = parted(likeness.places, member, likeness.clicks, likeness.places.shape[1])
     found_some = best >= NOTHING
     return Verdict(scores[:n], candidates, own | (found_some & (member[:n] > 0.5)))
+
+
+def _hardly_any(candidates: np.ndarray, own: np.ndarray) -> bool:
+    """Whether hardly any place beside the clicked stands out."""
+    return bool((candidates & ~own).sum() < FEWEST)
 
 
 def _best(beside: Compared, own: np.ndarray) -> float:
