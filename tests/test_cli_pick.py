@@ -36,6 +36,7 @@ COLUMNS = [
     "cryosamScore",
     "cryosamInstanceId",
     "cryosamVoxelSize",
+    "cryosamProbability",
 ]
 
 
