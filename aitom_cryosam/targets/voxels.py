@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from aitom_cryosam.geometry import binned_coordinate, nearest_voxel, unbinned_coordinate
 from aitom_cryosam.targets.ridges import Ridges
 
+_NEAR = 5  # cells: so near, distances are those from the points, beyond from their cells
 _SPREAD = 1.3  # cells: a point stands for the ridge up to there
 
 
@@ -34,10 +35,7 @@ def structure_labels(
     points = ridges.points_zyx
     tree = cKDTree(points)
     reach = float(np.hypot(half_width, _SPREAD * ridges.binning))
-    cells = np.zeros(ridges.shape, bool)
-    holding = nearest_voxel(binned_coordinate(points, ridges.binning))
-    cells[tuple(np.clip(holding, 0, np.array(cells.shape) - 1).T)] = True
-    near = ndimage.distance_transform_edt(~cells) <= reach / ridges.binning + 2
+    near = ndimage.distance_transform_edt(~_holding(ridges)) <= reach / ridges.binning + 2
     for cell in np.flatnonzero(near.any(axis=(1, 2))).tolist():
         first = cell * ridges.binning
         last = shape[0] if cell == len(near) - 1 else first + ridges.binning  # one past it
@@ -60,7 +58,8 @@ def structure_labels(
 def distance_angstrom(ridges: Ridges, shape: Sequence[int], voxel_size: float) -> np.ndarray:
     """(D, H, W) float32, Å from the middle of the nearest structure; infinite without any.
 
-    Exact to a part of the cells that the ridges were sought in.
+    Exact to a part of the cells that the ridges were sought in, and far away to one of them: a
+    search for the nearest point takes the longer the farther it lies.
 
     Args:
         ridges: points on the middle of the structures.
@@ -69,12 +68,11 @@ def distance_angstrom(ridges: Ridges, shape: Sequence[int], voxel_size: float) -
     """
     if not len(ridges):
         return np.full(tuple(shape), np.inf, np.float32)
+    holding = _holding(ridges)
+    coarse = ndimage.distance_transform_edt(~holding).astype(np.float32) * ridges.binning
+    near = np.argwhere(coarse <= _NEAR * ridges.binning)
     tree = cKDTree(ridges.points_zyx)
-    grid = [unbinned_coordinate(np.arange(size), ridges.binning) for size in ridges.shape]
-    rows = np.stack(np.meshgrid(*grid[1:], indexing="ij"), axis=-1).reshape(-1, 2)
-    coarse = np.empty(ridges.shape, np.float32)
-    for z, plane in zip(grid[0], coarse, strict=True):
-        plane.flat = tree.query(np.insert(rows, 0, z, axis=1))[0]
+    coarse[tuple(near.T)] = tree.query(unbinned_coordinate(near, ridges.binning))[0]
     coarse *= voxel_size
     places = [binned_coordinate(np.arange(size), ridges.binning) for size in shape]
     fine = np.empty(tuple(shape), np.float32)
@@ -86,6 +84,14 @@ def distance_angstrom(ridges: Ridges, shape: Sequence[int], voxel_size: float) -
         between = coarse[lower] + np.float32(z - lower) * (coarse[upper] - coarse[lower])
         plane[:] = ndimage.map_coordinates(between, lines, order=1, mode="nearest")
     return fine
+
+
+def _holding(ridges: Ridges) -> np.ndarray:
+    """(d, h, w) bool: the cells that a point lies in."""
+    cells = np.zeros(ridges.shape, bool)
+    holding = nearest_voxel(binned_coordinate(ridges.points_zyx, ridges.binning))
+    cells[tuple(np.clip(holding, 0, np.array(cells.shape) - 1).T)] = True
+    return cells
 
 
 def _enlarged(cells: np.ndarray, binning: int, shape: Sequence[int]) -> np.ndarray:
