@@ -214,7 +214,7 @@ def test_what_cannot_run_is_refused_before_it_runs(planted: Tomogram, lone_map: 
     template = read_template(lone_map, 5.0)
     with pytest.raises(InputError, match="an angular step above 0 and up to 180 degrees, got 0"):
         TemplateMatching(planted, template, diameter=60, angular_step=0)
-    with pytest.raises(InputError, match="--threads from 1, got 0"):
+    with pytest.raises(InputError, match="Expected 1 thread or more, got 0"):
         TemplateMatching(planted, template, diameter=60, processes=0)
     tight = Resources(ram_bytes=10**6)
     with pytest.raises(InputError, match=r"needs 0\.02 GB, but 0\.00 GB .* give a binning of 2"):
