@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import dask
 from distributed import Client, KilledWorker, LocalCluster, Worker, WorkerPlugin, as_completed
 
 from aitom_cryosam.errors import InputError
@@ -24,6 +25,14 @@ _GONE = (
     "Its workers died one after the other, most likely of too little memory; give each more, by "
     "fewer workers or a smaller tomogram."
 )
+
+ENVIRONMENT = {
+    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")},
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_TRIM_THRESHOLD_": str(2**28),
+}
+"""Of workers. With Dask's own, memory that an array leaves goes back to the system at once, and a
+pick takes half as long again."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,12 @@ def local(parts: Share, ram_bytes: int) -> Iterator[Cluster]:
     count = len(parts.cores)
     with (
         _main_hidden(),
+        dask.config.set(
+            {
+                "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
+                "distributed.worker.profile.enabled": False,  # it stops the work to look at it
+            }
+        ),
         LocalCluster(
             n_workers=count,
             threads_per_worker=1,
