@@ -13,7 +13,7 @@ from scipy.fft import irfftn, next_fast_len, rfftn
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.settings import Settings
-from aitom_cryosam.surroundings import binned_box
+from aitom_cryosam.surroundings import bin_of, binned_box
 from aitom_cryosam.targets import PARTICLE
 from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 _SHELL = 1.4  # the background is measured from the ball's surface to this many radii
 _OFF_CENTRE = 2 * PARTICLE.aside  # radii that a click may lie beside the centre
 _STEP = 1.12  # ratio of neighbouring radii
-_FINE = 6  # voxels; a larger radius is measured in a binned box, as precise for its size
 MIN_DIAMETER = 4.0
 """Voxels: what is smaller cannot be told from noise."""
 
@@ -148,15 +147,14 @@ class _Surroundings:
         self, tomogram: Tomogram, point: np.ndarray, radius: float, climbs: int = 1
     ) -> None:
         self.radius = radius
-        self.bin = max(1, int(radius // _FINE))
+        self.bin = bin_of(radius)
         reach = math.ceil(climbs * _OFF_CENTRE * radius / self.bin)
         half = reach + math.ceil(_SHELL * radius / self.bin) + 1
-        first = np.round(point - (self.bin - 1) / 2).astype(int) - self.bin * half
-        box = binned_box(tomogram, first, 2 * half + 1, self.bin)
+        box, first = binned_box(tomogram, point, half, self.bin)
         near = np.arange(half - reach - 1, half + reach + 2)
         contrast = _contrast(box, radius / self.bin)[near[0] :, near[0] :, near[0] :]
         self.contrast = contrast[: len(near), : len(near), : len(near)]
-        self.centres = first[:, None] + (self.bin - 1) / 2 + self.bin * near  # (3, side)
+        self.centres = first[:, None] + self.bin * near  # (3, side)
 
     def hold(self, point: np.ndarray) -> bool:
         """Whether all places are there to which a point (3,) may move."""

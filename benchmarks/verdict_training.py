@@ -31,7 +31,7 @@ from aitom_cryosam.prompting import particle_query, segmented
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.cut import lists
 from aitom_cryosam.scoring.network import Network
-from aitom_cryosam.scoring.odds import compared
+from aitom_cryosam.scoring.odds import compared, spoken_for
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.verdict import one_by_one, same
 from benchmarks.suite_tomograms import SuiteTomogram, make_tomogram, without_particles
@@ -146,11 +146,11 @@ class Lesson:
 def of_places(draw: Draw) -> Lesson:
     """Evidence, and whether a proposal is of the kind; the clicked are left out."""
     own = draw.own > 0
-    found = compared(draw.places, draw.clicked, own, draw.clicked_shapes, lambda rows: rows[:, 0])
+    _, found = spoken_for(draw.places, draw.clicked, own, draw.clicked_shapes)
     of_kind = draw.copy[~own] >= 0
     fewness = WANTED * len(of_kind) / max(of_kind.sum(), 1)
     weights = np.where(of_kind, np.sqrt(max(1, fewness)), 1.0)
-    return Lesson(found.found.with_context(len(own))[~own], of_kind * 1.0, weights / weights.sum())
+    return Lesson(found.with_context(len(own))[~own], of_kind * 1.0, weights / weights.sum())
 
 
 def of_lists(draw: Draw, odds: Network) -> Lesson:

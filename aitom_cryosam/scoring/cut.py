@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from aitom_cryosam.scoring.evidence import FAINT, Evidence
+from aitom_cryosam.scoring.evidence import Evidence, bulk
 from aitom_cryosam.scoring.likeness import Likeness
 from aitom_cryosam.scoring.network import shipped
 
@@ -66,26 +66,23 @@ def lists(
     Args:
         likeness: of n proposals, m places of background and the clicks.
         found: evidence on the n + m.
-        probabilities: (n,) by the odds.
+        probabilities: (n,) by the odds; 1 of those clicked.
         own: (n,) bool, clicked instances, which head every list.
         chosen: (n,) bool, what another verdict keeps.
     """
     n, clicked = likeness.proposals, max(int(own.sum()), 1)
-    every = np.log(found.walks + FAINT)
-    walks = every[:n]
+    walks, of_background = found.log_walks[:n], found.log_walks[n:]
     order = np.argsort(-np.where(own, np.inf, walks), kind="stable")
     short = np.arange(clicked, min(SHORT, n) + 1)
     lengths = np.unique([*short, *np.geomspace(clicked, n, LENGTHS).round().astype(int)])
     levels = np.where(own, walks[~own].max(initial=walks.min()), walks)[order]
-    levels_of_background = every[n:]
-    odds = np.where(own, 1, probabilities)[order]
+    odds = probabilities[order]
     likely, shared = np.cumsum(odds), np.cumsum(chosen[order])
     directions = likeness.places[:n][order]
     sums = np.cumsum(directions, axis=0)
     copies = max(_alike(sums[:COPIES][-1], min(COPIES, n)), LEAST)
     unlike = directions[:COPIES] @ likeness.places[n:][:BACKGROUND].T
-    middle = np.median(unlike)
-    spread = 1.4826 * np.median(np.abs(unlike - middle)) + 1e-3
+    middle, spread = bulk(unlike)
     rows = []
     for k in lengths:
         edge = max(2, k // EDGE)
@@ -98,7 +95,8 @@ def lists(
         within = k * levels[:k].var() + (n - k) * levels[k:].var() if k < n else n * levels.var()
         within = within / n + 1e-3
         beyond = levels[k:].mean() if k < n else levels[-1]
-        false = (levels_of_background >= levels[k - 1]).sum()
+        least = levels[above].mean()
+        false = (of_background >= levels[k - 1]).sum()
         rows.append(
             [
                 np.log(k),
@@ -107,12 +105,12 @@ def lists(
                 (likely[-1] - likely[k - 1]) / k,
                 2 * likely[k - 1] / (k + likely[-1]),
                 odds[above].mean(),
-                levels[above].mean(),
-                levels[above].mean() - levels[below].mean(),
-                levels[:FIRST].mean() - levels[above].mean(),
+                least,
+                least - levels[below].mean(),
+                levels[:FIRST].mean() - least,
                 (levels[:k].mean() - beyond) / np.sqrt(within),
                 within / (levels.var() + 1e-3),
-                np.log((false + 0.5) / (len(levels_of_background) + 1)),
+                np.log((false + 0.5) / (len(of_background) + 1)),
                 alike / copies,
                 alike_above / copies,
                 alike_below / copies,

@@ -34,9 +34,14 @@ class Evidence:
     context: np.ndarray
 
     @property
+    def log_walks(self) -> np.ndarray:
+        """(n + m,) log of the chance, and a little, that a walk from a place comes to a click."""
+        return self.rows[:, 0]
+
+    @property
     def walks(self) -> np.ndarray:
         """(n + m,) the chance that a walk from a place comes to a click."""
-        return np.asarray(np.exp(self.rows[:, 0]) - FAINT)
+        return np.asarray(np.exp(self.log_walks) - FAINT)
 
     def with_context(self, n: int) -> np.ndarray:
         """(n, e + c) at each of the first n places, the context beside it."""
@@ -102,5 +107,11 @@ def evidence(
 
 def _standing(values: np.ndarray, usual: np.ndarray) -> np.ndarray:
     """Values above the middle of the usual ones, in spreads of these."""
+    middle, spread = bulk(usual)
+    return (values - middle) / spread
+
+
+def bulk(usual: np.ndarray) -> tuple[float, float]:
+    """Middle and spread of most values."""
     middle = np.median(usual)
-    return (values - middle) / (1.4826 * np.median(np.abs(usual - middle)) + 1e-3)
+    return float(middle), float(1.4826 * np.median(np.abs(usual - middle)) + 1e-3)

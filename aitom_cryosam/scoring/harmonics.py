@@ -16,7 +16,7 @@ from scipy.integrate import lebedev_rule
 from scipy.ndimage import map_coordinates
 from scipy.special import sph_harm_y
 
-from aitom_cryosam.surroundings import binned_box
+from aitom_cryosam.surroundings import bin_of, binned_box
 from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
 
@@ -26,8 +26,6 @@ DEGREES = 6
 """The highest: finer detail is noise at the resolution of a tomogram."""
 EXACT = 21
 """Degree up to which a mean over the samples on a sphere, 170, is exact."""
-FINE = 6
-"""Binned voxels of a particle's radius, at least."""
 HARMONICS = len(SHELLS) * (1 + DEGREES)
 """Numbers that `powers` gives of a point."""
 
@@ -45,16 +43,15 @@ def powers(tomogram: Tomogram, points_zyx: np.ndarray, diameter_voxels: float) -
     """
     found = np.empty((len(points_zyx), HARMONICS), np.float32)
     radius = diameter_voxels / 2
-    bin_ = max(1, int(radius // FINE))
+    bin_ = bin_of(radius)
     half = math.ceil(SHELLS[-1] * radius / bin_) + 1
     spheres = np.multiply.outer(np.array(SHELLS) * radius / bin_, _directions())  # (s, d, 3)
     analysis, degrees = _analysis()
 
     def measure(row: int) -> None:
         point = points_zyx[row]
-        first = np.round(point - (bin_ - 1) / 2).astype(int) - bin_ * half
-        box = binned_box(tomogram, first, 2 * half + 1, bin_)
-        places = (point - first - (bin_ - 1) / 2) / bin_ + spheres  # (s, d, 3)
+        box, first = binned_box(tomogram, point, half, bin_)
+        places = (point - first) / bin_ + spheres  # (s, d, 3)
         values = map_coordinates(box, np.moveaxis(places, -1, 0), order=1, mode="nearest")
         parts = values @ analysis  # (s, (DEGREES + 1)²)
         power = [

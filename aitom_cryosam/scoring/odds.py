@@ -44,11 +44,18 @@ def compared(
         shapes: (p, h) of the prompts, as `harmonics.powers`.
         odds: from evidence and context to the log odds of a place.
     """
+    likeness, found = spoken_for(places, clicked, own, shapes)
+    probabilities = np.where(own, 1, expit(odds(found.with_context(len(own)))))
+    return Compared(likeness, found, probabilities)
+
+
+def spoken_for(
+    places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.ndarray
+) -> tuple[Likeness, Evidence]:
+    """What `compared` weighs; arguments as there."""
     n = len(own)
     likeness = Likeness.of(
         (places.instances, places.background, clicked),
         (places.shapes[:n], places.shapes[n:], shapes),
     )
-    found = evidence(likeness, places.similarities, places.maxima, places.chance, own)
-    probabilities = np.where(own, 1, expit(odds(found.with_context(n))))
-    return Compared(likeness, found, probabilities)
+    return likeness, evidence(likeness, places.similarities, places.maxima, places.chance, own)
