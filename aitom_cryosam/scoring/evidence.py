@@ -112,6 +112,6 @@ def _standing(values: np.ndarray, usual: np.ndarray) -> np.ndarray:
 
 
 def bulk(usual: np.ndarray) -> tuple[float, float]:
-    """Middle and spread of most values."""
+    """Middle and spread of most values, (n,) or of any other shape."""
     middle = np.median(usual)
     return float(middle), float(1.4826 * np.median(np.abs(usual - middle)) + 1e-3)

@@ -52,7 +52,14 @@ def compared(
 def spoken_for(
     places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.ndarray
 ) -> tuple[Likeness, Evidence]:
-    """What `compared` weighs; arguments as there."""
+    """What `compared` weighs.
+
+    Args:
+        places: n proposals, and background.
+        clicked: (p, k, 3C) instances of the prompts.
+        own: (n,) bool, proposals that are a prompted particle itself.
+        shapes: (p, h) of the prompts.
+    """
     n = len(own)
     likeness = Likeness.of(
         (places.instances, places.background, clicked),
