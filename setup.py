@@ -60,7 +60,7 @@ setup(
     extras_require={
         "imod": ["imodmodel>=0.1.0"],
         "napari": ["napari>=0.5", "pyqt6>=6.5", "qtpy>=2.4"],
-        "project": ["cryptography>=42", "distributed>=2024.1"],
+        "project": ["cryptography>=42", "dask>=2024.1", "distributed>=2024.1"],
         "copick": ["click>=8.1.8", "copick>=1.31"],
         "zarr": ZARR,
         "test": [
