@@ -195,4 +195,6 @@ _ALL = (
 )
 MODELS: dict[str, Model] = {model.name: model for model in _ALL}
 ENCODERS = tuple(name for name, model in MODELS.items() if model.family != "contour")
+JUDGED = "filterbank"
+"""The encoder whose instances the verdict's odds were learned on."""
 SEGMENTERS = tuple(name for name, model in MODELS.items() if model.family in ("contour", "sam"))

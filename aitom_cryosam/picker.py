@@ -119,7 +119,7 @@ class CryoSAM:
             verdict = judged(places, query.instances, own, query.shapes, settings.encoder)
             there = same(proposals.points_zyx, rejects.points_zyx, diameter_voxels)
             proposals = scored(proposals, verdict).reject(there, BY_HAND)
-            proposals = decided(located(proposals, regions), verdict, settings.cut)
+            proposals = decided(located(proposals, regions), verdict, settings)
             proposals = without_like(query.rejected, proposals, places, query.instances, own)
             settled = own | clicks.cut_off(tomogram, proposals.points_zyx, diameter_voxels)
             proposals = suggested(proposals, places, query.instances, settled, suggest)

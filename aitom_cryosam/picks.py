@@ -110,6 +110,21 @@ class Picks:
         undone = [reason.replace("_", " ") in CUT_REASONS for reason in self.reasons]
         return self.kept | np.array(undone, bool)
 
+    def beyond(self, fdr: float) -> np.ndarray:
+        """(n,) bool: what the longest list of probable picks with few false ones leaves out.
+
+        Args:
+            fdr: the largest share of false picks that the probabilities of a list may let expect.
+        """
+        assert self.probabilities is not None
+        order = np.argsort(-self.probabilities, kind="stable")
+        order = order[self.kept[order]]
+        false = np.cumsum(1 - self.probabilities[order]) / np.arange(1, len(order) + 1)
+        within = np.flatnonzero(false <= fdr)
+        beyond = np.ones(len(self), bool)
+        beyond[order[: within[-1] + 1 if len(within) else 0]] = False
+        return beyond
+
     @property
     def left_out(self) -> Counter[str]:
         """How many points each reason has left out."""

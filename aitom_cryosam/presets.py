@@ -26,6 +26,7 @@ _SHARED: dict[str, Any] = {
     "semantic": "none",
     "all_masks": False,
     "cut": "auto",
+    "fdr": None,
 }
 VALUES: Mapping[str, Mapping[str, Any]] = {
     "embedded": {

@@ -73,7 +73,12 @@ class Selection:
         if self.cut is not None:
             proposals = proposals.reject(proposals.scores < self.cut, "below the cut")
         if self.fdr is not None:
-            proposals = proposals.reject(_beyond(proposals, self.fdr, record), "below the cut")
+            if proposals.probabilities is None:
+                raise InputError(
+                    f"{record.path} has no probabilities, so that false picks cannot be counted; "
+                    "select by a cut."
+                )
+            proposals = proposals.reject(proposals.beyond(self.fdr), "below the cut")
         if self.regions.any:
             proposals = located(proposals, self.regions.of(record.tomogram()))
         if self.reject_ids:
@@ -162,22 +167,6 @@ def _reopened(proposals: Picks) -> Picks:
     kept = proposals.cut_decides
     reasons = tuple("" if now else old for now, old in zip(kept, proposals.reasons, strict=True))
     return replace(proposals, kept=kept, reasons=reasons)
-
-
-def _beyond(proposals: Picks, fdr: float, record: Record) -> np.ndarray:
-    """(n,) bool: what the best with at most this share of false ones do not include."""
-    if proposals.probabilities is None:
-        raise InputError(
-            f"{record.path} has no probabilities, so that false picks cannot be counted; select "
-            "by a cut."
-        )
-    order = np.argsort(-proposals.probabilities, kind="stable")
-    order = order[proposals.kept[order]]
-    false = np.cumsum(1 - proposals.probabilities[order]) / np.arange(1, len(order) + 1)
-    within = np.flatnonzero(false <= fdr)
-    beyond = np.ones(len(proposals), bool)
-    beyond[order[: within[-1] + 1 if len(within) else 0]] = False
-    return beyond
 
 
 def _listed(proposals: Picks, path: Path, record: Record) -> np.ndarray:

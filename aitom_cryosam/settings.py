@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from aitom_cryosam.checkpoints import require
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.models import ENCODERS, SEGMENTERS, Model
+from aitom_cryosam.models import ENCODERS, JUDGED, SEGMENTERS, Model
 from aitom_cryosam.presets import VALUES, networks, resolve, useful_ratios
 from aitom_cryosam.resources import Resources
 
@@ -65,6 +65,8 @@ class Settings:
             position as precise as a pick's. The verdict does not need it.
         cut: which proposals become picks: "auto" (see `scoring.judge`), "none" for all,
             or a score.
+        fdr: the largest share of false picks to expect, in place of the cut; None for the cut.
+            Of the encoder that the probabilities were learned with.
 
     Raises:
         InputError: there is no such preset, or a value is out of its range.
@@ -94,6 +96,7 @@ class Settings:
     semantic: Literal["none", "union", "dense"] = _OF_PRESET
     all_masks: bool = _OF_PRESET
     cut: float | Literal["auto", "none"] = _OF_PRESET
+    fdr: float | None = _OF_PRESET
 
     @classmethod
     def of(
@@ -192,11 +195,22 @@ class Settings:
             "semantic": (self.semantic in ("none", "union", "dense"), "none, union or dense"),
             "all_masks": (isinstance(self.all_masks, bool), "True or False"),
             "cut": (self.cut in ("auto", "none") or _finite(self.cut), "auto, none or a score"),
+            "fdr": (
+                self.fdr is None or (_between(self.fdr, 0, 1) and self.fdr < 1),
+                "a share of false picks from 0 to below 1",
+            ),
         }
         for name, (good, expected) in checks.items():
             if not good:
                 called, value = short_name(name), getattr(self, name)
                 raise InputError(f"Expected {expected} as {called}, got {value!r}.")
+        if self.fdr is not None and self.encoder != JUDGED:
+            raise InputError(
+                f"False picks cannot be counted with the encoder {self.encoder}: probabilities "
+                f"were learned with {JUDGED}."
+            )
+        if self.fdr is not None and self.cut != "auto":
+            raise InputError("Expected a cut or an fdr, got both; leave one out.")
 
 
 def short_name(field: str) -> str:

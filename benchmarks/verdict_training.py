@@ -32,12 +32,11 @@ from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.cut import lists
 from aitom_cryosam.scoring.network import Network
 from aitom_cryosam.scoring.odds import compared, spoken_for
-from aitom_cryosam.scoring.places import Places
+from aitom_cryosam.scoring.places import Places, background_sample
 from aitom_cryosam.scoring.verdict import one_by_one, same
 from benchmarks.suite_tomograms import SuiteTomogram, make_tomogram, without_particles
 
 SHAPE = (40, 144, 144)
-NOWHERE = np.full((1, 3), -1e3)
 KINDS, FEWEST = 3, 6  # of a tomogram, and copies of each, that are clicked
 JITTER = 0.08  # radii, standard deviation of a click along each axis
 MORE_CLICKS = 4
@@ -72,6 +71,7 @@ class Draw:
         own: (n,) bool, the clicked instances.
         copy: (n,) which copy of the clicked kind a proposal is, -1 for none.
         copies: of the clicked kind in the tomogram.
+        kinds: (n + m,) which kind of the tomogram is at a place, -1 for none.
     """
 
     proposals: np.ndarray
@@ -84,6 +84,7 @@ class Draw:
     own: np.ndarray
     copy: np.ndarray
     copies: np.ndarray
+    kinds: np.ndarray
 
     def save(self, path: Path) -> None:
         """To one file."""
@@ -187,7 +188,7 @@ def main() -> None:
         data = without_particles(seed, SHAPE, args.maps)
         click = np.array(SHAPE) * np.random.default_rng(seed).uniform(0.25, 0.75, (1, 3))
         try:
-            draw = _draw(Tomogram.from_array(data, voxel_size=10.0), click, NOWHERE, 1.0)
+            draw = _draw(Tomogram.from_array(data, voxel_size=10.0), click)
             draw.save(args.folder / f"{seed}_noise.npz")
         except InputError:  # no mask at the click
             continue
@@ -220,14 +221,16 @@ def draws_of(scene: SuiteTomogram, seed: int) -> list[tuple[str, Draw]]:
         click = np.clip(click, 0, np.array(scene.data.shape) - 1)[None]
         try:
             tomogram = Tomogram.from_array(scene.data, voxel_size=scene.voxel_size)
-            draws.append((kind, _draw(tomogram, click, truth, radius)))
+            draws.append((kind, _draw(tomogram, click, scene, kind)))
         except InputError:  # no mask at the click
             continue
     return draws
 
 
-def _draw(tomogram: Tomogram, click: np.ndarray, truth: np.ndarray, radius: float) -> Draw:
-    """The first steps of `CryoSAM.pick`."""
+def _draw(
+    tomogram: Tomogram, click: np.ndarray, scene: SuiteTomogram | None = None, kind: str = ""
+) -> Draw:
+    """The first steps of `CryoSAM.pick`; no scene for a tomogram without particles."""
     settings = Settings(preset="embedded")
     picker = CryoSAM(settings)
     diameter = particle_diameter(tomogram, click, settings)
@@ -238,7 +241,11 @@ def _draw(tomogram: Tomogram, click: np.ndarray, truth: np.ndarray, radius: floa
     maxima, proposals = picker.match(features, query.vector, diameter)
     proposals = centred(tomogram, proposals, diameter)
     places = Places.of(tomogram, features, proposals, maxima, diameter)
-    distance, nearest = cKDTree(truth).query(proposals.points_zyx)
+    background = background_sample(maxima, places.chance)
+    every = np.concatenate([proposals.points_zyx, background.points_zyx])
+    kinds, particles = _at(every, scene) if scene else (np.full(len(every), -1),) * 2
+    clicked = scene.classes == kind if scene else np.zeros(0, bool)
+    number = np.append(np.where(clicked, np.cumsum(clicked) - 1, -1), -1)  # of no particle: -1
     return Draw(
         places.instances,
         places.background,
@@ -248,9 +255,26 @@ def _draw(tomogram: Tomogram, click: np.ndarray, truth: np.ndarray, radius: floa
         places.similarities,
         places.maxima,
         same(proposals.points_zyx, click, diameter),
-        np.where(distance <= radius, nearest, -1),
-        np.array(0 if truth is NOWHERE else len(truth)),
+        number[particles[: len(proposals)]],
+        clicked.sum(),
+        kinds,
     )
+
+
+def _at(points_zyx: np.ndarray, scene: SuiteTomogram) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) twice: the kind and the particle that each of n points lies on; -1 for none."""
+    kinds = np.full(len(points_zyx), -1)
+    particles, nearest = kinds.copy(), np.ones(len(points_zyx))
+    for kind, (name, diameter) in enumerate(scene.diameters.items()):
+        rows = np.flatnonzero(scene.classes == name)
+        if not len(rows):
+            continue
+        distance, row = cKDTree(scene.points_zyx[rows]).query(points_zyx)
+        distance /= diameter / scene.voxel_size / 2  # in radii
+        nearer = distance <= nearest
+        kinds[nearer], particles[nearer] = kind, rows[row[nearer]]
+        nearest[nearer] = distance[nearer]
+    return kinds, particles
 
 
 def fitted(folder: Path) -> dict[str, Network]:

@@ -192,6 +192,15 @@ def test_cut_is_a_number_or_none(everything, data, truth):
     assert not len(pick(data, truth[1:2], Settings(cut=1e3, top_k=FEW)).picks)
 
 
+def test_fdr_counts_the_false_picks_to_expect(data, truth):
+    strict, loose = (pick(data, truth[1:2], Settings(fdr=share)) for share in (0.05, 0.5))
+    for some, share in ((strict, 0.05), (loose, 0.5)):
+        assert (1 - some.picks.probabilities).mean() <= share
+    assert 1 <= len(strict.picks) < len(loose.picks)
+    left = np.array(strict.proposals.reasons) == "below the cut"
+    assert strict.proposals.probabilities[left].max() <= strict.picks.probabilities.min()
+
+
 def test_only_picks_need_masks_and_all_can_have_them(result, data, truth):
     thorough = pick(data, truth[1:2], Settings(all_masks=True))
     assert not result.proposals.kept.all()

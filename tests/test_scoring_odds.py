@@ -6,6 +6,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam import Tomogram
+from aitom_cryosam.models import JUDGED
 from aitom_cryosam.scoring.cut import lists
 from aitom_cryosam.scoring.evidence import evidence
 from aitom_cryosam.scoring.harmonics import HARMONICS, powers
@@ -14,7 +15,7 @@ from aitom_cryosam.scoring.network import shipped
 from aitom_cryosam.scoring.odds import compared
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.spreading import reached
-from aitom_cryosam.scoring.verdict import LEARNED, judged
+from aitom_cryosam.scoring.verdict import judged
 
 REGIONS, CHANNELS, SHAPE = 2, 12, 16
 OF_KIND, OTHERS, EMPTY = 30, 60, 120
@@ -92,7 +93,7 @@ def judged_by_odds(scene, chance, **changes):
     of_all = np.concatenate(split(shapes)[:2])
     places = Places(proposals, background, similarities, similarities, chance, of_all)
     own = np.zeros(len(proposals), bool)
-    return judged(places, click, own, changes.get("shapes", shapes[:1]), LEARNED)
+    return judged(places, click, own, changes.get("shapes", shapes[:1]), JUDGED)
 
 
 @pytest.mark.parametrize("chance", [0.1, 0.9], ids=["all stand out", "nothing stands out"])

@@ -107,6 +107,7 @@ def test_the_networks_preset_has_what_was_found_to_help() -> None:
         {"position": "proposal"},
         {"window": 2},
         {"all_masks": True},
+        {"fdr": 0.1},
     ],
 )
 def test_what_makes_sense_is_taken(good: dict) -> None:
@@ -149,6 +150,9 @@ def test_what_makes_sense_is_taken(good: dict) -> None:
         ({"window": 1.9}, "a number of diameters from 2, or None as window, got 1.9"),
         ({"cut": "some"}, "Expected auto, none or a score as cut, got 'some'."),
         ({"cut": float("nan")}, "as cut, got nan"),
+        ({"fdr": 1.0}, "a share of false picks from 0 to below 1 as fdr, got 1.0"),
+        ({"fdr": 0.1, "cut": 0.5}, "Expected a cut or an fdr, got both"),
+        ({"fdr": 0.1, "encoder": "dino_vitb8"}, "cannot be counted with the encoder dino_vitb8"),
     ],
 )
 def test_what_does_not_is_one_sentence(bad: dict, sentence: str) -> None:

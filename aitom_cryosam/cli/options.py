@@ -282,6 +282,12 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         help="which proposals become picks: those like the click, all, or those that score SCORE",
     )
     method.add_argument(
+        "--fdr",
+        type=float,
+        metavar="SHARE",
+        help="instead of the cut: as many picks as an expected share of false ones allows",
+    )
+    method.add_argument(
         "--tau-iou",
         type=float,
         metavar="T",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Literal
 
@@ -9,15 +10,17 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.models import JUDGED
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.scoring.cut import lists
 from aitom_cryosam.scoring.kind import FEWEST, Verdict, judge, parted
 from aitom_cryosam.scoring.network import shipped
 from aitom_cryosam.scoring.odds import Compared, compared
 from aitom_cryosam.scoring.places import Places
+from aitom_cryosam.settings import Settings
 
-LEARNED = "filterbank"
-"""The encoder whose instances the odds were learned on."""
+logger = logging.getLogger(__name__)
+
 EMPTY_HANDED = 2
 """Clusters that leave no more picks have failed, or there is nothing."""
 TOO_FEW = 30
@@ -68,7 +71,7 @@ def judged(
         encoder: that the features come from.
     """
     n = len(own)
-    learned = encoder == LEARNED and len(shapes) == len(clicked)
+    learned = encoder == JUDGED and len(shapes) == len(clicked)
     if not learned or min(n, len(places.background)) < FEWEST:
         return _by_clusters(places, clicked)
     beside = compared(places, clicked, own, shapes, shipped("odds"))
@@ -155,16 +158,21 @@ def scored(proposals: Picks, verdict: Verdict) -> Picks:
     return replace(proposals, scores=verdict.scores, probabilities=verdict.probabilities)
 
 
-def decided(proposals: Picks, verdict: Verdict, cut: float | Literal["auto", "none"]) -> Picks:
+def decided(proposals: Picks, verdict: Verdict, settings: Settings) -> Picks:
     """Proposals with the reason of each that is not a pick.
 
     Args:
-        proposals: n.
+        proposals: n, with the probabilities of the verdict.
         verdict: on them.
-        cut: of `Settings`.
+        settings: `cut` and `fdr`.
     """
+    cut = settings.cut
     if cut == "none":
         return proposals
+    if settings.fdr is not None:
+        if proposals.probabilities is not None:
+            return proposals.reject(proposals.beyond(settings.fdr), "below the cut")
+        logger.warning("There are too few places to count false picks; the automatic cut decides.")
     if cut == "auto":
         proposals = proposals.reject(~verdict.kept & ~verdict.candidates, "chance")
         return proposals.reject(~verdict.kept, "another kind")
