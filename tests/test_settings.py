@@ -46,6 +46,7 @@ TO_THE_LETTER = {
     "position": ("mask", "3.1: a proposal's instance mask is the detection"),
     "semantic": ("union", "2: M, of all instances"),
     "cut": ("none", "3.1: no score, each of the K prompts counts"),
+    "fdr": (None, "3.1: likewise"),
 }
 OPEN = {
     "max_diameter_angstrom": (500.0, "of our estimate of the diameter alone"),
