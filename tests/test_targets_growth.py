@@ -1,6 +1,7 @@
 """Which pieces of ridges are structures though nobody clicked on them."""
 
 import numpy as np
+import pytest
 
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.targets.growth import grown
@@ -33,3 +34,40 @@ def test_a_ragged_piece_is_no_sheet_though_as_large_and_clear_as_the_clicked_one
     assert set(found.labels[x < 40]) == {1}
     assert set(found.labels[(x > 40) & (x < 80)]) == {2}
     assert x.max() < RAGGED
+
+
+GRID, CENTRE, RADIUS = (44, 44, 44), np.array([22.0, 22, 22]), 16.0
+RAYS = np.stack(np.indices(GRID), axis=-1) - CENTRE
+FAR = np.linalg.norm(RAYS, axis=-1)
+GAP = 6.0  # cells
+
+
+def sheets(*parts):
+    """Points of some cells (D, H, W) bool, with normals (D, H, W, 3) of their own, bin 1."""
+    cells = np.concatenate([np.argwhere(chosen) for chosen, _ in parts])
+    normals = np.concatenate([normals[chosen] for chosen, normals in parts])
+    normals = np.float32(normals / np.linalg.norm(normals, axis=1, keepdims=True))
+    values = np.full(len(cells), 3, np.float32)
+    grid = np.zeros(GRID, np.float32)
+    return Ridges("sheet", cells, 1, 0 * normals, normals, values, values, grid)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("cut", [0, 5])  # cells of the cap that lie outside of the tomogram
+def test_a_small_cap_behind_a_gap_is_of_the_clicked_vesicle_and_a_flank_is_not(axis, cut):
+    along = np.moveaxis(RAYS, 3, 0)[axis]
+    shell = (np.abs(FAR - RADIUS) < 0.7) & (along > -RADIUS - 1 + cut)
+    body, cap = shell & (along > 0), shell & (along < -GAP)
+    inner = (FAR < 11) & (np.abs(along + 5) < 0.7)  # flat, across the vesicle
+    flat_normals = np.zeros((*GRID, 3))
+    flat_normals[..., axis] = 1
+    ridges = sheets((body, RAYS), (cap, RAYS), (inner, flat_normals))
+    speck = ridges.take(np.arange(4))
+    clicks = Picks.from_points((CENTRE + np.roll([RADIUS, 0, 0], axis))[None])
+    found = grown(ridges, speck, clicks, 2.0, 2 * cap.sum() + inner.sum())
+    assert found.prompts.kept.all()
+    own = np.zeros(GRID, np.int64)
+    own[tuple(found.ridges.cells_zyx.T)] = found.labels
+    assert (own[body] == 1).all()
+    assert (own[cap] == 1).mean() > 0.9
+    assert not own[inner & ~shell].any()

@@ -28,6 +28,11 @@ in pieces, which are judged when they are joined."""
 BROAD = 0.86
 """A sheet without a click has at least this share of the neighbours that a point of the narrowest
 clicked one has in the mean: the flanks of particles that touch make a crooked, ragged sheet."""
+ACROSS, AROUND, FEWEST = 15.0, 32, 30
+"""Cells that a gap in a sheet is wide at most; points behind it that each point is compared with;
+points that say whether a piece continues the sheet."""
+CONTINUES = 0.9
+"""Mean cosine of the normals on both sides of such a gap, one of each two mirrored."""
 THICK = 3.5
 """Points in each cell along a line that is not clicked: rows of particles have more."""
 GAP = 0.6
@@ -85,27 +90,70 @@ def grown(
             own[number] = candidates[np.argmax(masses[candidates])]
     prompts = prompts.reject(own < 0, NOTHING_THERE)
     order = list(dict.fromkeys(own[own >= 0].tolist()))
+    part_of = np.arange(len(masses))
     if order:
         sizes = _sizes(ridges, piece, inside)
         contrasts = ndimage.mean(ridges.contrasts[inside], piece[inside], np.arange(len(masses)))
-        alike = (
-            (contrasts >= ALIKE * contrasts[order].min())
-            & (masses >= max(smallest, AS_LARGE[ridges.kind] * masses[order].min()))
-            & (sizes >= smallest_size)
-        )
+        alike = (contrasts >= ALIKE * contrasts[order].min()) & (masses >= smallest)
+        if ridges.kind == "sheet":
+            waiting = np.setdiff1d(np.flatnonzero(alike), order)
+            waiting = waiting[np.argsort(-masses[waiting], kind="stable")]
+            part_of = _continued(ridges, np.where(inside, piece, -1), order, waiting)
+        alike &= (masses >= AS_LARGE[ridges.kind] * masses[order].min()) & (sizes >= smallest_size)
         if ridges.kind == "line":
             alike &= np.bincount(piece[inside]) <= THICK * sizes
         else:
             counts = np.diff(ridges.neighbours[inside][:, inside].indptr)
             broad = ndimage.mean(counts, piece[inside], np.arange(len(masses)))
             alike &= broad >= BROAD * broad[order].min()
+            alike &= part_of == np.arange(len(masses))
         others = np.setdiff1d(np.flatnonzero(alike), order)
         order += others[np.argsort(-masses[others], kind="stable")].tolist()
     names = np.zeros(len(masses), np.int64)
     names[order] = np.arange(1, len(order) + 1)
-    labels = _rims(ridges, np.where(inside, names[piece], 0), RIM * least)
+    labels = _rims(ridges, np.where(inside, names[part_of][piece], 0), RIM * least)
     chosen = np.flatnonzero(labels)
     return Grown(ridges.take(chosen), labels[chosen], prompts)
+
+
+def _continued(
+    ridges: Ridges, piece: np.ndarray, sheets: list[int], waiting: np.ndarray
+) -> np.ndarray:
+    """Which pieces belong together, as they continue a sheet behind a gap.
+
+    The missing wedge hides parts of a vesicle, so that others hang together with nothing. Of two
+    points on an evenly bent sheet each has the other's normal, mirrored by the plane midway between
+    them; what lies beside the sheet, as the flank of a particle, has not.
+
+    Args:
+        ridges: n points.
+        piece: (n,) the number of the piece of each, -1 of none.
+        sheets: the numbers of those that are continued.
+        waiting: of those that may continue them, the largest first.
+
+    Returns:
+        (pieces,) the sheet that each belongs to, or its own number.
+    """
+    part_of = np.arange(piece.max() + 1)
+    places = ridges.cells_zyx + ridges.offsets.astype(np.float64)
+    for number in waiting.tolist():
+        rows = np.flatnonzero(piece == number)
+        known = np.flatnonzero((piece >= 0) & np.isin(part_of[piece], sheets))
+        lengths, near = cKDTree(places[known]).query(
+            places[rows], k=AROUND, distance_upper_bound=ACROSS
+        )
+        one, column = np.nonzero(np.isfinite(lengths))
+        if len(np.unique(one)) < FEWEST:
+            continue
+        one, other = rows[one], known[near[one, column]]
+        ways = places[other] - places[one]
+        ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+        normals = ridges.directions_zyx[other]
+        mirrored = normals - 2 * (normals * ways).sum(axis=1, keepdims=True) * ways
+        cosines = np.abs((mirrored * ridges.directions_zyx[one]).sum(axis=1))
+        if cosines.mean() >= CONTINUES:
+            part_of[number] = np.bincount(part_of[piece[other]]).argmax()
+    return part_of
 
 
 def _rims(ridges: Ridges, labels: np.ndarray, least: float) -> np.ndarray:
