@@ -337,6 +337,9 @@ def follow(job: Job, *, progress: Progress | None = None) -> StructureResult:
     with _collected() as warnings:
         inputs = job.stamps()
         tomogram, prompts, regions = _opened(job)
+        if models := [model.name for model in job.settings.networks]:
+            name, unused = job.target.name, " and ".join(models)
+            logger.warning("A %s is followed by filters, without %s.", name, unused)
         with stages.measure("structures"):
             found = job.target.find(tomogram, prompts, progress=progress)
         found = replace(found, points=located(found.points, regions))

@@ -111,6 +111,17 @@ def test_a_job_keeps_its_target_on_paper():
         assert again.target == target
 
 
+@pytest.mark.parametrize("preset", ["paper", "networks"])
+def test_a_preset_with_models_needs_no_weights_and_says_that_they_are_not_used(
+    folder, capsys, monkeypatch, preset
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "no_weights"))
+    assert pick(folder, "--preset", preset, tomogram="empty", out=preset) == 0
+    said = "A membrane is followed by filters, without dinov2_vitl14_reg and sam_vit_"
+    assert said in capsys.readouterr().err
+    assert Record.open(folder / preset).content["warnings"][0].startswith(said)
+
+
 def particles(folder, out, *options, tomogram="TS_01"):
     """Picks of a ball, all that are proposed."""
     path = str(folder / f"{tomogram}.mrc")

@@ -145,15 +145,21 @@ def _job(args: argparse.Namespace) -> Job:
     """What was typed."""
     from aitom_cryosam.job import Job
     from aitom_cryosam.points.prompts import REJECTED, parse_prompt
+    from aitom_cryosam.settings import Settings
 
     resources = options.resources(args)
-    settings, note = options.explained_settings(args, resources)
+    target, note = options.target(args), ""
+    if target is None:
+        settings, note = options.explained_settings(args, resources)
+    else:  # no model is used, and the weights of none need be there
+        preset = "embedded" if args.preset == "auto" else args.preset
+        settings = Settings(preset=preset, **options.typed_settings(args))
     return Job(
         tomogram=Path(args.tomogram),
         prompts=tuple(map(parse_prompt, args.prompt)),
         rejects=tuple(parse_prompt(one, REJECTED) for one in args.reject),
         query=args.query,
-        target=options.target(args),
+        target=target,
         regions=options.regions(args),
         prompts_file=Path(args.prompts) if args.prompts else None,
         rejects_file=Path(args.rejects) if args.rejects else None,
