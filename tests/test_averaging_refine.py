@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from aitom_cryosam.averaging.alignment import Poses
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.averaging import AveragingSettings
+from aitom_cryosam.averaging.likely import with_likely
 from aitom_cryosam.averaging.look_alikes import without_look_alikes, without_weak_places
 from aitom_cryosam.averaging.outcome import refined_paths, write_refined
 from aitom_cryosam.averaging.refinement import Refined, drifted, placed_mask, refined
@@ -19,6 +20,7 @@ from aitom_cryosam.averaging.rescoring import (
     combined,
     earlier,
     rescored,
+    with_buried,
 )
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.averaging.subvolumes import particle_ball
@@ -100,6 +102,62 @@ class TestCombined:
         assert earlier(picks).tolist() == pytest.approx([0.8, 0.8, 0.2])
         sure = replace(picks, probabilities=np.array([1.0, 0.7, 0.0]))
         assert earlier(sure).tolist() == [0.95, 0.7, 0.05]
+
+
+def test_no_pick_loses_more_than_a_buried_particle_would():
+    every = Picks.from_points(np.zeros((4, 3)))
+    picks = replace(every, probabilities=np.array([0.95, 0.95, 0.5, 0.95])).reject([3], "chance")
+    correlations = np.array([0.6, 0.2, 0.2, 0.2])
+    odds = np.array([9.0, -30.0, -30.0, -30.0])
+    score = Rescored(
+        replace(Poses.unknown(4), scores=correlations), np.zeros((4, 3)), odds, odds, True
+    )
+    spared = with_buried(picks, score)
+    # 19 to 1 before, and one particle of ten correlates as background: 1.9 to 1.
+    assert spared.odds[1] == pytest.approx(np.log(1.9))
+    assert (spared.probabilities > 0.5).tolist() == [True, True, False, False]
+    assert spared.odds[0] == pytest.approx(9, abs=0.2)
+    assert spared.odds[3] == -30  # what was no pick has only its correlation for it
+
+
+class TestWithLikely:
+    def test_the_most_probable_others_join_too_few_picks(self, caplog):
+        source, proposals = few_picks()
+        (found,) = with_likely([source], [proposals], 200.0)
+        # Not 5, on a pick; not 6, on 7; not 8, at the border; the others as ten are needed.
+        assert found.picks.ids.tolist() == [1, 2, 3, 4, 7, 9, 10, 11, 12, 13]
+        assert found.picks.kept.all()
+        assert "4 picks are too few to average: the 6 most probable other" in caplog.text
+
+    def test_more_join_if_they_are_more_probable_than_not(self):
+        source, proposals = few_picks()
+        sure = replace(proposals, probabilities=np.maximum(proposals.probabilities, 0.6))
+        (found,) = with_likely([source], [sure], 200.0)
+        assert len(found.picks) == 20
+        assert found.picks.ids[:4].tolist() == [1, 2, 3, 4]
+
+    def test_nothing_joins_without_probabilities_or_if_there_are_enough(self):
+        source, proposals = few_picks()
+        (unknown,) = with_likely([source], [replace(proposals, probabilities=None)], 200.0)
+        assert len(unknown.picks) == 4
+        enough = replace(source, picks=proposals.take(np.arange(9, 21)))
+        assert with_likely([enough], [proposals], 200.0)[0].picks is enough.picks
+
+
+def few_picks() -> tuple[Source, Picks]:
+    """4 picks of 30 proposals, 10 voxels wide, of falling probability."""
+    data = np.random.default_rng(0).standard_normal((40, 120, 120)).astype(np.float32)
+    tomogram = Tomogram.from_array(data, voxel_size=20.0)
+    grid = np.meshgrid([20], np.arange(15, 111, 15), np.arange(15, 111, 15), indexing="ij")
+    points = np.stack(grid, axis=-1).reshape(-1, 3)[:30].astype(float)
+    points[4] = points[0] + 1
+    points[5] = points[6] + 2
+    points[7] = [20, 0, 60]
+    every = Picks.from_points(points, np.linspace(1, 0, 30))
+    probabilities = np.linspace(0.6, 0.1, 30)
+    probabilities[5] = probabilities[6] - 0.001
+    proposals = replace(every, probabilities=probabilities).reject(np.arange(4, 30), "another kind")
+    return Source(tomogram, proposals.take(proposals.kept), points[:1], [], WEDGE), proposals
 
 
 def test_background_keeps_away_from_the_proposals():
@@ -298,6 +356,18 @@ class TestRefined:
             "at the border",
         }
         assert len(found.masks[0]) == kept.sum()  # none had a mask of its own
+
+    def test_four_picks_and_likely_ones_are_enough(self):
+        tomogram, points = one_kind()
+        noise = background_places(tomogram, points, 12.0)[:30]
+        every = Picks.from_points(np.concatenate([points, noise]), np.linspace(1, 0, 50))
+        every = replace(every, probabilities=np.where(np.arange(50) < 12, 0.6, 0.2))
+        proposals = every.reject(np.arange(4, 50), "another kind")
+        source = Source(tomogram, proposals.take(proposals.kept), points[:3], [], WEDGE)
+        found = refined([source], [proposals], SETTINGS)
+        assert found.kept_earlier == ""
+        assert found.proposals[0].kept[:20].sum() >= 18
+        assert found.proposals[0].kept[20:].sum() <= 1
 
     def test_picks_of_noise_keep_the_earlier_verdict(self):
         data = np.random.default_rng(0).standard_normal((40, 80, 80)).astype(np.float32)

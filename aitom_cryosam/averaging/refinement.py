@@ -19,8 +19,9 @@ from aitom_cryosam.averaging.alignment import Reference
 from aitom_cryosam.averaging.average import Average, said
 from aitom_cryosam.averaging.averaging import FEWEST, Averaging, AveragingSettings
 from aitom_cryosam.averaging.full_search import with_new_places
+from aitom_cryosam.averaging.likely import with_likely
 from aitom_cryosam.averaging.look_alikes import without_look_alikes, without_weak_places
-from aitom_cryosam.averaging.rescoring import Rescored, rescored
+from aitom_cryosam.averaging.rescoring import Rescored, rescored, with_buried
 from aitom_cryosam.averaging.sources import CORRELATION, Source, box_of, oriented, particles_of
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
@@ -80,6 +81,7 @@ def refined(
         InputError: as for `Averaging`, or the memory does not suffice for the search.
     """
     _, voxel_size = box_of(sources, settings.diameter)
+    sources = with_likely(sources, proposals, settings.diameter)
     particles = particles_of(sources, settings.diameter)
     average = Averaging(particles, voxel_size, settings, progress=progress).run(first)
     picks = oriented(sources, average, particles, settings.diameter)
@@ -129,6 +131,7 @@ def refined(
             "do; they stay left out.",
             weak,
         )
+    scores = [with_buried(*each) for each in zip(every, scores, strict=True)]
     decided = [
         _decided(some, score, PARTICLE.spacing * settings.diameter / one.tomogram.voxel_size)
         for one, some, score in zip(sources, every, scores, strict=True)

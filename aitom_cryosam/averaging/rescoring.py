@@ -9,7 +9,7 @@ them is its earlier probability. Bayes' rule makes one probability of both.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -38,6 +38,9 @@ CLICKS = 3
 """Fewer do not say how particles correlate."""
 APART = 2.0
 """Spreads between the two means, from which on correlations are believed."""
+BURIED = 0.1
+"""Share of particles that correlate as background does: the tomogram's border cuts them, or
+neighbours lie in their box."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +136,19 @@ def earlier(proposals: Picks) -> np.ndarray:
     if proposals.probabilities is not None:
         return np.clip(proposals.probabilities, *PRIORS)
     return np.where(proposals.kept, _UNSURE, 1 - _UNSURE)
+
+
+def with_buried(proposals: Picks, score: Rescored) -> Rescored:
+    """The scores, where no pick loses more odds than particles that correlate as background allow.
+
+    Args:
+        proposals: kept as they were before.
+        score: of the proposals, by two Gaussians.
+    """
+    prior = earlier(proposals)
+    logits = np.log(prior / (1 - prior))
+    spared = logits + np.logaddexp(np.log(BURIED), np.log1p(-BURIED) + score.odds - logits)
+    return replace(score, odds=np.where(proposals.kept, spared, score.odds))
 
 
 def combined(

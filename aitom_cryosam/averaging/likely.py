@@ -1,0 +1,74 @@
+"""Likely: the most probable other proposals, averaged with picks that are too few by themselves.
+
+Whether what they make together is one particle, the halves of the average say, as with any picks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from aitom_cryosam.averaging.averaging import FEWEST
+from aitom_cryosam.averaging.sources import Source
+from aitom_cryosam.picks import Picks, joined, suppressed
+from aitom_cryosam.targets import PARTICLE
+
+logger = logging.getLogger(__name__)
+
+_MOST = 2 * FEWEST
+"""Picks and others, as long as these are more probable than not; fewer of those that are less."""
+
+
+def with_likely(
+    sources: Sequence[Source], proposals: Sequence[Picks], diameter: float
+) -> list[Source]:
+    """The sources, where the picks are too few to average with the most probable others, as said.
+
+    Args:
+        sources: the picks of each tomogram.
+        proposals: of each tomogram, picks among them; without probabilities nothing is added.
+        diameter: Å.
+    """
+    count = sum(int(one.usable(diameter).sum()) for one in sources)
+    if count >= FEWEST or any(every.probabilities is None for every in proposals):
+        return list(sources)
+    others = [_others(*each, diameter) for each in zip(sources, proposals, strict=True)]
+    probable = np.concatenate([_probable(one) for one in others])
+    number = np.clip(count + (probable > 0.5).sum(), FEWEST, _MOST) - count
+    chosen = np.zeros(len(probable), bool)
+    chosen[np.argsort(-probable, kind="stable")[:number]] = True
+    if not chosen.any():
+        return list(sources)
+    logger.warning(
+        "%d picks are too few to average: the %d most probable other proposals (the last of them "
+        "%.2f) are averaged with them.",
+        count,
+        chosen.sum(),
+        probable[chosen].min(),
+    )
+    ends = np.cumsum([len(one) for one in others])[:-1]
+    return [
+        replace(one, picks=joined([one.picks, other.take(rows)]))
+        for one, other, rows in zip(sources, others, np.split(chosen, ends), strict=True)
+    ]
+
+
+def _others(source: Source, proposals: Picks, diameter: float) -> Picks:
+    """Proposals that lie on no pick, on none more probable, and not at the border."""
+    distance = PARTICLE.spacing * diameter / source.tomogram.voxel_size
+    others = proposals.take(~proposals.kept)
+    others = replace(others, kept=~others.kept, reasons=("",) * len(others))
+    others = others.take(replace(source, picks=others).usable(diameter))
+    if len(source.picks):
+        gaps, _ = cKDTree(source.picks.points_zyx).query(others.points_zyx)
+        others = others.take(gaps >= distance)
+    return others.take(suppressed(others.points_zyx, _probable(others), distance))
+
+
+def _probable(picks: Picks) -> np.ndarray:
+    assert picks.probabilities is not None
+    return picks.probabilities
