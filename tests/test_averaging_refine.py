@@ -136,10 +136,12 @@ class TestWithLikely:
         assert len(found.picks) == 20
         assert found.picks.ids[:4].tolist() == [1, 2, 3, 4]
 
-    def test_nothing_joins_without_probabilities_or_if_there_are_enough(self):
+    def test_nothing_joins_without_probabilities_or_where_it_does_not_help(self):
         source, proposals = few_picks()
         (unknown,) = with_likely([source], [replace(proposals, probabilities=None)], 200.0)
         assert len(unknown.picks) == 4
+        scarce = [proposals.take(np.arange(9))]
+        assert len(with_likely([source], scarce, 200.0)[0].picks) == 4
         enough = replace(source, picks=proposals.take(np.arange(9, 21)))
         assert with_likely([enough], [proposals], 200.0)[0].picks is enough.picks
 

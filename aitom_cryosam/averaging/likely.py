@@ -20,17 +20,18 @@ from aitom_cryosam.targets import PARTICLE
 logger = logging.getLogger(__name__)
 
 _MOST = 2 * FEWEST
-"""Picks and others, as long as these are more probable than not; fewer of those that are less."""
+"""Picks and others, where that many are more probable than not; others only as far as needed."""
 
 
 def with_likely(
     sources: Sequence[Source], proposals: Sequence[Picks], diameter: float
 ) -> list[Source]:
-    """The sources, where the picks are too few to average with the most probable others, as said.
+    """The sources, with the most probable other proposals where the picks are too few to average.
 
     Args:
         sources: the picks of each tomogram.
-        proposals: of each tomogram, picks among them; without probabilities nothing is added.
+        proposals: of each tomogram, picks among them. Where they have no probabilities, or
+            do not suffice either, nothing is added.
         diameter: Å.
     """
     count = sum(int(one.usable(diameter).sum()) for one in sources)
@@ -41,7 +42,7 @@ def with_likely(
     number = np.clip(count + (probable > 0.5).sum(), FEWEST, _MOST) - count
     chosen = np.zeros(len(probable), bool)
     chosen[np.argsort(-probable, kind="stable")[:number]] = True
-    if not chosen.any():
+    if count + chosen.sum() < FEWEST:
         return list(sources)
     logger.warning(
         "%d picks are too few to average: the %d most probable other proposals (the last of them "
