@@ -96,7 +96,7 @@ def cut_off(tomogram: Tomogram, points_zyx: np.ndarray, diameter_voxels: float) 
 
 
 def _outline(mask: ParticleMask, diameter_voxels: float) -> list[str]:
-    if not mask.volume:
+    if mask.is_ball or not mask.volume:
         return []
     size = mask.diameter / diameter_voxels
     aside = float(np.linalg.norm(mask.centroid_zyx - mask.prompt_zyx)) / diameter_voxels

@@ -135,12 +135,12 @@ _WORDS: dict[Remedy, str | dict[Door, str]] = {
         _NAPARI: f"{_NEARER}the contrast, fill in its diameter",
     },
     Remedy.NEARER_PROMPT_OR_WINDOW: {
-        _LINE: f"{_NEARER}--contrast, give its --diameter, or try --window 3 or "
-        "--segmenter contour",
-        _PYTHON: f"{_NEARER}contrast, give its diameter_angstrom, or try window=3 or "
-        'segmenter="contour"',
-        _AITOM: f"{_NEARER}contrast, give its diameter in the op, or a window of 3 or the "
-        "segmenter contour",
+        _LINE: f"{_NEARER}--contrast, give its --diameter, or try --window 3, "
+        "--segmenter contour or --mask-fallback ball",
+        _PYTHON: f"{_NEARER}contrast, give its diameter_angstrom, or try window=3, "
+        'segmenter="contour" or mask_fallback="ball"',
+        _AITOM: f"{_NEARER}contrast, give its diameter in the op, or a window of 3, the "
+        "segmenter contour or the mask_fallback ball",
         _NAPARI: f"{_NEARER}the contrast, fill in its diameter, or take the preset embedded",
     },
     Remedy.OVERWRITE: {

@@ -20,6 +20,7 @@ class ParticleMask:
         mask: (d, h, w) bool, cropped to its voxels; an empty mask has shape (0, 0, 0).
         score: mean score of the planes it consists of, 0 to 1.
         stops: for each walk ("+z", "-z", "+y", "-y", "+x", "-x") why it ended.
+        is_ball: whether walks gave no mask, and a ball around the prompt takes its place.
     """
 
     id: int
@@ -28,6 +29,7 @@ class ParticleMask:
     mask: np.ndarray
     score: float
     stops: dict[str, str] = field(default_factory=dict)
+    is_ball: bool = False
 
     @classmethod
     def empty(cls, prompt_zyx: np.ndarray, number: int = 0) -> ParticleMask:
@@ -55,7 +57,12 @@ class ParticleMask:
 
     @property
     def centroid_zyx(self) -> np.ndarray:
-        """(3,) float64, mean position of its voxels. Undefined (NaN) for an empty mask."""
+        """(3,) float64, mean position of its voxels. Undefined (NaN) for an empty mask.
+
+        Of a ball the prompt: where the tomogram's face cuts it, its voxels' mean lies beside.
+        """
+        if self.is_ball:
+            return self.prompt_zyx
         if self.volume == 0:
             return np.full(3, np.nan)
         return self.voxels_zyx.mean(axis=0)

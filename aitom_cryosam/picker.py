@@ -132,6 +132,7 @@ class CryoSAM:
             proposals, masks = ranked(
                 proposals, masks, PARTICLE.spacing * diameter_voxels, settings.position
             )
+            propagator.warn_of_balls(masks)
             dense = settings.semantic == "dense"
             probability = particle_probability(features, query.vector, masks) if dense else None
         return Result(

@@ -23,6 +23,7 @@ _SHARED: dict[str, Any] = {
     "centring": True,
     "position": "halfway",
     "window": None,
+    "mask_fallback": "none",
     "semantic": "none",
     "all_masks": False,
     "cut": "auto",
@@ -67,6 +68,7 @@ VALUES: Mapping[str, Mapping[str, Any]] = {
         "slab": 0,
         "shrinkage": 0.1,
         "token_size_angstrom": "auto",
+        "mask_fallback": "ball",
     },
 }
 """What `Settings` takes where it is given nothing else, by the preset's name."""

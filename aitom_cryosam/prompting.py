@@ -108,18 +108,33 @@ def segmented(prompts: Picks, masks: list[ParticleMask]) -> Picks:
     """
     if not len(prompts):
         return prompts
-    empty = np.array([mask.volume == 0 for mask in masks])
-    wide = [mask for mask in masks if mask.volume == 0 and "size limit" in mask.stops.values()]
-    why = ": the outline is wider than the particle" if len(wide) == empty.sum() else ""
-    if empty.any():
-        places, n = listed(map(as_typed, prompts.points_zyx[empty])), empty.sum()
-        where = f"the prompt {places}" if n == 1 else f"{n} prompts ({places})"
-        left_out = "it is left out" if n == 1 else "they are left out"
-        logger.warning("No particle was found at %s%s; %s.", where, why, left_out)
-    if empty.all():
-        remedy = Remedy.NEARER_PROMPT_OR_WINDOW if why else Remedy.NEARER_PROMPT
+    balls = [mask for mask in masks if mask.is_ball]
+    if balls:
+        where, why = _where(balls), _why(balls)
+        logger.warning(
+            "No mask was found at %s%s; a ball of the particle's diameter takes its place.",
+            where,
+            why,
+        )
+    empty = [mask for mask in masks if not mask.volume]
+    if empty:
+        left_out = "it is left out" if len(empty) == 1 else "they are left out"
+        logger.warning("No particle was found at %s%s; %s.", _where(empty), _why(empty), left_out)
+    if len(empty) == len(masks):
+        remedy = Remedy.NEARER_PROMPT_OR_WINDOW if _why(empty) else Remedy.NEARER_PROMPT
         raise InputError("No particle was found at any prompt", remedy)
-    return prompts.reject(empty, "no mask")
+    return prompts.reject([not mask.volume for mask in masks], "no mask")
+
+
+def _where(masks: Sequence[ParticleMask]) -> str:
+    places = listed(as_typed(mask.prompt_zyx) for mask in masks)
+    return f"the prompt {places}" if len(masks) == 1 else f"{len(masks)} prompts ({places})"
+
+
+def _why(masks: Sequence[ParticleMask]) -> str:
+    """Empty if it is not the same for all."""
+    wide = all("size limit" in mask.stops.values() for mask in masks)
+    return ": the outline is wider than the particle" if wide else ""
 
 
 def sized(settings: Settings, query: ParticleQuery | None, contrast: str) -> Settings:

@@ -197,10 +197,16 @@ class Record:
         """
         labels = self.labels()
         boxes = ndimage.find_objects(labels.astype(np.int32))
-        return [
+        masks = [
             _mask(labels, boxes[number - 1] if number <= len(boxes) else None, number, point)
             for number, point in zip(self.picks.ids.tolist(), self.picks.points_zyx, strict=True)
         ]
+        return [replace(mask, is_ball=mask.id in self.balls) for mask in masks]
+
+    @property
+    def balls(self) -> frozenset[int]:
+        """Ids of picks without a mask of their own, in whose place is a ball."""
+        return frozenset(map(int, self.content.get("balls", ())))
 
     @cached_property
     def prompts(self) -> Picks:

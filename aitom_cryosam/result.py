@@ -173,7 +173,13 @@ class Result:
             "inputs": {role: asdict(stamp) for role, stamp in self.inputs.items()},
             "weights": self.networks,  # the embedded models have none
             "prompts": [
-                {**entry, "mask_voxels": mask.volume, "walks": mask.stops, **asdict(worth)}
+                {
+                    **entry,
+                    "mask_voxels": mask.volume,
+                    "mask_is_ball": mask.is_ball,
+                    "walks": mask.stops,
+                    **asdict(worth),
+                }
                 for entry, mask, worth in zip(
                     prompt_entries(self.prompts),
                     self.prompt_masks,
@@ -185,6 +191,7 @@ class Result:
             "diameter_angstrom": round(self.diameter_angstrom, 1),
             "diameter_estimated": self.settings.diameter_angstrom is None,
             "counts": counts(self.proposals),
+            "balls": [mask.id for mask in self.masks if mask.is_ball],
             "warnings": list(self.warnings),
             **self.stages.rounded(),
         }

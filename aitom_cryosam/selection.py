@@ -155,6 +155,7 @@ def write_selection(
         content = {
             **record.content,
             "counts": counts(proposals),
+            "balls": sorted(record.balls | {mask.id for mask in masks if mask.is_ball}),
             "selection": {"from": str(record.path), **selection.to_json()},
             **written(drafts),
         }

@@ -72,6 +72,7 @@ class Trace:
             "stops": [mask.stops for mask in self.masks],
             "scores": [float(mask.score) for mask in self.masks],
             "ids": [int(mask.id) for mask in self.masks],
+            "balls": [mask.is_ball for mask in self.masks],
         }
         bits = [np.packbits(mask.mask) for mask in self.masks]
         arrays = {
@@ -114,8 +115,9 @@ def _masks(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> list[P
             np.unpackbits(bits, count=int(count)).astype(bool).reshape(shape),
             score,
             stops,
+            is_ball,
         )
-        for number, prompt, offset, bits, count, shape, score, stops in zip(
+        for number, prompt, offset, bits, count, shape, score, stops, is_ball in zip(
             about["ids"],
             arrays["prompts_zyx"],
             arrays["offsets_zyx"],
@@ -124,6 +126,7 @@ def _masks(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> list[P
             shapes,
             about["scores"],
             about["stops"],
+            about.get("balls", [False] * len(shapes)),  # earlier ones have none
             strict=True,
         )
     ]

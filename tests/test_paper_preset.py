@@ -11,7 +11,11 @@ import starfile
 from aitom_cryosam import CryoSAM, Settings, Tomogram, checkpoints, networks
 from aitom_cryosam.cli import main
 from aitom_cryosam.forecast import forecast
+from aitom_cryosam.napari.session import Session
+from aitom_cryosam.record import Record
 from aitom_cryosam.resources import Resources
+from aitom_cryosam.trace import Trace
+from aitom_cryosam.trials import tried
 from aitom_cryosam.volumes.mrc import read_volume, write_volume
 from tests.tiny_dino import write_tiny_dino
 from tests.tiny_models import write_tiny_sam
@@ -189,3 +193,54 @@ def test_networks_are_loaded_once_a_process(world, tmp_path, monkeypatch) -> Non
     networks.release()
     assert pick(world, tmp_path / "five") == 0
     assert len(loaded) == 5
+
+
+@pytest.mark.parametrize("preset", ["networks", "paper"])
+def test_a_run_goes_on_with_balls_where_no_mask_is_a_particle(world, tmp_path, preset) -> None:
+    """SAM's random masks are all wider than a particle of 8 voxels."""
+    small = ["--preset", preset, "--diameter", "80", "--cut", "none", "--semantic", "union"]
+    if preset == "paper":  # to the letter
+        assert pick(world, tmp_path, *small) == 2
+        assert not list(tmp_path.iterdir())
+        small += ["--mask-fallback", "ball"]
+    assert pick(world, tmp_path, *small, "--report") == 0
+    record = Record.open(tmp_path)
+    ids = record.picks.ids.tolist()
+    assert len(ids) > 1
+    assert record.content["balls"] == ids
+    assert "no mask" not in record.proposals.reasons
+    (prompt,) = record.content["prompts"]
+    assert (prompt["used"], prompt["mask_is_ball"]) == (True, True)
+    where, picks = (text for text in record.warnings if "a ball of the particle's" in text)
+    assert f"the prompt {PROMPT}: the outline is wider than the particle" in where
+    assert picks.startswith(f"{len(ids)} of {len(ids)} picks have no mask")
+    assert [mask.is_ball for mask in record.masks] == [True] * len(ids)
+    labels = record.labels()
+    assert set(np.unique(labels)) - {0} <= set(ids)
+    semantic = read_volume(tmp_path / "TS_01_semantic.mrc").values
+    np.testing.assert_array_equal(semantic > 0, np.asarray(labels) > 0)
+    (mask,) = Trace.read(record.files["trace"]).masks
+    assert mask.is_ball
+    page = (tmp_path / "TS_01_report.html").read_text()
+    assert f"none; a ball of {prompt['mask_voxels']} voxels" in page
+    assert main(["select", str(tmp_path), "--top", "1", "--out", str(tmp_path / "one")]) == 0
+    assert Record.open(tmp_path / "one").masks[0].is_ball
+
+
+def test_query_presets_and_session_need_no_outline_either(world) -> None:
+    folder, _ = world
+    names = {"dinov2_vitl14_reg": "dinov2_vitl14_reg.pth", "sam_vit_h": "sam.pth"}
+    resources = Resources(
+        device="cpu", checkpoints={name: folder / file for name, file in names.items()}
+    )
+    tomogram = Tomogram.open(folder / "TS_01.mrc", contrast="bright")
+    settings = Settings(preset="networks", diameter_angstrom=80, ratios=(4,))
+    clicks = np.array([(10.0, 12, 9), (8, 6, 20)])
+    query = CryoSAM(settings, resources=resources).query(tomogram, clicks[:, ::-1])
+    assert len(query.instances) == 2
+    assert np.isfinite(query.prompt_features).all()
+    (trial,) = tried(tomogram, clicks, {"networks": settings}, resources)
+    assert trial.problem == ""
+    mask = Session(tomogram, resources).mask(clicks[0], settings)
+    assert mask.is_ball
+    assert mask.diameter == pytest.approx(8, rel=0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,6 +134,28 @@ def test_a_prompt_that_yields_nothing_is_an_empty_mask(world, point, stop):
     assert masks[0].score == 0
     assert masks[0].stops == dict.fromkeys(WALKS, stop)
     assert masks[1].volume > 1000
+
+
+def test_a_ball_takes_the_place_of_a_mask_that_is_missing(world):
+    points = [(20, 5, 5), (-0.6, 5, 5), (11, 15, 20), (22, 5.2, 5)]
+    plain = CrossPlanePropagator(Objects()).propagate(world, points)
+    masks = CrossPlanePropagator(Objects(), ball_diameter=6.0).propagate(world, points)
+    assert [mask.is_ball for mask in masks] == [True, False, False, True]
+    assert [mask.id for mask in masks] == [1, 2, 3, 4]
+    assert masks[1].volume == 0  # there is no place for it
+    np.testing.assert_array_equal(masks[2].mask, plain[2].mask)
+    for mask, point, before in zip(masks, points, plain, strict=True):
+        assert (mask.stops, mask.score) == (before.stops, before.score)
+        if mask.is_ball:
+            away = np.linalg.norm(mask.voxels_zyx - np.array(point), axis=1)
+            assert away.max() <= 3
+            np.testing.assert_array_equal(mask.centroid_zyx, point)
+    assert masks[0].diameter == pytest.approx(6, rel=0.05)
+    assert masks[3].volume < masks[0].volume  # half of it lies outside
+    # What was seen counts more than what was put there.
+    seen = masks[2]
+    put = replace(masks[0], offset_zyx=seen.offset_zyx, mask=np.ones_like(seen.mask))
+    assert (labels(world.shape, [put, seen])[seen.box][seen.mask] == seen.id).all()
 
 
 def test_no_prompt_is_no_mask(world):

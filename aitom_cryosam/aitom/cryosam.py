@@ -144,7 +144,7 @@ class CryoSAMSegmenter(_Configured):
 
     @at_door(Door.AITOM)
     def masks(self, volume: Volume, prompts: Any) -> list[ParticleMask]:
-        """One mask a prompt (paper section 2.1), empty where nothing was found."""
+        """One mask a prompt (paper section 2.1); where nothing was found, empty or a ball."""
         return self._masks(tomogram_of(volume, self.op), prompts)
 
     @at_door(Door.AITOM)

@@ -366,6 +366,11 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         help="SAM sees so much around a particle, scaled up, in place of the whole plane",
     )
     method.add_argument(
+        "--mask-fallback",
+        choices=("none", "ball"),
+        help="without a mask a click or a place is left out, or has a ball of the diameter",
+    )
+    method.add_argument(
         "--semantic",
         choices=("none", "union", "dense"),
         help="also write which voxels are of the particle's kind: those of the picks' masks, or "

@@ -527,8 +527,11 @@ class CryoSAMWidget(QWidget):
 
     def _mask_is_there(self, mask: ParticleMask) -> None:
         self._put_mask(mask)
-        voxels = mask.volume
-        self._say(f"The mask has {voxels} voxels, {mask.diameter * self._voxel_size():.0f} Å wide.")
+        width = f"{mask.diameter * self._voxel_size():.0f} Å wide"
+        if mask.is_ball:
+            self._say(f"This click gives no mask; a ball takes its place, {width}.")
+        else:
+            self._say(f"The mask has {mask.volume} voxels, {width}.")
 
     def _put_mask(self, mask: ParticleMask) -> None:
         volume = labels(self.image.data.shape, [replace(mask, id=1)])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+
 import numpy as np
 
 from aitom_cryosam import segmenters
@@ -16,7 +19,9 @@ from aitom_cryosam.settings import Settings
 from aitom_cryosam.targets import PARTICLE
 from aitom_cryosam.tomogram import Tomogram
 
-__all__ = ["CrossPlanePropagator", "Propagator", "build", "masks_of"]
+__all__ = ["CrossPlanePropagator", "Propagator", "build", "masks_of", "warn_of_balls"]
+
+logger = logging.getLogger(__name__)
 
 
 def build(
@@ -25,7 +30,7 @@ def build(
     """The propagator that the settings name.
 
     Args:
-        settings: its segmenter, `tau_iou` and `merge`.
+        settings: its segmenter, `tau_iou`, `merge` and `mask_fallback`.
         resources: device, memory, cache and checkpoints.
         tomogram: which the points will lie in.
         diameter_voxels: of the particle.
@@ -45,6 +50,7 @@ def build(
         tau_iou=settings.tau_iou,
         merge=settings.merge,
         max_extent=extent,
+        ball_diameter=diameter_voxels if settings.mask_fallback == "ball" else None,
         budget_bytes=min(segmenter.held_bytes, resources.ram),
         store=store,
     )
@@ -77,3 +83,18 @@ def masks_of(
         next(made) if now else ParticleMask.empty(point)
         for point, now in zip(points.points_zyx, wanted, strict=True)
     ]
+
+
+def warn_of_balls(masks: Sequence[ParticleMask]) -> None:
+    """Say how many of the picks' masks are balls.
+
+    Args:
+        masks: of the picks.
+    """
+    balls = sum(mask.is_ball for mask in masks)
+    if balls:
+        logger.warning(
+            "%d of %d picks have no mask; a ball of the particle's diameter takes its place.",
+            balls,
+            len(masks),
+        )

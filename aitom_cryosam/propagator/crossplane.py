@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from aitom_cryosam.geometry import nearest_voxel
-from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.masks import ParticleMask, ball
 from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.propagator.embeddings import EmbeddingStore, PlaneEmbeddings
 from aitom_cryosam.propagator.growth import Growth, Merge
@@ -41,6 +41,9 @@ class CrossPlanePropagator:
         merge: "union" of the three axes' results, as in the paper, or "consensus": voxels in at
             least two of them.
         max_extent: voxels, the largest particle along any axis; None for no limit.
+        ball_diameter: voxels, of the ball that takes the place of a mask where a prompt inside
+            the tomogram yields none; None leaves it empty. Of two masks it is the worse: its
+            score is 0.
         budget_bytes: for the embeddings and masks held at once; two embeddings and the masks of
             one prompt are held in any case.
         store: keeps embeddings for later runs, if the segmenter's are worth it.
@@ -53,12 +56,14 @@ class CrossPlanePropagator:
         tau_iou: float = 0.5,
         merge: Merge = "union",
         max_extent: float | None = None,
+        ball_diameter: float | None = None,
         budget_bytes: float = 256e6,
         store: EmbeddingStore | None = None,
     ) -> None:
         self.segmenter = segmenter
         self.rules = Rules(tau_iou, np.inf if max_extent is None else max_extent, budget_bytes)
         self.merge = merge
+        self.ball_diameter = ball_diameter
         self.store = store
 
     def propagate(
@@ -79,10 +84,11 @@ class CrossPlanePropagator:
 
         Returns:
             n masks in the order of the prompts, with ids from 1. A prompt that yields nothing
-            has an empty mask, with its walks' "empty" or "size limit"; outside the tomogram
-            all six say "border".
+            has an empty mask or a ball, with its walks' "empty" or "size limit"; outside the
+            tomogram it is empty, and all six say "border".
         """
-        return self._masks(AxisWalks.run, self.merge, tomogram, points_zyx, progress, stage)
+        masks = self._masks(AxisWalks.run, self.merge, tomogram, points_zyx, progress, stage)
+        return [self._or_ball(mask, tomogram.shape) for mask in masks]
 
     def start(
         self,
@@ -95,6 +101,14 @@ class CrossPlanePropagator:
         """As `propagate`, but only the masks on the three planes through each prompt (eq. 1)."""
         masks = self._masks(AxisWalks.start, "union", tomogram, points_zyx, progress, stage)
         return [replace(mask, stops={}) for mask in masks]
+
+    def _or_ball(self, mask: ParticleMask, shape: tuple[int, int, int]) -> ParticleMask:
+        nearest = nearest_voxel(mask.prompt_zyx)
+        inside = ((nearest >= 0) & (nearest < shape)).all()
+        if mask.volume or self.ball_diameter is None or not inside:
+            return mask
+        made = ball(mask.prompt_zyx, self.ball_diameter / 2, shape)
+        return replace(mask, offset_zyx=made.offset_zyx, mask=made.mask, is_ball=True)
 
     def _masks(
         self,

@@ -197,7 +197,7 @@ def _walks(section: Section, point: np.ndarray, mask: ParticleMask) -> list[Walk
     for axis in (other for other in range(3) if other != section.axis):
         for sign in (1, -1):
             name = ("+" if sign > 0 else "-") + _PLANES[axis]
-            if name not in mask.stops or not mask.volume:
+            if name not in mask.stops or not mask.volume or mask.is_ball:
                 continue
             end = point.astype(np.float64).copy()
             low = mask.offset_zyx[axis] - 0.5

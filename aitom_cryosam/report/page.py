@@ -259,6 +259,7 @@ class _Content:
                 "used": bool(prompts.kept[i]),
                 "reason": prompts.reasons[i],
                 "voxels": rows[i].get("mask_voxels", 0),
+                "is_ball": rows[i].get("mask_is_ball", False),
                 "walks": [
                     (name, STOPS.get(stop, stop)) for name, stop in rows[i].get("walks", {}).items()
                 ],
