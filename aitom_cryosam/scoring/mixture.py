@@ -8,6 +8,8 @@ import numpy as np
 from scipy.stats import norm
 
 MOST_CLUSTERS = 7
+STARTS = 4
+"""Fits of each number of clusters, of which the best counts."""
 
 
 VALLEY = 0.8
@@ -24,7 +26,7 @@ SETTLED = 1e-3
 
 @dataclass(frozen=True)
 class Mixture:
-    """k Gaussians of one covariance.
+    """k Gaussians of one covariance; or several such mixtures, which makes all shapes (s, ...).
 
     Attributes:
         means: (k, d).
@@ -36,22 +38,32 @@ class Mixture:
     weights: np.ndarray
     root: np.ndarray
 
+    def __getitem__(self, index: int | np.ndarray) -> Mixture:
+        """One or some of several."""
+        return Mixture(self.means[index], self.weights[index], self.root[index])
+
     def log_densities(self, points: np.ndarray) -> np.ndarray:
         """(n, k) log of weight times density at points (n, d)."""
-        flat, centres = points @ self.root.T, self.means @ self.root.T
-        squares = ((flat[:, None] - centres) ** 2).sum(axis=2)
-        volume = np.log(np.diag(self.root)).sum() - len(self.root) / 2 * np.log(2 * np.pi)
-        return np.log(np.maximum(self.weights, 1e-300)) + volume - squares / 2
+        turn = np.swapaxes(self.root, -1, -2)
+        flat, centres = points @ turn, self.means @ turn
+        # |f - c|² term by term: the differences themselves would be n k d numbers.
+        squares = flat @ np.swapaxes(-2 * centres, -1, -2)  # (n, k)
+        squares += np.einsum("...nd,...nd->...n", flat, flat)[..., None]
+        squares += np.einsum("...kd,...kd->...k", centres, centres)[..., None, :]
+        volume = np.log(np.diagonal(self.root, axis1=-2, axis2=-1)).sum(axis=-1)
+        volume -= points.shape[-1] / 2 * np.log(2 * np.pi)
+        above = np.log(np.maximum(self.weights, 1e-300)) + volume[..., None]  # (k,)
+        return np.asarray(above[..., None, :] - squares / 2)
 
     def shares(self, points: np.ndarray) -> np.ndarray:
         """(n, k) probability that a point of (n, d) is of each Gaussian."""
         logs = self.log_densities(points)
-        shares = np.exp(logs - logs.max(axis=1, keepdims=True))
-        return shares / shares.sum(axis=1, keepdims=True)
+        shares = np.exp(logs - logs.max(axis=-1, keepdims=True))
+        return np.asarray(shares / shares.sum(axis=-1, keepdims=True))
 
-    def log_likelihood(self, points: np.ndarray) -> float:
-        """Of all points (n, d) together."""
-        return float(np.logaddexp.reduce(self.log_densities(points), axis=1).sum())
+    def log_likelihood(self, points: np.ndarray) -> np.ndarray:
+        """() of all points (n, d) together."""
+        return np.asarray(np.logaddexp.reduce(self.log_densities(points), axis=-1).sum(axis=-1))
 
 
 def best_mixture(points: np.ndarray) -> Mixture:
@@ -63,38 +75,57 @@ def best_mixture(points: np.ndarray) -> Mixture:
         if k > 1 and k * (d + 1) > n:
             break
         parameters = k * d + k - 1 + d * (d + 1) / 2
-        for _ in range(4):
-            mixture = _fit(points, k, rng)
-            criterion = parameters * np.log(n) - 2 * mixture.log_likelihood(points)
-            if best is None or criterion < best[0]:
-                best = criterion, mixture
+        mixtures = _fitted(points, np.array([_far_apart(points, k, rng) for _ in range(STARTS)]))
+        criteria = parameters * np.log(n) - 2 * mixtures.log_likelihood(points)
+        first = int(criteria.argmin())
+        if best is None or criteria[first] < best[0]:
+            best = criteria[first], mixtures[first]
     assert best is not None
     return best[1]
 
 
-def _fit(points: np.ndarray, k: int, rng: np.random.Generator) -> Mixture:
-    """Expectation maximisation from k points that lie far apart."""
-    n, d = points.shape
-    chosen = [int(rng.integers(n))]
+def _far_apart(points: np.ndarray, k: int, rng: np.random.Generator) -> list[int]:
+    """Which k of points (n, d) to start from."""
+    chosen = [int(rng.integers(len(points)))]
     while len(chosen) < k:
         gaps = ((points[:, None] - points[chosen]) ** 2).sum(axis=2).min(axis=1)
-        chosen.append(int(rng.choice(n, p=gaps / gaps.sum())))
+        chosen.append(int(rng.choice(len(points), p=gaps / gaps.sum())))
+    return chosen
+
+
+def _fitted(points: np.ndarray, starts: np.ndarray) -> Mixture:
+    """Expectation maximisation from several starts side by side, each as if it were alone.
+
+    Args:
+        points: (n, d).
+        starts: (s, k) points that are the first means.
+
+    Returns:
+        s mixtures.
+    """
+    (n, d), (s, k) = points.shape, starts.shape
     covariance = np.cov(points.T).reshape(d, d) / 2 + 1e-9 * np.eye(d)
-    mixture = Mixture(points[chosen], np.full(k, 1 / k), _root(covariance))
-    shares = np.full((n, k), np.inf)
+    found = Mixture(points[starts], np.full((s, k), 1 / k), np.tile(_root(covariance), (s, 1, 1)))
+    shares = np.full((s, n, k), np.inf)
+    going, total = np.arange(s), points.T @ points
     for _ in range(ROUNDS):
-        before, shares = shares, mixture.shares(points)
-        if np.abs(shares - before).max() < SETTLED:
+        now = found[going].shares(points)  # (s, n, k) of those that have not settled
+        moves = np.abs(now - shares[going]).max(axis=(1, 2)) >= SETTLED
+        going, now = going[moves], now[moves]
+        if not len(going):
             break
-        totals = np.maximum(shares.sum(axis=0), 1e-9)
-        means = shares.T @ points / totals[:, None]
-        within = (points.T @ points - (means * totals[:, None]).T @ means) / n
-        within = 0.7 * within + 0.3 * np.diag(np.diag(within)) + 1e-6 * np.eye(d)
-        mixture = Mixture(means, totals / n, _root(within))
-    return mixture
+        shares[going] = now
+        totals = np.maximum(now.sum(axis=1), 1e-9)[..., None]  # (s, k, 1)
+        means = now.transpose(0, 2, 1) @ points / totals
+        within = (total - (means * totals).transpose(0, 2, 1) @ means) / n
+        within = 0.7 * within + (0.3 * within + 1e-6) * np.eye(d)
+        found.means[going], found.weights[going] = means, totals[..., 0] / n
+        found.root[going] = _root(within)
+    return found
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
+    """Of covariances (..., d, d)."""
     return np.linalg.inv(np.linalg.cholesky(covariance))
 
 
