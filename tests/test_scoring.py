@@ -12,6 +12,7 @@ from aitom_cryosam.scoring import kind, verdict
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.scoring.kind import judge
+from aitom_cryosam.scoring.mixture import fitted
 from aitom_cryosam.scoring.places import Places, background_sample
 from aitom_cryosam.scoring.span import spanned
 from aitom_cryosam.scoring.verdict import ranked
@@ -210,3 +211,15 @@ def test_where_a_pick_is(position, expected):
     masks = [ball([7.0, 7, 7], 2, (30, 30, 30)), ParticleMask.empty(points[1])]
     found, _ = ranked(Picks.from_points(points, np.array([2.0, 1.0])), masks, 3.0, position)
     assert found.points_zyx.tolist() == [[expected] * 3, [20.0] * 3]
+
+
+def test_mixtures_that_are_fitted_side_by_side_are_those_that_each_start_gives_alone():
+    rng = np.random.default_rng(4)
+    points = rng.normal(size=(90, 3)) + 5 * rng.integers(3, size=(90, 1))
+    starts = np.array([rng.choice(90, 4, replace=False) for _ in range(5)])
+    together = fitted(points, starts)
+    for number, start in enumerate(starts):
+        alone = fitted(points, start[None])[0]
+        np.testing.assert_allclose(together[number].shares(points), alone.shares(points), atol=1e-9)
+    assert together.log_likelihood(points).std() > 1e-3  # starts that end apart
+    np.testing.assert_allclose(together.shares(points).sum(axis=-1), 1)

@@ -18,9 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
 
-from aitom_cryosam.scoring.mixture import best_mixture, joined
+from aitom_cryosam.scoring.mixture import bell, best_mixture, joined
 from aitom_cryosam.scoring.span import spanned
 
 FEWEST = 12
@@ -170,7 +169,7 @@ def _upper_of_two(scores: np.ndarray, member: np.ndarray) -> np.ndarray:
         )
         # Half-way to their mean: neither side may shrink to a spike and lose its neighbours.
         wide, narrow = np.sqrt((variances + variances.mean()) / 2) + 1e-12
-        above, below = upper * norm.pdf(scores, high, wide), lower * norm.pdf(scores, low, narrow)
+        above, below = upper * bell(scores, high, wide), lower * bell(scores, low, narrow)
         member = above / np.maximum(above + below, 1e-300)
         member = np.where(scores > high, 1.0, np.where(scores < low, 0.0, member))
     return member
