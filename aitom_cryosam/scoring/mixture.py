@@ -65,15 +65,18 @@ class Mixture:
         return np.asarray(np.logaddexp.reduce(self.log_densities(points), axis=-1).sum(axis=-1))
 
 
-def bell(values: np.ndarray, middle: np.ndarray | float, width: float) -> np.ndarray:
-    """(...) density of a Gaussian, but for a factor: scipy.stats would take 0.6 s to import.
+def bell(values: np.ndarray, middle: np.ndarray | float, deviation: float) -> np.ndarray:
+    """The density of a Gaussian, but for a factor: scipy.stats would take 0.6 s to import.
 
     Args:
         values: (...).
         middle: (...) of the Gaussian, or one for all.
-        width: its standard deviation.
+        deviation: in units of the values.
+
+    Returns:
+        (...).
     """
-    return np.asarray(np.exp(-(((values - middle) / width) ** 2) / 2) / width)
+    return np.asarray(np.exp(-(((values - middle) / deviation) ** 2) / 2) / deviation)
 
 
 def best_mixture(points: np.ndarray) -> Mixture:
