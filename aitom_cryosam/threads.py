@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -29,11 +30,28 @@ def side_by_side(work: Callable[[T], object], pieces: Iterable[T]) -> None:
 
     Numpy lets other threads run meanwhile; BLAS threads below them would only fight.
     """
-    workers = max(1, int(min(_allowed[0], usable_cores())))
     limited = _libraries(len(sys.modules)).limit(limits=1, user_api="blas")
-    with limited, ThreadPoolExecutor(workers) as pool:
+    with limited, ThreadPoolExecutor(_workers()) as pool:
         for _ in pool.map(work, pieces):
             pass
+
+
+def even_parts(count: int, least: int, most: int) -> list[slice]:
+    """Cut a row of things into parts of about one size, which keep all threads busy to the end.
+
+    Args:
+        count: things.
+        least: in a part, at least, if there are so many; fewer are not worth a thread.
+        most: in a part, at most, which bounds the memory; twice `least` or more.
+    """
+    workers, number = _workers(), -(-count // most)
+    number = max(1, min(-(-number // workers) * workers, count // least))
+    edges = [count * part // number for part in range(number + 1)]
+    return [slice(*edge) for edge in pairwise(edges)]
+
+
+def _workers() -> int:
+    return max(1, int(min(_allowed[0], usable_cores())))
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from aitom_cryosam import threads
 from aitom_cryosam.propagator import CrossPlanePropagator
 from aitom_cryosam.segmenters.contour import ContourSegmenter
 from aitom_cryosam.tomogram import Tomogram
@@ -188,3 +189,19 @@ def test_axis_permutation_permutes_the_masks():
         # A contour's angles start from another axis: equal but for a few voxels of the rim.
         assert mask.volume == pytest.approx(other.volume, rel=0.02)
         np.testing.assert_allclose(mask.centroid_zyx[order], other.centroid_zyx, atol=0.1)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3])
+@pytest.mark.parametrize("count", [0, 1, 31, 32, 60, 65, 176, 1000])
+def test_points_are_shared_out_evenly(
+    monkeypatch: pytest.MonkeyPatch, cores: int, count: int
+) -> None:
+    monkeypatch.setattr(threads, "usable_cores", lambda: cores)
+    monkeypatch.setattr(threads, "_allowed", [np.inf])
+    parts = threads.even_parts(count, 16, 64)
+    assert [i for part in parts for i in range(count)[part]] == list(range(count))
+    sizes = [part.stop - part.start for part in parts]
+    assert max(sizes) <= 64 and max(sizes) - min(sizes) <= 1
+    assert min(sizes) >= min(count, 16)
+    if count >= 16 * 2 * cores:
+        assert len(parts) % cores == 0

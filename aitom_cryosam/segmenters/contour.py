@@ -11,12 +11,12 @@ from aitom_cryosam.filters import gaussians
 from aitom_cryosam.segmenters.base import Segmentation, shifted
 from aitom_cryosam.segmenters.codec import ArrayCodec
 from aitom_cryosam.targets import PARTICLE
-from aitom_cryosam.threads import side_by_side
+from aitom_cryosam.threads import even_parts, side_by_side
 
 _ANGLES = 32
 _STEPS = 24  # radii along each angle
 _RIM = 5  # steps outside a contour that it is compared with
-_CHUNK = 64  # points segmented at once, which bounds the memory
+_AT_ONCE = 16, 64  # points segmented together: what is worth a thread, what bounds the memory
 _CONSTANT = 1e-5  # neighbours in a smoothed plane that differ by less differ by rounding
 _PLANES = 8  # smoothed in one call
 # Lengths in diameters of the particle.
@@ -120,18 +120,17 @@ class ContourSegmenter:
             mask; where that is not inside, the point stays.
         """
         points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
-        if len(points) <= _CHUNK:
+        parts = even_parts(len(points), *_AT_ONCE)
+        if len(parts) == 1:
             return self._segment(embeddings, rows, points, previous)
-        parts: dict[int, Segmentation] = {}
+        made: dict[int, Segmentation] = {}
 
-        def work(start: int) -> None:
-            part = slice(start, start + _CHUNK)
+        def work(part: slice) -> None:
             before = None if previous is None else previous.take(part)
-            parts[start] = self._segment(embeddings, rows[part], points[part], before)
+            made[part.start] = self._segment(embeddings, rows[part], points[part], before)
 
-        starts = range(0, len(points), _CHUNK)
-        side_by_side(work, starts)
-        return Segmentation.concatenate([parts[start] for start in starts])
+        side_by_side(work, parts)
+        return Segmentation.concatenate([made[part.start] for part in parts])
 
     def _embedding_bytes(self, plane_shape: tuple[int, int]) -> int:
         height, width = plane_shape
