@@ -201,7 +201,8 @@ def test_points_are_shared_out_evenly(
     parts = threads.even_parts(count, 16, 64)
     assert [i for part in parts for i in range(count)[part]] == list(range(count))
     sizes = [part.stop - part.start for part in parts]
-    assert max(sizes) <= 64 and max(sizes) - min(sizes) <= 1
+    assert max(sizes) <= 64
+    assert max(sizes) - min(sizes) <= 1
     assert min(sizes) >= min(count, 16)
     if count >= 16 * 2 * cores:
         assert len(parts) % cores == 0
