@@ -38,6 +38,7 @@ Change = Callable[[float], dict[str, Any]]
 
 WALKS: dict[str, dict[str, Any]] = {
     "networks": {},
+    "--mask-fallback none": {"mask_fallback": "none"},
     BY_SCORE: {},
     "--tau-iou 0.3": {"tau_iou": 0.3},
     "--tau-iou 0.7": {"tau_iou": 0.7},
@@ -61,6 +62,7 @@ VARIATIONS: dict[str, dict[str, Change]] = {
         },
         "--shrinkage none": lambda _: {"shrinkage": None},
         "--tau-sim 0.5": lambda _: {"tau_sim": 0.5},
+        "--mask-fallback none": lambda _: {"mask_fallback": "none"},
         "--merge union": lambda _: {"merge": "union"},
         "--window 5": lambda _: {"window": 5.0},
         "--encoder filterbank": lambda _: {"encoder": "filterbank"},
@@ -118,7 +120,7 @@ class Outcome:
         precision: average precision of all proposals.
         recall: likewise.
         dice: of the clicks' masks with the truth.
-        unmasked: share of what the verdict takes for particles that is dropped without a mask.
+        unmasked: share of what the verdict takes for particles that has no mask.
     """
 
     f1: float = 0.0
@@ -147,7 +149,7 @@ def compare_walks(tomograms: int, resources: Resources) -> None:
     clicked = sum(len(kind.points_zyx) for kind in cases)
     print(f"{clicked} masks {'':27}  Dice  none  walks ended by IoU  size  empty")
     for name, changes in WALKS.items():
-        dice, stops = [], []
+        dice, stops, none = [], [], []
         for kind in cases:
             settings = Settings(
                 preset="networks", **{"encoder": ENCODER, "segmenter": SEGMENTER, **changes}
@@ -161,12 +163,12 @@ def compare_walks(tomograms: int, resources: Resources) -> None:
             pairs = zip(masks, kind.rows.tolist(), strict=True)
             dice += [_dice(mask, kind.truth, row) for mask, row in pairs]
             stops += [reason for mask in masks for reason in mask.stops.values()]
+            none += [mask.is_ball or not mask.volume for mask in masks]
         shares = [stops.count(reason) / len(stops) for reason in ("iou", "size limit", "empty")]
-        none = np.mean(np.array(dice) == 0)
         ended = "".join(
             f"{share:{width}.2f}" for share, width in zip(shares, (20, 6, 7), strict=True)
         )
-        print(f"{name:36}{np.mean(dice):8.2f}{none:6.2f}{ended}", flush=True)
+        print(f"{name:36}{np.mean(dice):8.2f}{np.mean(none):6.2f}{ended}", flush=True)
 
 
 def compare_picks(tomograms: int, resources: Resources) -> None:
@@ -234,14 +236,15 @@ def run(preset: str, change: Change, draw: Draw, resources: Resources) -> Outcom
     truth = Picks.from_points(kind.points_zyx)
     score = partial(evaluate, truth=truth, radius=diameter / 2, voxel_size=kind.tomogram.voxel_size)
     every = score(result.proposals)
-    unmasked = result.proposals.reasons.count("no mask")
+    lost = result.proposals.reasons.count("no mask")
+    unmasked = lost + sum(mask.is_ball for mask in result.masks)
     pairs = zip(result.prompt_masks, kind.rows[draw.clicked].tolist(), strict=True)
     return Outcome(
         score(result.picks).f1,
         every.average_precision if len(result.proposals) else 0.0,
         every.recall,
         float(np.mean([_dice(mask, kind.truth, row) for mask, row in pairs])),
-        unmasked / max(unmasked + len(result.picks), 1),
+        unmasked / max(lost + len(result.picks), 1),
     )
 
 
