@@ -83,6 +83,8 @@ def measure(
 ) -> None:
     """Run the stages one after the other."""
     planes = sum(tomogram.shape)
+    # A counter of operations keeps torch from compiling, so that SAM would give up to be compiled.
+    plain = replace(resources, compiled=False)
     with table.stage("digest", work="of weights and tomogram"):
         for path in resources.checkpoints.values():
             digest(path)
@@ -91,15 +93,18 @@ def measure(
         encoder = encoders.build(
             settings, resources, diameter_voxels=DIAMETER, voxel_size=tomogram.voxel_size
         )
+    counted = encoders.build(
+        settings, plain, diameter_voxels=DIAMETER, voxel_size=tomogram.voxel_size
+    )
     operations = sum(
-        size * flops(encoder.encode, tomogram.planes(axis, 0, 1))
+        size * flops(counted.encode, tomogram.planes(axis, 0, 1))
         for axis, size in enumerate(tomogram.shape)
     )
     with table.stage("features", work=f"{planes} planes", count=planes, operations=operations):
         features = TriplanarFeatures.extract(
             tomogram, encoder, ratios=settings.ratios, ram_bytes=resources.ram
         )
-    del encoder
+    del encoder, counted
     points = random_points(tomogram.shape, args.proposals, args.reach)
     with table.stage("matching"):
         vector = features.sample(np.array(tomogram.shape)[None] / 2)[0]
@@ -115,16 +120,15 @@ def measure(
         proposals = Picks.from_points(points, np.full(len(points), 2.0))
         places = Places.of(tomogram, features, proposals, maxima, DIAMETER)
         judged(places, clicked, np.zeros(len(points), bool), places.shapes[:1])
+    size: Any = {"diameter_voxels": DIAMETER, "max_extent": PARTICLE.extent * DIAMETER}
     with table.stage("load segmenter"):
-        built = segmenters.build(
-            settings, resources, diameter_voxels=DIAMETER, max_extent=PARTICLE.extent * DIAMETER
-        )
-        segmenter = FixedWalks(built)
-    per_plane = flops(segmenter.embed, tomogram.planes(0, 0, 1))
-    (embedding,) = segmenter.embed(tomogram.planes(0, 0, 1))
+        segmenter = FixedWalks(segmenters.build(settings, resources, **size))
+    counted = segmenters.build(settings, plain, **size)
+    per_plane = flops(counted.embed, tomogram.planes(0, 0, 1))
+    (embedding,) = counted.embed(tomogram.planes(0, 0, 1))
     few = np.resize(points[:, 1:], (8, 2))
-    per_prompt = flops(segmenter.segment, [embedding], np.zeros(8, int), few, None) / 8
-    segmenter.planes = segmenter.prompts = 0
+    per_prompt = flops(counted.segment, [embedding], np.zeros(8, int), few, None) / 8
+    del counted
     with table.stage("masks") as row:
         CrossPlanePropagator(
             segmenter,
