@@ -127,7 +127,7 @@ class TestWithLikely:
         # Not 5, on a pick; not 6, on 7; not 8, at the border; the others as ten are needed.
         assert found.picks.ids.tolist() == [1, 2, 3, 4, 7, 9, 10, 11, 12, 13]
         assert found.picks.kept.all()
-        assert "4 picks are too few to average: the 6 most probable other" in caplog.text
+        assert "Too few picks to average, 4: with them the 6 most probable other" in caplog.text
 
     def test_more_join_if_they_are_more_probable_than_not(self):
         source, proposals = few_picks()

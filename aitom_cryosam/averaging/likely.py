@@ -45,8 +45,8 @@ def with_likely(
     if count + chosen.sum() < FEWEST:
         return list(sources)
     logger.warning(
-        "%d picks are too few to average: the %d most probable other proposals (the last of them "
-        "%.2f) are averaged with them.",
+        "Too few picks to average, %d: with them the %d most probable other proposals are "
+        "averaged, down to a probability of %.2f.",
         count,
         chosen.sum(),
         probable[chosen].min(),
