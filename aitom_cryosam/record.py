@@ -197,11 +197,12 @@ class Record:
         """
         labels = self.labels()
         boxes = ndimage.find_objects(labels.astype(np.int32))
+        balls = self.balls
         masks = [
             _mask(labels, boxes[number - 1] if number <= len(boxes) else None, number, point)
             for number, point in zip(self.picks.ids.tolist(), self.picks.points_zyx, strict=True)
         ]
-        return [replace(mask, is_ball=mask.id in self.balls) for mask in masks]
+        return [replace(mask, is_ball=mask.id in balls) for mask in masks]
 
     @property
     def balls(self) -> frozenset[int]:

@@ -136,12 +136,13 @@ def _continued(
     """
     part_of = np.arange(piece.max() + 1)
     places = ridges.cells_zyx + ridges.offsets.astype(np.float64)
+    known, tree = np.zeros(0, int), None
     for number in waiting.tolist():
+        if tree is None:  # the first time, and when the sheets have grown
+            known = np.flatnonzero((piece >= 0) & np.isin(part_of[piece], sheets))
+            tree = cKDTree(places[known])
         rows = np.flatnonzero(piece == number)
-        known = np.flatnonzero((piece >= 0) & np.isin(part_of[piece], sheets))
-        lengths, near = cKDTree(places[known]).query(
-            places[rows], k=AROUND, distance_upper_bound=ACROSS
-        )
+        lengths, near = tree.query(places[rows], k=AROUND, distance_upper_bound=ACROSS)
         one, column = np.nonzero(np.isfinite(lengths))
         if len(np.unique(one)) < FEWEST:
             continue
@@ -153,6 +154,7 @@ def _continued(
         cosines = np.abs((mirrored * ridges.directions_zyx[one]).sum(axis=1))
         if cosines.mean() >= CONTINUES:
             part_of[number] = np.bincount(part_of[piece[other]]).argmax()
+            tree = None
     return part_of
 
 
