@@ -185,6 +185,11 @@ def joined(parts: Sequence[Picks]) -> Picks:
     )
 
 
+def apart_from(points_zyx: np.ndarray, others_zyx: np.ndarray, distance: float) -> np.ndarray:
+    """(n,) bool: which of (n, 3) points lie at least a distance, in voxels, from (m, 3) others."""
+    return np.asarray(cKDTree(others_zyx).query(points_zyx)[0] >= distance)
+
+
 def suppressed(points_zyx: np.ndarray, scores: np.ndarray, distance: float) -> np.ndarray:
     """Greedy distance suppression: which points survive when the best are taken first.
 

@@ -10,7 +10,6 @@ import logging
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Poses
@@ -27,7 +26,7 @@ from aitom_cryosam.averaging.rescoring import (
 from aitom_cryosam.averaging.score_map import ScoreMap, score_map
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.device import Device
-from aitom_cryosam.picks import Picks, joined
+from aitom_cryosam.picks import Picks, apart_from, joined
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.targets import PARTICLE
@@ -112,7 +111,7 @@ def _new_places(
     points, values = found.maxima(PARTICLE.spacing * across)
     usual = np.median(found.best_near(believed, SHIFT * across))
     new = values >= (usual + np.median(values)) / 2
-    new &= cKDTree(proposals.points_zyx).query(points)[0] > SHIFT * across
+    new &= apart_from(points, proposals.points_zyx, SHIFT * across)
     if source.regions is not None:
         new &= source.regions.allows(points)
     n = int(new.sum())

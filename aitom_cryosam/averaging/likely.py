@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from aitom_cryosam.averaging.averaging import FEWEST
 from aitom_cryosam.averaging.sources import Source
-from aitom_cryosam.picks import Picks, joined, suppressed
+from aitom_cryosam.picks import Picks, apart_from, joined, suppressed
 from aitom_cryosam.targets import PARTICLE
 
 logger = logging.getLogger(__name__)
@@ -64,9 +63,7 @@ def _others(source: Source, proposals: Picks, diameter: float) -> Picks:
     others = proposals.take(~proposals.kept)
     others = replace(others, kept=~others.kept, reasons=("",) * len(others))
     others = others.take(replace(source, picks=others).usable(diameter))
-    if len(source.picks):
-        gaps, _ = cKDTree(source.picks.points_zyx).query(others.points_zyx)
-        others = others.take(gaps >= distance)
+    others = others.take(apart_from(others.points_zyx, source.picks.points_zyx, distance))
     return others.take(suppressed(others.points_zyx, _probable(others), distance))
 
 
