@@ -136,11 +136,11 @@ _WORDS: dict[Remedy, str | dict[Door, str]] = {
     },
     Remedy.NEARER_PROMPT_OR_WINDOW: {
         _LINE: f"{_NEARER}--contrast, give its --diameter, or try --window 3, "
-        "--segmenter contour or --mask-fallback ball",
+        "--segmenter contour or --mask-fallback clicks",
         _PYTHON: f"{_NEARER}contrast, give its diameter_angstrom, or try window=3, "
-        'segmenter="contour" or mask_fallback="ball"',
+        'segmenter="contour" or mask_fallback="clicks"',
         _AITOM: f"{_NEARER}contrast, give its diameter in the op, or a window of 3, the "
-        "segmenter contour or the mask_fallback ball",
+        "segmenter contour or the mask_fallback clicks",
         _NAPARI: f"{_NEARER}the contrast, fill in its diameter, or take the preset embedded",
     },
     Remedy.OVERWRITE: {

@@ -128,7 +128,9 @@ class CryoSAM:
             masks = propagator.masks_of(
                 walks, tomogram, proposals, wanted, self.progress, "proposal masks"
             )
-            proposals = proposals.reject([not mask.volume for mask in masks], "no mask")
+            proposals = propagator.without_mask(
+                proposals, masks, own | (settings.mask_fallback == "all")
+            )
             proposals, masks = ranked(
                 proposals, masks, PARTICLE.spacing * diameter_voxels, settings.position
             )

@@ -68,7 +68,7 @@ VALUES: Mapping[str, Mapping[str, Any]] = {
         "slab": 0,
         "shrinkage": 0.1,
         "token_size_angstrom": "auto",
-        "mask_fallback": "ball",
+        "mask_fallback": "clicks",
     },
 }
 """What `Settings` takes where it is given nothing else, by the preset's name."""

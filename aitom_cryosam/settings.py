@@ -58,9 +58,9 @@ class Settings:
             ("halfway") between both.
         window: side of the window around a particle that SAM sees, in diameters; None shows it
             the whole plane (paper).
-        mask_fallback: what takes the place of a mask where the walks give none: a "ball" of the
-            particle's diameter, or "none", so that a prompt is left out and a proposal is no
-            pick (paper).
+        mask_fallback: whose missing masks a ball of the particle's diameter takes the place of:
+            those of "all", of "clicks", so that no clicked particle is lost but another proposal
+            without a mask is no pick, or of "none" (paper).
         semantic: the segmentation M of the whole tomogram that is also written: "union" of the
             picks' masks (paper), "dense" for the voxels whose own similarity makes them
             probable, with that probability, or "none".
@@ -96,7 +96,7 @@ class Settings:
     centring: bool = _OF_PRESET
     position: Literal["mask", "proposal", "halfway"] = _OF_PRESET
     window: float | None = _OF_PRESET
-    mask_fallback: Literal["none", "ball"] = _OF_PRESET
+    mask_fallback: Literal["none", "clicks", "all"] = _OF_PRESET
     semantic: Literal["none", "union", "dense"] = _OF_PRESET
     all_masks: bool = _OF_PRESET
     cut: float | Literal["auto", "none"] = _OF_PRESET
@@ -196,7 +196,10 @@ class Settings:
                 self.window is None or (_positive(self.window) and self.window >= MIN_WINDOW),
                 f"a number of diameters from {MIN_WINDOW:g}, or None",
             ),
-            "mask_fallback": (self.mask_fallback in ("none", "ball"), "none or ball"),
+            "mask_fallback": (
+                self.mask_fallback in ("none", "clicks", "all"),
+                "none, clicks or all",
+            ),
             "semantic": (self.semantic in ("none", "union", "dense"), "none, union or dense"),
             "all_masks": (isinstance(self.all_masks, bool), "True or False"),
             "cut": (self.cut in ("auto", "none") or _finite(self.cut), "auto, none or a score"),

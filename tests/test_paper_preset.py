@@ -14,6 +14,7 @@ from aitom_cryosam.forecast import forecast
 from aitom_cryosam.napari.session import Session
 from aitom_cryosam.record import Record
 from aitom_cryosam.resources import Resources
+from aitom_cryosam.scoring.verdict import SAME
 from aitom_cryosam.trace import Trace
 from aitom_cryosam.trials import tried
 from aitom_cryosam.volumes.mrc import read_volume, write_volume
@@ -202,8 +203,7 @@ def test_a_run_goes_on_with_balls_where_no_mask_is_a_particle(world, tmp_path, p
     if preset == "paper":  # to the letter
         assert pick(world, tmp_path, *small) == 2
         assert not list(tmp_path.iterdir())
-        small += ["--mask-fallback", "ball"]
-    assert pick(world, tmp_path, *small, "--report") == 0
+    assert pick(world, tmp_path, *small, "--mask-fallback", "all", "--report") == 0
     record = Record.open(tmp_path)
     ids = record.picks.ids.tolist()
     assert len(ids) > 1
@@ -225,6 +225,18 @@ def test_a_run_goes_on_with_balls_where_no_mask_is_a_particle(world, tmp_path, p
     assert f"none; a ball of {prompt['mask_voxels']} voxels" in page
     assert main(["select", str(tmp_path), "--top", "1", "--out", str(tmp_path / "one")]) == 0
     assert Record.open(tmp_path / "one").masks[0].is_ball
+
+
+def test_the_clicked_particle_is_a_pick_without_a_mask_and_no_other_is(world, tmp_path) -> None:
+    small = ["--preset", "networks", "--diameter", "80", "--cut", "none"]
+    assert pick(world, tmp_path, *small) == 0
+    record = Record.open(tmp_path)
+    (mask,) = record.masks
+    assert mask.is_ball
+    (point,) = record.picks.points_zyx
+    away = np.linalg.norm(point[::-1] - np.array(PROMPT.split(","), float))
+    assert away < SAME * 8
+    assert set(record.proposals.reasons) == {"", "no mask"}
 
 
 def test_query_presets_and_session_need_no_outline_either(world) -> None:

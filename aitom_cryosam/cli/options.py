@@ -367,8 +367,9 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     )
     method.add_argument(
         "--mask-fallback",
-        choices=("none", "ball"),
-        help="without a mask a click or a place is left out, or has a ball of the diameter",
+        choices=("none", "clicks", "all"),
+        help="whose missing masks a ball of the particle's diameter takes the place of; without "
+        "it a click is left out and a proposal is no pick",
     )
     method.add_argument(
         "--semantic",

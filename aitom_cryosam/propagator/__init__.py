@@ -19,7 +19,14 @@ from aitom_cryosam.settings import Settings
 from aitom_cryosam.targets import PARTICLE
 from aitom_cryosam.tomogram import Tomogram
 
-__all__ = ["CrossPlanePropagator", "Propagator", "build", "masks_of", "warn_of_balls"]
+__all__ = [
+    "CrossPlanePropagator",
+    "Propagator",
+    "build",
+    "masks_of",
+    "warn_of_balls",
+    "without_mask",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +57,7 @@ def build(
         tau_iou=settings.tau_iou,
         merge=settings.merge,
         max_extent=extent,
-        ball_diameter=diameter_voxels if settings.mask_fallback == "ball" else None,
+        ball_diameter=None if settings.mask_fallback == "none" else diameter_voxels,
         budget_bytes=min(segmenter.held_bytes, resources.ram),
         store=store,
     )
@@ -83,6 +90,19 @@ def masks_of(
         next(made) if now else ParticleMask.empty(point)
         for point, now in zip(points.points_zyx, wanted, strict=True)
     ]
+
+
+def without_mask(proposals: Picks, masks: Sequence[ParticleMask], spared: np.ndarray) -> Picks:
+    """Proposals, those left out that have no mask: a segmenter's refusal counts against them.
+
+    Args:
+        proposals: n.
+        masks: n, of the proposals.
+        spared: (n,) bool, those for which a ball will do.
+    """
+    pairs = zip(masks, spared, strict=True)
+    lost = [not mask.volume or (mask.is_ball and not ball_will_do) for mask, ball_will_do in pairs]
+    return proposals.reject(lost, "no mask")
 
 
 def warn_of_balls(masks: Sequence[ParticleMask]) -> None:

@@ -63,6 +63,7 @@ VARIATIONS: dict[str, dict[str, Change]] = {
         "--shrinkage none": lambda _: {"shrinkage": None},
         "--tau-sim 0.5": lambda _: {"tau_sim": 0.5},
         "--mask-fallback none": lambda _: {"mask_fallback": "none"},
+        "--mask-fallback all": lambda _: {"mask_fallback": "all"},
         "--merge union": lambda _: {"merge": "union"},
         "--window 5": lambda _: {"window": 5.0},
         "--encoder filterbank": lambda _: {"encoder": "filterbank"},
