@@ -28,7 +28,7 @@ from aitom_cryosam.record import Record, result_paths
 from aitom_cryosam.regions import RegionRules, Regions, located
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
-from aitom_cryosam.settings import Settings
+from aitom_cryosam.settings import Settings, short_name
 from aitom_cryosam.source_file import FileStamp, existing_file, reading
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.structures import StructureResult
@@ -52,7 +52,8 @@ class Job:
         prompts: clicks, rows of x, y, z in voxels.
         rejects: places of something else, likewise.
         query: file of what particles clicked elsewhere look like, in place of prompts or beside.
-        target: a kind of structure to follow, as a membrane; None for particles.
+        target: a kind of structure to follow, as a membrane; None for particles, which alone have
+            rejects, a query, suggestions and settings that are not their preset's.
         regions: where picks may lie.
         prompts_file: further clicks, in any format that `points.reading` knows.
         rejects_file: further rejected places, likewise.
@@ -117,16 +118,19 @@ class Job:
                 raise InputError(
                     f"Expected a STAR flavour of {', '.join(FLAVOURS)}, got {flavour!r}."
                 )
-        if self.target is not None and self.query is not None:
-            raise InputError(f"A query is of particles; leave it out for a {self.target.name}.")
-        if self.target is not None and (self.rejects or self.rejects_file):
-            raise InputError(
-                f"Rejected places are of particles; leave them out for a {self.target.name}."
-            )
-        if self.target is not None and self.suggest:
-            raise InputError(
-                f"Suggestions are of particles; leave them out for a {self.target.name}."
-            )
+        if self.target is not None:
+            of_particles = {
+                "a query": self.query is not None,
+                "rejected places": bool(self.rejects or self.rejects_file),
+                "suggestions": self.suggest > 0,
+                **{f"the setting {short_name(name)}": True for name in self.settings.changes},
+            }
+            for what, given in of_particles.items():
+                if given:
+                    raise InputError(
+                        f"Only particles are found with {what}; leave that out for a "
+                        f"{self.target.name}."
+                    )
         if "relion4" in self.star and self.tilt_series is None:
             problem = "The format relion4 needs the pixel size of the tilt series"
             raise InputError(problem, Remedy.TILT_SERIES)

@@ -136,6 +136,12 @@ class Settings:
         return cls(**given)
 
     @property
+    def changes(self) -> dict[str, Any]:
+        """Those that are not as their preset has them, by name."""
+        usual = {**VALUES[self.preset], "preset": self.preset, "diameter_angstrom": None}
+        return {name: value for name, value in vars(self).items() if value != usual[name]}
+
+    @property
     def networks(self) -> list[Model]:
         """The models that need weights, encoder first, each once."""
         return networks(self.encoder, self.segmenter)

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.cli import main
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.job import Job
 from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.presets import VALUES
 from aitom_cryosam.record import Record
+from aitom_cryosam.settings import Settings
 from aitom_cryosam.targets.filament import Filament
 from aitom_cryosam.targets.membrane import Membrane
 from aitom_cryosam.volumes.mrc import read_volume, write_volume
@@ -90,6 +93,14 @@ def test_noise_gives_an_empty_mask_and_a_sentence(folder, capsys):
     [
         (["--report"], "A membrane is no particle; leave --report out"),
         (["--refine"], "leave --refine out"),
+        (["--cut", "none"], "Only particles are found with the setting cut; leave that"),
+        (["--fdr", "0.1"], "with the setting fdr"),
+        (["--top-k", "20"], "with the setting top_k"),
+        (["--no-centring"], "with the setting centring"),
+        (["--preset", "paper", "--semantic", "dense"], "with the setting semantic"),
+        (["--reject", "1,2,3"], "with rejected places"),
+        (["--suggest", "3"], "with suggestions"),
+        (["--query", "query.npz"], "with a query"),
         (["--diameter", "70"], "A membrane has no diameter"),
         (["--spacing", "0"], "Expected spacing as a length above 0 Å"),
         (["--thickness", "nan"], "Expected thickness as a length above 0 Å"),
@@ -102,6 +113,13 @@ def test_what_makes_no_sense_is_one_sentence(folder, capsys, options, problem):
     assert len(lines) == 1
     assert problem in lines[0]
     assert not (folder / "none").exists()
+
+
+def test_a_job_refuses_settings_that_its_target_has_not():
+    with pytest.raises(InputError, match="with the setting diameter; leave that out for a filame"):
+        Job(tomogram="TS_01.mrc", target=Filament(), settings=Settings(diameter_angstrom=70.0))
+    for preset in VALUES:
+        Job(tomogram="TS_01.mrc", target=Filament(), settings=Settings(preset=preset))
 
 
 def test_a_job_keeps_its_target_on_paper():

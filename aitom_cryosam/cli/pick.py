@@ -152,8 +152,9 @@ def _job(args: argparse.Namespace) -> Job:
     if target is None:
         settings, note = options.explained_settings(args, resources)
     else:  # no model is used, and the weights of none need be there
-        preset = "embedded" if args.preset == "auto" else args.preset
-        settings = Settings(preset=preset, **options.typed_settings(args))
+        typed = options.typed_settings(args)
+        typed.pop("diameter_angstrom", None)  # the target has it
+        settings = Settings(preset="embedded" if args.preset == "auto" else args.preset, **typed)
     return Job(
         tomogram=Path(args.tomogram),
         prompts=tuple(map(parse_prompt, args.prompt)),

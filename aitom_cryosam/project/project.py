@@ -193,7 +193,7 @@ class Project:
     def text(self) -> str:
         """Of the project's file."""
         home = self.folder
-        method = {"preset": self.settings.preset, **_changes(self.settings)}
+        method = {"preset": self.settings.preset, **self.settings.changes}
         options = {short_name(name): _word(value, home) for name, value in method.items()}
         others = {name: _word(getattr(self, name), home) for name in _OTHERS}
         options |= {
@@ -221,17 +221,6 @@ class Project:
         text = self.text()
         output_folder(self.folder)
         write_text(self.path, text, overwrite=overwrite)
-
-
-def _changes(settings: Settings) -> dict[str, Any]:
-    """What is not as its preset has it."""
-    usual = Settings(preset=settings.preset)
-    names = [one.name for one in fields(Settings)]
-    return {
-        name: getattr(settings, name)
-        for name in names
-        if getattr(settings, name) != getattr(usual, name)
-    }
 
 
 def _word(value: Any, home: Path) -> str:
