@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -28,12 +29,33 @@ def allow(count: float) -> None:
 def side_by_side(work: Callable[[T], object], pieces: Iterable[T]) -> None:
     """Work on all pieces; an error, or Ctrl-C, leaves out what is not begun.
 
-    Numpy lets other threads run meanwhile; BLAS threads below them would only fight.
+    Numpy lets other threads run meanwhile; BLAS threads below them would only fight. Each thread,
+    this one among them, takes the next piece itself: handing over thousands of small ones would
+    take a thread of its own.
     """
+    left = deque(pieces)
+
+    def go_on() -> None:
+        try:
+            while True:
+                try:
+                    piece = left.popleft()
+                except IndexError:
+                    return
+                work(piece)
+        finally:
+            left.clear()
+
+    helpers = min(_workers(), len(left)) - 1
     limited = _libraries(len(sys.modules)).limit(limits=1, user_api="blas")
-    with limited, ThreadPoolExecutor(_workers()) as pool:
-        for _ in pool.map(work, pieces):
-            pass
+    with limited, ThreadPoolExecutor(max(helpers, 1)) as pool:
+        try:
+            others = [pool.submit(go_on) for _ in range(helpers)]
+            go_on()
+        finally:
+            left.clear()
+        for other in others:
+            other.result()
 
 
 def even_parts(count: int, least: int, most: int) -> list[slice]:
@@ -51,7 +73,13 @@ def even_parts(count: int, least: int, most: int) -> list[slice]:
 
 
 def _workers() -> int:
-    return max(1, int(min(_allowed[0], usable_cores())))
+    return max(1, int(min(_allowed[0], _cores(usable_cores))))
+
+
+@lru_cache(maxsize=1)
+def _cores(count: Callable[[], int]) -> int:
+    """What it says, asked once: it reads files, as often as there is work."""
+    return count()
 
 
 @lru_cache(maxsize=1)
