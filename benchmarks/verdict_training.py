@@ -5,15 +5,16 @@
 
 The first makes tomograms of kinds that exist nowhere, of other seeds than the suite's report
 half, runs `CryoSAM` on them from one click up to its proposals and keeps their instances. The
-second makes evidence of them, as `pick` does, and fits the networks of `scoring.odds` and of
-`scoring.cut`: the latter on odds by networks that have not seen the tomogram. Every draw also
-counts with four more clicks.
+second fits the embedding of `scoring.likeness`, makes evidence with it, as `pick` does, and fits
+the networks of `scoring.odds` and of `scoring.cut`. Each of the three learns from what those before
+it say of tomograms that they have not seen. Every draw also counts with four more clicks.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.prompting import particle_query, segmented
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.cut import lists
+from aitom_cryosam.scoring.likeness import Likeness
 from aitom_cryosam.scoring.network import Network
 from aitom_cryosam.scoring.odds import compared, spoken_for
 from aitom_cryosam.scoring.places import Places, background_sample
@@ -52,10 +54,17 @@ class Training:
     hidden: int
     steps: int
     decay: float
+    whole: bool = False  # lessons are learned as a whole, as lists of which one is to be chosen
 
 
 ODDS = Training(networks=4, hidden=16, steps=500, decay=0.03)
-CUT = Training(networks=8, hidden=12, steps=800, decay=0.1)
+CUT = Training(networks=8, hidden=12, steps=800, decay=0.1, whole=True)
+REGRET, STEEPNESS = 2.0, 8.0
+HIDDEN, SIZE = 128, 48  # units of the embedding, and its dimensions
+STEPS = 6000
+TEMPERATURE = 0.1
+COPIES = 3
+"""Places of a kind, at least, that teach the embedding."""
 WANTED = 0.25
 """Share of a draw's weight that its copies get towards, where they are fewer."""
 
@@ -144,20 +153,20 @@ class Lesson:
     weights: np.ndarray
 
 
-def of_places(draw: Draw) -> Lesson:
+def of_places(draw: Draw, embedding: Network) -> Lesson:
     """Evidence, and whether a proposal is of the kind; the clicked are left out."""
     own = draw.own > 0
-    _, found = spoken_for(draw.places, draw.clicked, own, draw.clicked_shapes)
+    _, found = spoken_for(draw.places, draw.clicked, own, draw.clicked_shapes, embedding)
     of_kind = draw.copy[~own] >= 0
     fewness = WANTED * len(of_kind) / max(of_kind.sum(), 1)
     weights = np.where(of_kind, np.sqrt(max(1, fewness)), 1.0)
     return Lesson(found.with_context(len(own))[~own], of_kind * 1.0, weights / weights.sum())
 
 
-def of_lists(draw: Draw, odds: Network) -> Lesson:
+def of_lists(draw: Draw, embedding: Network, odds: Network) -> Lesson:
     """What speaks for each list of picks, and its F1."""
     own, places = draw.own > 0, draw.places
-    beside = compared(places, draw.clicked, own, draw.clicked_shapes, odds)
+    beside = compared(places, draw.clicked, own, draw.clicked_shapes, embedding, odds)
     kept = one_by_one(places, draw.clicked, own, beside).kept
     possible = lists(beside.likeness, beside.found, beside.probabilities, own, kept)
     copy = draw.copy[possible.order]
@@ -278,39 +287,121 @@ def _at(points_zyx: np.ndarray, scene: SuiteTomogram) -> tuple[np.ndarray, np.nd
 
 
 def fitted(folder: Path) -> dict[str, Network]:
-    """The networks of `scoring.odds` and `scoring.cut`, by name."""
+    """The networks of `scoring`, by name."""
     rng = np.random.default_rng(0)
     paths = sorted(folder.glob("*.npz"))
     loaded = [Draw.load(path) for path in paths]
-    tomograms = [path.stem.partition("_")[0] for path in paths for _ in range(2)]
-    draws = [one for draw in loaded for one in (draw, draw.also(MORE_CLICKS, rng))]
-    places = [of_places(draw) for draw in draws]
-    odds = calibrated(fit(places, ODDS), places)
+    tomograms = [path.stem.partition("_")[0] for path in paths]
+    folds = [set(sorted(set(tomograms))[fold::FOLDS]) for fold in range(FOLDS)]
+    both = [[draw, draw.also(MORE_CLICKS, rng)] for draw in loaded]
+
+    def apart(unseen: set[str]) -> tuple[list[int], list[int]]:
+        seen = [i for i, name in enumerate(tomograms) if name not in unseen]
+        return seen, [i for i, name in enumerate(tomograms) if name in unseen]
+
+    embeddings, places = [], [[] for _ in loaded]
+    for unseen in folds:
+        seen, blind = apart(unseen)
+        embeddings.append(embedded([loaded[i] for i in seen]))
+        for i in blind:
+            places[i] = [of_places(draw, embeddings[-1]) for draw in both[i]]
     whole = []
-    for fold in range(FOLDS):
-        unseen = set(sorted(set(tomograms))[fold::FOLDS])
-        seen = [one for one, name in zip(places, tomograms, strict=True) if name not in unseen]
-        blind = calibrated(fit(seen, ODDS), seen)
-        whole += [
-            of_lists(draw, blind)
-            for draw, name in zip(draws, tomograms, strict=True)
-            if name in unseen
-        ]
-    return {"odds": odds, "cut": fit(whole, CUT)}
+    for unseen, embedding in zip(folds, embeddings, strict=True):
+        seen, blind = apart(unseen)
+        lessons = [one for i in seen for one in places[i]]
+        odds = calibrated(fit(lessons, ODDS), lessons)
+        whole += [of_lists(draw, embedding, odds) for i in blind for draw in both[i]]
+    lessons = [one for some in places for one in some]
+    return {
+        "embedding": embedded(loaded),
+        "odds": calibrated(fit(lessons, ODDS), lessons),
+        "cut": fit(whole, CUT),
+    }
+
+
+def embedded(draws: list[Draw]) -> Network:
+    """An embedding in which places of one kind of one tomogram lie close, and all else far."""
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    seen = []
+    for draw in draws:
+        n, known = len(draw.own), torch.tensor(draw.kinds.astype(int))
+        alike = (known[:, None] == known) & (known >= 0)
+        alike.fill_diagonal_(False)
+        teaches = alike.sum(dim=1) >= COPIES
+        if teaches.any():
+            likeness = Likeness.of(
+                (draw.proposals, draw.background, draw.clicked),
+                (draw.shapes[:n], draw.shapes[n:], draw.clicked_shapes),
+            )
+            seen.append((torch.tensor(likeness.rows[1].astype(np.float32)), alike, teaches))
+    width, loudness = seen[0][0].shape[1], 2
+    spread = np.append(np.full(width - loudness, np.sqrt(2 / width)), np.ones(loudness))
+    network = torch.nn.Sequential(
+        torch.nn.Dropout(DROPOUT),
+        torch.nn.Linear(width, HIDDEN),
+        torch.nn.Tanh(),
+        torch.nn.Dropout(DROPOUT),
+        torch.nn.Linear(HIDDEN, SIZE),
+    )
+    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=STEPS)
+    scale = torch.tensor(1 / spread.astype(np.float32))
+    for _ in range(STEPS):
+        rows, alike, teaches = seen[rng.integers(len(seen))]
+        found = torch.nn.functional.normalize(network(rows * scale), dim=1)
+        likeness = (found @ found.T / TEMPERATURE).fill_diagonal_(-torch.inf)
+        chosen = torch.log_softmax(likeness, dim=1).masked_fill(~alike, 0).sum(dim=1)
+        copies = alike.sum(dim=1)
+        # Each kind counts as much as another.
+        loss = -(chosen / copies**2)[teaches].sum() / (1 / copies[teaches]).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    first, last = network[1], network[4]
+    return Network(
+        middle=np.zeros(width),
+        spread=spread,
+        reach=np.inf,
+        hidden=first.weight.detach().numpy().T,
+        hidden_bias=first.bias.detach().numpy(),
+        out=last.weight.detach().numpy().T,
+        out_bias=last.bias.detach().numpy(),
+    )
 
 
 def fit(lessons: list[Lesson], training: Training) -> Network:
     """The mean of some networks."""
-    rng = np.random.default_rng(0)
     torch.manual_seed(0)
     rows = np.concatenate([lesson.rows for lesson in lessons])
     weights = np.concatenate([lesson.weights for lesson in lessons])
     middle = np.average(rows, axis=0, weights=weights)
     spread = np.sqrt(np.average((rows - middle) ** 2, axis=0, weights=weights)) + 1e-6
-    scaled = torch.tensor(np.clip((rows - middle) / spread, -REACH, REACH).astype(np.float32))
-    answers = torch.tensor(np.concatenate([one.answers for one in lessons]).astype(np.float32))
-    chances = weights / weights.sum()
-    networks = [_network(scaled, answers, chances, rng, training) for _ in range(training.networks)]
+    scaled = np.clip((rows - middle) / spread, -REACH, REACH)
+    answers = np.concatenate([one.answers for one in lessons])
+    inputs, answers = (torch.tensor(values.astype(np.float32)) for values in (scaled, answers))
+    rng = np.random.default_rng(0)
+    lengths = [len(lesson.rows) for lesson in lessons]
+
+    def of_rows(network: torch.nn.Module) -> torch.Tensor:
+        batch = torch.tensor(rng.choice(len(inputs), BATCH, p=weights / weights.sum()))
+        return _cross_entropy(network(inputs[batch])[:, 0], answers[batch])
+
+    def of_whole(network: torch.nn.Module) -> torch.Tensor:
+        """What the list that looks best lacks of the best counts, too."""
+        parts = list(zip(inputs.split(lengths), answers.split(lengths), strict=True))
+        some = [parts[i] for i in rng.choice(len(parts), BATCH // 32)]
+        found = [network(rows)[:, 0] for rows, _ in some]
+        lost = [
+            f1.max() - torch.softmax(STEEPNESS * torch.sigmoid(values), 0) @ f1
+            for values, (_, f1) in zip(found, some, strict=True)
+        ]
+        entropy = _cross_entropy(torch.cat(found), torch.cat([f1 for _, f1 in some]))
+        return entropy + REGRET * torch.stack(lost).mean()
+
+    loss = of_whole if training.whole else of_rows
+    networks = [_network(rows.shape[1], loss, training) for _ in range(training.networks)]
     first, last = ([network[i] for network in networks] for i in (0, 3))
     # The mean of their answers is that of one network with all hidden units.
     return Network(
@@ -344,14 +435,10 @@ def calibrated(learned: Network, lessons: list[Lesson]) -> Network:
 
 
 def _network(
-    inputs: torch.Tensor,
-    answers: torch.Tensor,
-    chances: np.ndarray,
-    rng: np.random.Generator,
-    training: Training,
+    width: int, loss: Callable[[torch.nn.Module], torch.Tensor], training: Training
 ) -> torch.nn.Sequential:
     network = torch.nn.Sequential(
-        torch.nn.Linear(inputs.shape[1], training.hidden),
+        torch.nn.Linear(width, training.hidden),
         torch.nn.Tanh(),
         torch.nn.Dropout(DROPOUT),
         torch.nn.Linear(training.hidden, 1),
@@ -359,15 +446,15 @@ def _network(
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-2, weight_decay=training.decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, training.steps)
     for _ in range(training.steps):
-        batch = torch.tensor(rng.choice(len(inputs), BATCH, p=chances))
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(
-            network(inputs[batch])[:, 0], answers[batch]
-        )
         optimiser.zero_grad()
-        loss.backward()
+        loss(network).backward()
         optimiser.step()
         schedule.step()
     return network
+
+
+def _cross_entropy(log_odds: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.binary_cross_entropy_with_logits(log_odds, answers)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.spreading import reached
 from aitom_cryosam.scoring.verdict import judged
 
-REGIONS, CHANNELS, SHAPE = 2, 12, 16
+REGIONS, CHANNELS = 2, 240  # of the encoder that the embedding was learned with
 OF_KIND, OTHERS, EMPTY = 30, 60, 120
 WITHIN, OF_COPIES = 12, 17  # columns of what speaks for a list
 
@@ -28,8 +28,8 @@ def scene():
     rng = np.random.default_rng(0)
     counts = [1 + OF_KIND, OTHERS, EMPTY]
     parts = []
-    for size in (CHANNELS * REGIONS, SHAPE):
-        centres = 5 * np.linalg.qr(rng.standard_normal((size, size)))[0][:2]
+    for size in (CHANNELS * REGIONS, HARMONICS):
+        centres = np.sqrt(2 * size) * np.linalg.qr(rng.standard_normal((size, size)))[0][:2]
         rows = np.repeat([*centres, 0 * centres[0]], counts, axis=0)
         parts.append(rows + rng.standard_normal(rows.shape))
     similarities = np.repeat([0.8, 0.6, 0.2], [OF_KIND, OTHERS, EMPTY])
@@ -44,7 +44,8 @@ def split(rows):
 
 def found(scene, change=lambda features: features):
     instances, shapes, similarities = scene
-    likeness = Likeness.of(split(change(instances)), split(change(shapes)))
+    seen = Likeness.of(split(change(instances)), split(change(shapes)))
+    likeness = seen.embedded(shipped("embedding"))
     own = np.zeros(likeness.proposals, bool)
     return likeness, evidence(likeness, similarities, similarities, 0.7, own)
 
@@ -81,7 +82,7 @@ def test_a_copy_that_is_unlike_the_click_is_reached_by_way_of_others():
     apart = np.eye(3)[2] + 0.05 * rng.standard_normal((60, 3))
     places = np.concatenate([chain[1:], apart])
     places /= np.linalg.norm(places, axis=1, keepdims=True)
-    likeness = Likeness(chain[:1], places, len(places), 1, np.zeros((len(places), 2)))
+    likeness = Likeness(chain[:1], places, len(places), (3,), np.zeros((len(places), 2)))
     chances, _, _ = reached(likeness)
     assert places[28] @ chain[0] < places[-1] @ chain[0] + 0.1  # no more like the click
     assert chances[28] > 10 * chances[29:].max()
@@ -129,7 +130,7 @@ def lists_of(scene, chosen):
     places = Places(proposals, background, similarities, similarities, 0.5, of_all)
     own = np.zeros(len(proposals), bool)
     own[0] = True
-    beside = compared(places, click, own, shapes[:1], shipped("odds"))
+    beside = compared(places, click, own, shapes[:1], shipped("embedding"), shipped("odds"))
     return lists(beside.likeness, beside.found, beside.probabilities, own, chosen)
 
 

@@ -54,7 +54,7 @@ def evidence(
     """What speaks for each place.
 
     Args:
-        likeness: of the places and the clicks.
+        likeness: of the places and the clicks, embedded.
         similarities: (n + m,) of the places with the query.
         maxima: (l,) similarities of all maxima.
         chance: from `chance_level`.
@@ -63,7 +63,7 @@ def evidence(
     n = likeness.proposals
     walks, links, to_background = reached(likeness)
     alike = likeness.places @ likeness.query
-    by_features, by_shape = likeness.by_part()
+    by_features, by_shape, by_embedding = likeness.by_part()
     ranked = np.argsort(-np.where(own, -np.inf, walks[:n]), kind="stable")
     ranked = ranked[: max(n - own.sum(), 1)]
 
@@ -87,6 +87,8 @@ def evidence(
         _standing(similarities, maxima),
         by_features / typical(by_features, few),
         by_shape / typical(by_shape, few),
+        by_embedding / typical(by_embedding, few),
+        _standing(by_embedding, by_embedding[n:]),
         to_background,
         np.log(links + FAINT),
         *likeness.loudness.T,
@@ -101,6 +103,7 @@ def evidence(
         log_many - log_few,
         np.log((others >= chance).mean() + 0.01) if len(others) else np.log(0.01),
         log_background,
+        typical(by_embedding, few),
     ]
     return Evidence(np.stack(columns, axis=1), np.array(context))
 

@@ -2,16 +2,21 @@
 
 Two descriptions see different things: an encoder's features its planes, the powers of spherical
 harmonics its volume. In each the background becomes a unit sphere around 0 and an instance a
-direction; the likeness of two instances is the mean of both cosines.
+direction. A third direction is made of both: an embedding, learned on simulated tomograms of kinds
+that exist nowhere, in which copies of one kind, however they are turned, lie close to each other
+and far from all else (Khosla et al., "Supervised contrastive learning", 2020). The likeness of
+two instances is the mean of their cosines, of which the embedding's counts as much as both others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from aitom_cryosam.scoring.kind import flat, unit, whitening
+from aitom_cryosam.scoring.network import Network
 
 MOST_LOUD = 0.8
 """Of `loudness`, either way."""
@@ -25,7 +30,7 @@ class Likeness:
         clicks: (p, a) of the prompted instances.
         places: (n + m, a) of the proposals, and of the background.
         proposals: n.
-        cut: the first so many of a are of the encoder's features, the others of the shape.
+        ends: column of a where each part ends: features, shape, and the embedding if there is one.
         loudness: (n + m, 2) log of how far an instance is from the background, by features and by
             shape, in units of the clicks'.
     """
@@ -33,7 +38,7 @@ class Likeness:
     clicks: np.ndarray
     places: np.ndarray
     proposals: int
-    cut: int
+    ends: tuple[int, ...]
     loudness: np.ndarray
 
     @classmethod
@@ -42,7 +47,7 @@ class Likeness:
         instances: tuple[np.ndarray, np.ndarray, np.ndarray],
         shapes: tuple[np.ndarray, np.ndarray, np.ndarray],
     ) -> Likeness:
-        """Compare n proposals, m places of background and p clicks.
+        """Compare n proposals, m places of background and p clicks, without an embedding.
 
         Args:
             instances: (n, k, d), (m, k, d) and (p, k, d), pooled features of each.
@@ -53,20 +58,42 @@ class Likeness:
             np.concatenate([part[i] for part in parts], axis=1) / np.sqrt(2) for i in (0, 1)
         )
         loudness = np.stack([part[2] for part in parts], axis=1)
-        return cls(clicks, places, len(instances[0]), parts[0][0].shape[1], loudness)
+        cut = parts[0][0].shape[1]
+        return cls(clicks, places, len(instances[0]), (cut, clicks.shape[1]), loudness)
+
+    def embedded(self, embedding: Network) -> Likeness:
+        """The same with the directions of an embedding of `rows` beside.
+
+        Args:
+            embedding: from a + 2 numbers to any.
+        """
+        clicks, places = (
+            np.concatenate([seen, unit(embedding(rows))], axis=1) / np.sqrt(2)
+            for seen, rows in zip((self.clicks, self.places), self.rows, strict=True)
+        )
+        return replace(self, clicks=clicks, places=places, ends=(*self.ends, clicks.shape[1]))
+
+    @property
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """(p, a + 2) and (n + m, a + 2), of the clicks and the places: direction and loudness."""
+        usual = np.zeros((len(self.clicks), self.loudness.shape[1]))
+        return (
+            np.concatenate([self.clicks, usual], axis=1),
+            np.concatenate([self.places, self.loudness], axis=1),
+        )
 
     @property
     def query(self) -> np.ndarray:
         """(a,) the mean direction of the clicks."""
         return np.asarray(unit(self.clicks.mean(axis=0)[None])[0])
 
-    def by_part(self) -> tuple[np.ndarray, np.ndarray]:
-        """(n + m,) the likeness to the clicks by features alone, and by shape alone."""
-        by_features, by_shape = (
+    def by_part(self) -> list[np.ndarray]:
+        """(n + m,) of each part: the likeness to the clicks by it alone."""
+        parts = [slice(*pair) for pair in pairwise((0, *self.ends))]
+        return [
             unit(self.places[:, part]) @ unit(self.clicks[:, part].mean(axis=0)[None])[0]
-            for part in (slice(self.cut), slice(self.cut, None))
-        )
-        return by_features, by_shape
+            for part in parts
+        ]
 
 
 def _directions(

@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Network:
-    """From r numbers to one.
+    """From r numbers to one, or to o.
 
     Attributes:
         middle: (r,) of what was learned from.
@@ -23,8 +23,8 @@ class Network:
         reach: spreads from the middle beyond which a number counts no more.
         hidden: (r, h) weights of the hidden layer.
         hidden_bias: (h,) of the same.
-        out: (h,) weights of its output.
-        out_bias: of the same.
+        out: (h,) weights of its output; (h, o) of o outputs.
+        out_bias: of the same; (o,) of o.
     """
 
     middle: np.ndarray
@@ -33,10 +33,10 @@ class Network:
     hidden: np.ndarray
     hidden_bias: np.ndarray
     out: np.ndarray
-    out_bias: float
+    out_bias: float | np.ndarray
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """(n,) log odds of each of the rows, (n, r)."""
+        """(n,) output, or (n, o), of each of the rows, (n, r)."""
         scaled = np.clip((rows - self.middle) / self.spread, -self.reach, self.reach)
         hidden = np.tanh(scaled @ self.hidden + self.hidden_bias)
         return np.asarray(hidden @ self.out + self.out_bias)
@@ -44,7 +44,7 @@ class Network:
 
 @cache
 def shipped(name: str) -> Network:
-    """The one of this name: "odds" or "cut"."""
+    """The one of this name: "embedding", "odds" or "cut"."""
     path = files("aitom_cryosam.scoring").joinpath(f"{name}.npz")
     with path.open("rb") as file, np.load(file) as arrays:
         stored = {name: arrays[name].astype(np.float64) for name in arrays.files}

@@ -33,7 +33,12 @@ class Compared:
 
 
 def compared(
-    places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.ndarray, odds: Network
+    places: Places,
+    clicked: np.ndarray,
+    own: np.ndarray,
+    shapes: np.ndarray,
+    embedding: Network,
+    odds: Network,
 ) -> Compared:
     """How probable each proposal is.
 
@@ -42,15 +47,16 @@ def compared(
         clicked: (p, k, 3C) instances of the prompts.
         own: (n,) bool, proposals that are a prompted particle itself.
         shapes: (p, h) of the prompts, as `harmonics.powers`.
+        embedding: of what features and shape see.
         odds: from evidence and context to the log odds of a place.
     """
-    likeness, found = spoken_for(places, clicked, own, shapes)
+    likeness, found = spoken_for(places, clicked, own, shapes, embedding)
     probabilities = np.where(own, 1, expit(odds(found.with_context(len(own)))))
     return Compared(likeness, found, probabilities)
 
 
 def spoken_for(
-    places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.ndarray
+    places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.ndarray, embedding: Network
 ) -> tuple[Likeness, Evidence]:
     """What `compared` weighs.
 
@@ -59,10 +65,11 @@ def spoken_for(
         clicked: (p, k, 3C) instances of the prompts.
         own: (n,) bool, proposals that are a prompted particle itself.
         shapes: (p, h) of the prompts.
+        embedding: of what features and shape see.
     """
     n = len(own)
     likeness = Likeness.of(
         (places.instances, places.background, clicked),
         (places.shapes[:n], places.shapes[n:], shapes),
-    )
+    ).embedded(embedding)
     return likeness, evidence(likeness, places.similarities, places.maxima, places.chance, own)

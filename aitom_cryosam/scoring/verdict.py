@@ -74,7 +74,7 @@ def judged(
     learned = encoder == JUDGED and len(shapes) == len(clicked)
     if not learned or min(n, len(places.background)) < FEWEST:
         return _by_clusters(places, clicked)
-    beside = compared(places, clicked, own, shapes, shipped("odds"))
+    beside = compared(places, clicked, own, shapes, shipped("embedding"), shipped("odds"))
     verdict = replace(one_by_one(places, clicked, own, beside), probabilities=beside.probabilities)
     few = verdict.candidates.sum() < TOO_FEW
     best = _best(beside, own)

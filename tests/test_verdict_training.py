@@ -1,0 +1,57 @@
+"""The training of the verdict's networks, on made-up instances."""
+
+import numpy as np
+import pytest
+
+from aitom_cryosam.scoring.likeness import Likeness
+
+training = pytest.importorskip("benchmarks.verdict_training", reason="not of the package")
+
+FEATURES, SHAPE = 24, 12
+OF_KIND, EMPTY = 20, 60
+
+
+def made_up(seed):
+    """A draw of three kinds, told apart by some features, that turn along others."""
+    rng = np.random.default_rng(seed)
+    kinds = np.repeat([0, 1, 2, -1], [OF_KIND, OF_KIND, OF_KIND, EMPTY])
+
+    def rows(size):
+        told_apart, turning = np.arange(size) < size // 4, np.arange(size) >= size // 2
+        looks = np.append(rng.normal(0, 3, (3, size)) * told_apart, np.zeros((1, size)), axis=0)
+        turned = rng.normal(0, 5, (len(kinds), size)) * turning * (kinds >= 0)[:, None]
+        return looks[kinds] + turned + rng.standard_normal((len(kinds), size))
+
+    features, shapes = rows(FEATURES)[:, None], rows(SHAPE)
+    n = 3 * OF_KIND
+    own = np.arange(n) == 0
+    copy = np.where(kinds[:n] == 0, np.arange(n), -1)
+    similarities = rng.standard_normal(len(kinds))
+    return training.Draw(
+        *(features[:n], features[n:], features[:1], shapes, shapes[:1], similarities),
+        *(similarities, own, copy, np.array(OF_KIND), kinds),
+    )
+
+
+def told_apart(likeness, kinds):
+    """How often a copy is more like a copy than like something else."""
+    alike = likeness.places @ likeness.places.T
+    same = (kinds[:, None] == kinds) & (kinds >= 0) & ~np.eye(len(kinds), dtype=bool)
+    other = (kinds[:, None] != kinds) & (kinds >= 0)[:, None]
+    return (alike[same][:, None] > np.quantile(alike[other], np.linspace(0.01, 0.99, 99))).mean()
+
+
+def test_the_embedding_leaves_out_what_turns(monkeypatch, tmp_path):
+    monkeypatch.setattr(training, "STEPS", 150)
+    for seed in range(12):
+        made_up(seed).save(tmp_path / f"{seed}.npz")
+    embedding = training.embedded([training.Draw.load(p) for p in sorted(tmp_path.iterdir())])
+    draw = made_up(99)
+    n = len(draw.own)
+    seen = Likeness.of(
+        (draw.proposals, draw.background, draw.clicked),
+        (draw.shapes[:n], draw.shapes[n:], draw.clicked_shapes),
+    )
+    before, after = (told_apart(one, draw.kinds) for one in (seen, seen.embedded(embedding)))
+    assert after > before + 0.1
+    assert after > 0.85
