@@ -38,12 +38,12 @@ from aitom_cryosam.scoring.places import Places, background_sample
 from aitom_cryosam.scoring.verdict import one_by_one, same
 from benchmarks.suite_tomograms import SuiteTomogram, make_tomogram, without_particles
 
-SHAPE = (40, 144, 144)
+SHAPE, SMALL = (40, 144, 144), (40, 72, 96)
 KINDS, FEWEST = 3, 6  # of a tomogram, and copies of each, that are clicked
 JITTER = 0.08  # radii, standard deviation of a click along each axis
 MORE_CLICKS = 4
 REACH, BATCH, DROPOUT = 3.0, 1024, 0.1
-FOLDS = 4
+FOLDS = 3
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,9 @@ ODDS = Training(networks=4, hidden=16, steps=500, decay=0.03)
 CUT = Training(networks=8, hidden=12, steps=800, decay=0.1, whole=True)
 REGRET, STEEPNESS = 2.0, 8.0
 HIDDEN, SIZE = 128, 48  # units of the embedding, and its dimensions
-STEPS = 6000
+STEPS = 5000
 TEMPERATURE = 0.1
+APART = 0.3  # weight of what is of no kind
 COPIES = 3
 """Places of a kind, at least, that teach the embedding."""
 WANTED = 0.25
@@ -194,8 +195,9 @@ def main() -> None:
         for name, draw in draws_of(scene, seed):
             draw.save(args.folder / f"{seed}_{name}.npz")
     for seed in range(args.first, args.first + args.noise):
-        data = without_particles(seed, SHAPE, args.maps)
-        click = np.array(SHAPE) * np.random.default_rng(seed).uniform(0.25, 0.75, (1, 3))
+        shape = (SHAPE, SMALL)[seed % 2]
+        data = without_particles(seed, shape, args.maps)
+        click = np.array(shape) * np.random.default_rng(seed).uniform(0.25, 0.75, (1, 3))
         try:
             draw = _draw(Tomogram.from_array(data, voxel_size=10.0), click)
             draw.save(args.folder / f"{seed}_noise.npz")
@@ -320,7 +322,10 @@ def fitted(folder: Path) -> dict[str, Network]:
 
 
 def embedded(draws: list[Draw]) -> Network:
-    """An embedding in which places of one kind of one tomogram lie close, and all else far."""
+    """An embedding in which places of one kind of one tomogram lie close, and all else far.
+
+    What is of no kind lies far from everything.
+    """
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
     seen = []
@@ -328,13 +333,13 @@ def embedded(draws: list[Draw]) -> Network:
         n, known = len(draw.own), torch.tensor(draw.kinds.astype(int))
         alike = (known[:, None] == known) & (known >= 0)
         alike.fill_diagonal_(False)
-        teaches = alike.sum(dim=1) >= COPIES
-        if teaches.any():
-            likeness = Likeness.of(
-                (draw.proposals, draw.background, draw.clicked),
-                (draw.shapes[:n], draw.shapes[n:], draw.clicked_shapes),
-            )
-            seen.append((torch.tensor(likeness.rows[1].astype(np.float32)), alike, teaches))
+        likeness = Likeness.of(
+            (draw.proposals, draw.background, draw.clicked),
+            (draw.shapes[:n], draw.shapes[n:], draw.clicked_shapes),
+        )
+        rows = torch.tensor(likeness.rows[1].astype(np.float32))
+        turns = [torch.tensor(turn) for turn in likeness.turns]
+        seen.append((rows, alike, alike.sum(dim=1) >= COPIES, known < 0))
     width, loudness = seen[0][0].shape[1], 2
     spread = np.append(np.full(width - loudness, np.sqrt(2 / width)), np.ones(loudness))
     network = torch.nn.Sequential(
@@ -348,13 +353,17 @@ def embedded(draws: list[Draw]) -> Network:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=STEPS)
     scale = torch.tensor(1 / spread.astype(np.float32))
     for _ in range(STEPS):
-        rows, alike, teaches = seen[rng.integers(len(seen))]
-        found = torch.nn.functional.normalize(network(rows * scale), dim=1)
+        rows, alike, teaches, of_none = seen[rng.integers(len(seen))]
+        turned = (rows * scale)[:, turns[rng.integers(len(turns))]]
+        found = torch.nn.functional.normalize(network(turned), dim=1)
         likeness = (found @ found.T / TEMPERATURE).fill_diagonal_(-torch.inf)
-        chosen = torch.log_softmax(likeness, dim=1).masked_fill(~alike, 0).sum(dim=1)
-        copies = alike.sum(dim=1)
-        # Each kind counts as much as another.
-        loss = -(chosen / copies**2)[teaches].sum() / (1 / copies[teaches]).sum()
+        crowd = likeness.logsumexp(dim=1)  # how close all others are
+        loss = APART * crowd[of_none].mean() if of_none.any() else torch.zeros(())
+        if teaches.any():
+            copies = alike.sum(dim=1)[teaches]
+            near = likeness.masked_fill(~alike, 0)[teaches].sum(dim=1) / copies
+            weights = 1 / copies  # each kind counts as much as another
+            loss = loss + (weights * (crowd[teaches] - near)).sum() / weights.sum()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -82,7 +82,7 @@ def test_a_copy_that_is_unlike_the_click_is_reached_by_way_of_others():
     apart = np.eye(3)[2] + 0.05 * rng.standard_normal((60, 3))
     places = np.concatenate([chain[1:], apart])
     places /= np.linalg.norm(places, axis=1, keepdims=True)
-    likeness = Likeness(chain[:1], places, len(places), (3,), np.zeros((len(places), 2)))
+    likeness = Likeness(chain[:1], places, len(places), (3,), 1, np.zeros((len(places), 2)))
     chances, _, _ = reached(likeness)
     assert places[28] @ chain[0] < places[-1] @ chain[0] + 0.1  # no more like the click
     assert chances[28] > 10 * chances[29:].max()

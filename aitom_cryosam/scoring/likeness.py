@@ -11,13 +11,14 @@ two instances is the mean of their cosines, of which the embedding's counts as m
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 
 from aitom_cryosam.scoring.kind import flat, unit, whitening
 from aitom_cryosam.scoring.network import Network
 
+PLANES = 3
 MOST_LOUD = 0.8
 """Of `loudness`, either way."""
 
@@ -31,6 +32,7 @@ class Likeness:
         places: (n + m, a) of the proposals, and of the background.
         proposals: n.
         ends: column of a where each part ends: features, shape, and the embedding if there is one.
+        regions: k, of an instance.
         loudness: (n + m, 2) log of how far an instance is from the background, by features and by
             shape, in units of the clicks'.
     """
@@ -39,6 +41,7 @@ class Likeness:
     places: np.ndarray
     proposals: int
     ends: tuple[int, ...]
+    regions: int
     loudness: np.ndarray
 
     @classmethod
@@ -59,16 +62,23 @@ class Likeness:
         )
         loudness = np.stack([part[2] for part in parts], axis=1)
         cut = parts[0][0].shape[1]
-        return cls(clicks, places, len(instances[0]), (cut, clicks.shape[1]), loudness)
+        ends = (cut, clicks.shape[1])
+        return cls(clicks, places, len(instances[0]), ends, instances[2].shape[1], loudness)
 
     def embedded(self, embedding: Network) -> Likeness:
         """The same with the directions of an embedding of `rows` beside.
+
+        The mean over all `turns`: the same whichever axes the tomogram has.
 
         Args:
             embedding: from a + 2 numbers to any.
         """
         clicks, places = (
-            np.concatenate([seen, unit(embedding(rows))], axis=1) / np.sqrt(2)
+            np.concatenate(
+                [seen, unit(np.mean([embedding(rows[:, turn]) for turn in self.turns], axis=0))],
+                axis=1,
+            )
+            / np.sqrt(2)
             for seen, rows in zip((self.clicks, self.places), self.rows, strict=True)
         )
         return replace(self, clicks=clicks, places=places, ends=(*self.ends, clicks.shape[1]))
@@ -81,6 +91,17 @@ class Likeness:
             np.concatenate([self.clicks, usual], axis=1),
             np.concatenate([self.places, self.loudness], axis=1),
         )
+
+    @property
+    def turns(self) -> list[np.ndarray]:
+        """(a + 2,) each: columns of `rows` as they are when the tomogram's axes are exchanged."""
+        columns = np.arange(self.clicks.shape[1] + self.loudness.shape[1])
+        features = columns[: self.ends[0]].reshape(self.regions, PLANES, -1)
+        rest = columns[self.ends[0] :]
+        return [
+            np.concatenate([features[:, list(order)].ravel(), rest])
+            for order in permutations(range(PLANES))
+        ]
 
     @property
     def query(self) -> np.ndarray:
