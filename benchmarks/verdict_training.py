@@ -392,6 +392,7 @@ def fit(lessons: list[Lesson], training: Training) -> Network:
     inputs, answers = (torch.tensor(values.astype(np.float32)) for values in (scaled, answers))
     rng = np.random.default_rng(0)
     lengths = [len(lesson.rows) for lesson in lessons]
+    parts = list(zip(inputs.split(lengths), answers.split(lengths), strict=True))
 
     def of_rows(network: torch.nn.Module) -> torch.Tensor:
         batch = torch.tensor(rng.choice(len(inputs), BATCH, p=weights / weights.sum()))
@@ -399,7 +400,6 @@ def fit(lessons: list[Lesson], training: Training) -> Network:
 
     def of_whole(network: torch.nn.Module) -> torch.Tensor:
         """What the list that looks best lacks of the best counts, too."""
-        parts = list(zip(inputs.split(lengths), answers.split(lengths), strict=True))
         some = [parts[i] for i in rng.choice(len(parts), BATCH // 32)]
         found = [network(rows)[:, 0] for rows, _ in some]
         lost = [
