@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy import ndimage
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
@@ -36,6 +37,8 @@ from aitom_cryosam.scoring.network import Network
 from aitom_cryosam.scoring.odds import compared, spoken_for
 from aitom_cryosam.scoring.places import Places, background_sample
 from aitom_cryosam.scoring.verdict import one_by_one, same
+from aitom_cryosam.simulation.settings import SimulationSettings
+from aitom_cryosam.simulation.simulate import simulate
 from benchmarks.suite_tomograms import SuiteTomogram, make_tomogram, without_particles
 
 SHAPE, SMALL = (40, 144, 144), (40, 72, 96)
@@ -195,14 +198,30 @@ def main() -> None:
         for name, draw in draws_of(scene, seed):
             draw.save(args.folder / f"{seed}_{name}.npz")
     for seed in range(args.first, args.first + args.noise):
-        shape = (SHAPE, SMALL)[seed % 2]
-        data = without_particles(seed, shape, args.maps)
-        click = np.array(shape) * np.random.default_rng(seed).uniform(0.25, 0.75, (1, 3))
+        tomogram, click = nothing(seed, args.maps)
         try:
-            draw = _draw(Tomogram.from_array(data, voxel_size=10.0), click)
+            draw = _draw(tomogram, click)
             draw.save(args.folder / f"{seed}_noise.npz")
         except InputError:  # no mask at the click
             continue
+
+
+def nothing(seed: int, maps: Path | None) -> tuple[Tomogram, np.ndarray]:
+    """A tomogram without a particle, and (1, 3) voxels zyx where it is clicked."""
+    rng = np.random.default_rng([seed, 23])
+    shape, size = (SHAPE, SMALL)[seed // 4 % 2], float(rng.choice([8.0, 10.0, 13.5]))
+    if seed % 4 < 2:
+        data, size = without_particles(seed, SHAPE if seed % 2 else shape, maps), 10.0
+    else:
+        settings = SimulationSettings(shape_zyx=shape, voxel_size=size, seed=seed, membranes=0)
+        data = simulate([], replace(settings, denoise=float(rng.choice([0, 0, 1, 2])) * size)).data
+    click = np.array(data.shape) * rng.uniform(0.25, 0.75, 3)
+    if seed % 3 < 2:  # as one would: on something dark
+        inside = np.full(data.shape, np.inf)
+        middle = tuple(slice(n // 4, n - n // 4) for n in data.shape)
+        inside[middle] = ndimage.gaussian_filter(data, seed % 3)[middle]
+        click = np.array(np.unravel_index(inside.argmin(), data.shape), float)
+    return Tomogram.from_array(data, voxel_size=size), click[None]
 
 
 def _parser() -> argparse.ArgumentParser:
