@@ -7,7 +7,8 @@ The first makes tomograms of kinds that exist nowhere, of other seeds than the s
 half, runs `CryoSAM` on them from one click up to its proposals and keeps their instances. The
 second fits the embedding of `scoring.likeness`, makes evidence with it, as `pick` does, and fits
 the networks of `scoring.odds` and of `scoring.cut`. Each of the three learns from what those before
-it say of tomograms that they have not seen. Every draw also counts with four more clicks.
+it say of tomograms that they have not seen. Every draw also counts with four more clicks, and
+some with fewer proposals.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ SHAPE, SMALL = (40, 144, 144), (40, 72, 96)
 KINDS, FEWEST = 3, 6  # of a tomogram, and copies of each, that are clicked
 JITTER = 0.08  # radii, standard deviation of a click along each axis
 MORE_CLICKS = 4
+SHORTENED, SHORTEST, LONGEST = 0.3, 40, 200
+"""Share of the draws that also count with fewer proposals, and how many these are."""
+RARE = 4
+"""One of so many tomograms without a particle teaches how long lists are: few click on nothing."""
 REACH, BATCH, DROPOUT = 3.0, 1024, 0.1
 FOLDS = 3
 
@@ -127,6 +132,16 @@ class Draw:
             own=own,
             clicked=np.concatenate([self.clicked, self.proposals[others]]),
             clicked_shapes=np.concatenate([self.clicked_shapes, self.shapes[others]]),
+        )
+
+    def first(self, count: int) -> Draw:
+        """The same with so many proposals, as by another `--top-k`."""
+        n = len(self.own)
+        kept = np.r_[: min(count, n), n : len(self.kinds)]
+        return replace(
+            self,
+            **{name: getattr(self, name)[:count] for name in ("proposals", "own", "copy")},
+            **{name: getattr(self, name)[kept] for name in ("shapes", "similarities", "kinds")},
         )
 
     @property
@@ -314,7 +329,7 @@ def fitted(folder: Path) -> dict[str, Network]:
     loaded = [Draw.load(path) for path in paths]
     tomograms = [path.stem.partition("_")[0] for path in paths]
     folds = [set(sorted(set(tomograms))[fold::FOLDS]) for fold in range(FOLDS)]
-    both = [[draw, draw.also(MORE_CLICKS, rng)] for draw in loaded]
+    every = [variants(draw, rng) for draw in loaded]
 
     def apart(unseen: set[str]) -> tuple[list[int], list[int]]:
         seen = [i for i, name in enumerate(tomograms) if name not in unseen]
@@ -325,19 +340,28 @@ def fitted(folder: Path) -> dict[str, Network]:
         seen, blind = apart(unseen)
         embeddings.append(embedded([loaded[i] for i in seen]))
         for i in blind:
-            places[i] = [of_places(draw, embeddings[-1]) for draw in both[i]]
+            places[i] = [of_places(draw, embeddings[-1]) for draw in every[i]]
     whole = []
     for unseen, embedding in zip(folds, embeddings, strict=True):
         seen, blind = apart(unseen)
         lessons = [one for i in seen for one in places[i]]
         odds = calibrated(fit(lessons, ODDS), lessons)
-        whole += [of_lists(draw, embedding, odds) for i in blind for draw in both[i]]
+        taught = [i for i in blind if loaded[i].copies or i % RARE == 0]
+        whole += [of_lists(draw, embedding, odds) for i in taught for draw in every[i]]
     lessons = [one for some in places for one in some]
     return {
         "embedding": embedded(loaded),
         "odds": calibrated(fit(lessons, ODDS), lessons),
         "cut": fit(whole, CUT),
     }
+
+
+def variants(draw: Draw, rng: np.random.Generator) -> list[Draw]:
+    """A draw as it is, with more clicks and, at times, with fewer proposals."""
+    found = [draw, draw.also(MORE_CLICKS, rng)]
+    if len(draw.own) > 2 * SHORTEST and (not draw.copies or rng.random() < SHORTENED):
+        found.append(draw.first(int(np.exp(rng.uniform(*np.log([SHORTEST, LONGEST]))))))
+    return found
 
 
 def embedded(draws: list[Draw]) -> Network:
