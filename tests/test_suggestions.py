@@ -119,5 +119,5 @@ def test_a_picture_of_none_and_of_many(tmp_path, count):
 def test_there_are_none_of_a_membrane():
     from aitom_cryosam.targets import structure
 
-    with pytest.raises(InputError, match="Suggestions are of particles"):
+    with pytest.raises(InputError, match="Only particles are found with suggestions"):
         job.Job(tomogram="a.mrc", target=structure("membrane"), suggest=3)
