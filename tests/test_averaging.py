@@ -187,6 +187,25 @@ class TestAlignment:
         assert (found.scores > rough[0].scores).all()
         np.testing.assert_allclose(aligner.score(reference, found), found.scores, atol=1e-4)
 
+    def test_what_a_particle_at_the_border_correlates_is_expected(self):
+        boxes, rotations, shifts = world(6, noise=0.0, seed=5)
+        poses = Poses(rotations, shifts, np.zeros(6))
+        known = np.ones(boxes.shape, bool)
+        for i, first in enumerate((0, 3, 6, 9, 11, 13)):
+            known[i, :first] = False  # up to more than half of the box
+        mask = soft_ball(SIZE, 8, 3)
+        means = boxes.mean(axis=(1, 2, 3), where=known)
+        cut = np.where(known, boxes - means[:, None, None, None], 0)
+        ball = Ball(SIZE, 7)
+        weights = 1 + ball.lengths
+        aligner = Aligner(ball, ball.of(cut * mask), WEDGE, weights=weights)
+        reference = Reference(turned(Rotation.identity()))
+        expected = aligner.expected(reference, poses, mask, known)
+        assert expected[0] == pytest.approx(1)
+        assert expected[-1] < 0.8
+        found = aligner.score(reference, poses)
+        np.testing.assert_allclose(expected, found / found[0], atol=0.05)
+
     def test_a_single_particle_as_reference_counts_where_both_are_seen(self):
         boxes, rotations, shifts = world(6, noise=0.3, seed=3)
         ball = Ball(SIZE, 7)
@@ -262,6 +281,10 @@ class TestSubvolumes:
         cut = extract(Tomogram.from_array(data, voxel_size=10.0), [[1.0, 15, 15]], BoxSize(12, 1))
         assert (cut.boxes[0][:5] == 0).all()
         assert (cut.boxes[0][5:] != 0).all()
+        assert not cut.known[0][:5].any()
+        assert cut.known[0][5:].all()
+        assert cut.cut(np.ones((12, 12, 12))).tolist() == [True]
+        assert cut.cut(soft_ball(12, 0, 1)).tolist() == [False]
 
     def test_a_pick_at_the_rim_is_inside_by_its_share(self):
         points = [[15.0, 15, 15], [-0.5, 15, 15], [5.0, 15, 15], [1.0, 15, 15]]

@@ -97,6 +97,30 @@ class TestCombined:
         odds, _ = combined(np.concatenate(kinds), background, prior, np.arange(25, 30))
         assert (odds[:60] > 0).mean() > 0.9
 
+    def test_particles_that_the_border_cuts_are_expected_to_correlate_less(self):
+        rng = np.random.default_rng(3)
+        correlations = np.concatenate([rng.normal(0.6, 0.05, 40), rng.normal(0.2, 0.04, 60)])
+        expected = np.where(np.arange(100) < 10, 0.6, 1.0)  # of each 40 particles the first 10
+        correlations *= np.where(np.arange(100) < 40, expected, 1)
+        prior = np.where(np.arange(100) < 50, 0.8, 0.2)
+        background = rng.normal(0.2, 0.04, 50)
+        unaware, _ = combined(correlations, background, prior)
+        odds, told = combined(correlations, background, prior, expected=expected)
+        assert told
+        assert (odds[:10] > 0).all()
+        assert (unaware[:10] < 0).any()
+        assert (odds[10:40] > 0).all()
+        assert (odds[40:] < 0).all()
+
+    def test_a_place_of_which_hardly_anything_is_seen_keeps_its_odds(self):
+        rng = np.random.default_rng(4)
+        correlations = np.concatenate([rng.normal(0.6, 0.05, 40), rng.normal(0.2, 0.04, 60)])
+        prior = np.where(np.arange(100) < 50, 0.8, 0.2)
+        expected = np.ones(100)
+        correlations[[0, 99]], expected[[0, 99]] = 0.1, 0.2
+        odds, _ = combined(correlations, rng.normal(0.2, 0.04, 50), prior, expected=expected)
+        np.testing.assert_allclose(odds[[0, 99]], [np.log(4), -np.log(4)], atol=1e-6)
+
     def test_a_probability_is_taken_as_it_is_but_never_as_certain(self):
         picks = Picks.from_points(np.zeros((3, 3))).reject([2], "chance")
         assert earlier(picks).tolist() == pytest.approx([0.8, 0.8, 0.2])
@@ -110,7 +134,12 @@ def test_no_pick_loses_more_than_a_buried_particle_would():
     correlations = np.array([0.6, 0.2, 0.2, 0.2])
     odds = np.array([9.0, -30.0, -30.0, -30.0])
     score = Rescored(
-        replace(Poses.unknown(4), scores=correlations), np.zeros((4, 3)), odds, odds, True
+        replace(Poses.unknown(4), scores=correlations),
+        np.zeros((4, 3)),
+        odds,
+        odds,
+        True,
+        np.ones(4),
     )
     spared = with_buried(picks, score)
     # 19 to 1 before, and one particle of ten correlates as background: 1.9 to 1.
@@ -199,7 +228,8 @@ def one_kind() -> tuple[Tomogram, np.ndarray]:
 def told(points: np.ndarray, probabilities: np.ndarray) -> Rescored:
     """What the average would say of proposals with these probabilities."""
     odds = np.log(probabilities / (1 - probabilities))
-    return Rescored(Poses.unknown(len(points)), points, np.zeros(3), odds, True)
+    n = len(points)
+    return Rescored(Poses.unknown(n), points, np.zeros(3), odds, True, np.ones(n))
 
 
 class TestDrift:
@@ -310,7 +340,7 @@ class TestLookAlikes:
         source, proposals, done = two_kinds(other)
         rotations = Rotation.from_matrix(done.rotations[:, ::-1, ::-1])
         poses = Poses(rotations, np.zeros((30, 3)), np.full(30, 0.7))
-        score = Rescored(poses, done.points_zyx, np.zeros(3), np.full(30, 4.0), True)
+        score = Rescored(poses, done.points_zyx, np.zeros(3), np.full(30, 4.0), True, np.ones(30))
         halves = (np.zeros((20,) * 3, np.float32),) * 2
         fsc = np.where(np.arange(10) < 6, 1.0, 0.0)
         average = Average(halves[0], halves, particle_ball(20, 11.5), fsc, 20.0, [], [])

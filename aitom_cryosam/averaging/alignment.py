@@ -215,6 +215,30 @@ class Aligner:
         read = Readable(reference.box[None], self._device)
         return self._better(read, reference, poses, 0.0, 0.0, math.inf).scores
 
+    def expected(
+        self, reference: Reference, poses: Poses, mask: np.ndarray, known: np.ndarray
+    ) -> np.ndarray:
+        """(n,) correlation that the reference itself would have, were it cut as the boxes are.
+
+        Args:
+            reference: as of `search`.
+            poses: of n particles of this tilt series.
+            mask: (size, size, size) of the particles' boxes.
+            known: (n, size, size, size) bool, what lies in the tomogram.
+        """
+        read = Readable(reference.box[None], self._device)
+        weights = self._weights.cpu().numpy()
+        scale = weights * self._wedge.cpu().numpy()
+        result = np.empty(len(poses))
+        for i, (shift, inside) in enumerate(zip(poses.shifts_xyz, known, strict=True)):
+            (template,) = self._turned(read, reference, poses.rotations[[i]])[0].cpu().numpy()
+            placed = template * self.ball.shifts(-shift)  # (k,)
+            seen = self.ball.box(placed / weights)
+            cut = np.where(inside, seen - seen.mean(where=inside), 0)  # as boxes are filled
+            whole, part = self.ball.of(np.stack([seen, cut]) * mask) * scale
+            result[i] = _cosine(placed, part) / _cosine(placed, whole)
+        return np.clip(result, 0, 1)
+
     def _better(
         self,
         read: Readable,
@@ -316,6 +340,11 @@ def best_of(candidates: Sequence[Poses]) -> Poses:
         np.stack([one.shifts_xyz for one in candidates])[best, n],
         scores[best, n],
     )
+
+
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    product = float((one * other.conj()).real.sum())
+    return product / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-20)
 
 
 def _too_far(shifts_xyz: np.ndarray, max_shift: float) -> np.ndarray:

@@ -95,9 +95,10 @@ def with_new_places(
     background = np.concatenate([score.background, more.background])
     prior = np.concatenate([earlier(proposals), np.full(len(new), PRIORS[0])])
     clicked = source.rows_at_clicks(proposals.points_zyx, settings.diameter)
-    odds, told = combined(poses.scores, background, prior, clicked)
+    expected = np.concatenate([score.expected, more.expected])
+    odds, told = combined(poses.scores, background, prior, clicked, expected=expected)
     points = np.concatenate([score.points_zyx, more.points_zyx])
-    return every, Rescored(poses, points, background, odds, told)
+    return every, Rescored(poses, points, background, odds, told, expected)
 
 
 def _new_places(

@@ -143,7 +143,9 @@ def _believed(
     mask: np.ndarray,
 ) -> _Believed:
     # Clicks leave fewer in doubt; here numbers count, and what the correlations alone say will do.
-    odds, told = combined(score.poses.scores, score.background, earlier(proposals))
+    odds, told = combined(
+        score.poses.scores, score.background, earlier(proposals), expected=score.expected
+    )
     rows = np.flatnonzero((score.odds > 0) | (told & (odds > 0)))
     box = BoxSize(len(mask), round(average.voxel_size / source.tomogram.voxel_size))
     boxes = extract(source.tomogram, proposals.points_zyx[rows], box).boxes * mask

@@ -54,6 +54,8 @@ class Rescored:
         odds: (n,) log of the odds that a proposal is a particle; the earlier verdict's where the
             correlations do not tell.
         told: whether the correlations fall into two.
+        expected: (n,) what the average itself would correlate there: 1, less where the
+            tomogram's border cuts the box.
     """
 
     poses: Poses
@@ -61,6 +63,7 @@ class Rescored:
     background: np.ndarray
     odds: np.ndarray
     told: bool
+    expected: np.ndarray
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -103,15 +106,18 @@ def rescored(
     free = np.flatnonzero(half < 0)
     half[free] = np.arange(len(free)) % 2
     steps = Steps(progress, "rescoring", len(subvolumes))
-    poses = _aligned(subvolumes, half, average, settings, wedge, steps)
+    poses, expected = _aligned(subvolumes, half, average, settings, wedge, steps)
     background = poses.scores[n:]
-    odds, told = combined(poses.scores[:n], background, earlier(proposals), clicked)
+    odds, told = combined(
+        poses.scores[:n], background, earlier(proposals), clicked, expected=expected[:n]
+    )
     return Rescored(
         poses.take(np.arange(n)),
         subvolumes.take(np.arange(n)).points_zyx(poses.shifts_xyz[:n]),
         background,
         odds,
         told,
+        expected[:n],
     )
 
 
@@ -156,6 +162,8 @@ def combined(
     background: np.ndarray,
     prior: np.ndarray,
     clicked: np.ndarray | None = None,
+    *,
+    expected: np.ndarray | None = None,
 ) -> tuple[np.ndarray, bool]:
     """Log odds of each proposal from its correlation and its earlier probability.
 
@@ -169,45 +177,61 @@ def combined(
         background: (m,) of the background.
         prior: (n,) probabilities, without 0 and 1.
         clicked: (c,) rows of proposals that the user clicked, -1 for a click without one.
+        expected: (n,) as of `Rescored`; all 1 if None. A particle is expected to correlate by so
+            much less, so that a place of which little is seen keeps its earlier odds.
 
     Returns:
         (n,) log odds, and whether the two differ; if not, the odds are the prior's.
     """
     logits = np.log(prior / (1 - prior))
     rows = np.zeros(0, np.int64) if clicked is None else np.unique(clicked)
-    odds, distance = _two(correlations, background, logits, correlations[rows[rows >= 0]])
+    share = np.ones(len(correlations)) if expected is None else expected
+    odds, distance = _two(correlations, background, logits, rows[rows >= 0], share)
     if distance < APART:
         return logits, False
     return odds, True
 
 
 def _two(
-    correlations: np.ndarray, background: np.ndarray, logits: np.ndarray, clicked: np.ndarray
+    correlations: np.ndarray,
+    background: np.ndarray,
+    logits: np.ndarray,
+    clicked: np.ndarray,
+    expected: np.ndarray,
 ) -> tuple[np.ndarray, float]:
     """Log odds of the upper of two Gaussians of one spread, and how many spreads they lie apart.
 
     Expectation maximisation from the prior's log odds. The upper mean is at least that of the
-    (c,) clicked ones, less its standard error. The distance is 0 where one of the two has hardly
-    a member.
+    (c,) clicked rows, less its standard error; for each proposal it is as much less as expected.
+    The distance is 0 where one of the two has hardly a member.
     """
     member = 1 / (1 + np.exp(-logits))
     values = np.concatenate([correlations, background])
     odds, distance = logits, 0.0
     for _ in range(_ROUNDS):
-        upper = np.concatenate([member, np.zeros(len(background))])
-        if min(upper.sum(), (1 - upper).sum()) < _FEWEST:
+        lower = np.concatenate([1 - member, np.ones(len(background))])
+        if min(member.sum(), lower.sum()) < _FEWEST:
             return logits, 0.0
-        high, low = (float(np.average(values, weights=w)) for w in (upper, 1 - upper))
+        high = _level(correlations, expected, member)
+        low = float(np.average(values, weights=lower))
         if len(clicked) >= CLICKS:
-            error = np.sqrt(np.average((values - high) ** 2, weights=upper) / len(clicked))
-            high = max(high, float(clicked.mean() - error))
-        within = upper * (values - high) ** 2 + (1 - upper) * (values - low) ** 2
-        spread = float(np.sqrt(within.mean())) + 1e-6
+            apart = np.average((correlations - high * expected) ** 2, weights=member)
+            seen = _level(correlations[clicked], expected[clicked], np.ones(len(clicked)))
+            high = max(high, seen - float(np.sqrt(apart / len(clicked))))
+        upper = np.maximum(high * expected, low)  # (n,)
+        within = (member * (correlations - upper) ** 2).sum() + (lower * (values - low) ** 2).sum()
+        spread = float(np.sqrt(within / len(values))) + 1e-6
         # One spread for both: the odds rise with the correlation wherever that lies.
-        odds = logits + (high - low) / spread**2 * (correlations - (high + low) / 2)
+        odds = logits + (upper - low) / spread**2 * (correlations - (upper + low) / 2)
         member = 1 / (1 + np.exp(-np.clip(odds, -50, 50)))
         distance = (high - low) / spread
     return odds, distance
+
+
+def _level(correlations: np.ndarray, expected: np.ndarray, weights: np.ndarray) -> float:
+    """Of a particle of which everything is seen, by least squares."""
+    product, square = weights @ (expected * correlations), weights @ expected**2
+    return float(product / max(square, 1e-12))
 
 
 def _aligned(
@@ -217,16 +241,18 @@ def _aligned(
     settings: AveragingSettings,
     wedge: MissingWedge,
     steps: Steps,
-) -> Poses:
-    """Each box against the half that it is not in."""
+) -> tuple[Poses, np.ndarray]:
+    """Each box against the half that it is not in, and (n,) as `Rescored.expected`."""
     size = len(average.volume)
     diameter = settings.diameter / average.voxel_size
-    masked = subvolumes.boxes * particle_ball(size, diameter)
+    mask = particle_ball(size, diameter)
+    masked = subvolumes.boxes * mask
+    cut = subvolumes.cut(mask)
     fine = Ball(size, average.agreed_shell)
     coarse = Ball(size, search_shell(size, diameter, settings.step, average.agreed_shell))
     weights = {ball: noise_weights([ball.of(masked)], ball) for ball in (fine, coarse)}
     reach = max(SHIFT * diameter, 1.0)
-    poses = Poses.unknown(len(masked))
+    poses, expected = Poses.unknown(len(masked)), np.ones(len(masked))
     for side in (0, 1):
         rows = np.flatnonzero(half == side)
         if not len(rows):
@@ -246,4 +272,9 @@ def _aligned(
             reference, best_of(near), step=settings.step / 4, max_shift=reach, rounds=2
         )
         poses = poses.merged(rows, best)
-    return poses
+        if subvolumes.known is not None:
+            some = rows[cut[rows]]
+            expected[some] = polished.expected(
+                reference, poses.take(some), mask, subvolumes.known[some]
+            )
+    return poses, expected

@@ -45,18 +45,27 @@ class Subvolumes:
         boxes: (n, size, size, size) float32, mean 0 and standard deviation 1.
         origins_zyx: (n, 3) float64, tomogram voxels: where voxel size // 2 of each box lies.
         bin: tomogram voxels along one of the box's.
+        known: (n, size, size, size) bool, what lies in the tomogram; None if all does.
     """
 
     boxes: np.ndarray
     origins_zyx: np.ndarray
     bin: int
+    known: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def take(self, index: np.ndarray) -> Subvolumes:
         """Those of (m,) indices or (n,) booleans."""
-        return Subvolumes(self.boxes[index], self.origins_zyx[index], self.bin)
+        known = None if self.known is None else self.known[index]
+        return Subvolumes(self.boxes[index], self.origins_zyx[index], self.bin, known)
+
+    def cut(self, mask: np.ndarray) -> np.ndarray:
+        """(n,) bool, whether the tomogram's border cuts what a (size, size, size) mask shows."""
+        if self.known is None:
+            return np.zeros(len(self), bool)
+        return np.asarray(~self.known[:, mask > 0].all(axis=1))
 
     def points_zyx(self, shifts_xyz: np.ndarray) -> np.ndarray:
         """(n, 3) tomogram voxels of what lies shifted by (n, 3) box voxels, x y z."""
@@ -75,9 +84,12 @@ def extract(tomogram: Tomogram, points_zyx: np.ndarray, box: BoxSize) -> Subvolu
     reach = box.size // 2 * box.bin + (box.bin - 1) / 2  # from the first voxel to the origin
     lowers = nearest_voxel(points - reach)
     boxes = np.empty((len(points), box.size, box.size, box.size), np.float32)
-    for target, lower in zip(boxes, lowers, strict=True):
-        target[:] = _standardised(_cut(tomogram, lower, box))
-    return Subvolumes(boxes, lowers + reach, box.bin)
+    known = np.empty(boxes.shape, bool)
+    for target, inside_it, lower in zip(boxes, known, lowers, strict=True):
+        values = _cut(tomogram, lower, box)
+        inside_it[:] = np.isfinite(values)
+        target[:] = _standardised(values, inside_it)
+    return Subvolumes(boxes, lowers + reach, box.bin, None if known.all() else known)
 
 
 def inside(points_zyx: np.ndarray, radius_voxels: float, shape: tuple[int, ...]) -> np.ndarray:
@@ -102,8 +114,7 @@ def _cut(tomogram: Tomogram, lower: np.ndarray, box: BoxSize) -> np.ndarray:
     return binned(values, box.bin)
 
 
-def _standardised(values: np.ndarray) -> np.ndarray:
-    known = np.isfinite(values)
+def _standardised(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     if not known.any():
         return np.zeros_like(values)
     values = values - values[known].mean()
