@@ -33,12 +33,7 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--diameter", type=float, metavar="ANGSTROM", help="of the particle, if not that of `pick`"
     )
-    parser.add_argument(
-        "--reference", metavar="MAP", help="begin with this map (protein bright), not the clicks"
-    )
-    parser.add_argument(
-        "--reference-voxel-size", type=float, metavar="ANGSTROM", help="instead of its header's"
-    )
+    add_reference(parser, help="begin with this map (protein bright), not the clicks")
     parser.add_argument(
         "--step",
         type=float,
@@ -61,6 +56,14 @@ def add_results(parser: argparse.ArgumentParser) -> None:
         parser, help="also write oriented picks for relion5, relion4, relion31, warp"
     )
     add_tilt_series(series)
+
+
+def add_reference(parser: argparse.ArgumentParser, *, help: str) -> None:
+    """A map to begin with, which `reference_of` reads."""
+    parser.add_argument("--reference", metavar="MAP", help=help)
+    parser.add_argument(
+        "--reference-voxel-size", type=float, metavar="ANGSTROM", help="instead of its header's"
+    )
 
 
 def add_wedge(parser: argparse.ArgumentParser, of: str = "") -> argparse._ArgumentGroup:

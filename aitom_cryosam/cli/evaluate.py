@@ -157,7 +157,8 @@ def run(args: argparse.Namespace) -> int:
     recalls = _class_recalls(summary.total, searched)
     masks = _masks(args, searched)
     angles = _angles(args, searched, evaluations)
-    averages = resolution.resolutions(args, searched)
+    averages = resolution.averages(args, searched)
+    angles = angles or (averages.angles if averages else None)
     print(_table(args, evaluations, summary, recalls, masks, angles, averages))
     if args.curve:
         parts = list(evaluations.values()) if len(evaluations) > 1 else []
@@ -173,9 +174,12 @@ def run(args: argparse.Namespace) -> int:
             "median": angles.median,
             "median_about_xyz": angles.median_about_xyz,
             "symmetry": angles.symmetry.name,
+            "of_averages": averages is not None and angles is averages.angles,
             "each": angles.degrees.round(3).tolist(),
         }
-        report["resolution_angstrom"] = averages and _without_nan(averages._asdict())
+        report["resolution_angstrom"] = averages and _without_nan(
+            {"picks": averages.picks, "truth": averages.truth}
+        )
         write_text(args.json, json.dumps(report, indent=1) + "\n", overwrite=args.overwrite)
     return 0
 
@@ -236,22 +240,24 @@ def _table(
     recalls: dict[str, float],
     masks: tuple[LabelEvaluation, SurfaceDistances] | None,
     angles: AngularErrors | None,
-    averages: resolution.Resolutions | None,
+    averages: resolution.Averages | None,
 ) -> str:
     further = [(f"recall of {name}", _text(recall)) for name, recall in recalls.items()]
     if angles:
         parts = ", ".join(
             f"{axis} {part:.1f}°" for axis, part in zip("xyz", angles.median_about_xyz, strict=True)
         )
+        of_averages = averages is not None and angles is averages.angles
+        against = ", against the average of the true positions" if of_averages else ""
         further.append(
             (
                 "angular error",
                 f"{angles.median:.1f}° (median, {angles.symmetry.name}, up to one rotation common "
-                f"to all); about {parts}",
+                f"to all{against}); about {parts}",
             )
         )
     if averages:
-        picks, true = (_text(one, "{:.1f} Å") for one in averages)
+        picks, true = (_text(one, "{:.1f} Å") for one in averages[:2])
         further.append(("resolution", f"{picks} (of the true positions {true})"))
     if masks:
         further += _mask_rows(*masks, args.tolerance)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,14 +14,21 @@ from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
     from aitom_cryosam.averaging.sources import Source
+    from aitom_cryosam.evaluation.angles import AngularErrors
     from aitom_cryosam.evaluation.pairing import Searched
+    from aitom_cryosam.picks import Picks
 
 
-class Resolutions(NamedTuple):
-    """Å, at FSC 0.143 of the halves; inf where they have nothing in common."""
+class Averages(NamedTuple):
+    """Of picks and of true positions: Å at FSC 0.143 of the halves, inf where they are unlike.
+
+    The angular errors are of the picks' rotations, their own or else those in their average,
+    against those of the true positions, likewise.
+    """
 
     picks: float
     truth: float
+    angles: AngularErrors | None
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -28,18 +36,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resolution",
         action="store_true",
-        help="also average the picks, and the true positions, of folders that `pick` wrote; "
-        "takes minutes",
+        help="also average the picks, and the true positions, of folders that `pick` wrote, and "
+        "compare how both are turned; takes minutes",
+    )
+    averaging.add_reference(
+        parser, help="with --resolution: the average of the true positions begins with this map"
     )
     averaging.add_wedge(parser, of="--resolution")
 
 
-def resolutions(args: argparse.Namespace, searched: Sequence[Searched]) -> Resolutions | None:
-    """Of both averages, which begin with the same clicks and have the same mask; None if not asked.
+def averages(args: argparse.Namespace, searched: Sequence[Searched]) -> Averages | None:
+    """Of picks and truth, under the same mask; None if not asked for.
+
+    Both begin with the clicks, the truth's with a map if there is one.
 
     Raises:
         InputError: PICKS are no results of `pick`, or too few for an average.
     """
+    from aitom_cryosam.averaging.symmetry import Symmetry
+    from aitom_cryosam.evaluation import evaluate
+    from aitom_cryosam.evaluation.angles import angular_errors
+
     if not getattr(args, "resolution", False):  # a project has no such option
         return None
     known = {one.files["picks"].resolve(): one for one in options.records_of(args.picks)}
@@ -56,16 +73,38 @@ def resolutions(args: argparse.Namespace, searched: Sequence[Searched]) -> Resol
         true.append(replace(source, picks=one.truth.picks))
         diameters.append(record.diameter_angstrom)
     diameter = sum(diameters) / len(diameters)
-    return Resolutions(_resolution(args, found, diameter), _resolution(args, true, diameter))
+    of_picks, picks = _averaged(args, found, diameter, first=False)
+    of_truth, truth = _averaged(args, true, diameter, first=True)
+    paired = partial(evaluate, radius=args.radius, empty_truth=True)
+    pairs = [
+        (mine, theirs, paired(mine, theirs, voxel_size=one.voxel_size))
+        for mine, theirs, one in zip(picks, truth, searched, strict=True)
+    ]
+    return Averages(of_picks, of_truth, angular_errors(pairs, Symmetry(args.symmetry)))
 
 
-def _resolution(args: argparse.Namespace, sources: Sequence[Source], diameter: float) -> float:
+def _averaged(
+    args: argparse.Namespace, sources: Sequence[Source], diameter: float, first: bool
+) -> tuple[float, list[Picks]]:
+    """Å that halves agree to, and picks with rotations: their own, or else those in the average.
+
+    Args:
+        args: of the command.
+        sources: of each tomogram.
+        diameter: Å.
+        first: whether to begin with the map that was given.
+    """
     from aitom_cryosam.averaging.averaging import Averaging
-    from aitom_cryosam.averaging.sources import box_of, particles_of
+    from aitom_cryosam.averaging.sources import box_of, oriented, particles_of
     from aitom_cryosam.cli.progress import ShownProgress
 
     settings = averaging.usual_settings(diameter)
-    _, voxel_size = box_of(sources, diameter)
+    box, voxel_size = box_of(sources, diameter)
+    reference = averaging.reference_of(args, box.size, voxel_size) if first else None
+    particles = particles_of(sources, diameter)
     with ShownProgress(quiet=args.quiet) as progress:
-        work = Averaging(particles_of(sources, diameter), voxel_size, settings, progress=progress)
-        return work.run().resolution
+        average = Averaging(particles, voxel_size, settings, progress=progress).run(reference)
+    turned = [one.take(one.kept) for one in oriented(sources, average, particles, diameter)]
+    own = [one.picks for one in sources]
+    every = all(one.rotations is not None for one in own)
+    return average.resolution, own if every else turned
