@@ -147,9 +147,12 @@ def test_evaluate_has_the_resolution_of_picks_and_truth(result, tmp_path, capsys
     file = tmp_path / "numbers.json"
     assert main(["evaluate", str(result), truth, *arguments, "--json", str(file)]) == 0
     assert " (of the true positions " in capsys.readouterr().out
-    found = json.loads(file.read_text())["resolution_angstrom"]
+    numbers = json.loads(file.read_text())
+    found, angles = numbers["resolution_angstrom"], numbers["angular_error_degrees"]
     assert 40 <= found["truth"] <= 90
     assert found["picks"] <= 1.3 * found["truth"]
+    assert angles["of_averages"]  # PICKS have no rotations of their own
+    assert angles["median"] < 15
 
 
 def test_a_resolution_needs_the_tomogram(result, tmp_path, capsys):

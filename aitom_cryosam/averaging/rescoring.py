@@ -39,8 +39,7 @@ CLICKS = 3
 APART = 2.0
 """Spreads between the two means, from which on correlations are believed."""
 BURIED = 0.1
-"""Share of particles that correlate as background does: the tomogram's border cuts them, or
-neighbours lie in their box."""
+"""Share of particles that correlate as background does: neighbours lie in their box."""
 
 
 @dataclass(frozen=True, eq=False)
