@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 _SAMPLES = 4_000_000  # coefficients read at once
+_SOME = 4  # turns that say what a mask alone takes from a correlation: in all much the same
 _FEW = 8  # contributors from which on a reference has been seen from all sides
 
 
@@ -226,18 +227,22 @@ class Aligner:
             mask: (size, size, size) of the particles' boxes.
             known: (n, size, size, size) bool, what lies in the tomogram.
         """
+        if not len(poses):
+            return np.zeros(0)
         read = Readable(reference.box[None], self._device)
+        templates = self._turned(read, reference, poses.rotations)[0].cpu().numpy()
         weights = self._weights.cpu().numpy()
         scale = weights * self._wedge.cpu().numpy()
-        result = np.empty(len(poses))
-        for i, (shift, inside) in enumerate(zip(poses.shifts_xyz, known, strict=True)):
-            (template,) = self._turned(read, reference, poses.rotations[[i]])[0].cpu().numpy()
-            placed = template * self.ball.shifts(-shift)  # (k,)
-            seen = self.ball.box(placed / weights)
-            cut = np.where(inside, seen - seen.mean(where=inside), 0)  # as boxes are filled
-            whole, part = self.ball.of(np.stack([seen, cut]) * mask) * scale
-            result[i] = _cosine(placed, part) / _cosine(placed, whole)
-        return np.clip(result, 0, 1)
+        result, whole = np.empty(len(poses)), []
+        for i, template in enumerate(templates):
+            placed = template * self.ball.shifts(-poses.shifts_xyz[i])  # (k,)
+            box = self.ball.box(placed / weights)
+            if i < _SOME:
+                whole.append(_cosine(placed, self.ball.of((box * mask)[None])[0] * scale))
+            box -= box.mean(where=known[i])  # as boxes are cut from the tomogram
+            box *= mask * known[i]
+            result[i] = _cosine(placed, self.ball.of(box[None])[0] * scale)
+        return np.clip(result / np.mean(whole), 0, 1)
 
     def _better(
         self,

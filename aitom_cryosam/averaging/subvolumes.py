@@ -15,6 +15,7 @@ MOST_ACROSS = 32  # voxels of a box across a particle; more is binned
 EDGE = 0.12  # of the diameter, over which masks fall
 RADIUS = 0.65  # of the diameter, of the ball that particles are masked with
 _ROOM = 1.5  # box by particle: for shifts, and for fringes of the contrast transfer
+_CUT = 0.98  # of a mask: what is cut off less is whole
 _INSIDE = 0.75  # of the ball around a pick: with less in the tomogram it is left out
 
 
@@ -62,10 +63,10 @@ class Subvolumes:
         return Subvolumes(self.boxes[index], self.origins_zyx[index], self.bin, known)
 
     def cut(self, mask: np.ndarray) -> np.ndarray:
-        """(n,) bool, whether the tomogram's border cuts what a (size, size, size) mask shows."""
+        """(n,) bool, whether the tomogram's border cuts off what (size, size, size) masks show."""
         if self.known is None:
             return np.zeros(len(self), bool)
-        return np.asarray(~self.known[:, mask > 0].all(axis=1))
+        return np.asarray(self.known.reshape(len(self), -1) @ mask.ravel() < _CUT * mask.sum())
 
     def points_zyx(self, shifts_xyz: np.ndarray) -> np.ndarray:
         """(n, 3) tomogram voxels of what lies shifted by (n, 3) box voxels, x y z."""
