@@ -316,6 +316,8 @@ def bad_input(files):
         ({"truth": "plain.star"}, "no coordinates"),
         ({"truth": "angstrom.star"}, "Å from the centre"),
         ({"truth": "empty.csv"}, "no particles"),
+        ({"options": ["--reference", "map.mrc"]}, "--reference is for an average; add --resolut"),
+        ({"options": ["--tilt-range", "0,9"]}, "--tilt-range is for an average; add --resolut"),
         ({"picks": "empty"}, "empty holds no *_picks.star; name the files instead."),
         ({"picks": "twice"}, "02_picks.star has picks of TS_01, as "),
         ({"picks": "two.star", "truth": "t.csv"}, "not say which tomogram its points are of, and"),

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from aitom_cryosam.picks import Picks
 
 
+_OF_AVERAGES = ("reference", "reference_voxel_size", "tilt_range", "tilts", "tilt_axis")
+
+
 class Averages(NamedTuple):
     """Of picks and of true positions: Å at FSC 0.143 of the halves, inf where they are unlike.
 
@@ -51,13 +54,18 @@ def averages(args: argparse.Namespace, searched: Sequence[Searched]) -> Averages
     Both begin with the clicks, the truth's with a map if there is one.
 
     Raises:
-        InputError: PICKS are no results of `pick`, or too few for an average.
+        InputError: PICKS are no results of `pick`, or too few for an average; or it is not asked
+            for, but what it takes is given.
     """
     from aitom_cryosam.averaging.symmetry import Symmetry
     from aitom_cryosam.evaluation import evaluate
     from aitom_cryosam.evaluation.angles import angular_errors
 
     if not getattr(args, "resolution", False):  # a project has no such option
+        given = [name for name in _OF_AVERAGES if getattr(args, name, None) is not None]
+        if given:
+            option = f"--{given[0].replace('_', '-')}"
+            raise InputError(f"{option} is for an average; add --resolution, or leave it out.")
         return None
     known = {one.files["picks"].resolve(): one for one in options.records_of(args.picks)}
     found, true, diameters = [], [], []
