@@ -5,10 +5,12 @@ from __future__ import annotations
 import weakref
 from collections import Counter
 from dataclasses import replace
+from threading import Barrier, get_ident
 
 import numpy as np
 import pytest
 
+from aitom_cryosam import threads
 from aitom_cryosam.masks import ParticleMask, labels
 from aitom_cryosam.propagator import CrossPlanePropagator
 from aitom_cryosam.segmenters.base import Segmentation, shifted
@@ -372,6 +374,33 @@ def test_a_budget_bounds_what_is_held_and_changes_no_mask(noisy_world, planes, a
     assert segmenter.held <= max(planes, 3) * PLANE
     # The planes of a lone prompt are 13. Where they fit, no plane is embedded twice.
     assert (sum(segmenter.batches) > sum(unbounded.batches)) == again
+
+
+@pytest.mark.parametrize(("budget", "at_once"), [(1e12, 3), (24 * PLANE, 1)])
+def test_axes_that_are_walked_side_by_side_give_the_same_masks(
+    noisy_world, monkeypatch, budget, at_once
+):
+    """A third of 24 planes is less than the 13 of a prompt."""
+    monkeypatch.setattr(threads, "usable_cores", lambda: 3)
+    monkeypatch.setattr(threads, "_allowed", [np.inf])
+    data, points = noisy_world
+    expected = grown(data, points)
+    segmenter = ContourSegmenter(DIAMETER)
+    embed, meeting, here = segmenter.embed, Barrier(at_once), set()
+
+    def together(planes):
+        if get_ident() not in here:
+            here.add(get_ident())
+            meeting.wait(timeout=60)
+        return embed(planes)
+
+    segmenter.embed = together
+    masks = grown(data, points, segmenter=segmenter, concurrent=True, budget_bytes=budget)
+    assert len(here) == at_once
+    for mask, other in zip(masks, expected, strict=True):
+        np.testing.assert_array_equal(mask.mask, other.mask)
+        assert mask.offset_zyx.tolist() == other.offset_zyx.tolist()
+        assert (mask.score, mask.stops) == (other.score, other.stops)
 
 
 def test_a_budget_bounds_the_masks_of_a_call():

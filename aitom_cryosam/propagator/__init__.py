@@ -57,6 +57,7 @@ def build(
         tau_iou=settings.tau_iou,
         merge=settings.merge,
         max_extent=extent,
+        concurrent=segmenter.concurrent,
         ball_diameter=None if settings.mask_fallback == "none" else diameter_voxels,
         budget_bytes=min(segmenter.held_bytes, resources.ram),
         store=store,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from aitom_cryosam.propagator.embeddings import EmbeddingStore, PlaneEmbeddings
 from aitom_cryosam.propagator.growth import Growth, Merge
 from aitom_cryosam.propagator.walks import AxisWalks, Rules
 from aitom_cryosam.segmenters.base import PlaneSegmenter
+from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -32,8 +33,8 @@ class CrossPlanePropagator:
     - "size limit": more than half of `max_extent` away from the prompt, or a wider mask.
 
     Walks do not depend on each other. Those along one axis advance together, whatever planes
-    they are on; a plane is embedded only if a walk reaches it. Budget and store change how
-    often, never the masks.
+    they are on; a plane is embedded only if a walk reaches it. Budget, store and threads change
+    how often and when, never the masks.
 
     Args:
         segmenter: what turns a point, and the mask before, into a mask.
@@ -41,6 +42,8 @@ class CrossPlanePropagator:
         merge: "union" of the three axes' results, as in the paper, or "consensus": voxels in at
             least two of them.
         max_extent: voxels, the largest particle along any axis; None for no limit.
+        concurrent: whether the three axes may be walked side by side, with a third of the budget
+            each. They are if that is enough for the planes around a prompt.
         ball_diameter: voxels, of the ball that takes the place of a mask where a prompt inside
             the tomogram yields none; None leaves it empty. Of two masks it is the worse: its
             score is 0.
@@ -56,6 +59,7 @@ class CrossPlanePropagator:
         tau_iou: float = 0.5,
         merge: Merge = "union",
         max_extent: float | None = None,
+        concurrent: bool = False,
         ball_diameter: float | None = None,
         budget_bytes: float = 256e6,
         store: EmbeddingStore | None = None,
@@ -63,6 +67,7 @@ class CrossPlanePropagator:
         self.segmenter = segmenter
         self.rules = Rules(tau_iou, np.inf if max_extent is None else max_extent, budget_bytes)
         self.merge = merge
+        self.concurrent = concurrent
         self.ball_diameter = ball_diameter
         self.store = store
 
@@ -125,9 +130,19 @@ class CrossPlanePropagator:
         inside = np.flatnonzero(((nearest >= 0) & (nearest < tomogram.shape)).all(axis=1))
         ended = Steps(progress, stage, 6 * len(points))
         ended.add(6 * (len(points) - len(inside)))
-        for axis in range(3):
-            embeddings = PlaneEmbeddings(self.segmenter, tomogram, axis, self.store)
-            walk(AxisWalks(embeddings, self.rules, points, growths, ended.add), inside)
+
+        def axes(budget_bytes: float) -> Iterator[AxisWalks]:
+            rules = replace(self.rules, budget_bytes=budget_bytes)
+            for axis in range(3):
+                embeddings = PlaneEmbeddings(self.segmenter, tomogram, axis, self.store)
+                yield AxisWalks(embeddings, rules, points, growths, ended.add)
+
+        thirds = list(axes(self.rules.budget_bytes / 3))
+        if self.concurrent and all(axis.at_ease for axis in thirds):
+            side_by_side(lambda axis: walk(axis, inside), thirds)
+        else:
+            for axis in axes(self.rules.budget_bytes):
+                walk(axis, inside)
         masks = [
             growth.merged(number, point, merge)
             for number, (growth, point) in enumerate(zip(growths, points, strict=True), 1)

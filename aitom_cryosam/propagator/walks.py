@@ -78,6 +78,12 @@ class AxisWalks:
         self.reach = int(min(rules.max_extent / 2, embeddings.size))
         self.mask_bytes = 0
 
+    @property
+    def at_ease(self) -> bool:
+        """Whether the planes of a single prompt fit the budget, so that none is embedded twice."""
+        planes = min(2 * self.reach + 1, self.embeddings.size)
+        return planes * self.embeddings.bytes_each <= self.rules.budget_bytes
+
     def run(self, prompts: np.ndarray) -> None:
         """prompts: (n,) indices of the points inside the tomogram."""
         for group in self._groups(prompts):

@@ -110,6 +110,11 @@ class PlaneSegmenter(Protocol):
         """Memory for the embeddings and masks that are held at once."""
         ...
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether `embed` and `segment` may run in several threads at once."""
+        ...
+
     def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
         """How many planes (h, w) `embed` takes best in one call, 1 at least."""
         ...

@@ -78,6 +78,11 @@ class ContourSegmenter:
         """Enough for hundreds of planes."""
         return 256e6
 
+    @property
+    def concurrent(self) -> bool:
+        """Nothing is shared between calls."""
+        return True
+
     def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
         """A few, for as many threads."""
         return _PLANES

@@ -142,6 +142,11 @@ class SamSegmenter:
         """A share of the device's memory: embeddings stay there."""
         return _HELD_SHARE * self.device.limit
 
+    @property
+    def concurrent(self) -> bool:
+        """There is one device, and its memory."""
+        return False
+
     def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
         """As many as the encoder takes in one batch."""
         return self._encoding.size
