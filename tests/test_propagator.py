@@ -376,11 +376,11 @@ def test_a_budget_bounds_what_is_held_and_changes_no_mask(noisy_world, planes, a
     assert (sum(segmenter.batches) > sum(unbounded.batches)) == again
 
 
-@pytest.mark.parametrize(("budget", "at_once"), [(1e12, 3), (24 * PLANE, 1)])
+@pytest.mark.parametrize(("budget", "at_once"), [(1e12, 3), (48 * PLANE, 1)])
 def test_axes_that_are_walked_side_by_side_give_the_same_masks(
     noisy_world, monkeypatch, budget, at_once
 ):
-    """A third of 24 planes is less than the 13 of a prompt."""
+    """A sixth of 48 planes is less than the 13 of a prompt."""
     monkeypatch.setattr(threads, "usable_cores", lambda: 3)
     monkeypatch.setattr(threads, "_allowed", [np.inf])
     data, points = noisy_world

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +19,10 @@ from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
+
+_PARTS = 6
+"""Of the budget, one for each axis that is walked beside others: no more in all than one axis
+alone would often hold."""
 
 
 class CrossPlanePropagator:
@@ -42,7 +46,7 @@ class CrossPlanePropagator:
         merge: "union" of the three axes' results, as in the paper, or "consensus": voxels in at
             least two of them.
         max_extent: voxels, the largest particle along any axis; None for no limit.
-        concurrent: whether the three axes may be walked side by side, with a third of the budget
+        concurrent: whether the three axes may be walked side by side, with a part of the budget
             each. They are if that is enough for the planes around a prompt.
         ball_diameter: voxels, of the ball that takes the place of a mask where a prompt inside
             the tomogram yields none; None leaves it empty. Of two masks it is the worse: its
@@ -131,18 +135,18 @@ class CrossPlanePropagator:
         ended = Steps(progress, stage, 6 * len(points))
         ended.add(6 * (len(points) - len(inside)))
 
-        def axes(budget_bytes: float) -> Iterator[AxisWalks]:
+        def along(axis: int, budget_bytes: float) -> AxisWalks:
+            embeddings = PlaneEmbeddings(self.segmenter, tomogram, axis, self.store)
             rules = replace(self.rules, budget_bytes=budget_bytes)
-            for axis in range(3):
-                embeddings = PlaneEmbeddings(self.segmenter, tomogram, axis, self.store)
-                yield AxisWalks(embeddings, rules, points, growths, ended.add)
+            return AxisWalks(embeddings, rules, points, growths, ended.add)
 
-        thirds = list(axes(self.rules.budget_bytes / 3))
-        if self.concurrent and all(axis.at_ease for axis in thirds):
-            side_by_side(lambda axis: walk(axis, inside), thirds)
+        whole = self.rules.budget_bytes
+        part = whole / _PARTS
+        if self.concurrent and all(along(axis, part).at_ease for axis in range(3)):
+            side_by_side(lambda axis: walk(along(axis, part), inside), range(3))
         else:
-            for axis in axes(self.rules.budget_bytes):
-                walk(axis, inside)
+            for axis in range(3):
+                walk(along(axis, whole), inside)
         masks = [
             growth.merged(number, point, merge)
             for number, (growth, point) in enumerate(zip(growths, points, strict=True), 1)
