@@ -85,6 +85,18 @@ def test_a_tube_with_its_walls():
     assert found.half_width_angstrom == 125
 
 
+def test_particles_in_a_row_are_no_filament_though_clicked():
+    centres = np.array([[16, 32 + 3 * np.sin(i), 15 + 9 * i] for i in range(6)])
+    grid = np.stack(np.indices(SHAPE), axis=-1).reshape(-1, 3)
+    distance = cKDTree(centres).query(grid)[0].reshape(SHAPE)  # voxels
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(SHAPE), 0.7)
+    data = 1.5 / (1 + np.exp((distance - 4.5) / 0.7)) + 0.5 * noise
+    row = Tomogram.from_array(data.astype(np.float32), voxel_size=VOXEL, contrast="bright")
+    found = Filament(diameter_angstrom=70.0).find(row, Picks.from_points(centres[[1, -2]]))
+    assert not found.prompts.kept.any()
+    assert found.count == len(found.ridges) == len(found.points) == 0
+
+
 @pytest.mark.parametrize("diameter", [DIAMETERS[0], DIAMETERS[-1]])
 def test_the_diameter_is_estimated_from_the_clicks(diameter):
     x = np.arange(0, 48, 0.25)

@@ -71,3 +71,28 @@ def test_a_small_cap_behind_a_gap_is_of_the_clicked_vesicle_and_a_flank_is_not(a
     assert (own[body] == 1).all()
     assert (own[cap] == 1).mean() > 0.9
     assert not own[inner & ~shell].any()
+
+
+@pytest.mark.parametrize(("depth", "is_sheet"), [(0.0, True), (2.0, False)])
+def test_a_sheet_that_bulges_as_touching_particles_do_is_none_though_clicked(depth, is_sheet):
+    """Large and whole, but bent to and fro within the size of a particle."""
+    wave = 2 * np.pi / 12  # a cell
+    z, y, x = np.moveaxis(np.stack(np.indices(GRID), axis=-1), 3, 0)
+    height = z - 22 - depth * np.sin(wave * y) * np.sin(wave * x)
+    slopes = np.stack(np.gradient(height), axis=-1)
+    ridges = sheets((np.abs(height) <= 0.5, slopes))
+    clicks = Picks.from_points(np.array([[22.0, 24, 24]]))
+    found = grown(ridges, ridges.take(np.arange(4)), clicks, 2.0, 300)
+    assert found.prompts.kept.all() == is_sheet
+    assert set(found.labels) == ({1} if is_sheet else set())
+
+
+@pytest.mark.parametrize("smaller", [True, False])
+def test_what_is_no_larger_than_a_particle_is_no_sheet_though_clicked(smaller):
+    shell = np.abs(FAR - 6) < 0.7
+    clicks = Picks.from_points(np.array([[22.0, 22, 28]]))
+    ridges = sheets((shell, RAYS))
+    size = shell.sum() + (1 if smaller else 0)
+    found = grown(ridges, ridges.take(np.arange(4)), clicks, 2.0, size)
+    assert found.prompts.kept.all() == (not smaller)
+    assert bool(len(found.ridges)) == (not smaller)

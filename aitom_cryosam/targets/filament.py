@@ -16,7 +16,7 @@ from aitom_cryosam.points.rotations import along_z
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.targets.base import STRUCTURE, Structures
 from aitom_cryosam.targets.fitting import centred, fitted
-from aitom_cryosam.targets.growth import Grown, grown
+from aitom_cryosam.targets.growth import NOTHING_THERE, Grown, grown
 from aitom_cryosam.targets.ridges import Ridges, RidgeShape, find_ridges
 from aitom_cryosam.tomogram import Tomogram
 
@@ -32,8 +32,9 @@ _END = 8  # points at the end of a piece that say where it runs
 _RUN, _LEAVES = 4.0, 4.0  # unsure lengths: that say where an end runs, and before a face
 _TURN = float(np.cos(np.radians(30)))  # of a filament in a gap
 _SHORTEST = 200.0  # Å: the filters make that of a dot
-_CLICKED = 2.0  # diameters: nor is what is shorter though clicked
-_UNCLICKED = 600.0  # Å: a few particles in a row are shorter
+_CLICKED, _UNCLICKED = 500.0, 600.0  # Å: what is shorter may be two particles, or three
+_SLENDER = 3.0  # diameters: nor is what is shorter a filament
+_EVEN, _LONG = 0.45, 1200.0  # of a line's contrasts; Å, beyond which no particles are in a row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,33 +70,41 @@ class Filament:
         cell = ridges.binning * tomogram.voxel_size  # Å
         found = grown(ridges, chance, prompts, reach, _SHORTEST / cell)
         found = replace(found, ridges=fitted(found.ridges, 1.0))
-        lines = self._lines(found, diameter, tomogram)
+        lines, prompts = self._lines(found, diameter, tomogram)
         ridges, labels = _as_ridges(found.ridges, lines)
         return Structures(
-            prompts=found.prompts,
+            prompts=prompts,
             ridges=ridges,
             labels=labels,
             points=self._points(lines, tomogram),
             half_width_angstrom=diameter / 2,
         )
 
-    def _lines(self, found: Grown, diameter: float, tomogram: Tomogram) -> list[np.ndarray]:
-        """Centre lines (m, 3), voxels, through the middle of what is Å wide, up to the faces."""
+    def _lines(
+        self, found: Grown, diameter: float, tomogram: Tomogram
+    ) -> tuple[list[np.ndarray], Picks]:
+        """Centre lines (m, 3), voxels, and the clicks, those on none of them rejected.
+
+        The lines lie in the middle of what is Å wide, and reach up to the faces.
+        """
         ridges, voxel_size = found.ridges, tomogram.voxel_size
         beside = max(0.75 * diameter / voxel_size, 1.5 * ridges.binning)
-        shortest, unclicked, unsure = (
-            length / voxel_size for length in (_SHORTEST, _UNCLICKED, _LENGTH_ANGSTROM)
-        )
-        clicks = found.prompts.points_zyx[found.prompts.kept]
         radius = line_shape(diameter).radius_angstrom / voxel_size
-        lines = []
-        for line in centre_lines(found, shortest, beside):
-            clicked = len(clicks) and cKDTree(line).query(clicks)[0].min() <= beside
-            if _extent(line) >= (_CLICKED * diameter / voxel_size if clicked else unclicked):
-                line = to_faces(line, tomogram.shape, unsure)
-                line = centred(resampled(line, ridges.binning)[0], ridges, radius)
-                lines.append(line[((line >= 0) & (line <= np.array(tomogram.shape) - 1)).all(1)])
-        return _distinct(lines, beside)
+        lines, clicked = [], np.zeros(len(found.prompts), bool)
+        for line in centre_lines(found, _SHORTEST / voxel_size, beside):
+            on = cKDTree(line).query(found.prompts.points_zyx)[0] <= beside
+            on &= found.prompts.kept
+            extent = _extent(line) * voxel_size
+            if extent < max(_CLICKED if on.any() else _UNCLICKED, _SLENDER * diameter):
+                continue
+            if extent < _LONG and _evenness(line, ridges) < _EVEN:
+                continue
+            clicked |= on
+            line = to_faces(line, tomogram.shape, _LENGTH_ANGSTROM / voxel_size)
+            line = centred(resampled(line, ridges.binning)[0], ridges, radius)
+            lines.append(line[((line >= 0) & (line <= np.array(tomogram.shape) - 1)).all(1)])
+        prompts = found.prompts.reject(found.prompts.kept & ~clicked, NOTHING_THERE)
+        return (_distinct(lines, beside) if clicked.any() else []), prompts
 
     def _points(self, lines: list[np.ndarray], tomogram: Tomogram) -> Picks:
         """Points along each line at the spacing, in order, as helical columns of RELION."""
@@ -212,6 +221,16 @@ def _straight(before: np.ndarray, after: np.ndarray) -> bool:
 def _extent(line: np.ndarray) -> float:
     """Voxels: how far a line gets from where it starts."""
     return float(np.linalg.norm(line - line[0], axis=1).max())
+
+
+def _evenness(line: np.ndarray, ridges: Ridges) -> float:
+    """Contrast of the weakest tenth of a line as a share of that of its strongest quarter.
+
+    A row of particles has gaps, which the filters see as weak places.
+    """
+    contrasts = ridges.contrasts[cKDTree(ridges.points_zyx).query(line)[1]]
+    weak, strong = np.quantile(contrasts, (0.1, 0.75))
+    return float(weak / strong)
 
 
 def _distinct(lines: list[np.ndarray], beside: float) -> list[np.ndarray]:

@@ -33,6 +33,11 @@ ACROSS, AROUND, FEWEST = 15.0, 32, 30
 points that say whether a piece continues the sheet."""
 CONTINUES = 0.9
 """Mean cosine of the normals on both sides of such a gap, one of each two mirrored."""
+EVEN = 0.8
+"""Mean cosine, one of each two mirrored, of normals on a clicked sheet that are so far apart: of
+particles that touch it is lower."""
+APART, SOME = (4.0, 9.0), 400
+"""Cells, about a particle's size; points of a piece that are looked at."""
 THICK = 3.5
 """Points in each cell along a line that is not clicked: rows of particles have more."""
 GAP = 0.6
@@ -68,8 +73,8 @@ def grown(
         chance: of its noise.
         prompts: clicks.
         reach_voxels: how far a click may lie from its ridge.
-        smallest_size: of a structure that is not clicked: cells of a sheet, or cells from one end
-            of a line to the other. The flanks of a particle, or a few in a row, are smaller.
+        smallest_size: cells of a sheet; or cells from one end to the other of a piece of a line
+            that is not clicked. The flanks of a particle are smaller.
     """
     seeds = _seeds(ridges, prompts, reach_voxels)
     clicked = ridges.support[seeds[seeds >= 0]]
@@ -88,17 +93,24 @@ def grown(
         candidates = candidates[masses[candidates] >= smallest]
         if len(candidates):
             own[number] = candidates[np.argmax(masses[candidates])]
-    prompts = prompts.reject(own < 0, NOTHING_THERE)
     order = list(dict.fromkeys(own[own >= 0].tolist()))
+    sizes = _sizes(ridges, piece, inside)
     part_of = np.arange(len(masses))
+    alike = masses >= smallest
+    if ridges.kind == "sheet":
+        named = np.where(inside, piece, -1)
+        order = [one for one in order if _evenness(ridges, np.flatnonzero(named == one)) >= EVEN]
     if order:
-        sizes = _sizes(ridges, piece, inside)
         contrasts = ndimage.mean(ridges.contrasts[inside], piece[inside], np.arange(len(masses)))
-        alike = (contrasts >= ALIKE * contrasts[order].min()) & (masses >= smallest)
-        if ridges.kind == "sheet":
-            waiting = np.setdiff1d(np.flatnonzero(alike), order)
-            waiting = waiting[np.argsort(-masses[waiting], kind="stable")]
-            part_of = _continued(ridges, np.where(inside, piece, -1), order, waiting)
+        alike &= contrasts >= ALIKE * contrasts[order].min()
+    if order and ridges.kind == "sheet":
+        waiting = np.setdiff1d(np.flatnonzero(alike), order)
+        waiting = waiting[np.argsort(-masses[waiting], kind="stable")]
+        part_of = _continued(ridges, named, order, waiting)
+        whole = np.bincount(part_of, sizes)
+        order = [one for one in order if whole[one] >= smallest_size]
+    prompts = prompts.reject(~np.isin(own, order), NOTHING_THERE)
+    if order:
         alike &= (masses >= AS_LARGE[ridges.kind] * masses[order].min()) & (sizes >= smallest_size)
         if ridges.kind == "line":
             alike &= np.bincount(piece[inside]) <= THICK * sizes
@@ -121,9 +133,7 @@ def _continued(
 ) -> np.ndarray:
     """Which pieces belong together, as they continue a sheet behind a gap.
 
-    The missing wedge hides parts of a vesicle, so that others hang together with nothing. Of two
-    points on an evenly bent sheet each has the other's normal, mirrored by the plane midway between
-    them; what lies beside the sheet, as the flank of a particle, has not.
+    The missing wedge hides parts of a vesicle, so that others hang together with nothing.
 
     Args:
         ridges: n points.
@@ -147,15 +157,42 @@ def _continued(
         if len(np.unique(one)) < FEWEST:
             continue
         one, other = rows[one], known[near[one, column]]
-        ways = places[other] - places[one]
-        ways /= np.linalg.norm(ways, axis=1, keepdims=True)
-        normals = ridges.directions_zyx[other]
-        mirrored = normals - 2 * (normals * ways).sum(axis=1, keepdims=True) * ways
-        cosines = np.abs((mirrored * ridges.directions_zyx[one]).sum(axis=1))
+        cosines = _mirrored(ridges, places, one, other)
         if cosines.mean() >= CONTINUES:
             part_of[number] = np.bincount(part_of[piece[other]]).argmax()
             tree = None
     return part_of
+
+
+def _mirrored(ridges: Ridges, places: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(pairs,) cosines of the normals of points of a sheet, one of each two mirrored.
+
+    Of two points on an evenly bent sheet each has the other's normal, mirrored by the plane midway
+    between them; what lies beside the sheet, as the flank of a particle, has not.
+
+    Args:
+        ridges: n points.
+        places: (n, 3) cells, of each.
+        one: (pairs,) rows.
+        other: (pairs,) rows of other places.
+    """
+    ways = places[other] - places[one]
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    normals = ridges.directions_zyx[other]
+    mirrored = normals - 2 * (normals * ways).sum(axis=1, keepdims=True) * ways
+    return np.abs((mirrored * ridges.directions_zyx[one]).sum(axis=1))
+
+
+def _evenness(ridges: Ridges, rows: np.ndarray) -> float:
+    """How evenly a piece of a sheet is bent: 1 for a plane or a sphere; 0 if it is too small."""
+    places = ridges.cells_zyx + ridges.offsets.astype(np.float64)
+    some = rows[:: max(1, len(rows) // SOME)]
+    near = cKDTree(places[rows]).query_ball_point(places[some], APART[1])
+    one = np.repeat(some, [len(rest) for rest in near])
+    other = rows[np.concatenate(near).astype(np.int64)]
+    apart = np.linalg.norm(places[one] - places[other], axis=1) > APART[0]
+    cosines = _mirrored(ridges, places, one[apart], other[apart])
+    return float(cosines.mean()) if len(cosines) else 0.0
 
 
 def _rims(ridges: Ridges, labels: np.ndarray, least: float) -> np.ndarray:
