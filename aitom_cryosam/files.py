@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -185,6 +185,26 @@ def refuse_existing(paths: Iterable[str | Path], *, overwrite: bool = False) -> 
             raise InputError(f"{path} is a folder; expected a file name to write to.")
         if not overwrite:
             raise _exists(path)
+
+
+def ready_to_write(paths: Sequence[str | Path], *, overwrite: bool = False) -> None:
+    """See to it, before the work, that single files can be written after it.
+
+    Args:
+        paths: of the files, in folders that exist.
+        overwrite: replace existing files.
+
+    Raises:
+        InputError: as for `refuse_existing` and `output_folder`, or two are the same file.
+    """
+    refuse_existing(paths, overwrite=overwrite)
+    places = [Path(path).absolute() for path in paths]
+    for place in places:
+        if places.count(place) > 1:
+            raise InputError(f"Two files are to be written as {place}; give each its own name.")
+        if not place.parent.is_dir():
+            raise _failure(place, FileNotFoundError(errno.ENOENT, ""))
+        output_folder(place.parent)
 
 
 def output_folder(path: str | Path) -> Path:

@@ -20,6 +20,7 @@ from aitom_cryosam.points.reading import of_tomogram, read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.record import Record, counts, result_paths, stale_files, written
 from aitom_cryosam.regions import RegionRules, located
+from aitom_cryosam.settings import check_fdr
 from aitom_cryosam.volumes.mrc import label_type, write_volume
 from aitom_cryosam.volumes.reading import read_volume
 
@@ -54,12 +55,9 @@ class Selection:
     def __post_init__(self) -> None:
         if self.cut is not None and not np.isfinite(self.cut):
             raise InputError(f"Expected a score as cut, got {self.cut!r}.")
-        if self.fdr is not None and not 0 <= self.fdr < 1:
-            raise InputError(f"Expected a share of false picks from 0 to 1, got {self.fdr!r}.")
         if self.top is not None and self.top < 1:
             raise InputError(f"Expected a number of picks from 1, got {self.top!r}.")
-        if self.cut is not None and self.fdr is not None:
-            raise InputError("Expected a cut or an fdr, got both; leave one out.")
+        check_fdr(self.fdr, beside=self.cut)
 
     def of(self, record: Record) -> Picks:
         """The proposals of a run with their new verdict, best first; ids and columns stay.

@@ -209,10 +209,6 @@ class Settings:
             "semantic": (self.semantic in ("none", "union", "dense"), "none, union or dense"),
             "all_masks": (isinstance(self.all_masks, bool), "True or False"),
             "cut": (self.cut in ("auto", "none") or _finite(self.cut), "auto, none or a score"),
-            "fdr": (
-                self.fdr is None or (_between(self.fdr, 0, 1) and self.fdr < 1),
-                "a share of false picks from 0 to below 1",
-            ),
         }
         for name, (good, expected) in checks.items():
             if not good:
@@ -223,8 +219,25 @@ class Settings:
                 f"False picks cannot be counted with the encoder {self.encoder}: probabilities "
                 f"were learned with {JUDGED}."
             )
-        if self.fdr is not None and self.cut != "auto":
-            raise InputError("Expected a cut or an fdr, got both; leave one out.")
+        check_fdr(self.fdr, beside=self.cut)
+
+
+def check_fdr(fdr: Any, *, beside: Any) -> None:
+    """Refuse what is no share of false picks, and one beside a cut.
+
+    Args:
+        fdr: to be checked; None if there is none.
+        beside: the cut; "auto" or None if there is none.
+
+    Raises:
+        InputError: saying which of them.
+    """
+    if fdr is None:
+        return
+    if not (_between(fdr, 0, 1) and fdr < 1):
+        raise InputError(f"Expected a share of false picks from 0 to below 1 as fdr, got {fdr!r}.")
+    if beside not in (None, "auto"):
+        raise InputError("Expected a cut or an fdr, got both; leave one out.")
 
 
 def short_name(field: str) -> str:

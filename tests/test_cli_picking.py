@@ -12,6 +12,7 @@ from aitom_cryosam.simulation.files import write_simulation
 from tests.toys import small_simulation
 
 ROW = [43.0, 30.0, 18.0]
+CLICK = ["--prompt", "43,30,18"]
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +109,21 @@ def test_prompts_of_the_environment(
     assert op == {"prompts": "typed.csv"}
 
 
+def test_rejected_places(op: dict, tmp_path: Path) -> None:
+    asked = [str(tmp_path / "a.mrc"), str(tmp_path / "out.json"), "--prompt", "43,30,18"]
+    assert main([*asked, "--reject", "1,2,3", "--reject", "4,5,6"]) == 0
+    assert op == {"prompts": [ROW], "rejects": [[1, 2, 3], [4, 5, 6]]}
+    assert main([*asked, "--rejects", "others.star"]) == 0
+    assert op["rejects"] == "others.star"
+    (tmp_path / "b.prompts.json").write_text("[[7, 8, 9]]")
+    assert main([*asked, "--rejects", str(tmp_path / "b.prompts.json")]) == 0
+    assert op["rejects"] == [[7, 8, 9]]
+    op.clear()
+    (tmp_path / "a.prompts.json").write_text(json.dumps({"prompts": [ROW], "rejects": [ROW]}))
+    assert main([*asked[:2], "--reject", "1,2,3"]) == 0  # what is typed counts
+    assert op == {"prompts": [ROW], "rejects": [[1, 2, 3]]}
+
+
 def test_a_file_of_prompts_may_be_an_op_with_rejects(op: dict, tmp_path: Path) -> None:
     given = {"prompts": [ROW], "rejects": [[1, 2, 3]]}
     (tmp_path / "a.prompts.json").write_text(json.dumps(given))
@@ -141,6 +157,11 @@ def test_a_file_of_prompts(op: dict, tmp_path: Path, name: str, content: object)
         (["--prompt", "1,2"], None, "There is no file {folder}/a.mrc."),
         (["--prompt", "1,b,3"], None, "Expected prompts as X,Y,Z, got '1,b,3'."),
         (["--prompt", "1,2,3", "--prompts", "x"], None, "got both; leave one out"),
+        (
+            [*CLICK, "--reject", "1,2,3", "--rejects", "x"],
+            None,
+            "Expected --reject or --rejects, got both",
+        ),
         (["--prompts", "no.prompts.json"], None, "There is no file no.prompts.json."),
     ],
 )

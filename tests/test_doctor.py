@@ -111,6 +111,12 @@ def test_clicks_on_particles_stand_out_and_one_on_nothing_does_not(simulation, t
     assert about(several.observations, "clicks")[-1].text.startswith("Each of 7 clicks (")
 
 
+def test_a_particle_larger_than_the_tomogram_takes_no_longer(tomogram):
+    clicks = np.array([[20.0, 38, 45]])
+    huge = seen(tomogram, clicks, diameter=1e12)  # as of voxels in metres
+    assert huge["clicks"].text == seen(tomogram, clicks, diameter=1e3)["clicks"].text
+
+
 def test_clicks_in_another_order_or_unit_are_told_how_to_be_given(simulation, tomogram):
     high = simulation.points_zyx[simulation.points_zyx[:, 2] > 45]
     swapped = about(examine(tomogram, high[:, ::-1]).observations, "clicks")[0]

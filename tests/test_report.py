@@ -249,6 +249,11 @@ def test_what_cannot_be_shown_is_one_sentence(record, tmp_path, capsys):
     assert "holds no result" in capsys.readouterr().err
     assert main(["report", str(record.path), "--out", str(tmp_path / "a.txt")]) == 2
     assert "Expected a page to write" in capsys.readouterr().err
+    asked = ["report", str(record.path), "--out", str(tmp_path / "a.html")]
+    for option in (["--radius", "5"], ["--class", "a"], ["--truth-angpix", "2"]):
+        assert main([*asked, *option]) == 2
+        assert f"{option[0]} is for --truth FILE" in capsys.readouterr().err
+    assert not (tmp_path / "a.html").exists()
 
 
 def test_a_tomogram_that_is_gone_or_another_is_told(record, tmp_path, caplog):

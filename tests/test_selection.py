@@ -110,7 +110,8 @@ def test_regions_apply_again(record):
     ("values", "says"),
     [
         ({"cut": float("nan")}, "a score as cut"),
-        ({"fdr": 1.0}, "share of false picks"),
+        ({"fdr": 1.0}, "a share of false picks from 0 to below 1 as fdr, got 1.0"),
+        ({"fdr": float("nan")}, "a share of false picks from 0 to below 1 as fdr, got nan"),
         ({"top": 0}, "number of picks"),
         ({"cut": 0.5, "fdr": 0.1}, "got both"),
     ],
@@ -137,6 +138,9 @@ def test_the_command_writes_a_whole_result(record, tmp_path: Path, capsys):
     assert json.loads(new.path.read_text())["selection"]["top"] == 5
     assert main([*asked, "--top", "5"]) == 2
     assert "already exists" in capsys.readouterr().err
+    (tmp_path / "bad.txt").write_text(f"{record.picks.ids[0]}\r\n", encoding="utf-16")  # Notepad
+    assert main([*asked, "--reject-ids", str(tmp_path / "bad.txt"), "--overwrite"]) == 0
+    assert Record.open(out).picks.ids.tolist() == record.picks.ids[1:].tolist()
     (tmp_path / "words.txt").write_text("one")
     assert main([*asked, "--reject-ids", str(tmp_path / "words.txt"), "--overwrite"]) == 2
     assert "Expected whole numbers" in capsys.readouterr().err

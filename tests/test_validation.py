@@ -186,7 +186,7 @@ def test_some_names_that_warp_does_not_find(tmp_path):
     ]
 
 
-MISTAKES = "; has a value a space in it, or is a comment behind it?"
+MISTAKES = ": a value with a space, a comment behind it, or a file that is cut off"
 GOOD = "data_particles\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n_rlnCoordinateZ #3\n"
 
 

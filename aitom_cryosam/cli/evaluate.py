@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from aitom_cryosam.evaluation.pairing import Searched
     from aitom_cryosam.evaluation.surface import SurfaceDistances
 
+_IOU = 0.5
+"""Overlap of masks, if none is typed."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam evaluate`."""
@@ -85,9 +88,8 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
     labels.add_argument(
         "--iou",
         type=float,
-        default=0.5,
         metavar="T",
-        help="overlap from which on two instances match (default: 0.5)",
+        help=f"overlap from which on two instances match (default: {_IOU:g})",
     )
     labels.add_argument(
         "--truth-label",
@@ -98,7 +100,6 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
     labels.add_argument(
         "--tolerance",
         type=float,
-        default=0.0,
         metavar="ANGSTROM",
         help="a voxel this close to a true one counts as right in the last rows (default: 0)",
     )
@@ -123,10 +124,13 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.evaluation import evaluate, summarise
     from aitom_cryosam.evaluation.curves import write_curve, write_histograms
     from aitom_cryosam.evaluation.pairing import read_searched
-    from aitom_cryosam.files import refuse_existing, write_text
+    from aitom_cryosam.files import ready_to_write, write_text
 
     files = [path for path in (args.json, args.curve, args.histogram) if path]
-    refuse_existing(files, overwrite=args.overwrite)
+    ready_to_write(files, overwrite=args.overwrite)
+    for path in filter(None, (args.curve, args.histogram)):
+        if not path.lower().endswith(".png"):
+            raise InputError(f"Expected a picture to write, as curve.png, got {path}.")
     searched = read_searched(
         getattr(args, "points", args.picks),  # of a project, read by its names
         args.truth,
@@ -216,6 +220,10 @@ def _masks(
 
     paths = args.labels, args.truth_labels
     if paths == (None, None):
+        for name in ("iou", "truth_label", "tolerance"):
+            if getattr(args, name, None) is not None:  # a project has no such options
+                option = name.replace("_", "-")
+                raise InputError(f"--{option} is of --labels; add these, or leave it out.")
         return None
     if None in paths:
         raise InputError("--labels and --truth-labels belong together; give both.")
@@ -226,10 +234,11 @@ def _masks(
     ids = one.truth.picks.ids if args.particle_class and args.truth_label is None else None
     if args.truth_label is not None:
         truth = (truth == args.truth_label).astype("int8")
-    overlap = evaluate_labels(found, truth, iou=args.iou, true_ids=ids)
+    iou = _IOU if args.iou is None else args.iou
+    overlap = evaluate_labels(found, truth, iou=iou, true_ids=ids)
     inside = truth > 0 if ids is None else np.isin(truth, ids)
     return overlap, surface_distances(
-        found > 0, inside, voxel_size=one.voxel_size, tolerance=args.tolerance
+        found > 0, inside, voxel_size=one.voxel_size, tolerance=args.tolerance or 0.0
     )
 
 
@@ -287,7 +296,7 @@ def _rows(args: argparse.Namespace, evaluation: Evaluation) -> list[tuple[str, s
 
 
 def _mask_rows(
-    masks: LabelEvaluation, surface: SurfaceDistances, tolerance: float
+    masks: LabelEvaluation, surface: SurfaceDistances, tolerance: float | None
 ) -> list[tuple[str, str]]:
     counts = f"{masks.n_matched} of {masks.n_found} found and {masks.n_truth} true ones"
     return [

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a click on a particle, in voxels from 0; repeatable",
     )
     parser.add_argument("--prompts", metavar="FILE", help=f"STAR, CSV or *{ENDING} with clicks")
+    options.add_rejects(parser)
     parser.add_argument(
         "--voxel-size", type=float, metavar="ANGSTROM", help="if the header's is wrong or missing"
     )
@@ -63,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"Expected OUT.json as the second argument, got {args.out}.")
     op = _prompts(args)
     typed = {name: getattr(args, name) for name in ("voxel_size", "contrast", "diameter")}
+    rejects = _typed(args, "reject")
+    typed["rejects"] = _of_file(rejects)["prompts"] if isinstance(rejects, str) else rejects
     op |= {name: value for name, value in typed.items() if value is not None}
 
     from aitom_cryosam.aitom.cryosam import CryoSAMPicker
@@ -83,12 +86,11 @@ def _prompts(args: argparse.Namespace) -> dict[str, Any]:
     """The op with the prompts: typed, else of the environment, else beside the tomogram."""
     from aitom_cryosam.names import file_stem
 
-    if args.prompt and args.prompts:
-        raise InputError("Expected --prompt or --prompts, got both; leave one out.")
-    if args.prompt:
-        return {"prompts": _rows(args.prompt)}
-    if args.prompts:
-        return _of_file(args.prompts)
+    typed = _typed(args, "prompt")
+    if isinstance(typed, str):
+        return _of_file(typed)
+    if typed:
+        return {"prompts": typed}
     if text := os.environ.get(VARIABLE, "").strip():
         points = re.fullmatch(r"[-+.,eE\d\s]+", text)
         return {"prompts": _rows(text.split())} if points else _of_file(text)
@@ -101,6 +103,18 @@ def _prompts(args: argparse.Namespace) -> dict[str, Any]:
         f"There is no prompt; add --prompt X,Y,Z or --prompts FILE, set the variable {VARIABLE}, "
         f"or write [[X, Y, Z]] into {beside[-1]}."
     )
+
+
+def _typed(args: argparse.Namespace, kind: str) -> list[list[float]] | str | None:
+    """Clicks of a kind, "prompt" or "reject": rows, a file, or None if there are none.
+
+    Raises:
+        InputError: there are rows and a file.
+    """
+    rows, file = getattr(args, kind), getattr(args, f"{kind}s")
+    if rows and file:
+        raise InputError(f"Expected --{kind} or --{kind}s, got both; leave one out.")
+    return _rows(rows) if rows else file
 
 
 def _rows(texts: Sequence[str]) -> list[list[float]]:
@@ -116,16 +130,15 @@ def _of_file(path: str) -> dict[str, Any]:
 
 def _of_json(path: Path) -> dict[str, Any]:
     """The op that a JSON file of prompts stands for."""
-    from aitom_cryosam.source_file import existing_file
+    from aitom_cryosam.points.table import text_of
 
-    existing_file(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(text_of(path))
         if isinstance(content, dict):
             return content
         rows = [row["peak"]["loc"] if isinstance(row, dict) else row for row in content]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}).") from None
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(
             f"{path} holds no prompts; expected JSON as [[x, y, z], ...], "

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import evaluate, export, options
+from aitom_cryosam.cli import evaluate, export, options, report
 from aitom_cryosam.cli.tables import aligned
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import listed
@@ -131,6 +131,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _part(text: str) -> tuple[int, int]:
     try:
         number, of = (int(value) for value in text.split("/"))
+        if of < 1:
+            raise ValueError
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected I/N, as 1/8, got {text!r}") from None
     return number, of
@@ -452,5 +454,5 @@ def _report(args: argparse.Namespace) -> int:
     with ShownProgress(quiet=args.quiet) as progress:
         files = write_report(page, records, progress=progress, overwrite=args.overwrite)
     if not args.quiet:
-        print(f"open {files[0]}, with {len(files) - 1} pages beside it")
+        print(report.opening(files))
     return 0

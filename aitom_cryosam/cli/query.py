@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         InputError: a file or option cannot be used; nothing is written then.
     """
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.files import refuse_existing, writing
+    from aitom_cryosam.files import ready_to_write, writing
     from aitom_cryosam.particle_query import ParticleQuery
     from aitom_cryosam.picker import CryoSAM
     from aitom_cryosam.points.prompts import read_prompts, read_rejects
@@ -56,12 +56,12 @@ def run(args: argparse.Namespace) -> int:
                 f"--{option} is a click in one tomogram, and there are {len(args.tomograms)}; give "
                 f"the clicks with --{option}s FILE that names the tomograms."
             )
-    refuse_existing([args.out], overwrite=args.overwrite)
+    ready_to_write([args.out], overwrite=args.overwrite)
     resources = options.resources(args)
     settings = options.settings(args, resources)
     tomograms = [
         Tomogram.open(path, voxel_size=args.voxel_size, contrast=args.contrast)
-        for path in args.tomograms
+        for path in dict.fromkeys(args.tomograms)
     ]
     _clicked(tomograms, args.prompts, args.coords_angpix)
     rejected = _clicked(tomograms, args.rejects, args.coords_angpix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,17 +49,24 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.report.files import write_report
 
     out = Path(args.out)
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"Expected a page to write, as report.html, got {out}.")
+    for option in ("radius", "class", "truth-angpix"):
+        value = getattr(args, {"class": "particle_class"}.get(option, option.replace("-", "_")))
+        if value is not None and args.truth is None:
+            raise InputError(f"--{option} is for --truth FILE; add it, or leave --{option} out.")
     records = [record for result in args.results for record in _records(Path(result))]
     truths = [_truth(args, record) for record in records] if args.truth else None
     with ShownProgress(quiet=args.quiet) as progress:
         shown = progress if len(records) > 1 else None
         files = write_report(out, records, truths=truths, progress=shown, overwrite=args.overwrite)
     if not args.quiet:
-        pages = f", with {len(files) - 1} pages beside it" if len(files) > 1 else ""
-        print(f"open {files[0]}{pages}")
+        print(opening(files))
     return 0
+
+
+def opening(files: Sequence[Path]) -> str:
+    """What to open of the pages that were written."""
+    pages = f", with {len(files) - 1} pages beside it" if len(files) > 1 else ""
+    return f"open {files[0]}{pages}"
 
 
 def _records(path: Path) -> Iterator[Record]:

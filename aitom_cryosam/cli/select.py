@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.source_file import existing_file, reading
 
 if TYPE_CHECKING:
     from aitom_cryosam.record import Record
@@ -103,8 +102,9 @@ def _numbers(path: Path) -> frozenset[int]:
     Raises:
         InputError: there is no such file, or it holds anything else.
     """
-    with reading(existing_file(path), "a list of numbers"):
-        words = path.read_text(encoding="utf-8").replace(",", " ").split()
+    from aitom_cryosam.points.table import text_of
+
+    words = text_of(path).replace(",", " ").split()
     try:
         return frozenset(map(int, words))
     except ValueError:

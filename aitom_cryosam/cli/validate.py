@@ -51,10 +51,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: an option cannot be used.
     """
-    from aitom_cryosam.files import write_text
+    from aitom_cryosam.files import ready_to_write, write_text
     from aitom_cryosam.validation import check
 
     expected = _world(args)
+    if args.json and args.json != "-":
+        ready_to_write([args.json], overwrite=args.overwrite)
     reports = [check(path, expected) for path in args.files]
     machine = json.dumps([_plain(report) for report in reports], indent=1, ensure_ascii=False)
     if args.json == "-":

@@ -36,7 +36,7 @@ class Signal:
             count = 1 + math.ceil(math.log(largest / _SMALLEST) / math.log(_STEP))
             self.radii = np.geomspace(_SMALLEST, largest, max(count, 1))
         else:
-            self.radii = np.array([diameter / 2])
+            self.radii = np.array([min(diameter / 2, max(tomogram.shape))])  # beyond, all is inside
         self._bin = max(1, math.ceil(self.radii[-1] / _FINE))
         random = np.random.default_rng(0)  # the same places each time
         lower, upper = tomogram.content_box

@@ -192,7 +192,7 @@ def summarise(
         seed: of the draws.
 
     Raises:
-        InputError: fewer than 1 resample, or beta is not above 0.
+        InputError: fewer than 1 resample, a seed below 0, or beta is not above 0.
     """
     total = pooled(evaluations)
     table = np.array([list(metrics(one, beta).values()) for one in evaluations])
@@ -225,6 +225,8 @@ def _draws(n: int, resamples: int, seed: int) -> np.ndarray:
     """(resamples, n) indices of tomograms."""
     if resamples < 1:
         raise InputError(f"Expected at least 1 resample, got {resamples}.")
+    if seed < 0:
+        raise InputError(f"Expected a seed of 0 or more, got {seed}.")
     return np.random.default_rng(seed).integers(n, size=(resamples, n))
 
 

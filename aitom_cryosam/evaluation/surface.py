@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
+
+from aitom_cryosam.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,12 @@ def surface_distances(
         truth: (D, H, W) bool.
         voxel_size: Å.
         tolerance: Å, within which a voxel counts as found in `precision` and `recall`.
+
+    Raises:
+        InputError: the tolerance is no length.
     """
+    if not 0 <= tolerance < math.inf:
+        raise InputError(f"Expected a tolerance of 0 Å or more, got {tolerance:g}.")
     if not (found.any() and truth.any()):
         share = float("nan") if not found.any() else 0.0
         return SurfaceDistances(np.zeros(0), np.zeros(0), share, 0.0 if truth.any() else np.nan)

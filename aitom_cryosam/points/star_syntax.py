@@ -168,8 +168,8 @@ class _Scanner:
             self.tell(
                 "row",
                 line,
-                f"{len(words)} values for {len(block.labels)} columns; "
-                "has a value a space in it, or is a comment behind it?",
+                f"{len(words)} values for {len(block.labels)} columns: a value with a space, a "
+                "comment behind it, or a file that is cut off",
                 fatal=True,
             )
         block.rows.append(words)

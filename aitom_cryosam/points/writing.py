@@ -66,10 +66,12 @@ def chosen(picks: Picks, *, min_score: float | None = None, top: int | None = No
         top: at most this many.
 
     Raises:
-        InputError: a smallest score for picks that have none.
+        InputError: a smallest score that is none, or for picks that have none.
     """
     picks = picks.take(picks.kept).best_first()
     if min_score is not None:
+        if not np.isfinite(min_score):
+            raise InputError(f"Expected a score as the smallest, got {min_score!r}.")
         if np.isnan(picks.scores).any():
             raise InputError("Some picks have no score", Remedy.NO_MIN_SCORE)
         picks = picks.take(picks.scores >= min_score)

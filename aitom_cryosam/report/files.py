@@ -39,10 +39,13 @@ def write_report(
         The files, the one to open first.
 
     Raises:
-        InputError: a file cannot be written; or the only result, or its tomogram, is missing or
-            damaged. Of several, the first page says so, and the others are written.
+        InputError: the path is no page's, a file cannot be written; or the only result, or its
+            tomogram, is missing or damaged. Of several, the first page says so, and the others
+            are written.
     """
     path = Path(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"Expected a page to write, as report.html, got {path}.")
     truths = truths or [None] * len(records)
     output_folder(path.parent)
     if len(records) == 1:
