@@ -22,7 +22,14 @@ from aitom_cryosam.averaging.full_search import with_new_places
 from aitom_cryosam.averaging.likely import with_likely
 from aitom_cryosam.averaging.look_alikes import without_look_alikes, without_weak_places
 from aitom_cryosam.averaging.rescoring import Rescored, rescored, with_buried
-from aitom_cryosam.averaging.sources import CORRELATION, Source, box_of, oriented, particles_of
+from aitom_cryosam.averaging.sources import (
+    CORRELATION,
+    Source,
+    box_of,
+    oriented,
+    particles_of,
+    say_missing_masks,
+)
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks, suppressed
@@ -83,6 +90,7 @@ def refined(
     _, voxel_size = box_of(sources, settings.diameter)
     sources = with_likely(sources, proposals, settings.diameter)
     particles = particles_of(sources, settings.diameter)
+    say_missing_masks(particles)
     average = Averaging(particles, voxel_size, settings, progress=progress).run(first)
     picks = oriented(sources, average, particles, settings.diameter)
     if average.resolution > settings.diameter / DETAIL:

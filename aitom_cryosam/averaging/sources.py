@@ -115,9 +115,13 @@ def particles_of(sources: Sequence[Source], diameter: float) -> list[Particles]:
         clicks = extract(one.tomogram, one.clicked(diameter), box)
         masks = _mask_boxes(one, one.picks.ids[usable], subvolumes)
         result.append(Particles(subvolumes, one.wedge, clicks, masks))
-    if all(one.masks is None for one in result):
-        logger.warning("The picks have no instance masks; a soft ball is the average's mask.")
     return result
+
+
+def say_missing_masks(particles: Sequence[Particles]) -> None:
+    """A warning where no pick has an instance mask."""
+    if all(one.masks is None for one in particles):
+        logger.warning("The picks have no instance masks; a soft ball is the average's mask.")
 
 
 def oriented(

@@ -52,7 +52,13 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.averaging.averaging import Averaging, AveragingSettings
     from aitom_cryosam.averaging.classes import check_classes, classified
     from aitom_cryosam.averaging.outcome import average_paths, write_average
-    from aitom_cryosam.averaging.sources import box_of, oriented, particles_of, with_classes
+    from aitom_cryosam.averaging.sources import (
+        box_of,
+        oriented,
+        particles_of,
+        say_missing_masks,
+        with_classes,
+    )
     from aitom_cryosam.averaging.symmetry import Symmetry
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.files import refuse_existing
@@ -76,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
     box, voxel_size = box_of(sources, diameter)
     first = averaging.reference_of(args, box.size, voxel_size)
     particles = particles_of(sources, diameter)
+    say_missing_masks(particles)
     with ShownProgress(quiet=args.quiet) as progress:
         work = Averaging(particles, voxel_size, settings, progress=progress)
         average = work.run(first)
