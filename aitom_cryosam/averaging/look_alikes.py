@@ -29,7 +29,6 @@ from aitom_cryosam.picks import Picks
 _FEWEST = 8  # of a group: fewer make no average of two halves
 _LOWEST = 0.1  # of the picks: a place that is added correlates at least as well
 _APART = 0.7  # spreads between the groups' preferences, from which on they are two kinds ...
-_WHOLE = 0.9  # of its correlation that a place keeps; what the border cuts more is alike for that
 _CHANCE = 0.01  # ... if they would seldom differ so by chance
 
 
@@ -147,8 +146,7 @@ def _believed(
     odds, told = combined(
         score.poses.scores, score.background, earlier(proposals), expected=score.expected
     )
-    believed = (score.odds > 0) | (told & (odds > 0))
-    rows = np.flatnonzero(believed & (score.expected >= _WHOLE))
+    rows = np.flatnonzero((score.odds > 0) | (told & (odds > 0)))
     box = BoxSize(len(mask), round(average.voxel_size / source.tomogram.voxel_size))
     boxes = extract(source.tomogram, proposals.points_zyx[rows], box).boxes * mask
     group = ~proposals.kept[rows]
