@@ -74,7 +74,8 @@ class Record:
         content: of that file.
         info: name, voxel size (Å) and shape of the tomogram.
         contrast: of protein in the tomogram.
-        tomogram_path: the tomogram's file, or None if it was an array.
+        tomogram_path: the tomogram's file, where it was or as it lies to the result now; or None
+            if it was an array.
         files: the result's files by kind, as in `result_paths`.
     """
 
@@ -117,7 +118,7 @@ class Record:
                 content=content,
                 info=TomogramInfo(name, voxel_size, (depth, height, width)),
                 contrast=tomogram.get("contrast", "dark"),
-                tomogram_path=None if file is None else Path(file),
+                tomogram_path=None if file is None else _moved(Path(file), path.parent),
                 files=_files(path, name, content),
             )
 
@@ -139,13 +140,16 @@ class Record:
             kinds: of the files to look at; all if none is named.
 
         Raises:
-            InputError: a file is missing, or is not the one that the run wrote.
+            InputError: picks, proposals or labels are missing, or a file is not the one that the
+                run wrote.
         """
         with reading(self.path, "the record of a run"):
             stated = {str(kind): str(value) for kind, value in self._checksums.items()}
         for kind, checksum in stated.items():
             if kinds and kind not in kinds:
                 continue
+            if kind not in _KINDS and not self.files[kind].exists():
+                continue  # a picture that was thrown away makes no other result
             path = self._file(kind)
             with reading(path, "a file of a result"):
                 same = sha256_of(path) == checksum
@@ -286,13 +290,27 @@ class Record:
         """The tomogram, opened as it was for the run.
 
         Raises:
-            InputError: it was an array, or its file is not there any more.
+            InputError: it was an array, or its file is not there any more, or is another one.
         """
-        if self.tomogram_path is None:
+        path = self.tomogram_path
+        if path is None:
             raise InputError(f"{self.info.name} was given as an array, not as a file.")
-        return Tomogram.open(
-            self.tomogram_path, voxel_size=self.info.voxel_size, contrast=self.contrast
-        )
+        if not path.exists():
+            raise InputError(
+                f"There is no file {path}, the tomogram of {self.path}; put it there, or beside "
+                f"{self.path.name}."
+            )
+        found = Tomogram.open(path, voxel_size=self.info.voxel_size, contrast=self.contrast)
+        digest, then = self.provenance["sha256"], self.inputs.get("tomogram")
+        untouched = then is not None and then.untouched(FileStamp.of(path))
+        if found.shape != self.info.shape_zyx or (
+            digest and not untouched and found.digest() != digest
+        ):
+            raise InputError(
+                f"{path} is not the tomogram that {self.path} is of: it was replaced after the "
+                "run; pick it again."
+            )
+        return found
 
     def _file(self, kind: str) -> Path:
         if kind not in self.files:
@@ -355,7 +373,23 @@ def stale_files(paths: Mapping[str, Path]) -> list[Path]:
         earlier.check()
     except InputError:  # there is none, or it is not what it was: nothing is taken away
         return []
-    return [path for path in earlier.files.values() if path not in paths.values()]
+    gone = set(earlier.files.values()) - set(paths.values())
+    return [path for path in earlier.files.values() if path in gone and path.exists()]
+
+
+def _moved(path: Path, folder: Path) -> Path:
+    """A tomogram's file; if it is gone, one as far from the result as it was, in any place.
+
+    Args:
+        path: where it was.
+        folder: of the result.
+    """
+    if path.exists():
+        return path
+    ways = [Path(*path.parts[first:]) for first in range(path.is_absolute(), len(path.parts))]
+    home = folder.absolute()
+    found = (up / way for up in (home, *home.parents) for way in ways)
+    return next((one for one in found if one.exists()), path)
 
 
 def _files(path: Path, name: str, content: Mapping[str, Any]) -> dict[str, Path]:

@@ -227,7 +227,7 @@ def _xyz(point_zyx: np.ndarray) -> list[float]:
 def tomogram_entry(tomogram: Tomogram) -> dict[str, Any]:
     """What `<stem>_run.json` says of the tomogram."""
     return {
-        "path": str(tomogram.path) if tomogram.path else None,
+        "path": str(tomogram.path.absolute()) if tomogram.path else None,
         "name": tomogram.name,
         "shape_zyx": tomogram.shape,
         "voxel_size_angstrom": tomogram.voxel_size,

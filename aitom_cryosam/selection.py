@@ -138,7 +138,8 @@ def write_selection(
     """
     record.check()
     paths = result_paths(folder, record.info.name, star)
-    kept = {kind: path for kind, path in paths.items() if kind in (*_COPIED, *record.files)}
+    there = [kind for kind, path in record.files.items() if path.exists()]
+    kept = {kind: path for kind, path in paths.items() if kind in there}
     paths = {kind: path for kind, path in paths.items() if kind in kept or kind in star}
     stale = stale_files(paths) if overwrite else []
     with publishing(folder, paths, stale=stale, overwrite=overwrite) as drafts:

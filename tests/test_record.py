@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from aitom_cryosam import CryoSAM, Result, Settings, Tomogram
+from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ball, labels
 from aitom_cryosam.particle_query import ParticleQuery
@@ -194,9 +195,37 @@ def test_a_set_of_files_that_is_mixed_is_refused(record: Record, tmp_path: Path)
         Record.open(folder).check()
     with pytest.raises(InputError, match="is not the file"):
         record_beside(picks, STEM)
+    shutil.copy(record.files["picks"], picks)
+    for kind in ("picture", "warp", "trace", "query"):  # thrown away: what is left is one result
+        (folder / record.files[kind].name).unlink()
+    Record.open(folder).check()
+    assert main(["select", str(folder), "--top", "2", "--out", str(tmp_path / "two")]) == 0
+    assert len(Record.open(tmp_path / "two").picks) == 2
     picks.unlink()
     with pytest.raises(InputError, match="There is no file"):
         Record.open(folder).check()
+
+
+def test_a_tomogram_is_found_as_it_lies_to_the_result(
+    result: Result, tomogram: Tomogram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old" / "recon").mkdir(parents=True)
+    shutil.copy(tomogram.path, tmp_path / "old" / "recon" / "a.mrc")
+    monkeypatch.chdir(tmp_path / "old")
+    replace(result, tomogram=Tomogram.open("recon/a.mrc")).write("picks/a")
+    monkeypatch.chdir(tmp_path)  # the path was typed in another folder
+    assert Record.open("old/picks/a").tomogram().shape == tomogram.shape
+    (tmp_path / "old").rename(tmp_path / "new")
+    record = Record.open("new/picks/a")
+    assert record.tomogram().path == tmp_path / "new" / "recon" / "a.mrc"
+    write_volume(
+        tmp_path / "new" / "recon" / "a.mrc", -result.tomogram.data, voxel_size=20.0, overwrite=True
+    )
+    with pytest.raises(InputError, match="was replaced after the run; pick it again"):
+        record.tomogram()
+    (tmp_path / "new" / "recon" / "a.mrc").unlink()
+    with pytest.raises(InputError, match=r"There is no file .*a\.mrc.*or beside a_run\.json"):
+        Record.open("new/picks/a").tomogram()
 
 
 def test_the_record_names_files_beside_it_only(record: Record, tmp_path: Path) -> None:

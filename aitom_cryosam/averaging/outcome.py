@@ -118,7 +118,7 @@ def refined_paths(
     for one in records:
         for kind, path in result_paths(folder, one.info.name, star).items():
             if kind in ("picks", "proposals", "labels", "run", *star) or (
-                kind == "query" and kind in one.files
+                kind == "query" and kind in one.files and one.files[kind].exists()
             ):
                 paths[f"{one.info.name} {kind}"] = path
     return paths

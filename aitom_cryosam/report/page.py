@@ -22,7 +22,6 @@ from aitom_cryosam.report.next_steps import next_steps
 from aitom_cryosam.report.section import Section
 from aitom_cryosam.report.truth import Failures, failures
 from aitom_cryosam.trace import Trace
-from aitom_cryosam.volumes.reading import read_volume
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -315,15 +314,7 @@ class _Content:
 
 def _voxels(record: Record) -> np.ndarray:
     """(D, H, W) of the tomogram, on disk until they are looked at."""
-    if record.tomogram_path is None:
-        raise InputError(f"{record.info.name} was given as an array, not as a file.")
-    data = read_volume(record.tomogram_path, voxel_size=record.info.voxel_size).values
-    if data.shape != record.info.shape_zyx:
-        raise InputError(
-            f"{record.tomogram_path} has the shape {data.shape}, but {record.path} is of "
-            f"{record.info.shape_zyx}; it was replaced after the run."
-        )
-    return data
+    return np.asarray(record.tomogram().data)
 
 
 def _trace(record: Record) -> Trace | None:
