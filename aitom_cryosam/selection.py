@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from aitom_cryosam.regions import RegionRules, located
 from aitom_cryosam.settings import check_fdr
 from aitom_cryosam.volumes.mrc import label_type, write_volume
 from aitom_cryosam.volumes.reading import read_volume
+
+logger = logging.getLogger(__name__)
 
 _SAME = 0.5
 """Radii: a curated point so close to a proposal is that proposal, if the file has no ids."""
@@ -175,6 +178,7 @@ def _listed(proposals: Picks, path: Path, record: Record) -> np.ndarray:
     if file.names:
         file = of_tomogram(file, record.info.name)
     if file.has_ids:
+        _tell_strange(path, ~np.isin(file.picks.ids, proposals.ids))
         return np.isin(proposals.ids, file.picks.ids)
     listed = np.zeros(len(proposals), bool)
     voxel_size = record.info.known_voxel_size("A curated file")
@@ -182,7 +186,15 @@ def _listed(proposals: Picks, path: Path, record: Record) -> np.ndarray:
     if len(proposals) and len(file.picks):
         gaps, rows = cKDTree(proposals.points_zyx).query(file.picks.points_zyx)
         listed[rows[gaps <= reach]] = True
+        _tell_strange(path, gaps > reach)
     return listed
+
+
+def _tell_strange(path: Path, strange: np.ndarray) -> None:
+    """Warn of (k,) curated points that are no proposals: they cannot become picks."""
+    if strange.any():
+        count = f"{int(strange.sum())} of {len(strange)}"
+        logger.warning("%s: %s points are no proposals of the run, and left out.", path, count)
 
 
 def _write_labels(

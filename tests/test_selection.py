@@ -78,7 +78,7 @@ def test_fdr_counts_the_false_picks_to_expect(record):
         Selection(fdr=0.1).of(replace_proposals(record, bare))
 
 
-def test_curated_points_are_found_by_id_and_by_place(record, tmp_path):
+def test_curated_points_are_found_by_id_and_by_place(record, tmp_path, caplog):
     chosen = record.picks.take(np.array([0, 2]))
     write_picks(tmp_path / "ids.star", chosen, record.info)
     assert Selection(keep=tmp_path / "ids.star").of(record).ids[
@@ -89,6 +89,8 @@ def test_curated_points_are_found_by_id_and_by_place(record, tmp_path):
     placed = Selection(keep=tmp_path / "places.csv").of(record)
     assert placed.ids[placed.kept].tolist() == sorted(chosen.ids.tolist())
     assert "not curated" in placed.reasons
+    assert "places.csv: 1 of 3 points are no proposals of the run, and left out" in caplog.text
+    assert "ids.star" not in caplog.text
 
 
 def test_rejected_by_hand(record):
