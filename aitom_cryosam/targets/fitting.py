@@ -80,7 +80,7 @@ def centred(line: np.ndarray, ridges: Ridges, radius_voxels: float) -> np.ndarra
 def _smoothed(ridges: Ridges, linked: csr_array) -> Ridges:
     """Each point at the weighted mean of its neighbours, as far as that lies across the ridge."""
     weight = np.maximum(ridges.responses, 0.1)[:, None]
-    positions = ridges.cells_zyx + ridges.offsets.astype(np.float64)
+    positions = ridges.places_zyx
     total = weight + linked @ weight
     for _ in range(_ROUNDS):
         shift = (weight * positions + linked @ (weight * positions)) / total - positions
@@ -95,7 +95,7 @@ def _centred(ridges: Ridges, linked: csr_array, sigma_cells: float) -> Ridges:
     That is where the energy of the profile, averaged over neighbours, is largest: a bilayer can be
     one line or two with a gap between them, and the gap is its middle.
     """
-    positions = ridges.cells_zyx + ridges.offsets.astype(np.float64)
+    positions = ridges.places_zyx
     reach = _PROFILE * sigma_cells
     heights = np.linspace(-2 * reach, 2 * reach, 4 * int(_PROFILE * _SAMPLES) + 1)  # cells
     places = positions[:, None] + heights[:, None] * ridges.directions_zyx[:, None]
@@ -121,7 +121,7 @@ def _centred(ridges: Ridges, linked: csr_array, sigma_cells: float) -> Ridges:
 
 def _directed(ridges: Ridges, linked: csr_array) -> Ridges:
     """Normals of the planes, or the lines, that fit each point and its neighbours best."""
-    positions = ridges.cells_zyx + ridges.offsets.astype(np.float64)
+    positions = ridges.places_zyx
     count = 1 + linked.sum(axis=1)[:, None]
     mean = (positions + linked @ positions) / count
     spread = np.empty((len(ridges), 3, 3))
@@ -146,7 +146,7 @@ def _curved(ridges: Ridges, linked: csr_array) -> Ridges:
 
     Through few points a plane follows the noise, and at the rim of many it lies askew.
     """
-    positions = ridges.cells_zyx + ridges.offsets.astype(np.float64)
+    positions = ridges.places_zyx
     normals = np.array(ridges.directions_zyx, np.float64)
     first, second = across(normals)
     own = normals.copy()

@@ -145,7 +145,7 @@ def _continued(
         (pieces,) the sheet that each belongs to, or its own number.
     """
     part_of = np.arange(piece.max() + 1)
-    places = ridges.cells_zyx + ridges.offsets.astype(np.float64)
+    places = ridges.places_zyx
     known, tree = np.zeros(0, int), None
     for number in waiting.tolist():
         if tree is None:  # the first time, and when the sheets have grown
@@ -185,7 +185,7 @@ def _mirrored(ridges: Ridges, places: np.ndarray, one: np.ndarray, other: np.nda
 
 def _evenness(ridges: Ridges, rows: np.ndarray) -> float:
     """How evenly a piece of a sheet is bent: 1 for a plane or a sphere; 0 if it is too small."""
-    places = ridges.cells_zyx + ridges.offsets.astype(np.float64)
+    places = ridges.places_zyx
     some = rows[:: max(1, len(rows) // SOME)]
     near = cKDTree(places[rows]).query_ball_point(places[some], APART[1])
     one = np.repeat(some, [len(rest) for rest in near])

@@ -99,9 +99,14 @@ class Ridges:
         return self.cells.shape
 
     @property
+    def places_zyx(self) -> np.ndarray:
+        """(n, 3) float64, cells."""
+        return self.cells_zyx + self.offsets.astype(np.float64)
+
+    @property
     def points_zyx(self) -> np.ndarray:
         """(n, 3) float64, voxels of the tomogram."""
-        cells = self.cells_zyx + self.offsets.astype(np.float64)
+        cells = self.places_zyx
         return unbinned_coordinate(cells, self.binning)
 
     @cached_property
