@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli import resolution
+from aitom_cryosam.cli import options, resolution
 from aitom_cryosam.cli.options import add_matching, add_tilt_series, tilt_series_of, tomograms_of
 from aitom_cryosam.cli.tables import aligned
 from aitom_cryosam.errors import InputError
@@ -220,10 +220,8 @@ def _masks(
 
     paths = args.labels, args.truth_labels
     if paths == (None, None):
-        for name in ("iou", "truth_label", "tolerance"):
-            if getattr(args, name, None) is not None:  # a project has no such options
-                option = name.replace("_", "-")
-                raise InputError(f"--{option} is of --labels; add these, or leave it out.")
+        sentence = "{} is of --labels; add these, or leave it out."
+        options.refuse(args, ("iou", "truth_label", "tolerance"), sentence)
         return None
     if None in paths:
         raise InputError("--labels and --truth-labels belong together; give both.")

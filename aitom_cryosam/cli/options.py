@@ -462,6 +462,23 @@ def typed_settings(args: argparse.Namespace) -> dict[str, Any]:
     return typed
 
 
+def refuse(args: argparse.Namespace, names: Sequence[str], sentence: str) -> None:
+    """See to it that options were not typed which have no effect.
+
+    Args:
+        args: of the command.
+        names: of the options in `args`; one that the command lacks was not typed.
+        sentence: that says so, with {} or {0} where the option's name goes.
+
+    Raises:
+        InputError: the sentence, of the first that was typed.
+    """
+    for name in names:
+        if getattr(args, name, None) is not None:
+            option = name.removeprefix("particle_").replace("_", "-")
+            raise InputError(sentence.format(f"--{option}"))
+
+
 def _word_or(convert: Callable[[str], Any], expected: str, *words: str) -> Callable[[str], Any]:
     """An argument type: one of the words as it is, or what `convert` makes of the text."""
 

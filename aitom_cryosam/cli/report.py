@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aitom_cryosam.cli import options
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,10 +50,9 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.report.files import write_report
 
     out = Path(args.out)
-    for option in ("radius", "class", "truth-angpix"):
-        value = getattr(args, {"class": "particle_class"}.get(option, option.replace("-", "_")))
-        if value is not None and args.truth is None:
-            raise InputError(f"--{option} is for --truth FILE; add it, or leave --{option} out.")
+    if args.truth is None:
+        sentence = "{0} is for --truth FILE; add it, or leave {0} out."
+        options.refuse(args, ("radius", "particle_class", "truth_angpix"), sentence)
     records = [record for result in args.results for record in _records(Path(result))]
     truths = [_truth(args, record) for record in records] if args.truth else None
     with ShownProgress(quiet=args.quiet) as progress:

@@ -62,10 +62,8 @@ def averages(args: argparse.Namespace, searched: Sequence[Searched]) -> Averages
     from aitom_cryosam.evaluation.angles import angular_errors
 
     if not getattr(args, "resolution", False):  # a project has no such option
-        given = [name for name in _OF_AVERAGES if getattr(args, name, None) is not None]
-        if given:
-            option = f"--{given[0].replace('_', '-')}"
-            raise InputError(f"{option} is for an average; add --resolution, or leave it out.")
+        sentence = "{} is for an average; add --resolution, or leave it out."
+        options.refuse(args, _OF_AVERAGES, sentence)
         return None
     known = {one.files["picks"].resolve(): one for one in options.records_of(args.picks)}
     found, true, diameters = [], [], []
