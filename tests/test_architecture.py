@@ -109,6 +109,12 @@ def test_no_door_loads_a_network_library(door: str) -> None:
     assert not roots & {"torch", "torchvision", "timm", "segment_anything"}
 
 
+@pytest.mark.parametrize("door", ["picker", "job", "record", "napari.session"])
+def test_no_run_holds_the_library_of_tables(door: str) -> None:
+    """A run writes STAR files without pandas, which takes 66 MB and a third of a second."""
+    assert "pandas" not in loaded_with(f"{PACKAGE}.{door}")
+
+
 def test_what_loads_them() -> None:
     assert {"torch", "timm"} <= loaded_with(f"{PACKAGE}.encoders.dino")
     assert {"torch", "segment_anything.modeling"} <= loaded_with(f"{PACKAGE}.segmenters.sam")

@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.names import distinct, listed, relion_name, same_place, series_name
@@ -37,6 +37,9 @@ from aitom_cryosam.points.table import (
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.source_file import existing_file, reading
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 

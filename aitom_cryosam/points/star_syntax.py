@@ -10,13 +10,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.table import text_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Columns = dict[str, Any]
 """The n values of each label, in the order of the file."""
@@ -52,6 +54,8 @@ class Block:
 
     def table(self) -> pd.DataFrame:
         """The rows, all values as text."""
+        import pandas as pd
+
         labels = pd.Index(self.labels, dtype=object)  # found faster than pandas' own strings
         return pd.DataFrame(self.rows, columns=labels, dtype=object)
 

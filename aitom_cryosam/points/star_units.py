@@ -20,13 +20,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import VOXEL_SIZE, numeric
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SERIES = "rlnTomoTiltSeriesPixelSize"
 _IMAGE, _PIXEL = "rlnImagePixelSize", "rlnPixelSize"

@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.source_file import existing_file, reading
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +101,8 @@ class Table:
         rotations: Rotation | None = None,
     ) -> Table:
         """A table from columns; a class or score may be None."""
+        import pandas as pd
+
         rows = pd.DataFrame(list(points_xyz), columns=list(XYZ), dtype=object)
         for label, values in ((NAMES[0], names), (CLASS, classes), (SCORE, scores)):
             if values is not None:
@@ -125,6 +129,8 @@ def numbers(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> np.nda
     Raises:
         InputError: naming the first row with a value that is not a finite number.
     """
+    import pandas as pd
+
     texts = np.stack([table[label].to_numpy(object) for label in columns], axis=1)
     try:  # of all columns at once: there are files of many tomograms with few points each
         values = pd.to_numeric(texts.ravel(), errors="coerce").astype(np.float64)
@@ -160,6 +166,8 @@ def numbers_or_gaps(column: pd.Series, path: Path) -> np.ndarray:
 
 def numeric(column: pd.Series) -> np.ndarray:
     """(n,) float64; NaN where a value is no number, or one of hundreds of digits."""
+    import pandas as pd
+
     try:
         return pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
     except OverflowError:

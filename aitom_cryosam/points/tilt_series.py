@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import listed, relion_name, series_name
@@ -14,6 +13,9 @@ from aitom_cryosam.points.star_syntax import read_blocks
 from aitom_cryosam.points.table import NAMES, is_open, positive
 from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.source_file import existing_file
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PIXEL_SIZE = "rlnTomoTiltSeriesPixelSize"
 _BINNING = "rlnTomoTomogramBinning"

@@ -9,9 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import output_folder, write_text
@@ -25,6 +23,9 @@ from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import Settings, short_name
 from aitom_cryosam.source_file import reading
 from aitom_cryosam.tomogram import Contrast
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FILE = "project.star"
 NONE = "none"

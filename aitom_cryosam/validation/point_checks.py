@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError, Remedy
@@ -90,6 +89,8 @@ def of_blocks(blocks: list[Block], table: Table) -> Iterator[Finding]:
             f"has {', '.join(crashing)}, on which WarpTools 2.0.0dev37 and 38 crash (warp#475, "
             "warp#478); the format warp leaves them out",
         )
+    import pandas as pd
+
     shifts = [label for label in (*ORIGINS, *PIXEL_ORIGINS) if label in rows]
     moved = int(rows[shifts].apply(pd.to_numeric, errors="coerce").any(axis=1).sum())
     if moved:

@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 
 import numpy as np
-import pandas as pd
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.formats.text import cells
@@ -41,6 +40,8 @@ def read_text(path: Path) -> Table:
     Raises:
         InputError: the lines have another number of values, or not all the same.
     """
+    import pandas as pd
+
     rows = cells(path)
     widths = {len(row) for row in rows} or {3}
     if len(widths) > 1 or not widths <= {3, 4, 5}:
@@ -56,6 +57,8 @@ def model(groups: Sequence[TomogramPicks], particle: Particle) -> bytes:
     Raises:
         InputError: imodmodel is not installed.
     """
+    import pandas as pd
+
     imodmodel = _imodmodel()
     [(picks, info)] = groups
     points = pd.DataFrame(picks.points_zyx[:, ::-1] + _TO_MODEL, columns=["x", "y", "z"])

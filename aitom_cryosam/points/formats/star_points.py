@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
@@ -34,6 +34,9 @@ from aitom_cryosam.points.table import (
     numbers,
     one_size,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SCORES = (SCORE, OWN_SCORE, "rlnLCCmax")  # the last is pytom-match-pick's
 _SET = "rlnTomoParticlesFile"
@@ -89,6 +92,8 @@ def _joined(path: Path, blocks: Sequence[Block]) -> pd.DataFrame:
     Raises:
         InputError: they have not, or nothing says of which tomogram each block is.
     """
+    import pandas as pd
+
     first = blocks[0]
     for block in blocks[1:]:
         if set(block.labels) != set(first.labels):

@@ -7,9 +7,9 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.table import (
@@ -25,6 +25,9 @@ from aitom_cryosam.points.table import (
     text_of,
 )
 from aitom_cryosam.points.tomogram_info import TomogramPicks
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +100,8 @@ def read(path: Path) -> Table:
         InputError: there are no such columns, a row is not as long as the others, or a column
             may be a header or may be numbers.
     """
+    import pandas as pd
+
     rows = cells(path)
     header: list[str] = []
     unit, scale = Unit.VOXEL, 1.0
