@@ -164,3 +164,51 @@ def test_lines_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     with ShownProgress(quiet=True) as shown:
         shown("features", 1, 10)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("", "cryosam: the following arguments are required: COMMAND"),
+        ("pick a.mrc", "cryosam pick: the following arguments are required: --out"),
+        ("project init a.mrc", "cryosam project init: the following arguments are required: --out"),
+        (
+            "pick a.mrc --out b --voxelsize 3",
+            "there is no option --voxelsize; is --voxel-size meant?",
+        ),
+        ("pick a.mrc --out b --prompt 1, 2, 3", "one argument too many, '2,'; numbers that belong"),
+        ("pick a.mrc --out b --voxel-size 1.x", "--voxel-size: expected a number, got '1.x'"),
+        ("pick a.mrc --out b --voxel-size 13,6", "expected a number, got '13,6'; write 13.6"),
+        ("select a --out b --top 1.5", "argument --top: expected a whole number, got '1.5'"),
+        ("picking a.mrc", "cryosam picking: the following arguments are required: OUT.json"),
+    ],
+)
+def test_a_mistyped_command_is_one_line_of_usage_and_a_sentence(
+    capsys, typed: str, says: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(typed.split())
+    usage, sentence = capsys.readouterr().err.splitlines()
+    assert usage.startswith("usage: cryosam ")
+    assert usage.endswith(" --help")
+    assert says in sentence
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["pick", "a.mrc", "--out", ""],
+        ["pick", "a.mrc", "--out="],
+        ["select", "", "--out", "b"],
+        ["evaluate", "a.star", "b.star", "--radius", "9", "--json", " "],
+        ["project", "init", "a.mrc", "--out", ""],
+    ],
+)
+def test_an_empty_argument_is_not_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, argv: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(argv)
+    assert "empty text after " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

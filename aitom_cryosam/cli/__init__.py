@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from aitom_cryosam.cli.options import located
+from aitom_cryosam.cli.parser import Parser
 from aitom_cryosam.cli.signals import Ended, heeded
 from aitom_cryosam.cli.streams import forgiving, status_of_stdout
 from aitom_cryosam.errors import Door, InputError, program_of
@@ -106,7 +107,7 @@ def _value(argument: str) -> str:
 
 def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
     """All commands for the help, but the options of the chosen one only."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cryosam",
         description="Pick every copy of a particle in a cryo-electron tomogram from one click.",
     )

@@ -1,0 +1,64 @@
+"""Parser: argparse's, but what it refuses it says in one sentence, below one line of usage."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from aitom_cryosam.names import printable
+
+
+class Parser(argparse.ArgumentParser):
+    """For a command and, as argparse makes them of the same class, those below it."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """As argparse's, but nothing is left over, and no argument is empty."""
+        typed = list(sys.argv[1:] if args is None else args)
+        if self._subparsers is None:  # else those below say it, under their own name
+            for before, one in zip([self.prog, *typed], typed, strict=False):
+                name, _, value = one.partition("=") if one.startswith("--") else (before, "=", one)
+                if one != name and not value.strip():
+                    self.error(f"empty text after {name}; is a variable of the shell not set?")
+        found, left = super().parse_known_args(typed, namespace)
+        if left:
+            self.error(self._unknown(left[0]))
+        return found, left
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2, a line of usage and the sentence."""
+        message = re.sub(r"invalid (float|int) value: (.*)", _no_number, message, flags=re.DOTALL)
+        sentence = printable(f"{self.prog}: {message}")
+        self.exit(2, f"usage: {self._short_usage()}; more: {self.prog} --help\n{sentence}\n")
+
+    def _short_usage(self) -> str:
+        """What cannot be left out."""
+        words = [self.prog]
+        for action in sorted(self._actions, key=lambda one: not one.option_strings):
+            more = " ..." if action.nargs in ("+", argparse.PARSER) else ""
+            if action.required:
+                name = action.metavar or "|".join(action.choices or [action.dest])
+                words += [*action.option_strings[-1:], f"{name}{more}"]
+        options = any(one.option_strings and not one.required for one in self._actions)
+        return " ".join([words[0], *(["[OPTIONS]"] if options else []), *words[1:]])
+
+    def _unknown(self, argument: str) -> str:
+        if argument.startswith("-"):
+            option = argument.partition("=")[0]
+            likely = get_close_matches(option, self._option_string_actions, 1)
+            return f"there is no option {option}{f'; is {likely[0]} meant?' if likely else ''}"
+        spaces = "; numbers that belong together have no space between them, as 312,208,95"
+        hint = spaces if re.fullmatch(r"[-\d.,]+", argument) else ""
+        return f"one argument too many, {argument!r}{hint}"
+
+
+def _no_number(found: re.Match[str]) -> str:
+    kind, value = found.groups()
+    point = f"; write {value[1:-1].replace(',', '.')}"
+    hint = point if re.fullmatch(r"'-?\d+,\d+'", value) and kind == "float" else ""
+    return f"expected a {'number' if kind == 'float' else 'whole number'}, got {value}{hint}"
