@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError, Remedy
@@ -116,10 +117,11 @@ def publishing(
     Raises:
         InputError: a file exists, or the folder cannot be written.
     """
+    missing = _missing(Path(folder))
     home = output_folder(folder)
     refuse_existing(paths.values(), overwrite=overwrite)
     try:
-        with temporary_folder(home) as temporary:
+        with _gone_if_empty(missing), temporary_folder(home) as temporary:
             drafts = {}
             for number, (kind, path) in enumerate(paths.items()):
                 drafts[kind] = temporary / str(number) / path.name
@@ -207,6 +209,27 @@ def ready_to_write(paths: Sequence[str | Path], *, overwrite: bool = False) -> N
         output_folder(place.parent)
 
 
+def check_output_folder(path: str | Path) -> None:
+    """See to it, before the work, that `output_folder` can make a folder after it.
+
+    Nothing is left behind, so that a run which is then refused leaves no empty folder.
+
+    Raises:
+        InputError: as for `output_folder`.
+    """
+    folder = Path(path)
+    missing = _missing(folder)
+    if not missing:
+        output_folder(folder)
+        return
+    there = missing[-1].parent
+    try:
+        with temporary_folder(there) as probe:
+            (probe / folder.relative_to(there)).mkdir(parents=True)
+    except (OSError, ValueError) as error:
+        raise _failure(folder / "file", _named(error)) from error
+
+
 def output_folder(path: str | Path) -> Path:
     """The folder for results: made if it is missing, known to take a file, and tidied.
 
@@ -222,6 +245,23 @@ def output_folder(path: str | Path) -> Path:
     except (OSError, ValueError) as error:
         raise _failure(folder / "file", _named(error)) from error
     return folder
+
+
+def _missing(folder: Path) -> list[Path]:
+    """A folder that is not there and those of its parents that are not, itself first."""
+    return list(takewhile(lambda one: not os.path.lexists(one), (folder, *folder.parents)))
+
+
+@contextmanager
+def _gone_if_empty(folders: Sequence[Path]) -> Iterator[None]:
+    """If the block fails, take back folders that were made for it; the innermost is the first."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in folders:
+                folder.rmdir()
+        raise
 
 
 def tidy(folder: Path) -> None:

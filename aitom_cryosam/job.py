@@ -13,7 +13,7 @@ from typing import Any
 
 from aitom_cryosam.doctor import examine
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.files import output_folder, refuse_existing, write_text
+from aitom_cryosam.files import check_output_folder, refuse_existing, write_text
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.particle_query import ParticleQuery
@@ -371,7 +371,7 @@ def _opened(job: Job) -> tuple[Tomogram, Picks, Regions | None]:
     prompts = _prompts(job, tomogram)
     regions = job.regions.of(tomogram) if job.regions.any else None
     if job.out is not None:
-        output_folder(job.out)
+        check_output_folder(job.out)
         refuse_existing(job.files.values(), overwrite=job.overwrite)
     return tomogram, prompts, regions
 

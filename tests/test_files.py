@@ -6,7 +6,13 @@ import os
 import pytest
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import output_folder, refuse_existing, write_text, writing
+from aitom_cryosam.files import (
+    check_output_folder,
+    output_folder,
+    refuse_existing,
+    write_text,
+    writing,
+)
 
 
 def write_half(path, error, **options):
@@ -83,15 +89,31 @@ def test_output_folder_is_made_and_left_empty(tmp_path):
     assert output_folder(folder) == folder
 
 
-def test_output_folder_under_a_file(tmp_path):
+def test_a_folder_is_checked_without_being_made(tmp_path):
+    check_output_folder(tmp_path / "a" / "b")
+    check_output_folder(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("ask", [output_folder, check_output_folder])
+def test_output_folder_under_a_file(tmp_path, ask):
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "b"):
         with pytest.raises(InputError, match="not an existing folder"):
-            output_folder(path)
+            ask(path)
+
+
+@pytest.mark.parametrize("ask", [output_folder, check_output_folder])
+def test_output_folder_of_an_impossible_name(tmp_path, ask):
+    for name in ("a\0b", "x" * 300):
+        with pytest.raises(InputError, match=r"Cannot write|too long"):
+            ask(tmp_path / name)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
-def test_output_folder_not_writable(tmp_path):
+@pytest.mark.parametrize("ask", [output_folder, check_output_folder])
+def test_output_folder_not_writable(tmp_path, ask):
     tmp_path.chmod(0o500)
-    with pytest.raises(InputError, match="not writable"):
-        output_folder(tmp_path)
+    for folder in (tmp_path, tmp_path / "a" / "b"):
+        with pytest.raises(InputError, match="not writable"):
+            ask(folder)

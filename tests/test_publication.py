@@ -229,3 +229,13 @@ def test_a_name_that_the_disk_cannot_hold_is_known_before_the_work(tmp_path):
         write(tmp_path, "new", names=["x" * 300])
     with pytest.raises(InputError, match="is too long for this disk"):
         output_folder(tmp_path / ("x" * 300))
+
+
+def test_folders_that_were_made_for_a_failed_result_go_with_it(tmp_path):
+    folder = tmp_path / "a" / "b"
+    with pytest.raises(InputError), publishing(folder, {"one": folder / "one"}):
+        raise InputError("It cannot be made.")
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(InputError), publishing(tmp_path, {"one": tmp_path / "one"}):
+        raise InputError("It cannot be made.")
+    assert tmp_path.is_dir()

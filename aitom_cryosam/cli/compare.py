@@ -186,14 +186,14 @@ def _check_names(names: Sequence[str]) -> None:
 
 def _paths(args: argparse.Namespace, tomogram: Tomogram) -> dict[str, Path]:
     """Of JSON, figure and the picks of the methods that run; none exists yet."""
-    from aitom_cryosam.files import output_folder, refuse_existing
+    from aitom_cryosam.files import check_output_folder, refuse_existing
 
     if not args.out:
         return {}
     ends = {"json": "comparison.json", "figure": "comparison.png"}
     ends |= {name: f"{name}.star" for name in args.methods}
-    folder = output_folder(args.out)
-    paths = {key: folder / f"{tomogram.name}_{end}" for key, end in ends.items()}
+    check_output_folder(args.out)
+    paths = {key: Path(args.out) / f"{tomogram.name}_{end}" for key, end in ends.items()}
     refuse_existing(paths.values(), overwrite=args.overwrite)
     return paths
 
@@ -433,9 +433,10 @@ def _write(
 ) -> None:
     from aitom_cryosam.evaluation.comparison import method_report
     from aitom_cryosam.evaluation.curves import write_comparison
-    from aitom_cryosam.files import write_text
+    from aitom_cryosam.files import output_folder, write_text
     from aitom_cryosam.points.formats.relion_warp import write_proposals
 
+    output_folder(bench.args.out)
     args, overwrite = bench.args, bench.args.overwrite
     for name in set(args.methods) & set(compared):
         candidates = compared[name].found.candidates

@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a map or option cannot be used, or a result is there already.
     """
-    from aitom_cryosam.files import output_folder, refuse_existing
+    from aitom_cryosam.files import check_output_folder, output_folder, refuse_existing
     from aitom_cryosam.simulation.files import simulation_paths, write_simulation
     from aitom_cryosam.simulation.settings import SimulationSettings
     from aitom_cryosam.simulation.simulate import simulate
@@ -132,9 +132,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             f"Expected --count with 1 number or {len(densities)}, one per map, got {len(counts)}."
         )
-    folder = output_folder(args.out)
+    check_output_folder(args.out)
     simulation = simulate(list(zip(densities, counts, strict=True)), settings)
-    paths = write_simulation(simulation, folder, args.name, overwrite=args.overwrite)
+    paths = write_simulation(
+        simulation, output_folder(args.out), args.name, overwrite=args.overwrite
+    )
     for kind, count in Counter(simulation.classes).items():
         print(f"{count:5} {kind}")
     print(*paths, sep="\n")
