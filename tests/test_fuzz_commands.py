@@ -116,6 +116,8 @@ def test_commands_on_results(
     name: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(result_folder, "result")
+    main(ON_RESULTS[name]("result"))  # what is imported does not count
     rng = np.random.default_rng(3)
     for ending in ("run.json", "proposals.star", "trace.npz"):
         for _ in range(EACH):
