@@ -13,7 +13,7 @@ from aitom_cryosam.averaging.averaging import AveragingSettings
 from aitom_cryosam.averaging.likely import with_likely
 from aitom_cryosam.averaging.look_alikes import without_look_alikes, without_weak_places
 from aitom_cryosam.averaging.outcome import refined_paths, write_refined
-from aitom_cryosam.averaging.refinement import Refined, drifted, placed_mask, refined
+from aitom_cryosam.averaging.refinement import Refined, drifted, judged, placed_mask, refined
 from aitom_cryosam.averaging.rescoring import (
     Rescored,
     background_places,
@@ -253,6 +253,24 @@ class TestDrift:
         score = replace(told(self.points, np.array([0.9, 0.1, 0.2])), told=False)
         why = drifted([self.source(0)], [Picks.from_points(self.points)], [score], 200.0)
         assert "do not fall into two" in why
+
+
+def test_a_tomogram_that_tells_nothing_keeps_its_verdict_and_the_others_are_judged(caplog):
+    points, nothing = TestDrift.points, np.zeros((8, 8, 8), np.float32)
+    average = Average(nothing, (nothing, nothing), nothing, np.ones(4), 20.0, [], [])
+    sources = [TestDrift().source(0)] * 2
+    proposals = [replace(Picks.from_points(points), probabilities=np.array([0.9, 0.3, 0.3]))] * 2
+    sure = told(points, np.array([0.95, 0.02, 0.02]))
+    scores = [sure, replace(sure, told=False)]
+    clicked = [np.array([0])] * 2
+    assert drifted(sources, proposals, scores, 200.0) == ""
+    first, second = judged(sources, proposals, scores, clicked, average, SETTINGS)
+    assert first.kept.tolist() == [True, False, False]
+    # Picks by the verdict, though no more probable than 0.3.
+    assert second.kept.all()
+    assert second.probabilities.tolist() == [0.9, 0.3, 0.3]
+    assert second.rotations is not None
+    assert "In 1 of 2 tomograms" in caplog.text
 
 
 def two_kinds(other: Density) -> tuple[Source, Picks, Simulation]:

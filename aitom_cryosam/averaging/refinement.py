@@ -125,25 +125,7 @@ def refined(
             for one, some, score in zip(sources, proposals, scores, strict=True)
         ]
         every, scores = map(list, zip(*searched, strict=True))
-    scores, alike = without_look_alikes(sources, every, scores, average, settings)
-    if alike:
-        logger.warning(
-            "%d places correlate with the average as the picks do, but resemble each other more "
-            "than the picks: a look-alike; they stay left out.",
-            alike,
-        )
-    scores, weak = without_weak_places(every, scores, clicked)
-    if weak:
-        logger.info(
-            "%d places that were no picks correlate less with the average than picks and clicks "
-            "do; they stay left out.",
-            weak,
-        )
-    scores = [with_buried(*each) for each in zip(every, scores, strict=True)]
-    decided = [
-        _decided(some, score, PARTICLE.spacing * settings.diameter / one.tomogram.voxel_size)
-        for one, some, score in zip(sources, every, scores, strict=True)
-    ]
+    decided = judged(sources, every, scores, clicked, average, settings)
     chosen = [
         replace(one, picks=some.take(some.kept).best_first())
         for one, some in zip(sources, decided, strict=True)
@@ -166,6 +148,62 @@ def refined(
     results = _turned(decided, oriented(chosen, again, particles, settings.diameter))
     masks = [_missing_masks(*each, again) for each in zip(sources, results, strict=True)]
     return Refined(again, results, masks, "", scores)
+
+
+def judged(
+    sources: Sequence[Source],
+    proposals: Sequence[Picks],
+    scores: Sequence[Rescored],
+    clicked: Sequence[np.ndarray],
+    average: Average,
+    settings: AveragingSettings,
+) -> list[Picks]:
+    """The proposals decided anew; as before where a tomogram's correlations do not tell.
+
+    Args:
+        sources: of each tomogram.
+        proposals: kept as they were before.
+        scores: of the proposals.
+        clicked: of each tomogram, (c,) rows of proposals, -1 for a click without one.
+        average: that they were scored with.
+        settings: of the average.
+    """
+    told = [row for row, score in enumerate(scores) if score.told]
+    some, every = [sources[row] for row in told], [proposals[row] for row in told]
+    better = [scores[row] for row in told]
+    better, alike = without_look_alikes(some, every, better, average, settings)
+    if alike:
+        logger.warning(
+            "%d places correlate with the average as the picks do, but resemble each other more "
+            "than the picks: a look-alike; they stay left out.",
+            alike,
+        )
+    better, weak = without_weak_places(every, better, [clicked[row] for row in told])
+    if weak:
+        logger.info(
+            "%d places that were no picks correlate less with the average than picks and clicks "
+            "do; they stay left out.",
+            weak,
+        )
+    if len(told) < len(scores):
+        logger.warning(
+            "In %d of %d tomograms the proposals' correlations with the average do not fall into "
+            "two; the earlier verdict stays there.",
+            len(scores) - len(told),
+            len(scores),
+        )
+    result = [
+        replace(
+            each,
+            rotations=score.poses.rotations,
+            extra=_with_correlation(each, score.poses.scores),
+        )
+        for each, score in zip(proposals, scores, strict=True)
+    ]
+    for row, one, each, score in zip(told, some, every, better, strict=True):
+        distance = PARTICLE.spacing * settings.diameter / one.tomogram.voxel_size
+        result[row] = _decided(each, with_buried(each, score), distance)
+    return result
 
 
 def _unchanged(
@@ -193,10 +231,12 @@ def drifted(
         scores: of the proposals.
         diameter: Å.
     """
-    if not all(one.told for one in scores):
+    if not any(one.told for one in scores):
         return "the proposals' correlations with the average do not fall into two"
     found = []
     for one, every, score in zip(sources, proposals, scores, strict=True):
+        if not score.told:
+            continue
         rows = one.rows_at_clicks(every.points_zyx, diameter)
         found += score.probabilities[rows[rows >= 0]].tolist()
     if found and np.mean(np.array(found) > 0.5) < 0.5:
