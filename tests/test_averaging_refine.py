@@ -44,16 +44,16 @@ class TestCombined:
         rng = np.random.default_rng(0)
         correlations = np.concatenate([rng.normal(0.6, 0.08, 40), rng.normal(0.2, 0.05, 100)])
         prior = np.where(np.arange(140) < 60, 0.8, 0.2)  # 20 of the 60 are no particles
-        odds, told = combined(correlations, rng.normal(0.15, 0.04, 50), prior)
-        assert told
+        odds, apart = combined(correlations, rng.normal(0.15, 0.04, 50), prior)
+        assert apart
         assert (odds[:40] > 0).all()
         assert (odds[40:] < 0).all()
 
     def test_the_earlier_probability_counts_where_correlations_are_equal(self):
         correlations = np.array([0.6] * 20 + [0.2] * 20 + [0.4] * 2)
         prior = np.array([0.8] * 20 + [0.2] * 20 + [0.9, 0.1])
-        odds, told = combined(correlations, np.full(20, 0.2), prior)
-        assert told
+        odds, apart = combined(correlations, np.full(20, 0.2), prior)
+        assert apart
         assert odds[-2] > odds[-1]
 
     @pytest.mark.parametrize("seed", range(5))
@@ -68,8 +68,8 @@ class TestCombined:
     def test_correlations_that_say_nothing_leave_the_verdict(self):
         rng = np.random.default_rng(1)
         prior = np.where(np.arange(100) < 50, 0.8, 0.2)
-        odds, told = combined(rng.normal(0.2, 0.05, 100), rng.normal(0.2, 0.05, 50), prior)
-        assert not told
+        odds, apart = combined(rng.normal(0.2, 0.05, 100), rng.normal(0.2, 0.05, 50), prior)
+        assert not apart
         np.testing.assert_allclose(1 / (1 + np.exp(-odds)), prior)
 
     @pytest.mark.parametrize("seed", range(5))
@@ -81,8 +81,8 @@ class TestCombined:
         prior = np.where(np.arange(90) < 50, 0.8, 0.2)
         background = rng.normal(0.2, 0.05, 100)
         unguided, _ = combined(correlations, background, prior)
-        odds, told = combined(correlations, background, prior, np.array([*range(5), -1]))
-        assert told
+        odds, apart = combined(correlations, background, prior, np.array([*range(5), -1]))
+        assert apart
         assert (odds[:10] > 0).all()
         assert (odds[10:] > 0).mean() < (unguided[10:] > 0).mean() / 2
         few, _ = combined(correlations, background, prior, np.array([0, 1]))
@@ -105,8 +105,8 @@ class TestCombined:
         prior = np.where(np.arange(100) < 50, 0.8, 0.2)
         background = rng.normal(0.2, 0.04, 50)
         unaware, _ = combined(correlations, background, prior)
-        odds, told = combined(correlations, background, prior, expected=expected)
-        assert told
+        odds, apart = combined(correlations, background, prior, expected=expected)
+        assert apart
         assert (odds[:10] > 0).all()
         assert (unaware[:10] < 0).any()
         assert (odds[10:40] > 0).all()
@@ -120,6 +120,16 @@ class TestCombined:
         correlations[[0, 99]], expected[[0, 99]] = 0.1, 0.2
         odds, _ = combined(correlations, rng.normal(0.2, 0.04, 50), prior, expected=expected)
         np.testing.assert_allclose(odds[[0, 99]], [np.log(4), -np.log(4)], atol=1e-6)
+
+    def test_no_correlation_is_a_proof(self):
+        rng = np.random.default_rng(5)
+        correlations = np.concatenate([rng.normal(0.6, 0.02, 30), rng.normal(0.2, 0.02, 70)])
+        prior = np.where(np.arange(100) < 30, 0.8, 0.1)
+        correlations[99], prior[99] = 0.6, 0.01
+        odds, apart = combined(correlations, rng.normal(0.2, 0.02, 50), prior)
+        assert apart > 10
+        # One of fifty that are no particles correlates as particles do.
+        assert odds[99] == pytest.approx(np.log(50 / 99), abs=1e-3)
 
     def test_a_probability_is_taken_as_it_is_but_never_as_certain(self):
         picks = Picks.from_points(np.zeros((3, 3))).reject([2], "chance")
@@ -138,7 +148,7 @@ def test_no_pick_loses_more_than_a_buried_particle_would():
         np.zeros((4, 3)),
         odds,
         odds,
-        True,
+        9.0,
         np.ones(4),
     )
     spared = with_buried(picks, score)
@@ -229,7 +239,7 @@ def told(points: np.ndarray, probabilities: np.ndarray) -> Rescored:
     """What the average would say of proposals with these probabilities."""
     odds = np.log(probabilities / (1 - probabilities))
     n = len(points)
-    return Rescored(Poses.unknown(n), points, np.zeros(3), odds, True, np.ones(n))
+    return Rescored(Poses.unknown(n), points, np.zeros(3), odds, 9.0, np.ones(n))
 
 
 class TestDrift:
@@ -250,7 +260,7 @@ class TestDrift:
         assert why.startswith("2 of 3 clicked particles are unlike the average")
 
     def test_correlations_that_do_not_tell_are_told(self):
-        score = replace(told(self.points, np.array([0.9, 0.1, 0.2])), told=False)
+        score = replace(told(self.points, np.array([0.9, 0.1, 0.2])), apart=0.0)
         why = drifted([self.source(0)], [Picks.from_points(self.points)], [score], 200.0)
         assert "do not fall into two" in why
 
@@ -261,7 +271,7 @@ def test_a_tomogram_that_tells_nothing_keeps_its_verdict_and_the_others_are_judg
     sources = [TestDrift().source(0)] * 2
     proposals = [replace(Picks.from_points(points), probabilities=np.array([0.9, 0.3, 0.3]))] * 2
     sure = told(points, np.array([0.95, 0.02, 0.02]))
-    scores = [sure, replace(sure, told=False)]
+    scores = [sure, replace(sure, apart=0.0)]
     clicked = [np.array([0])] * 2
     assert drifted(sources, proposals, scores, 200.0) == ""
     first, second = judged(sources, proposals, scores, clicked, average, SETTINGS)
@@ -319,6 +329,15 @@ class TestWeakPlaces:
             assert np.flatnonzero(after.probabilities < 0.5).tolist() == left_out
             assert count == len(left_out)
 
+    def test_nothing_is_added_where_particles_and_the_rest_are_close(self):
+        proposals = Picks.from_points(np.zeros((3, 3))).reject([2], "chance")
+        score = told(proposals.points_zyx, np.full(3, 0.9))
+        score = replace(score, poses=replace(score.poses, scores=np.array([0.6, 0.6, 0.8])))
+        for apart, added in ((3.5, False), (4.5, True)):
+            close = replace(score, apart=apart)
+            (after,), _ = without_weak_places([proposals], [close], [NOBODY])
+            assert (after.probabilities > 0.5).tolist() == [True, True, added]
+
     def test_a_pick_that_is_doubted_sets_no_standard(self):
         proposals = Picks.from_points(np.zeros((3, 3))).reject([2], "chance")
         score = told(proposals.points_zyx, np.array([0.9, 0.1, 0.9]))
@@ -358,7 +377,7 @@ class TestLookAlikes:
         source, proposals, done = two_kinds(other)
         rotations = Rotation.from_matrix(done.rotations[:, ::-1, ::-1])
         poses = Poses(rotations, np.zeros((30, 3)), np.full(30, 0.7))
-        score = Rescored(poses, done.points_zyx, np.zeros(3), np.full(30, 4.0), True, np.ones(30))
+        score = Rescored(poses, done.points_zyx, np.zeros(3), np.full(30, 4.0), 9.0, np.ones(30))
         halves = (np.zeros((20,) * 3, np.float32),) * 2
         fsc = np.where(np.arange(10) < 6, 1.0, 0.0)
         average = Average(halves[0], halves, particle_ball(20, 11.5), fsc, 20.0, [], [])

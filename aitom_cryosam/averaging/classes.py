@@ -110,11 +110,11 @@ def _without_noise(sorting: list[np.ndarray], poses: list[Poses]) -> list[np.nda
     """The same with -1 for particles whose correlations are the lower of two kinds, if they are."""
     scores = np.concatenate([one.scores for one in poses])
     likely = np.where(scores > threshold_otsu(scores), _LIKELY, 1 - _LIKELY)
-    odds, two = combined(scores, np.zeros(0), likely)
+    odds, apart = combined(scores, np.zeros(0), likely)
     low = odds < 0
     # Particles of one kind that are cut in two differ little.
-    two = two and bool(low.any()) and np.median(scores[low]) < _APART * np.median(scores[~low])
-    noise = _by_tomogram(low & two, poses)
+    two = apart > 0 and low.any() and np.median(scores[low]) < _APART * np.median(scores[~low])
+    noise = _by_tomogram(low & bool(two), poses)
     return [np.where(none, _NOISE, one) for none, one in zip(noise, sorting, strict=True)]
 
 

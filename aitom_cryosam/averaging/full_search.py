@@ -96,9 +96,9 @@ def with_new_places(
     prior = np.concatenate([earlier(proposals), np.full(len(new), PRIORS[0])])
     clicked = source.rows_at_clicks(proposals.points_zyx, settings.diameter)
     expected = np.concatenate([score.expected, more.expected])
-    odds, told = combined(poses.scores, background, prior, clicked, expected=expected)
+    odds, apart = combined(poses.scores, background, prior, clicked, expected=expected)
     points = np.concatenate([score.points_zyx, more.points_zyx])
-    return every, Rescored(poses, points, background, odds, told, expected)
+    return every, Rescored(poses, points, background, odds, apart, expected)
 
 
 def _new_places(

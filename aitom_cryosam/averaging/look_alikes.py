@@ -28,6 +28,7 @@ from aitom_cryosam.picks import Picks
 
 _FEWEST = 8  # of a group: fewer make no average of two halves
 _LOWEST = 0.1  # of the picks: a place that is added correlates at least as well
+_FAR = 4.0  # spreads between particles and all else, below which no place is added
 _APART = 0.7  # spreads between the groups' preferences, from which on they are two kinds ...
 _CHANCE = 0.01  # ... if they would seldom differ so by chance
 
@@ -96,6 +97,7 @@ def without_weak_places(
     A pick has features and average for it, an added place the average alone: that one has to
     correlate with it at least as well as the lowest tenth of the picks that stay, in the same
     tomogram if that has enough of them; and as what was clicked there, less their deviation.
+    Where particles and all else lie close together, look-alikes are not told: nothing is added.
 
     Args:
         proposals: of each tomogram, kept as they were before.
@@ -118,6 +120,8 @@ def without_weak_places(
         seen = score.poses.scores[np.unique(rows[rows >= 0])]
         if len(seen) >= CLICKS:
             least = max(least, seen.mean() - seen.std(ddof=1))
+        if score.apart < _FAR:
+            least = np.inf
         weak = _added(every, score) & (score.poses.scores < least)
         result.append(_taken_back(every, score, weak))
         count += int(weak.sum())
@@ -143,10 +147,10 @@ def _believed(
     mask: np.ndarray,
 ) -> _Believed:
     # Clicks leave fewer in doubt; here numbers count, and what the correlations alone say will do.
-    odds, told = combined(
+    odds, apart = combined(
         score.poses.scores, score.background, earlier(proposals), expected=score.expected
     )
-    rows = np.flatnonzero((score.odds > 0) | (told & (odds > 0)))
+    rows = np.flatnonzero((score.odds > 0) | ((apart > 0) & (odds > 0)))
     box = BoxSize(len(mask), round(average.voxel_size / source.tomogram.voxel_size))
     boxes = extract(source.tomogram, proposals.points_zyx[rows], box).boxes * mask
     group = ~proposals.kept[rows]

@@ -182,7 +182,7 @@ def judged(
     if weak:
         logger.info(
             "%d places that were no picks correlate less with the average than picks and clicks "
-            "do; they stay left out.",
+            "do, or picks hardly more than all else does; they stay left out.",
             weak,
         )
     if len(told) < len(scores):

@@ -40,6 +40,8 @@ APART = 2.0
 """Spreads between the two means, from which on correlations are believed."""
 BURIED = 0.1
 """Share of particles that correlate as background does: neighbours lie in their box."""
+ALIKE = 0.02
+"""Share of all else that correlates as particles do: no correlation is a proof."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,8 @@ class Rescored:
         background: (m,) correlations of background places.
         odds: (n,) log of the odds that a proposal is a particle; the earlier verdict's where the
             correlations do not tell.
-        told: whether the correlations fall into two.
+        apart: spreads between the correlations of particles and of all else; 0 where they do
+            not fall into two.
         expected: (n,) what the average itself would correlate there: 1, less where the
             tomogram's border cuts the box.
     """
@@ -61,8 +64,13 @@ class Rescored:
     points_zyx: np.ndarray
     background: np.ndarray
     odds: np.ndarray
-    told: bool
+    apart: float
     expected: np.ndarray
+
+    @property
+    def told(self) -> bool:
+        """Whether the correlations say anything."""
+        return self.apart > 0
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -107,7 +115,7 @@ def rescored(
     steps = Steps(progress, "rescoring", len(subvolumes))
     poses, expected = _aligned(subvolumes, half, average, settings, wedge, steps)
     background = poses.scores[n:]
-    odds, told = combined(
+    odds, apart = combined(
         poses.scores[:n], background, earlier(proposals), clicked, expected=expected[:n]
     )
     return Rescored(
@@ -115,7 +123,7 @@ def rescored(
         subvolumes.take(np.arange(n)).points_zyx(poses.shifts_xyz[:n]),
         background,
         odds,
-        told,
+        apart,
         expected[:n],
     )
 
@@ -163,13 +171,14 @@ def combined(
     clicked: np.ndarray | None = None,
     *,
     expected: np.ndarray | None = None,
-) -> tuple[np.ndarray, bool]:
+) -> tuple[np.ndarray, float]:
     """Log odds of each proposal from its correlation and its earlier probability.
 
     Two Gaussians, the lower of which also holds the background. The particles' own is wide:
     neighbours and the sample's surface cost some of them half of their correlation, so that a
-    look-alike between the two is not told from them by this alone. Where many picks are another
-    kind, what the user clicked says best how a particle correlates.
+    look-alike between the two is not told from them by this alone, and some of all else correlate
+    as particles do. Where many picks are another kind, what the user clicked says best how a
+    particle correlates.
 
     Args:
         correlations: (n,) of the proposals.
@@ -180,15 +189,14 @@ def combined(
             much less, so that a place of which little is seen keeps its earlier odds.
 
     Returns:
-        (n,) log odds, and whether the two differ; if not, the odds are the prior's.
+        (n,) log odds, and how many spreads the two lie apart; 0, and the prior's odds, where they
+        hardly differ.
     """
     logits = np.log(prior / (1 - prior))
     rows = np.zeros(0, np.int64) if clicked is None else np.unique(clicked)
     share = np.ones(len(correlations)) if expected is None else expected
-    odds, distance = _two(correlations, background, logits, rows[rows >= 0], share)
-    if distance < APART:
-        return logits, False
-    return odds, True
+    odds, apart = _two(correlations, background, logits, rows[rows >= 0], share)
+    return (odds, apart) if apart >= APART else (logits, 0.0)
 
 
 def _two(
@@ -221,7 +229,8 @@ def _two(
         within = (member * (correlations - upper) ** 2).sum() + (lower * (values - low) ** 2).sum()
         spread = float(np.sqrt(within / len(values))) + 1e-6
         # One spread for both: the odds rise with the correlation wherever that lies.
-        odds = logits + (upper - low) / spread**2 * (correlations - (upper + low) / 2)
+        ratio = (upper - low) / spread**2 * (correlations - (upper + low) / 2)  # (n,) log
+        odds = logits + ratio - np.logaddexp(np.log1p(-ALIKE), np.log(ALIKE) + ratio)
         member = 1 / (1 + np.exp(-np.clip(odds, -50, 50)))
         distance = (high - low) / spread
     return odds, distance
