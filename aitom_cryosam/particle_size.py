@@ -6,6 +6,7 @@ import logging
 import math
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from scipy.fft import irfftn, next_fast_len, rfftn
@@ -15,7 +16,7 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.surroundings import bin_of, binned_box
 from aitom_cryosam.targets import PARTICLE
-from aitom_cryosam.threads import side_by_side
+from aitom_cryosam.threads import mapped, side_by_side
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -90,11 +91,14 @@ def estimate_diameter(
         raise ValueError("Expected a point, and a maximum above the minimum diameter.")
     count = 2 + int(math.log(max_diameter_voxels / min_diameter_voxels) / math.log(_STEP))
     radii = np.geomspace(min_diameter_voxels, max_diameter_voxels, count) / 2
-    peaks = [
-        [_Surroundings(tomogram, point, radius).peak(point)[0] * radius for radius in radii]
-        for point in points
-    ]
-    mean = np.mean(peaks, axis=0)
+
+    def peak(case: tuple[np.ndarray, float]) -> float:
+        point, radius = case
+        return _Surroundings(tomogram, point, radius).peak(point)[0] * radius
+
+    _ = tomogram.normalisation  # measured by all threads together, before they part
+    peaks = mapped(peak, list(product(points, radii)))
+    mean = np.mean(np.reshape(peaks, (len(points), count)), axis=0)
     best = int(mean.argmax())
     return float(2 * radii[best] * (radii[1] / radii[0]) ** _vertex(mean, best))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
@@ -16,6 +16,7 @@ from threadpoolctl import ThreadpoolController
 from aitom_cryosam.resources import usable_cores
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 _allowed = [math.inf]
@@ -56,6 +57,17 @@ def side_by_side(work: Callable[[T], object], pieces: Iterable[T]) -> None:
             left.clear()
         for other in others:
             other.result()
+
+
+def mapped(work: Callable[[T], R], pieces: Sequence[T]) -> list[R]:
+    """What `work` gives of each piece, in the order of the pieces; see `side_by_side`."""
+    given: dict[int, R] = {}
+
+    def keep(index: int) -> None:
+        given[index] = work(pieces[index])
+
+    side_by_side(keep, range(len(pieces)))
+    return [given[index] for index in range(len(pieces))]
 
 
 def even_parts(count: int, least: int, most: int) -> list[slice]:

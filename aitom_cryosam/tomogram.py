@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.names import file_stem
+from aitom_cryosam.threads import mapped
 from aitom_cryosam.volumes import ome_zarr_labels
 from aitom_cryosam.volumes.mrc import label_type, write_volume
 from aitom_cryosam.volumes.reading import read_volume
@@ -223,15 +225,20 @@ class Tomogram:
         step = math.ceil((size / _SAMPLE) ** (1 / 3))
         lattice = [np.arange(low, high, step) for low, high in zip(lower, upper, strict=True)]
         values = self._voxels(lattice)
-        filling = np.ones(values.shape, bool)
-        for axis in range(3):
-            for shift in (-_REACH, _REACH):
-                beside = list(lattice)
-                beside[axis] = np.clip(lattice[axis] + shift, 0, self.shape[axis] - 1)
-                filling &= self._voxels(beside) == values
-        kinds, kind, counts = np.unique(values, return_inverse=True, return_counts=True)
-        data = np.bincount(kind.ravel(), filling.ravel()) < counts / 2
-        values = np.repeat(kinds[data], counts[data]) if data.any() else kinds
+
+        def same(way: tuple[int, int]) -> np.ndarray:
+            axis, shift = way
+            beside = list(lattice)
+            beside[axis] = np.clip(lattice[axis] + shift, 0, self.shape[axis] - 1)
+            return np.asarray(self._voxels(beside) == values)
+
+        filling = np.all(mapped(same, list(product(range(3), (-_REACH, _REACH)))), axis=0)
+        if filling.any():
+            kinds, kind, counts = np.unique(values, return_inverse=True, return_counts=True)
+            data = np.bincount(kind.ravel(), filling.ravel()) < counts / 2
+            values = np.repeat(kinds[data], counts[data]) if data.any() else kinds
+        else:
+            values = np.sort(values, axis=None)
         low, centre, high = _ranks(values)
         scale = np.clip(values.astype(np.float64), low, high).std()
         return Normalisation(centre, float(scale) or 1.0)
@@ -252,23 +259,27 @@ class Tomogram:
         low, centre, high = _ranks(np.nan_to_num(sample, nan=0, posinf=0, neginf=0))
         # Every plane of an axis, each on all its voxels, in one pass over the z planes. In units
         # of the values' own spread, and cut: one bad voxel must not make all else look blank.
-        sums = [np.zeros((2, size)) for size in self.shape]
-        extremes = []
-        for z, plane in self._planes():
-            extremes += [plane.min(), plane.max()]
-            if not np.isfinite(extremes[-2:]).all():
+        depth, height, width = self.shape
+        rows, columns = np.zeros((2, depth, height)), np.zeros((2, depth, width))
+
+        def measure(z: int) -> tuple[Any, Any]:
+            plane = self._plane(z)
+            extremes = plane.min(), plane.max()
+            if np.isfinite(extremes).all():
+                values = (plane.astype(np.float64) - centre) / ((high - low) or 1.0)
+                np.clip(values, -_FAR, _FAR, out=values)
+                for moment, powers in enumerate((values, values * values)):
+                    rows[moment, z] = powers.sum(axis=1)
+                    columns[moment, z] = powers.sum(axis=0)
+            return extremes
+
+        lowest, highest = zip(*mapped(measure, range(depth)), strict=True)
+        for z, extremes in enumerate(zip(lowest, highest, strict=True)):
+            if not np.isfinite(extremes).all():
                 raise InputError(f"{self._called}: plane z = {z} holds NaN or infinity; repair it.")
-            values = (plane.astype(np.float64) - centre) / ((high - low) or 1.0)
-            np.clip(values, -_FAR, _FAR, out=values)
-            for moment, powers in enumerate((values, values * values)):
-                rows = powers.sum(axis=1)
-                sums[0][moment, z] = rows.sum()
-                sums[1][moment] += rows
-                sums[2][moment] += powers.sum(axis=0)
-        if min(extremes) == max(extremes):
-            raise InputError(
-                f"{self._called}: every voxel is {extremes[0]}; there is nothing in it."
-            )
+        if min(lowest) == max(highest):
+            raise InputError(f"{self._called}: every voxel is {lowest[0]}; there is nothing in it.")
+        sums = rows.sum(axis=2), rows.sum(axis=1), columns.sum(axis=1)
         ends = [_content(first, second, count // len(first)) for first, second in sums]
         (z0, z1), (y0, y1), (x0, x1) = ends
         return (z0, y0, x0), (z1, y1, x1)
@@ -309,8 +320,8 @@ class Tomogram:
     def _digest(self) -> str:
         dtype = self.data.dtype.newbyteorder("<")
         result = hashlib.sha256(f"{self.shape} {dtype.str}".encode())
-        for _, plane in self._planes():
-            result.update(np.ascontiguousarray(plane, dtype=dtype).tobytes())
+        for z in range(self.shape[0]):
+            result.update(np.ascontiguousarray(self._plane(z), dtype=dtype).tobytes())
         return result.hexdigest()
 
     def write_labels(
@@ -369,11 +380,10 @@ class Tomogram:
         planes = [np.asarray(self.data[int(z)])[inside].astype(np.float32) for z in lattice[0]]
         return np.stack(planes)
 
-    def _planes(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Every plane across z with its number, as it lies on disk."""
-        for z in range(self.shape[0]):
-            self.check_source()
-            yield z, np.asarray(self.data[z])
+    def _plane(self, z: int) -> np.ndarray:
+        """(H, W), as it lies on disk."""
+        self.check_source()
+        return np.asarray(self.data[z])
 
 
 def _ranks(values: np.ndarray) -> tuple[float, float, float]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aitom_cryosam import threads
-from aitom_cryosam.threads import side_by_side
+from aitom_cryosam.threads import mapped, side_by_side
 
 
 @pytest.fixture(params=[1, 2, 5])
@@ -22,6 +22,15 @@ def test_each_piece_is_worked_on_once(cores: int, count: int) -> None:
     done: list[int] = []
     side_by_side(done.append, (number for number in range(count)))
     assert sorted(done) == list(range(count))
+
+
+def test_what_pieces_give_comes_in_their_order(cores: int) -> None:
+    def late(number: int) -> int:
+        time.sleep(0.001 * (7 - number))
+        return number**2
+
+    assert mapped(late, range(7)) == [0, 1, 4, 9, 16, 25, 36]
+    assert mapped(late, []) == []
 
 
 def test_all_cores_work_at_once_and_no_more(cores: int) -> None:

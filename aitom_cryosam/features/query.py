@@ -9,7 +9,7 @@ import numpy as np
 from aitom_cryosam.features.level import Level
 from aitom_cryosam.features.triplanar import TriplanarFeatures
 from aitom_cryosam.geometry import TokenAxis
-from aitom_cryosam.threads import side_by_side
+from aitom_cryosam.threads import mapped, side_by_side
 
 CELLS_AT_ONCE = 1 << 18
 
@@ -46,10 +46,13 @@ class Query:
     def _similarity(self, ratio: int) -> np.ndarray:
         grid = self.features.cells(ratio)
         centres = [axis.centres for axis in grid]
-        surfaces = [
-            _Surface.of(level, level.average(projection), centres)
-            for level, projection in zip(self.features.level(ratio), self._projections, strict=True)
-        ]
+        levels = self.features.level(ratio)
+
+        def surface(view: int) -> _Surface:
+            level = levels[view]
+            return _Surface.of(level, level.average(self._projections[view]), centres)
+
+        surfaces = mapped(surface, range(len(levels)))
         result = np.empty([axis.count for axis in grid], np.float32)
         step = max(1, CELLS_AT_ONCE * len(result) // result.size)
 

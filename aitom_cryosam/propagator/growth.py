@@ -55,7 +55,8 @@ class Growth:
             boxes = zip(slices, (lower - offset).tolist(), (upper - offset).tolist(), strict=True)
             for piece, start, stop in boxes:
                 by_axis[piece.axis][tuple(map(slice, start, stop))] |= piece.voxels
-            mask = np.count_nonzero(by_axis, axis=0) >= (1 if merge == "union" else 2)
+            z, y, x = by_axis
+            mask = z | y | x if merge == "union" else z & (y | x) | y & x
         offset, mask = _cropped(offset, mask)
         score = float(np.mean([piece.score for piece in slices])) if mask.size else 0.0
         return ParticleMask(number, point_zyx, offset, mask, score, stops)
@@ -65,7 +66,8 @@ def _cropped(offset: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """A box without its empty margins, and the place of its first voxel."""
     if not mask.any():
         return np.zeros(3, np.int64), np.zeros((0, 0, 0), bool)
-    voxels: np.ndarray = np.argwhere(mask)
-    lower, upper = voxels.min(axis=0), voxels.max(axis=0) + 1
-    cut = tuple(slice(a, b) for a, b in zip(lower, upper, strict=True))
+    lines = [np.any(mask, axis=axes) for axes in ((1, 2), (0, 2), (0, 1))]
+    filled = [np.flatnonzero(line) for line in lines]
+    lower = np.array([line[0] for line in filled])
+    cut = tuple(slice(line[0], line[-1] + 1) for line in filled)
     return offset + lower, mask[cut].copy()

@@ -16,11 +16,13 @@ beyond the one tomogram:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from aitom_cryosam.scoring.mixture import bell, best_mixture, joined
 from aitom_cryosam.scoring.span import spanned
+from aitom_cryosam.threads import mapped
 
 FEWEST = 12
 """Fewer candidates than this are not clustered: each is a pick."""
@@ -91,20 +93,42 @@ def judge(
 
 def _membership(prompts: np.ndarray, candidates: np.ndarray, background: np.ndarray) -> np.ndarray:
     """(n,) 0 to 1, how far each candidate is of the prompted kind: the mean of many clusterings."""
-    found = []
-    for parts in range(1, prompts.shape[1] + 1):
-        sets = [unit(x[:, :parts]) for x in (background, prompts, candidates)]
-        outside, *inside = spanned(*sets)
-        whiten = whitening(outside, sets[0].shape[1])
-        clicks, points = (x @ whiten for x in inside)
-        centre = points.mean(axis=0)
-        _, _, axes = np.linalg.svd(points - centre, full_matrices=False)
-        for dimensions in DIMENSIONS:
-            project = axes[:dimensions].T
-            member = _prompted_cluster((clicks - centre) @ project, (points - centre) @ project)
-            if member.sum() >= SMALLEST:
-                found.append(member)
+    sets = (background, prompts, candidates)
+    spaces = [
+        _principal(*(unit(one[:, :parts]) for one in sets))
+        for parts in range(1, prompts.shape[1] + 1)
+    ]
+
+    def member(case: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int]) -> np.ndarray:
+        (clicks, points, axes), dimensions = case
+        project = axes[:dimensions].T
+        return _prompted_cluster(clicks @ project, points @ project)
+
+    # The longest come first, so that no thread waits for another at the end.
+    members = mapped(member, list(product(spaces, DIMENSIONS))[::-1])[::-1]
+    found = [one for one in members if one.sum() >= SMALLEST]
     return np.mean(found, axis=0) if found else np.ones(len(candidates))
+
+
+def _principal(
+    background: np.ndarray, prompts: np.ndarray, candidates: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Prompts and candidates around the candidates' mean, the background a unit sphere.
+
+    Args:
+        background: (m, d) of unit length, as all.
+        prompts: (p, d).
+        candidates: (n, d).
+
+    Returns:
+        (p, r), (n, r), and (a, r) principal axes of the candidates.
+    """
+    outside, *inside = spanned(background, prompts, candidates)
+    whiten = whitening(outside, background.shape[1])
+    clicks, points = (x @ whiten for x in inside)
+    centre = points.mean(axis=0)
+    _, _, axes = np.linalg.svd(points - centre, full_matrices=False)
+    return clicks - centre, points - centre, axes
 
 
 def _prompted_cluster(clicks: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from aitom_cryosam.filters import gaussians
 from aitom_cryosam.segmenters.base import Segmentation, shifted
 from aitom_cryosam.segmenters.codec import ArrayCodec
 from aitom_cryosam.targets import PARTICLE
-from aitom_cryosam.threads import even_parts, side_by_side
+from aitom_cryosam.threads import even_parts, mapped
 
 _ANGLES = 32
 _STEPS = 24  # radii along each angle
@@ -97,13 +97,7 @@ class ContourSegmenter:
             b arrays (h + 2m, w + 2m) float32 in standard deviations of the smoothed plane where
             it is not constant (a margin, a filled corner), with m pixels repeated around it.
         """
-        made: list[np.ndarray] = [planes[0]] * len(planes)
-
-        def smooth(index: int) -> None:
-            made[index] = self._embed(planes[index])
-
-        side_by_side(smooth, range(len(planes)))
-        return made
+        return mapped(self._embed, list(planes))
 
     def segment(
         self,
@@ -128,14 +122,12 @@ class ContourSegmenter:
         parts = even_parts(len(points), *_AT_ONCE)
         if len(parts) == 1:
             return self._segment(embeddings, rows, points, previous)
-        made: dict[int, Segmentation] = {}
 
-        def work(part: slice) -> None:
+        def work(part: slice) -> Segmentation:
             before = None if previous is None else previous.take(part)
-            made[part.start] = self._segment(embeddings, rows[part], points[part], before)
+            return self._segment(embeddings, rows[part], points[part], before)
 
-        side_by_side(work, parts)
-        return Segmentation.concatenate([made[part.start] for part in parts])
+        return Segmentation.concatenate(mapped(work, parts))
 
     def _embedding_bytes(self, plane_shape: tuple[int, int]) -> int:
         height, width = plane_shape
