@@ -148,8 +148,8 @@ def simulated(kind: str, seed: int, shape: tuple[int, int, int]) -> Scene:
     return Scene(tomogram, truth, vesicles, lines)
 
 
-def noise(seed: int, shape: tuple[int, int, int]) -> Tomogram:
-    """Particles, but neither membrane nor filament."""
+def noise(seed: int, shape: tuple[int, int, int]) -> tuple[Tomogram, np.ndarray]:
+    """Particles, but neither membrane nor filament; and their middles, (n, 3) z y x, voxels."""
     rng = np.random.default_rng([seed, 41])
     settings = SimulationSettings(shape_zyx=shape, seed=seed, snr=0.1)
     kind = random_assembly("k", rng.uniform(100, 250), 10.0, seed)
@@ -159,7 +159,7 @@ def noise(seed: int, shape: tuple[int, int, int]) -> Tomogram:
     sample, _ = make_sample(densities, points, turns, [], settings)
     images = microscope._filtered(microscope.tilt_images(sample, settings), settings, rng)
     data = -microscope.back_projection(images, settings)
-    return Tomogram.from_array(data, voxel_size=10.0, name=f"noise{seed}")
+    return Tomogram.from_array(data, voxel_size=10.0, name=f"noise{seed}"), points
 
 
 def shared(path: Path, labels: Path) -> Scene:

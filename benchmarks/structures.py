@@ -1,14 +1,16 @@
 """Membranes and filaments against tomograms in which they are known.
 
     python benchmarks/structures.py [--kinds vesicles,tubes,fibres,noise] [--seeds 0-5] [--draws 1]
+    python benchmarks/structures.py --kinds noise,particles --seeds 0-9 --draws 2
     python benchmarks/structures.py --shared shrec_like_den.mrc shrec_like_labels.mrc.gz --draws 3
 
 Simulated tomograms with contrast transfer, missing wedge, noise and particles; 4 clicks drawn at
 random on what can be seen, each off the middle by a voxel. Everything lies within 2 voxels or
 counts as missed. A membrane's recall is of its voxels whose normal is within 50° of the x, y
 plane, and of all; a filament's of the centre lines that run more than 25° from x, square to the
-tilt axis, and of all. Of `noise`, which has particles only, nothing may be found. The clicks are
-a seed's: the figures of one draw can be had again.
+tilt axis, and of all. In `noise` and `particles` there are particles only, and nothing may be
+found: from one draw of clicks anywhere, or from clicks on the particles. The clicks are a seed's:
+the figures of one draw can be had again.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ from benchmarks.structure_tomograms import WIDTHS_ANGSTROM, Scene, noise, shared
 CLICKS = 4
 NEAR = 2.0
 """Voxels."""
+BESIDE = 3.0
+"""Voxels, sigma of a click's distance from the middle of a particle."""
+EMPTY = ("noise", "particles")
+"""Kinds without structures."""
 
 
 def main() -> None:
@@ -50,13 +56,16 @@ def main() -> None:
     for kind in args.kinds.split(","):
         rows: list[dict[str, float]] = []
         for seed in range(first, last + 1):
-            if kind == "noise":
-                rows += nothing(seed, shape)
+            if kind in EMPTY:
+                rows += nothing(kind, seed, shape, args.draws)
             elif kind == "vesicles":
                 rows += membranes(simulated(kind, seed, shape), args.draws)
             else:
                 rows += filaments(simulated(kind, seed, shape), args.draws, WIDTHS_ANGSTROM[kind])
         report(kind, rows)
+        if kind in EMPTY:
+            counts = [count for row in rows for count in row.values()]
+            print(f"{np.count_nonzero(counts)} of {len(counts)} runs found something", flush=True)
 
 
 def membranes(scene: Scene, draws: int) -> Iterator[dict[str, float]]:
@@ -102,14 +111,28 @@ def beside(points: np.ndarray, line: np.ndarray) -> float:
     return float((cKDTree(line).query(points)[0] <= NEAR).mean())
 
 
-def nothing(seed: int, shape: tuple[int, int, int]) -> Iterator[dict[str, float]]:
-    """How many structures there seem to be where there are none."""
-    tomogram = noise(seed, shape)
-    rng = np.random.default_rng(seed)
-    clicks = Picks.from_points(rng.uniform(0, np.array(shape) - 1, (CLICKS, 3)))
+def nothing(
+    kind: str, seed: int, shape: tuple[int, int, int], draws: int
+) -> Iterator[dict[str, float]]:
+    """How many structures there seem to be where there are none; a row for each draw of clicks."""
+    tomogram, particles = noise(seed, shape)
+    last = np.array(shape) - 1
+    if kind == "noise":
+        clicks = [np.random.default_rng(seed).uniform(0, last, (CLICKS, 3))]
+    else:
+        rng = np.random.default_rng(seed + 100)
+        clicks = [_beside(particles, rng).clip(0, last) for _ in range(draws)]
     targets = {"membranes": Membrane()}
     targets |= {kind: Filament(diameter_angstrom=width) for kind, width in WIDTHS_ANGSTROM.items()}
-    yield {name: target.find(tomogram, clicks).count for name, target in targets.items()}
+    for points in clicks:
+        prompts = Picks.from_points(points)
+        yield {name: target.find(tomogram, prompts).count for name, target in targets.items()}
+
+
+def _beside(particles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(CLICKS, 3) clicks on some of the particles (n, 3)."""
+    chosen = rng.choice(len(particles), CLICKS, replace=False)
+    return particles[chosen] + BESIDE * rng.standard_normal((CLICKS, 3))
 
 
 def followed(scene: Scene, target: StructureTarget, draw: int) -> tuple[Structures, float]:

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.geometry import unbinned_coordinate
-from aitom_cryosam.targets.filament import to_faces
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.targets import filament
+from aitom_cryosam.targets.filament import Filament, to_faces
 from aitom_cryosam.targets.fitting import centred
 from aitom_cryosam.targets.ridges import Ridges
+from aitom_cryosam.tomogram import Tomogram
 
 
 def ridges(kind, x, direction, cells=None):
@@ -57,3 +60,22 @@ def test_a_line_moves_into_the_middle_of_the_density(radius):
     found = centred(unbinned_coordinate(line, 2), points, 2 * radius)
     middle = unbinned_coordinate(np.array([8.0, 8.0]), 2)
     assert np.abs(found[:, :2] - middle).max() < 0.6  # voxels; a cell has 2
+
+
+@pytest.mark.parametrize("step", [1, 3])  # cells from point to point
+@pytest.mark.parametrize(("gap", "is_one"), [(7, True), (9, False)])
+def test_short_pieces_are_one_filament_from_face_to_face(monkeypatch, step, gap, is_one):
+    """Each of 120 Å: nothing by itself; and the last points are 100 Å from the faces."""
+    x = np.concatenate([np.arange(start, start + 7, step) for start in range(5, 90, 6 + gap)])
+    pieces = ridges("line", x, (0, 0, 1), np.zeros((9, 9, x.max() + 6), np.float32))
+    chance = pieces.take(np.array([0]))
+    monkeypatch.setattr(filament, "find_ridges", lambda *_, **__: (pieces, chance))
+    data = np.random.default_rng(0).standard_normal([2 * size for size in pieces.shape])
+    tomogram = Tomogram.from_array(data.astype(np.float32), voxel_size=10.0)
+    clicks = Picks.from_points(pieces.points_zyx[[0]])
+    found = Filament(diameter_angstrom=70.0).find(tomogram, clicks)
+    assert found.count == is_one
+    if is_one:
+        along = found.ridges.points_zyx[:, 2]
+        assert along.min() <= 4
+        assert along.max() >= tomogram.shape[2] - 5

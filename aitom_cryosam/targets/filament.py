@@ -31,7 +31,7 @@ _GAP = 8.0  # cells: between the ends of two pieces of one filament
 _END = 8  # points at the end of a piece that say where it runs
 _RUN, _LEAVES = 4.0, 4.0  # unsure lengths: that say where an end runs, and before a face
 _TURN = float(np.cos(np.radians(30)))  # of a filament in a gap
-_SHORTEST = 200.0  # Å: the filters make that of a dot
+_PIECE = 60.0  # Å: what is shorter does not say where it runs
 _CLICKED, _UNCLICKED = 500.0, 600.0  # Å: what is shorter may be two particles, or three
 _SLENDER = 3.0  # diameters: nor is what is shorter a filament
 _EVEN, _LONG = 0.45, 1200.0  # of a line's contrasts; Å, beyond which no particles are in a row
@@ -68,7 +68,7 @@ class Filament:
         ridges, chance = find_ridges(tomogram, shape, progress=progress)
         reach = max(0.6 * diameter / tomogram.voxel_size, 3.0)
         cell = ridges.binning * tomogram.voxel_size  # Å
-        found = grown(ridges, chance, prompts, reach, _SHORTEST / cell)
+        found = grown(ridges, chance, prompts, reach, _PIECE / cell)
         found = replace(found, ridges=fitted(found.ridges, 1.0))
         lines, prompts = self._lines(found, diameter, tomogram)
         ridges, labels = _as_ridges(found.ridges, lines)
@@ -91,7 +91,7 @@ class Filament:
         beside = max(0.75 * diameter / voxel_size, 1.5 * ridges.binning)
         radius = line_shape(diameter).radius_angstrom / voxel_size
         lines, clicked = [], np.zeros(len(found.prompts), bool)
-        for line in centre_lines(found, _SHORTEST / voxel_size, beside):
+        for line in centre_lines(found, _PIECE / voxel_size, beside):
             on = cKDTree(line).query(found.prompts.points_zyx)[0] <= beside
             on &= found.prompts.kept
             extent = _extent(line) * voxel_size
@@ -100,6 +100,7 @@ class Filament:
             if extent < _LONG and _evenness(line, ridges) < _EVEN:
                 continue
             clicked |= on
+            line = resampled(line, ridges.binning)[0]  # a way may leap from cell to cell
             line = to_faces(line, tomogram.shape, _LENGTH_ANGSTROM / voxel_size)
             line = centred(resampled(line, ridges.binning)[0], ridges, radius)
             lines.append(line[((line >= 0) & (line <= np.array(tomogram.shape) - 1)).all(1)])
@@ -157,14 +158,14 @@ def estimated_diameter(tomogram: Tomogram, prompts: Picks) -> float:
 
 
 def centre_lines(found: Grown, shortest: float, reach: float) -> list[np.ndarray]:
-    """Ordered points (m, 3), voxels, of each filament, longest of each structure first.
+    """Ordered points (m, 3), voxels, of each filament; some are still too short to be one.
 
     The longest of the shortest ways through a structure is its filament; what is left of it
     beside that, as where filaments cross, is looked at again.
 
     Args:
         found: structures of lines.
-        shortest: voxels, of a filament.
+        shortest: voxels, of a piece that is joined to others.
         reach: voxels, beside a filament, that belong to it.
     """
     ridges, lines = found.ridges, []
@@ -189,23 +190,26 @@ def _connected(ridges: Ridges, rows: np.ndarray) -> list[np.ndarray]:
 
 
 def _joined(lines: list[np.ndarray], gap: float) -> list[np.ndarray]:
-    """Lines whose ends lie no further apart than a gap and look at each other, made one."""
+    """Lines whose ends lie no further apart than a gap and look at each other, made one.
+
+    The nearest ends are joined first; then all are looked at again, as a short piece alone does not
+    say where it runs.
+    """
     lines = list(lines)
-    while True:
-        best = None
-        for j in range(len(lines)):
-            for i in range(j):
-                for one in (lines[i], lines[i][::-1]):
-                    for other in (lines[j], lines[j][::-1]):
-                        length = float(np.linalg.norm(other[0] - one[-1]))
-                        if length <= (gap if best is None else best[0]) and _straight(
-                            one[-_END:], other[:_END]
-                        ):
-                            best = length, i, j, np.concatenate([one, other])
-        if best is None:
-            return lines
-        _, i, j, lines[i] = best
-        del lines[j]
+    while len(lines) > 1:
+        ends = np.concatenate([line[[0, -1]] for line in lines])  # (2n, 3)
+        near = cKDTree(ends).query_pairs(gap, output_type="ndarray")  # (pairs, 2), ascending
+        lengths = np.linalg.norm(ends[near[:, 0]] - ends[near[:, 1]], axis=1)
+        for i, j in near[np.argsort(lengths, kind="stable")].tolist():
+            one = lines[i // 2] if i % 2 else lines[i // 2][::-1]
+            other = lines[j // 2][::-1] if j % 2 else lines[j // 2]
+            if i // 2 != j // 2 and _straight(one[-_END:], other[:_END]):
+                lines[i // 2] = np.concatenate([one, other])
+                del lines[j // 2]
+                break
+        else:
+            break
+    return lines
 
 
 def _straight(before: np.ndarray, after: np.ndarray) -> bool:
