@@ -14,6 +14,7 @@ PAPER_RATIOS = (16, 8, 4)
 _SHARED: dict[str, Any] = {
     "max_diameter_angstrom": 500.0,
     "tau_iou": 0.5,
+    "candidate": "agreeing",
     "top_k": 512,
     "normalisation": "tomogram",
     "token_size_angstrom": None,

@@ -31,6 +31,8 @@ class Settings:
         diameter_angstrom: of the particle, Å; None to estimate it from the prompts.
         max_diameter_angstrom: of the largest particle an estimate may give, Å.
         tau_iou: smallest overlap of the masks of adjacent planes of a walk.
+        candidate: which of SAM's masks of a plane a walk takes: the best scored of those that
+            are "agreeing" with the mask before by `tau_iou`, or the "best" scored of all.
         merge: how the three axes' masks become one: "union" (paper) or "consensus".
         tau_sim: cosine similarity below which a cell is dropped, with all that lies in it.
         tau_sim_finest: whether that holds for the cells of the finest level, too, as the paper can
@@ -81,6 +83,7 @@ class Settings:
     diameter_angstrom: float | None = None
     max_diameter_angstrom: float = _OF_PRESET
     tau_iou: float = _OF_PRESET
+    candidate: Literal["agreeing", "best"] = _OF_PRESET
     merge: Literal["union", "consensus"] = _OF_PRESET
     tau_sim: float = _OF_PRESET
     tau_sim_finest: bool = _OF_PRESET
@@ -169,6 +172,7 @@ class Settings:
             ),
             "max_diameter_angstrom": (_positive(self.max_diameter_angstrom), "a length above 0 Å"),
             "tau_iou": (_between(self.tau_iou, 0, 1), "a number from 0 to 1"),
+            "candidate": (self.candidate in ("agreeing", "best"), "agreeing or best"),
             "merge": (self.merge in ("union", "consensus"), "union or consensus"),
             "tau_sim": (_between(self.tau_sim, -1, 1), "a number from -1 to 1"),
             "ratios": (

@@ -33,9 +33,10 @@ from aitom_cryosam.device import Device
 from aitom_cryosam.encoders.dino import published_shapes
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
+from aitom_cryosam.masks import labels
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.models import ENCODERS, MODELS, SEGMENTERS
-from aitom_cryosam.particle_size import centred
+from aitom_cryosam.particle_size import centred, estimate_diameter
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.propagator import CrossPlanePropagator
 from aitom_cryosam.resources import Resources, parse_memory
@@ -89,6 +90,9 @@ def measure(
         for path in resources.checkpoints.values():
             digest(path)
         tomogram.digest()
+    points = random_points(tomogram.shape, args.proposals, args.reach)
+    with table.stage("diameter", work="and the normalisation of the tomogram"):
+        estimate_diameter(tomogram, points[:1], max_diameter_voxels=2 * DIAMETER)
     with table.stage("load encoder"):
         encoder = encoders.build(
             settings, resources, diameter_voxels=DIAMETER, voxel_size=tomogram.voxel_size
@@ -105,7 +109,6 @@ def measure(
             tomogram, encoder, ratios=settings.ratios, ram_bytes=resources.ram
         )
     del encoder, counted
-    points = random_points(tomogram.shape, args.proposals, args.reach)
     with table.stage("matching"):
         vector = features.sample(np.array(tomogram.shape)[None] / 2)[0]
         similarity = Query(features, vector)
@@ -129,12 +132,14 @@ def measure(
     few = np.resize(points[:, 1:], (8, 2))
     per_prompt = flops(counted.segment, [embedding], np.zeros(8, int), few, None) / 8
     del counted
-    with table.stage("masks") as row:
-        CrossPlanePropagator(
-            segmenter,
-            max_extent=2 * args.reach,
-            budget_bytes=segmenter.held_bytes,
-        ).propagate(tomogram, points)
+    walks = CrossPlanePropagator(
+        segmenter, max_extent=2 * args.reach, budget_bytes=segmenter.held_bytes
+    )
+    with table.stage("prompt masks", work="1 prompt"):
+        walks.propagate(tomogram, points[:1])
+    segmenter.planes = segmenter.prompts = 0
+    with table.stage("proposal masks") as row:
+        masks = walks.propagate(tomogram, points)
     row.work = f"{segmenter.planes} planes, {segmenter.prompts} prompts"
     row.operations = segmenter.planes * per_plane + segmenter.prompts * per_prompt
     count = min(args.sample, tomogram.shape[1])
@@ -144,6 +149,8 @@ def measure(
     with table.stage("of these: prompts decoded", count=count, operations=count * per_prompt):
         repeated = np.tile(few, (args.sample, 1))
         segmenter.segment([embedding], np.zeros(count, int), repeated, None)
+    with table.stage("labels", work="written"), tempfile.TemporaryDirectory() as folder:
+        tomogram.write_labels(Path(folder) / "labels.mrc", labels(tomogram.shape, masks))
 
 
 class FixedWalks:

@@ -13,6 +13,7 @@ from aitom_cryosam.device import Device
 from aitom_cryosam.encoders import build
 from aitom_cryosam.encoders.dino import load_dino, published_shapes
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.features.half import on_host
 from aitom_cryosam.models import MODELS
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import Settings
@@ -224,6 +225,6 @@ def test_a_gpu_gives_the_same_tokens_but_for_its_precision(token_size, tmp_path)
         ).encode(planes)
         for device in ("cpu", "cuda")
     )
-    assert tokens.dtype == np.float16
-    error = np.linalg.norm(tokens - expected) / np.linalg.norm(expected)
-    assert error < 0.02
+    assert tokens.device.type == "cuda"  # they stay there until they are whitened
+    error = np.linalg.norm(on_host(tokens) - expected) / np.linalg.norm(expected)
+    assert error < (0.02 if Device.choose(Resources()).precision is torch.float16 else 0.1)

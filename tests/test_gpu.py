@@ -1,6 +1,9 @@
 """A GPU gives what a CPU gives: decoder, segmenter, picks; in every precision, short of memory."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
+ROOT = Path(__file__).parents[1]
 GPU = "cuda:0"
 CPU = Device("cpu", 10**9)
 PRECISIONS = {  # and how far it may be from a CPU's float32, as a share of the spread
@@ -161,10 +165,8 @@ def test_memory_that_runs_out_half_way_changes_no_mask(stage):
         assert (ours.masks == before.masks).mean() > 0.99
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def world_in(folder):
     """A tomogram with balls, the centre of one of them (x, y, z), and files of tiny networks."""
-    folder = tmp_path_factory.mktemp("gpu")
     data = np.random.default_rng(3).standard_normal((24, 34, 36)).astype(np.float32)
     centres = [(12, y, x) for y in (9, 25) for x in (8, 27)]
     grid = np.indices(data.shape)
@@ -176,6 +178,11 @@ def world(tmp_path_factory):
         "sam_vit_h": write_tiny_sam(folder / "sam.pth"),
     }
     return Tomogram.from_array(data, voxel_size=10, contrast="bright"), centres[0][::-1], names
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return world_in(tmp_path_factory.mktemp("gpu"))
 
 
 RANDOM = {  # masks overlap as little, and are as large as they like: so may particles be
@@ -218,10 +225,24 @@ def test_a_small_share_of_the_memory_gives_the_same_picks(world, precision):
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one CUDA device")
-def test_the_second_device_leaves_the_first_alone(world):
-    torch.cuda.empty_cache()
-    before = torch.cuda.memory_reserved(0)
+def test_the_second_device_gives_the_picks_of_the_first(world):
     found = picks_on("cuda:1", world).picks
-    assert torch.cuda.memory_reserved(0) == before
     assert torch.cuda.max_memory_allocated(1) > 0
     assert len(found) == len(picks_on("cuda:0", world).picks)
+
+
+ON_THE_SECOND = """
+import sys
+from pathlib import Path
+import torch
+from tests.test_gpu import picks_on, world_in
+assert len(picks_on("cuda:1", world_in(Path(sys.argv[1]))).picks)
+assert torch._C._cuda_hasPrimaryContext(1)
+assert not torch._C._cuda_hasPrimaryContext(0)
+"""
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one CUDA device")
+def test_the_second_device_opens_no_context_on_the_first(tmp_path):
+    """In a process of its own: the others here have one there."""
+    subprocess.run([sys.executable, "-c", ON_THE_SECOND, str(tmp_path)], cwd=ROOT, check=True)

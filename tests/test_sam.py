@@ -341,6 +341,9 @@ def test_a_tiny_checkpoint_with_its_sizes_beside_it_makes_a_segmenter(tmp_path):
     direct = segmenter_of(tiny_sam(seed=3), max_extent=16)
     expected = direct.segment(direct.embed(planes), rows, points, None)
     np.testing.assert_array_equal(found.logits, expected.logits)
+    assert segmenter.agreement == settings.tau_iou
+    best = build(replace(settings, candidate="best"), resources, diameter_voxels=10, max_extent=16)
+    assert best.agreement == 0
     window = build(replace(settings, window=2.5), resources, diameter_voxels=10, max_extent=16)
     assert type(window) is WindowSamSegmenter
     assert window.side == 25

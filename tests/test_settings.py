@@ -50,6 +50,7 @@ TO_THE_LETTER = {
     "fdr": (None, "3.1: likewise"),
 }
 OPEN = {
+    "candidate": ("agreeing", "2.1: SAM gives one mask; it has three of each plane"),
     "max_diameter_angstrom": (500.0, "of our estimate of the diameter alone"),
     "all_masks": (False, "without a cut all proposals have masks anyhow"),
     "normalisation": ("tomogram", "not stated; as its authors' code does"),
@@ -94,6 +95,7 @@ def test_the_networks_preset_has_what_was_found_to_help() -> None:
         {"shrinkage": None},
         {"cut": "none"},
         {"cut": -0.5},
+        {"candidate": "best"},
         {"merge": "union"},
         {"encoder": "dino_vitb8"},
         {"segmenter": "sam_vit_b"},
@@ -151,6 +153,7 @@ def test_what_makes_sense_is_taken(good: dict) -> None:
         ({"normalisation": "none"}, "Expected tomogram or imagenet as normalisation"),
         ({"token_size_angstrom": 0}, "a length above 0 Å, auto, or None as token_size, got 0"),
         ({"window": 1.9}, "a number of diameters from 2, or None as window, got 1.9"),
+        ({"candidate": "first"}, "Expected agreeing or best as candidate, got 'first'."),
         ({"mask_fallback": "box"}, "Expected none, clicks or all as mask_fallback, got 'box'."),
         ({"cut": "some"}, "Expected auto, none or a score as cut, got 'some'."),
         ({"cut": float("nan")}, "as cut, got nan"),

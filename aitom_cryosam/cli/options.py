@@ -308,6 +308,12 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         help="pyramid levels in voxels, coarse to fine; 1 for naive matching",
     )
     method.add_argument(
+        "--candidate",
+        choices=("agreeing", "best"),
+        help="which of SAM's masks of a plane a walk takes: the best scored of those that agree "
+        "with the mask before, or of all",
+    )
+    method.add_argument(
         "--merge", choices=("union", "consensus"), help="how to merge the masks of the three axes"
     )
     method.add_argument(

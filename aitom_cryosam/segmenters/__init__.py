@@ -19,7 +19,7 @@ def build(
     """The segmenter that the settings name.
 
     Args:
-        settings: its `segmenter`, and for SAM `window` and `tau_iou`.
+        settings: its `segmenter`, and for SAM `window`, `candidate` and `tau_iou`.
         resources: device, memory and checkpoints of a network.
         diameter_voxels: of the particle, in voxels.
         max_extent: voxels, of the widest mask that can be a particle.
@@ -63,7 +63,7 @@ def _sam(
     rules: dict[str, Any] = {
         "max_extent": max_extent,
         "identity": identity,
-        "agreement": settings.tau_iou,
+        "agreement": settings.tau_iou if settings.candidate == "agreeing" else 0.0,
     }
     if settings.window is None:
         return SamSegmenter(sam, device, **rules)

@@ -32,14 +32,13 @@ from benchmarks.standins.scenes import scene
 ENCODER, SEGMENTER = "dinov2_vits14_reg", "sam_vit_h"
 SEED = 2_000_000  # far from what either network learned from
 SMALLEST = 12.0  # voxels, diameter of a kind that is clicked
-BY_SCORE = "candidates by SAM's score alone"
 Change = Callable[[float], dict[str, Any]]
 """The settings that differ, for a particle's diameter in Å."""
 
 WALKS: dict[str, dict[str, Any]] = {
     "networks": {},
     "--mask-fallback none": {"mask_fallback": "none"},
-    BY_SCORE: {},
+    "--candidate best": {"candidate": "best"},
     "--tau-iou 0.3": {"tau_iou": 0.3},
     "--tau-iou 0.7": {"tau_iou": 0.7},
     "--merge union": {"merge": "union"},
@@ -158,8 +157,6 @@ def compare_walks(tomograms: int, resources: Resources) -> None:
             walks: Any = propagator.build(
                 settings, resources, kind.tomogram, diameter_voxels=kind.diameter_voxels
             )
-            if name == BY_SCORE:
-                walks.segmenter.agreement = 0.0
             masks = walks.propagate(kind.tomogram, kind.points_zyx)
             pairs = zip(masks, kind.rows.tolist(), strict=True)
             dice += [_dice(mask, kind.truth, row) for mask, row in pairs]
