@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aitom_cryosam.doctor import examine
+from aitom_cryosam.doctor.header import header_observations
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.files import check_output_folder, refuse_existing, write_text
 from aitom_cryosam.geometry import as_typed
@@ -322,7 +323,7 @@ def pick(job: Job, *, progress: Progress | None = None) -> Result:
         query = None if job.query is None else ParticleQuery.read(job.query)
         if job.settings_note:
             logger.info(job.settings_note)
-        _look_at(tomogram, prompts, job.settings)
+        _look_at(job, tomogram, prompts)
         picker = CryoSAM(job.settings, resources=job.resources, progress=progress)
         result = picker.pick(
             tomogram, prompts, rejects=rejects, query=query, regions=regions, suggest=job.suggest
@@ -403,10 +404,14 @@ def write(job: Job, result: Result | StructureResult, *, note: str = "") -> Reco
     return Record.open(paths["run"])
 
 
-def _look_at(tomogram: Tomogram, prompts: Picks, settings: Settings) -> None:
+def _look_at(job: Job, tomogram: Tomogram, prompts: Picks) -> None:
     """Warn of what makes a run doubtful, before anything long."""
-    diameter = settings.diameter_angstrom and settings.diameter_angstrom / tomogram.voxel_size
-    for seen in examine(tomogram, prompts.points_zyx, diameter=diameter).worst(Severity.WARNING):
+    given = job.settings.diameter_angstrom
+    observed = examine(tomogram, prompts.points_zyx, diameter=given and given / tomogram.voxel_size)
+    header = header_observations(tomogram.path, voxel_size=job.voxel_size) if tomogram.path else []
+    for seen in (*header, *observed.observations):
+        if seen.severity is not Severity.WARNING:
+            continue
         todo = "; ".join(filter(None, [seen.remedy, _asked(seen.options)]))
         logger.warning("%s", f"{seen.text} Consider: {todo}." if todo else seen.text)
 

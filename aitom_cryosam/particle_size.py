@@ -24,17 +24,21 @@ logger = logging.getLogger(__name__)
 _SHELL = 1.4  # the background is measured from the ball's surface to this many radii
 _OFF_CENTRE = 2 * PARTICLE.aside  # radii that a click may lie beside the centre
 _STEP = 1.12  # ratio of neighbouring radii
+_SMALLEST_ANGSTROM, _LARGEST_ANGSTROM = 30.0, 1500.0  # 10 kDa; all but a few viruses
 MIN_DIAMETER = 4.0
 """Voxels: what is smaller cannot be told from noise."""
 
 
-def particle_diameter(tomogram: Tomogram, points_zyx: np.ndarray, settings: Settings) -> float:
-    """Voxels: as the user said, or estimated from the prompts.
+def particle_diameter(
+    tomogram: Tomogram, points_zyx: np.ndarray, settings: Settings, *, known: bool = True
+) -> float:
+    """Voxels: as the user said, or estimated from the prompts; a doubtful one is warned of.
 
     Args:
         tomogram: the tomogram.
         points_zyx: (n, 3) voxels, the prompts.
         settings: the diameter, or the largest that an estimate may give.
+        known: whether the voxel size is, so that a length in Å can be told.
 
     Raises:
         InputError: it does not fit the tomogram's size and voxel size.
@@ -48,6 +52,7 @@ def particle_diameter(tomogram: Tomogram, points_zyx: np.ndarray, settings: Sett
                 f"expected 2 to {largest:g} voxels",
                 Remedy.DIAMETER,
             )
+        _doubt(settings.diameter_angstrom, tomogram.voxel_size)
         return given
     largest = min(settings.max_diameter_angstrom / tomogram.voxel_size, largest)
     if largest < MIN_DIAMETER:
@@ -56,8 +61,25 @@ def particle_diameter(tomogram: Tomogram, points_zyx: np.ndarray, settings: Sett
             Remedy.DIAMETER,
         )
     estimate = estimate_diameter(tomogram, points_zyx, max_diameter_voxels=largest)
+    if not known:
+        logger.info("Diameter estimated from the prompts: %.0f voxels", estimate)
+        return estimate
     logger.info("Diameter estimated from the prompts: %.0f Å", estimate * tomogram.voxel_size)
+    _doubt(estimate * tomogram.voxel_size, tomogram.voxel_size)
     return estimate
+
+
+def _doubt(diameter_angstrom: float, voxel_size: float) -> None:
+    """Warn of a size that no particle has, as where nanometres were taken for Å."""
+    if not _SMALLEST_ANGSTROM <= diameter_angstrom <= _LARGEST_ANGSTROM:
+        small = diameter_angstrom < _SMALLEST_ANGSTROM
+        logger.warning(
+            "A particle of %.0f Å, with voxels of %.4g Å, is %s; %s (1 nm is 10 Å).",
+            diameter_angstrom,
+            voxel_size,
+            "too small to be seen in a tomogram" if small else "larger than nearly all that are",
+            Remedy.DIAMETER.said(),
+        )
 
 
 def estimate_diameter(

@@ -182,14 +182,32 @@ def test_the_command_prints_what_to_type(file, capsys, simulation):
     assert (contrast["severity"], contrast["type"]) == ("warning", "--contrast dark")
 
 
-def test_the_command_looks_on_where_the_voxel_size_is_missing(file, capsys):
+def test_the_command_looks_on_where_the_voxel_size_is_missing(file, capsys, simulation):
     with mrcfile.open(file, "r+") as mrc:
         mrc.voxel_size = 0
-    assert main(["doctor", str(file)]) == 1
-    out = capsys.readouterr().out
+    click = ",".join(f"{value:.1f}" for value in simulation.points_zyx[0, ::-1])
+    assert main(["doctor", str(file), "--prompt", click, "--diameter", "250"]) == 1
+    out, errors = capsys.readouterr()
     assert "→ type --voxel-size ANGSTROM" in out
     assert "wedge lies around z" in out
+    assert re.search(r"For a particle of \d+ voxels\.", out)
+    assert re.fullmatch(r"Diameter estimated from the prompts: \d+ voxels\n", errors)
     assert main(["doctor", str(file), "--voxel-size", "20"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        (["--diameter", "25"], "A particle of 25 Å is 1.2 voxels wide; expected 2 to 40 voxels."),
+        (["--voxel-size", "200"], "A particle below 4 voxels has no size that could be estimated."),
+    ],
+)
+def test_a_size_that_a_run_would_refuse_is_an_error(file, capsys, simulation, typed, says):
+    click = ",".join(f"{value:.1f}" for value in simulation.points_zyx[0, ::-1])
+    assert main(["doctor", str(file), "--prompt", click, *typed]) == 1
+    out = capsys.readouterr().out
+    assert f"✗ diameter  {says}" in out
+    assert "→ check --diameter and --voxel-size" in out
 
 
 def test_what_cannot_be_read_is_one_sentence(tmp_path, capsys):

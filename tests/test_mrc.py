@@ -117,7 +117,13 @@ def test_voxel_size_of_the_header(tmp_path):
 
 def test_voxel_size_that_contradicts_the_header_warns(tmp_path, caplog):
     assert read_volume(save(tmp_path / "a.mrc"), voxel_size=12).voxel_size == 12
-    assert "header says 10 Å" in caplog.text
+    assert "header says 10 Å." in caplog.text
+
+
+@pytest.mark.parametrize(("wanted", "says"), [(1, "more"), (105, "less")])
+def test_nanometres_taken_for_angstrom_are_named(tmp_path, caplog, wanted, says):
+    read_volume(save(tmp_path / "a.mrc"), voxel_size=wanted)
+    assert f"header says 10 Å, about ten times {says} (1 nm is 10 Å)." in caplog.text
 
 
 @pytest.mark.parametrize("size", [0, -1, float("nan"), float("inf")])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,13 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from aitom_cryosam.doctor.needs import Needs
     from aitom_cryosam.doctor.observation import Observation
     from aitom_cryosam.settings import Settings
     from aitom_cryosam.tomogram import Tomogram
     from aitom_cryosam.trials import Trial
 
+_ASSUMED = 10.0
+"""Å a voxel, where neither the header nor the user says it; no length in Å is told then."""
 _MARKS = {"error": "✗", "warning": "!", "note": "·"}
 
 
@@ -60,21 +60,24 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.doctor import examine
     from aitom_cryosam.doctor.clicks import fitting
     from aitom_cryosam.doctor.header import header_observations
+    from aitom_cryosam.doctor.needs import needs_of
     from aitom_cryosam.trials import presets_with
     from aitom_cryosam.validation.finding import Severity
 
     path = Path(args.tomogram)
     seen = header_observations(path, voxel_size=args.voxel_size)
-    known = args.voxel_size
-    if known is None and any(one.severity is Severity.ERROR for one in seen):
-        known = 1.0  # what does not need it can still be looked at
-    tomogram, points = _opened(args, known)
-    diameter = args.diameter / tomogram.voxel_size if args.diameter else None
-    seen += examine(tomogram, points, diameter=diameter).observations
+    known = args.voxel_size is not None or all(one.severity is not Severity.ERROR for one in seen)
+    # What does not need it can be looked at without.
+    tomogram, points = _opened(args, args.voxel_size if known else _ASSUMED)
+    given = args.diameter / tomogram.voxel_size if args.diameter and known else None
+    seen += examine(tomogram, points, diameter=given).observations
     good = points[fitting(tomogram, points)]
-    presets, lacking = presets_with(options.resources(args), options.typed_settings(args))
-    needs = _needs(args, tomogram, good, presets, lacking)
-    seen += [*(one.observation for one in needs), _preset(args)]
+    settings = options.typed_settings(args) | ({} if known else {"diameter_angstrom": None})
+    presets, lacking = presets_with(options.resources(args), settings)
+    diameter, problems = _diameter(tomogram, good, presets, known=known)
+    limits = options.resources(args)
+    needs = needs_of(tomogram, presets, lacking, limits, diameter, voxel_size_known=known)
+    seen += [*problems, *(one.observation for one in needs), _preset(args)]
     trials = _trials(args, tomogram, good, presets, lacking) if args.presets else []
     if args.json:
         content: dict[str, object] = {"tomogram": str(path)}
@@ -139,23 +142,19 @@ def _trial_line(one: Trial) -> str:
     return f"{_MARKS['note']} {'preset':9} {one.name:9} {what}"
 
 
-def _needs(
-    args: argparse.Namespace,
-    tomogram: Tomogram,
-    points_zyx: np.ndarray,
-    presets: Mapping[str, Settings],
-    lacking: Mapping[str, str],
-) -> list[Needs]:
-    """What each preset takes here, by the diameter that was typed or that clicks inside tell."""
-    from aitom_cryosam.doctor.needs import needs_of
+def _diameter(
+    tomogram: Tomogram, points_zyx: np.ndarray, presets: Mapping[str, Settings], *, known: bool
+) -> tuple[float | None, list[Observation]]:
+    """Voxels, as typed or as clicks inside tell; and what a run would refuse of it."""
     from aitom_cryosam.particle_size import particle_diameter
 
-    diameter = args.diameter
-    if diameter is None and len(points_zyx):
-        with suppress(InputError):  # too small to have a size that could be estimated
-            voxels = particle_diameter(tomogram, points_zyx, presets["embedded"])
-            diameter = voxels * tomogram.voxel_size
-    return needs_of(tomogram, presets, lacking, options.resources(args), diameter)
+    settings = presets["embedded"]
+    if settings.diameter_angstrom is None and not len(points_zyx):
+        return None, []
+    try:
+        return particle_diameter(tomogram, points_zyx, settings, known=known), []
+    except InputError as error:
+        return None, [_refusal(error, "diameter")]
 
 
 def _preset(args: argparse.Namespace) -> Observation:
@@ -167,9 +166,16 @@ def _preset(args: argparse.Namespace) -> Observation:
         _, note = options.explained_settings(args, options.resources(args))
         return Observation(Severity.NOTE, "preset", note)
     except InputError as error:
-        remedy = error.remedy.worded(Door.COMMAND_LINE, **error.values) if error.remedy else ""
-        problem = f"{error.problem.rstrip('.')}."
-        return Observation(Severity.ERROR, "preset", problem, remedy=remedy)
+        return _refusal(error, "preset")
+
+
+def _refusal(error: InputError, about: str) -> Observation:
+    """What a run would end with."""
+    from aitom_cryosam.doctor import Observation
+    from aitom_cryosam.validation.finding import Severity
+
+    remedy = error.remedy.worded(Door.COMMAND_LINE, **error.values) if error.remedy else ""
+    return Observation(Severity.ERROR, about, f"{error.problem.rstrip('.')}.", remedy=remedy)
 
 
 def _plain(one: Observation) -> dict[str, object]:

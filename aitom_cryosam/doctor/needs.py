@@ -13,7 +13,9 @@ from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.validation.finding import Severity
 
 USUAL = 200.0
-"""Å, of a particle whose diameter nobody knows yet."""
+"""Å, of a particle whose diameter nobody knows yet; as far as it fits the tomogram."""
+LEAST = 4.0
+"""Voxels, likewise."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,16 @@ class Needs:
         preset: its name.
         bytes: memory, at the most.
         seconds: time; None where it depends on a device that is not timed.
-        diameter_angstrom: of the particle that it is for.
+        diameter_voxels: of the particle that it is for.
+        diameter_angstrom: of the particle; None where the voxel size is not known.
         lack: what keeps it from running here; empty for nothing.
     """
 
     preset: str
     bytes: int
     seconds: float | None
-    diameter_angstrom: float
+    diameter_voxels: float
+    diameter_angstrom: float | None
     lack: str = ""
 
     @property
@@ -41,7 +45,9 @@ class Needs:
         duration = "the time depends on the device" if time is None else f"about {time:.0f} s"
         parts = [f"{self.preset} takes about {size_text(self.bytes)} of memory", duration]
         parts += [f"it cannot run here: {self.lack}"] if self.lack else []
-        text = f"{'; '.join(parts)}. For a particle of {self.diameter_angstrom:.0f} Å."
+        known = self.diameter_angstrom
+        size = f"{self.diameter_voxels:.0f} voxels" if known is None else f"{known:.0f} Å"
+        text = f"{'; '.join(parts)}. For a particle of {size}."
         return Observation(Severity.NOTE, "needs", text)
 
 
@@ -50,7 +56,9 @@ def needs_of(
     presets: Mapping[str, Settings],
     lacking: Mapping[str, str],
     resources: Resources,
-    diameter_angstrom: float | None = None,
+    diameter_voxels: float | None = None,
+    *,
+    voxel_size_known: bool = True,
 ) -> list[Needs]:
     """The forecast for each preset.
 
@@ -59,10 +67,13 @@ def needs_of(
         presets: settings by name.
         lacking: what keeps a preset from running, by its name.
         resources: of the machine.
-        diameter_angstrom: of the particle, if it is known.
+        diameter_voxels: of the particle, if it is known.
+        voxel_size_known: whether the tomogram's is not only assumed.
     """
-    size = diameter_angstrom or USUAL
-    voxels, voxel_size = size / tomogram.voxel_size, tomogram.voxel_size
+    voxel_size = tomogram.voxel_size
+    most = min(tomogram.shape)
+    voxels = diameter_voxels or min(max(USUAL / voxel_size, LEAST), most)
+    angstrom = voxels * voxel_size if voxel_size_known else None
     found = []
     for name, settings in presets.items():
         needs = forecast(tomogram.shape, settings, diameter_voxels=voxels, voxel_size=voxel_size)
@@ -70,5 +81,5 @@ def needs_of(
         if needs.least_bytes > resources.most:
             lacks.append(f"{size_text(resources.most)} of memory may be used")
         time = seconds(tomogram.shape, settings, diameter_voxels=voxels)
-        found.append(Needs(name, needs.bytes, time, size, "; ".join(lacks)))
+        found.append(Needs(name, needs.bytes, time, voxels, angstrom, "; ".join(lacks)))
     return found

@@ -19,7 +19,13 @@ from mrcfile.dtypes import HEADER_DTYPE
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.source_file import existing_file
-from aitom_cryosam.volumes.volume import ANISOTROPY, Shape, refuse_voxel_size, voxel_size_of
+from aitom_cryosam.volumes.volume import (
+    ANISOTROPY,
+    Shape,
+    against_stated,
+    refuse_voxel_size,
+    voxel_size_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -160,9 +166,8 @@ class MrcHeader:
                 raise InputError(f"{self.path}: its header {problem}", Remedy.VOXEL_SIZE)
             return stated
         if not problem and abs(wanted - stated) > ANISOTROPY * wanted:
-            logger.warning(
-                "%s: using %g Å voxels; its header says %.4g Å.", self.path, wanted, stated
-            )
+            said = against_stated(wanted, "its header says", stated)
+            logger.warning("%s: %s", self.path, said)
         return float(wanted)
 
     def _voxel_size(self) -> tuple[float, str | None]:

@@ -10,7 +10,13 @@ from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.volumes.chunked import ChunkedArray
 from aitom_cryosam.volumes.multiscale import Level, Multiscale
 from aitom_cryosam.volumes.stored_array import StoredArray
-from aitom_cryosam.volumes.volume import ANISOTROPY, Shape, Volume, refuse_voxel_size
+from aitom_cryosam.volumes.volume import (
+    ANISOTROPY,
+    Shape,
+    Volume,
+    against_stated,
+    refuse_voxel_size,
+)
 from aitom_cryosam.volumes.zarr_store import ZarrStore
 
 logger = logging.getLogger(__name__)
@@ -78,7 +84,7 @@ def _chosen(path: Path, levels: Sequence[Level], wanted: float | None) -> tuple[
             f"{path} has levels with voxels of {listed} Å; expected one of these, got {wanted:g} Å."
         )
     if problem is None:
-        logger.warning("%s: using %g Å voxels; its metadata say %.4g Å.", path, wanted, stated)
+        logger.warning("%s: %s", path, against_stated(wanted, "its metadata say", stated))
     return finest, float(wanted)
 
 

@@ -17,6 +17,7 @@ Shape = tuple[int, int, int]
 ANISOTROPY = 0.01
 """Relative: voxels whose edges differ by more are no cubes."""
 _PLAUSIBLE = (0.1, 1000.0)  # Å; others are a mistake, in nm or m, or filled with noise
+_TENFOLD = (8.0, 12.5)  # of two voxel sizes, one of which may be in nm
 
 
 class Sliced(Protocol):
@@ -82,6 +83,21 @@ def refuse_voxel_size(wanted: float) -> None:
     """
     if not (math.isfinite(wanted) and wanted > 0):
         raise InputError(f"Expected a voxel size above 0 Å, got {wanted:g}.")
+
+
+def against_stated(wanted: float, who: str, stated: float) -> str:
+    """That a user's voxel size is not the one a file states; Å both.
+
+    Args:
+        wanted: by the user.
+        who: states the other, with its verb.
+        stated: by the file.
+    """
+    words = f"using {wanted:g} Å voxels; {who} {stated:.4g} Å"
+    low, high = _TENFOLD
+    if low <= max(wanted, stated) / min(wanted, stated) <= high:
+        words += f", about ten times {'more' if stated > wanted else 'less'} (1 nm is 10 Å)"
+    return f"{words}."
 
 
 def voxel_size_of(sizes_xyz: Sequence[float]) -> tuple[float, str | None]:
