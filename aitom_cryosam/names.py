@@ -145,6 +145,16 @@ def file_stem(path: str | Path) -> str:
     return name
 
 
+def result_stem(path: str | Path) -> str:
+    """The name of a tomogram's file of points or labels without what programs append to it.
+
+    >>> result_stem("a/TS_01_picks.star"), result_stem("TS_02_labels.mrc"), result_stem("TS_03.csv")
+    ('TS_01', 'TS_02', 'TS_03')
+    """
+    ends = r"_(picks|proposals|labels|cryosam|info|relion\d+|warp)$"
+    return re.sub(ends, "", Path(path).stem)
+
+
 def printable(text: str) -> str:
     """Text without characters that steer a terminal."""
     if text.isprintable():

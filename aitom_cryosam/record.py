@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.names import listed
+from aitom_cryosam.names import listed, result_stem
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.reading import read_points
@@ -318,22 +318,23 @@ class Record:
         return existing_file(self.files[kind])
 
 
-def record_beside(path: Path, stem: str) -> Record | None:
-    """The record of the run that wrote a file of points, if there is one beside it.
+def record_beside(path: Path, *, alone: bool = False) -> Record | None:
+    """The record of the run that wrote a file of points or labels, if there is one beside it.
 
     Args:
-        path: the file of points.
-        stem: of the tomogram, as in the file's name.
+        path: the file.
+        alone: only this file is going to be used, not the others of the run.
 
     Raises:
         InputError: the record is damaged, or the file is one of its but not as the run left it.
     """
-    place = path.with_name(f"{stem}{_RUN}")
+    place = path.with_name(f"{result_stem(path)}{_RUN}")
     if not place.is_file():
         return None
     record = Record.open(place)
-    if path.name in {file.name for file in record.files.values()}:
-        record.check()
+    own = [kind for kind, file in record.files.items() if file.name == path.name]
+    if own:
+        record.check(*(own if alone else ()))
     return record
 
 

@@ -194,7 +194,7 @@ def test_a_set_of_files_that_is_mixed_is_refused(record: Record, tmp_path: Path)
     with pytest.raises(InputError, match=r"picks\.star is not the file that the run of .* wrote"):
         Record.open(folder).check()
     with pytest.raises(InputError, match="is not the file"):
-        record_beside(picks, STEM)
+        record_beside(picks)
     shutil.copy(record.files["picks"], picks)
     for kind in ("picture", "warp", "trace", "query"):  # thrown away: what is left is one result
         (folder / record.files[kind].name).unlink()

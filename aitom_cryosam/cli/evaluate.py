@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli import options, resolution
@@ -216,6 +217,7 @@ def _masks(
 
     from aitom_cryosam.evaluation.labels import evaluate_labels
     from aitom_cryosam.evaluation.surface import surface_distances
+    from aitom_cryosam.record import record_beside
     from aitom_cryosam.volumes.reading import read_volume
 
     paths = args.labels, args.truth_labels
@@ -228,6 +230,7 @@ def _masks(
     if len(searched) > 1:
         raise InputError(f"--labels is of one tomogram, but picks of {len(searched)} are compared.")
     (one,) = searched
+    record_beside(Path(args.labels), alone=True)
     found, truth = (read_volume(path, voxel_size=one.voxel_size).values for path in paths)
     ids = one.truth.picks.ids if args.particle_class and args.truth_label is None else None
     if args.truth_label is not None:

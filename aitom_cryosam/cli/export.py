@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -160,8 +159,7 @@ def _results(args: argparse.Namespace) -> dict[str, Record]:
     """The results among PICKS, by the names that `_frame` gives their tomograms."""
     from aitom_cryosam.record import record_beside
 
-    paths = list(_files(getattr(args, "picks", ())))
-    found = [record_beside(path, _stem(path)) for path in paths]
+    found = [record_beside(path) for path in _files(getattr(args, "picks", ()))]
     return {str(one.tomogram_path or one.info.name): one for one in found if one}
 
 
@@ -207,7 +205,7 @@ def _frame(args: argparse.Namespace, path: Path, tilt_series: TiltSeries | None)
     if args.tomo:
         name = args.tomo
         shape, voxel_size = read_size(args.tomo, voxel_size=args.voxel_size)
-    elif record := record_beside(path, _stem(path)):
+    elif record := record_beside(path):
         name = str(record.tomogram_path or record.info.name)
         voxel_size = voxel_size or record.info.voxel_size
         shape = record.info.shape_zyx
@@ -217,17 +215,13 @@ def _frame(args: argparse.Namespace, path: Path, tilt_series: TiltSeries | None)
     return TomogramInfo(name, voxel_size, shape, tilt_series)
 
 
-def _stem(path: Path) -> str:
-    """What a file of points is called without what programs append."""
-    return re.sub(r"_(picks|proposals|cryosam|info|relion\d+|warp)$", "", path.stem)
-
-
 def _groups(
     file: PointFile, known: TomogramInfo, tomograms: TomogramsStar | None, *, only: bool
 ) -> Iterator[TomogramPicks]:
     """One group for each name in a file, or of the known tomogram only; all, if it has no names."""
     import numpy as np
 
+    from aitom_cryosam.names import result_stem
     from aitom_cryosam.points.reading import of_tomogram
 
     names = (of_tomogram(file, known.name) if only else file).names or ()
@@ -238,7 +232,7 @@ def _groups(
         own = known.name if only or len(labels) == 1 else ""
         info = replace(
             known,
-            name=own or label or _stem(file.path),
+            name=own or label or result_stem(file.path),
             voxel_size=known.voxel_size or file.voxel_size,
         )
         if tomograms:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -12,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.names import distinct, listed, relion_name
+from aitom_cryosam.names import distinct, listed, relion_name, result_stem
 from aitom_cryosam.points.reading import PointFile, of_tomogram, read_points
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries
+from aitom_cryosam.record import record_beside
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +68,8 @@ def read_searched(
         At least one, in the order of the picks; others are named in a warning.
 
     Raises:
-        InputError: a file cannot be used, a tomogram has picks in two files, or no tomogram is
-            in both.
+        InputError: a file cannot be used or is not as its run left it, a tomogram has picks in
+            two files, or no tomogram is in both.
     """
     read = partial(read_points, tilt_series=tilt_series, tomograms=tomograms)
 
@@ -132,7 +132,11 @@ def _read_all(
     voxel_size: float | None,
 ) -> Iterator[PointFile]:
     for path in _files(paths):
-        points = path if isinstance(path, PointFile) else read(path)
+        if isinstance(path, PointFile):
+            points = path
+        else:
+            record_beside(path, alone=True)  # picks of another run would pass for this one's
+            points = read(path)
         if len(points.picks) and not (voxel_size or points.voxel_size):
             raise InputError(f"{points.path} states no voxel size", Remedy.VOXEL_SIZE)
         yield points
@@ -140,7 +144,7 @@ def _read_all(
 
 def _by_tomogram(points: PointFile, label: Callable[[str], str]) -> list[tuple[str, PointFile]]:
     """The picks of every tomogram in a file, which is named by the file's own name if by none."""
-    unnamed = relion_name(re.sub(r"_(picks|proposals)$", "", points.path.stem))
+    unnamed = relion_name(result_stem(points.path))
     return list((_split(points, label) or {unnamed: points}).items())
 
 

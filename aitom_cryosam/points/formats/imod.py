@@ -42,7 +42,7 @@ def read_text(path: Path) -> Table:
     """
     import pandas as pd
 
-    rows = cells(path)
+    rows = cells(path, tell=True)
     widths = {len(row) for row in rows} or {3}
     if len(widths) > 1 or not widths <= {3, 4, 5}:
         raise InputError(f"{path} is not a point list of IMOD: object contour x y z in each line.")

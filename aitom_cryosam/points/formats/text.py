@@ -78,6 +78,7 @@ _UNITS = {
 _SCALES = {"bin", "binning", "binfactor", "binningfactor", "scale", "downsampling"}
 """Columns of numbers that may change what a coordinate counts."""
 _TIMES = {"t", "time", "timepoint", "frame", "channel"}
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 _ORDER = re.compile(r"#\s*([xyz])[\s,;]+([xyz])[\s,;]+([xyz])\s*$", re.I)
 
 
@@ -102,7 +103,7 @@ def read(path: Path) -> Table:
     """
     import pandas as pd
 
-    rows = cells(path)
+    rows = cells(path, tell=True)
     header: list[str] = []
     unit, scale = Unit.VOXEL, 1.0
     if rows and not any(map(is_number, rows[0])):
@@ -114,7 +115,11 @@ def read(path: Path) -> Table:
         raise InputError(f"{path} has {len(rows[0])} columns without names; add a header x,y,z.")
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
-            raise InputError(f"{path}, row {number}: {len(row)} values; expected {len(header)}.")
+            twice = len(row) == 2 * len(header) and "," in text_of(path)
+            hint = "; beside decimal commas, columns are parted by semicolons" if twice else ""
+            raise InputError(
+                f"{path}, row {number}: {len(row)} values; expected {len(header)}{hint}."
+            )
     table = pd.DataFrame(rows, columns=header or list(PIXELS), dtype=str)
     _tell_unknown(path, table)
     _one_time(path, table)
@@ -233,17 +238,42 @@ def _one_time(path: Path, table: pd.DataFrame) -> None:
             )
 
 
-def cells(path: Path) -> list[list[str]]:
-    """The values of every line that is neither blank nor a comment."""
+def cells(path: Path, *, tell: bool = False) -> list[list[str]]:
+    """The values of every line that is neither blank nor a comment.
+
+    Args:
+        path: of the file.
+        tell: warn of decimal commas, which become points.
+    """
     lines = [line for line in re.split(r"\r\n|\r|\n", text_of(path)) if line.strip()]
     lines = [line for line in lines if not line.startswith("#")]
     delimiter = next((mark for mark in (";", "\t", ",") if lines and mark in lines[0]), None)
-    if delimiter is None:
-        return [line.split() for line in lines]
+    if delimiter is None or (delimiter == "," and _apart_by_blanks(lines[0])):
+        return _with_points(path, [line.split() for line in lines], tell=tell)
     try:
-        return [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
     except csv.Error:
         raise InputError(f"{path} is not a table of text; a field in it is too long.") from None
+    return _with_points(path, rows, tell=tell)
+
+
+def _apart_by_blanks(line: str) -> bool:
+    """Whether the commas of a line are those of numbers, as in `1,5 2,5 3`."""
+    words = line.split()
+    numbers = [word for word in words if _DECIMAL_COMMA.fullmatch(word)]
+    return len(words) > 2 and bool(numbers) and all(map(is_number, set(words) - set(numbers)))
+
+
+def _with_points(path: Path, rows: list[list[str]], *, tell: bool) -> list[list[str]]:
+    """With decimal points, where a spreadsheet has written decimal commas."""
+    if any(_DECIMAL_COMMA.fullmatch(cell) for row in rows for cell in row):
+        if tell:
+            logger.warning("%s: the commas in its numbers are read as decimal points.", path)
+        rows = [
+            [cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell for cell in row]
+            for row in rows
+        ]
+    return rows
 
 
 def is_number(text: str) -> bool:
