@@ -105,7 +105,14 @@ class Record:
                     f"Expected a folder with the record of one run, *{_RUN}; {path} has {there}."
                 )
             path = found[0]
-        with reading(existing_file(path), "the record of a run"):
+        if existing_file(path).suffix.lower() != ".json":
+            beside = path.with_name(f"{result_stem(path)}{_RUN}")
+            hint = f", here {beside.name}" if beside.is_file() else ""
+            raise InputError(
+                f"{path} is no result; expected a folder that `pick` wrote, or the file *{_RUN} "
+                f"in it{hint}."
+            )
+        with reading(path, "the record of a run"):
             content = json_of(path)
             if content.get("schema", 1) > SCHEMA:
                 raise InputError(f"{path} was written by a newer version of this program.")

@@ -11,6 +11,7 @@ import pytest
 from aitom_cryosam.cli import main
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import write_picks
+from aitom_cryosam.source_file import sha256_of
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.volumes.mrc import write_volume
 
@@ -94,6 +95,26 @@ def test_table(files, capsys):
         "recall of proteasome  0.500",
         "recall of ribosome    1.000",
     ]
+
+
+@pytest.mark.parametrize("changed", ["picks", "labels"])
+def test_files_that_are_not_as_their_run_left_them_are_refused(labels, capsys, changed):
+    """A star file or labels of an earlier run would pass for those of this one."""
+    names = {"picks": "TS_01_picks.star", "labels": "TS_01_labels.mrc"}
+    (labels / "p.star").rename(labels / names["picks"])
+    (labels / "labels.mrc").rename(labels / names["labels"])
+    digests = {kind: sha256_of(labels / name) for kind, name in names.items()}
+    of = {"name": "TS_01", "path": None, "shape_zyx": [5, 10, 12], "voxel_size_angstrom": 10}
+    record = {"tomogram": of, "files": names, "sha256": digests}
+    (labels / "TS_01_run.json").write_text(json.dumps(record))
+    options = ["--labels", str(labels / names["labels"])]
+    options += ["--truth-labels", str(labels / "true_labels.mrc")]
+    assert evaluate(labels, *options, picks=names["picks"]) == 0
+    capsys.readouterr()
+    record["sha256"] = digests | {changed: "0" * 64}
+    (labels / "TS_01_run.json").write_text(json.dumps(record))
+    assert evaluate(labels, *options, picks=names["picks"]) == 2
+    assert f"{names[changed]} is not the file that the run of TS" in capsys.readouterr().err
 
 
 def test_one_class(files, capsys):

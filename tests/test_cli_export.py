@@ -154,6 +154,13 @@ def test_only_some(world, option):
     assert table["rlnAutopickFigureOfMerit"].tolist() == [0.9, 0.9]
 
 
+def test_files_without_a_pick_are_a_warning(world, capsys):
+    assert export("one", "--to", "warp", "--out", "a.star", "--min-score", "9", "--quiet") == 0
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert errors.startswith("warning: No pick scores 9 or more: the files that were written hold")
+
+
 def test_relion5_without_the_tilt_series_warns_once(world, capsys):
     assert export("one", "--to", "relion5", "--out", "out") == 0
     assert capsys.readouterr().err.count("unbinned size is not known") == 1

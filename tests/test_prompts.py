@@ -138,6 +138,10 @@ def test_empty_star(tomogram, tmp_path):
         "\ufeffZ;X;Y\r\n5;25;15\r\n4;24.5;14\r\n",
         "25,15,5\n24.5,14,4\n",
         "25 15 5\n\n24.5\t14  4",
+        "x;y;z\n25;15;5\n24,5;14;4,0\n",
+        "25,0;15,0;5,0\n24,5;14;4\n",
+        "25,0 15,0 5,0\n24,5 14 4\n",
+        'x,y,z\n25,15,5\n"24,5","14","4"\n',
         '"index","axis-0","axis-1","axis-2"\n0.0,5,15,25\n1.0,4,14,24.5\n',
         "# clicked in napari\nname,x,y,z\nfirst,25,15,5\nsecond one,24.5,14,4\n",
     ],
@@ -148,12 +152,21 @@ def test_csv(tomogram, tmp_path, text):
     np.testing.assert_array_equal(prompts.points_zyx, [[5, 15, 25], [4, 14, 24.5]])
 
 
+def test_decimal_commas_are_told_once(tmp_path, caplog):
+    (tmp_path / "a.csv").write_text("x;y;z\n1,5;2,5;3,5\n")
+    assert read_points(tmp_path / "a.csv").picks.points_zyx.tolist() == [[3.5, 2.5, 1.5]]
+    assert caplog.messages == [
+        f"{tmp_path / 'a.csv'}: the commas in its numbers are read as decimal points."
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("a,b,c\n1,2,3\n", "no coordinates; expected the columns x, y, z"),
         ("1,2,3,4\n", "4 columns without names; add a header"),
         ("x,y,z\n1,2,3\n1,2\n", "row 2: 2 values; expected 3"),
+        ("x,y,z\n1,5,2,5,3,5\n", "6 values; expected 3; beside decimal commas, columns are"),
         ("x,y,z\n1,2,3\n1,two,3\n", "row 2: rlnCoordinateY is 'two', not a number"),
         ("x,y,z\n1,2,nan\n", "row 1: rlnCoordinateZ is 'nan', not a number"),
     ],

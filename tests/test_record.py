@@ -195,6 +195,10 @@ def test_a_set_of_files_that_is_mixed_is_refused(record: Record, tmp_path: Path)
         Record.open(folder).check()
     with pytest.raises(InputError, match="is not the file"):
         record_beside(picks)
+    with pytest.raises(
+        InputError, match=r"picks\.star is no result; expected .* here .*_run\.json"
+    ):
+        Record.open(picks)
     shutil.copy(record.files["picks"], picks)
     for kind in ("picture", "warp", "trace", "query"):  # thrown away: what is left is one result
         (folder / record.files[kind].name).unlink()

@@ -84,6 +84,8 @@ def test_a_mask_of_another_tomogram_is_refused(tmp_path, tomogram, shape, voxel_
     [
         noise(SHAPE),
         3 + 0.1 * noise(SHAPE),
+        1e-4 * noise(SHAPE),
+        0.1 * noise(SHAPE),
         (20 * noise(SHAPE)).astype(np.int8),
         (120 + 30 * noise(SHAPE)).astype(np.uint16),
     ],

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from aitom_cryosam.particle_size import centred, estimate_diameter, refine_centres
+from aitom_cryosam.particle_size import (
+    centred,
+    estimate_diameter,
+    particle_diameter,
+    refine_centres,
+)
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
 
 SHAPE = (64, 72, 81)
@@ -89,3 +98,22 @@ def test_a_click_moves_to_the_centre(radius):
     moved = refine_centres(tomogram(ball(CENTRE, radius)), clicks, 2 * radius)
     np.testing.assert_allclose(moved, [CENTRE, CENTRE], atol=0.5)
     assert refine_centres(tomogram(ball(CENTRE, radius)), np.zeros((0, 3)), 9).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("voxel_size", "given", "says"),
+    [
+        (10, None, ""),
+        (1, None, r"A particle of 1\d Å, with voxels of 1 Å, is too small to be seen"),
+        (10, 25, r"A particle of 25 Å, with voxels of 10 Å, is too small to be seen"),
+        (40, 1600, r"A particle of 1600 Å, with voxels of 40 Å, is larger than nearly all"),
+    ],
+)
+def test_a_size_that_no_particle_has_is_doubted(voxel_size, given, says, caplog):
+    seen = replace(tomogram(ball(CENTRE, 6)), voxel_size=voxel_size)
+    particle_diameter(
+        seen, np.array([CENTRE]), Settings(preset="embedded", diameter_angstrom=given)
+    )
+    told = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert len(told) == bool(says)
+    assert all(re.match(says, one) and "1 nm is 10 Å" in one for one in told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from aitom_cryosam.points.tilt_series import TomogramsStar
     from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, TomogramPicks
     from aitom_cryosam.record import Record
+
+
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,11 +126,23 @@ def write(args: argparse.Namespace, points: Iterable[TomogramPicks]) -> int:
         )
         write_all(made, overwrite=args.overwrite)
         files = list(made)
+    if not any(len(picks) for picks, _ in groups):
+        logger.warning("%s", _nothing(args))
     if not args.quiet:
         rows = [("picks", f"{len(picks)} of {relion_name(info.name)}") for picks, info in groups]
         rows += [("" if i else "files", str(path)) for i, path in enumerate(files)]
         print("\n".join(f"{label:10}{value}" for label, value in rows))
     return 0
+
+
+def _nothing(args: argparse.Namespace) -> str:
+    """What to say where the files hold no pick."""
+    if args.min_score is None:
+        return "There are no picks: the files that were written hold none."
+    return (
+        f"No pick scores {args.min_score:g} or more: the files that were written hold none; lower "
+        "--min-score."
+    )
 
 
 def _into_copick(args: argparse.Namespace, groups: Sequence[TomogramPicks]) -> list[Path]:

@@ -145,7 +145,7 @@ def _overlaps(
     """(k,) found label, true label and number of voxels that have both; 0 is background."""
     keys, counts = [], []
     for plane, true_plane in zip(found, truth, strict=True):
-        a, b = _instances(plane), _instances(true_plane)
+        a, b = _instances(plane, "labels"), _instances(true_plane, "true labels")
         if true_ids is not None:
             b *= np.isin(b, true_ids)
         key, count = np.unique((a << _BITS) + b, return_counts=True)
@@ -156,12 +156,12 @@ def _overlaps(
     return key >> _BITS, key & ((1 << _BITS) - 1), count
 
 
-def _instances(plane: np.ndarray) -> np.ndarray:
+def _instances(plane: np.ndarray, what: str) -> np.ndarray:
     """(h, w) int64, without what is below 0."""
     with np.errstate(invalid="ignore"):
         labels = np.maximum(plane, 0).astype(np.int64)
     if not np.array_equal(labels, np.maximum(plane, 0)) or labels.max() >> (_BITS - 1):
-        raise InputError("Expected labels that are whole numbers; this is no label volume.")
+        raise InputError(f"Expected {what} that are whole numbers, as instances have, got others.")
     return labels
 
 

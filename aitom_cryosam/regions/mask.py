@@ -20,6 +20,8 @@ _SAME_SIZE = 0.01
 """Relative: mask and tomogram have the same voxels if their sizes differ by no more."""
 _LOWEST, _HIGHEST = -0.5, 1.5
 """Of shares from 0 to 1, where interpolation has overshot them."""
+_OVERSHOT = 0.25
+"""Share of the highest value that interpolation leaves below 0 at the most."""
 _ALIKE = 0.4
 """Share of neighbours of one value; of two values drawn at random for every voxel it is 0.5."""
 
@@ -56,7 +58,7 @@ class RegionMask:
         binning = _binning(path, tomogram)
         data = read_volume(path, voxel_size=binning * tomogram.voxel_size, sparse=True).values
         low, high = (float(extreme.reduce(data, axis=None)) for extreme in (np.fmin, np.fmax))
-        if not (low >= _LOWEST and high <= _HIGHEST) and _rough(data):
+        if _is_tomogram(data, low, high):
             raise InputError(
                 f"{path} is no mask: its values, {low:g} to {high:g}, change from voxel to voxel "
                 "as a tomogram's do; expected 0 outside of the region and 1 inside."
@@ -114,6 +116,15 @@ class RegionMask:
     def _halo(self) -> cKDTree | None:
         """The voxels around it."""
         return _tree(ndimage.binary_dilation(self.inside) & ~self.inside)
+
+
+def _is_tomogram(values: np.ndarray, low: float, high: float) -> bool:
+    """Whether values (d, h, w) between these are no mask's, nor what interpolation made of one."""
+    if not (low >= _LOWEST and high <= _HIGHEST):
+        return _rough(values)
+    if low >= -_OVERSHOT * high or low == high:
+        return False
+    return _rough(np.round(values / min(high - low, 1.0), 2))  # without ringing far from a rim
 
 
 def _rough(values: np.ndarray) -> bool:
