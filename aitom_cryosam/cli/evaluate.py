@@ -163,8 +163,10 @@ def run(args: argparse.Namespace) -> int:
     masks = _masks(args, searched)
     angles = _angles(args, searched, evaluations)
     averages = resolution.averages(args, searched)
-    angles = angles or (averages.angles if averages else None)
-    print(_table(args, evaluations, summary, recalls, masks, angles, averages))
+    of_averages = angles is None
+    if averages and of_averages:
+        angles = averages.angles
+    print(_table(args, evaluations, summary, recalls, masks, angles, averages, of_averages))
     if args.curve:
         parts = list(evaluations.values()) if len(evaluations) > 1 else []
         name = "all tomograms" if parts else searched[0].name
@@ -179,7 +181,7 @@ def run(args: argparse.Namespace) -> int:
             "median": angles.median,
             "median_about_xyz": angles.median_about_xyz,
             "symmetry": angles.symmetry.name,
-            "of_averages": averages is not None and angles is averages.angles,
+            "of_averages": of_averages,
             "each": angles.degrees.round(3).tolist(),
         }
         report["resolution_angstrom"] = averages and _without_nan(
@@ -251,13 +253,13 @@ def _table(
     masks: tuple[LabelEvaluation, SurfaceDistances] | None,
     angles: AngularErrors | None,
     averages: resolution.Averages | None,
+    of_averages: bool,
 ) -> str:
     further = [(f"recall of {name}", _text(recall)) for name, recall in recalls.items()]
     if angles:
         parts = ", ".join(
             f"{axis} {part:.1f}°" for axis, part in zip("xyz", angles.median_about_xyz, strict=True)
         )
-        of_averages = averages is not None and angles is averages.angles
         against = ", against the average of the true positions" if of_averages else ""
         further.append(
             (
