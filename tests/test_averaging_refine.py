@@ -131,11 +131,25 @@ class TestCombined:
         # One of fifty that are no particles correlates as particles do.
         assert odds[99] == pytest.approx(np.log(50 / 99), abs=1e-3)
 
+    def test_picks_of_which_the_correlation_says_nothing_stay(self):
+        picks = replace(Picks.from_points(np.zeros((60, 3))), probabilities=np.full(60, 0.3))
+        proposals = picks.reject(np.arange(20, 60), "another kind")
+        correlations = np.where(np.arange(60) < 20, 0.6, 0.2)
+        expected = np.ones(60)
+        correlations[[0, 59]], expected[[0, 59]] = 0.1, 0.2  # hardly in the tomogram
+        odds, apart = combined(
+            correlations, np.full(20, 0.2), earlier(proposals), expected=expected
+        )
+        assert apart
+        assert odds[0] > 0 > odds[59]
+
     def test_a_probability_is_taken_as_it_is_but_never_as_certain(self):
         picks = Picks.from_points(np.zeros((3, 3))).reject([2], "chance")
         assert earlier(picks).tolist() == pytest.approx([0.8, 0.8, 0.2])
         sure = replace(picks, probabilities=np.array([1.0, 0.7, 0.0]))
         assert earlier(sure).tolist() == [0.95, 0.7, 0.05]
+        doubted = replace(picks, probabilities=np.array([1.0, 0.2, 0.2]))
+        assert earlier(doubted).tolist() == [0.95, 0.6, 0.2]
 
 
 def test_no_pick_loses_more_than_a_buried_particle_would():

@@ -31,6 +31,8 @@ BACKGROUND = 100  # places of a tomogram that its background is known from
 SHIFT = 0.25  # of the diameter, that a proposal may be off
 PRIORS = (0.05, 0.95)
 """An earlier verdict is never surer than this."""
+PICKED = 0.6
+"""A pick is at least so probable: the earlier verdict is on lists, and sees more than one place."""
 _UNSURE = 0.8  # of an earlier verdict that has no probability
 _FEWEST = 5  # particles or others, below which nothing is fitted
 _ROUNDS = 30
@@ -147,7 +149,8 @@ def background_places(
 def earlier(proposals: Picks) -> np.ndarray:
     """(n,) what the features say: the probability, or the verdict as one that may be wrong."""
     if proposals.probabilities is not None:
-        return np.clip(proposals.probabilities, *PRIORS)
+        least = np.where(proposals.kept, PICKED, 0)
+        return np.clip(np.maximum(proposals.probabilities, least), *PRIORS)
     return np.where(proposals.kept, _UNSURE, 1 - _UNSURE)
 
 
