@@ -26,7 +26,7 @@ from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_extents
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.record import Record, result_paths
-from aitom_cryosam.regions import RegionRules, Regions, located
+from aitom_cryosam.regions import RegionRules, Regions
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
 from aitom_cryosam.settings import Settings, short_name
@@ -347,7 +347,7 @@ def follow(job: Job, *, progress: Progress | None = None) -> StructureResult:
             logger.warning("A %s is followed by filters, without %s.", name, unused)
         with stages.measure("structures"):
             found = job.target.find(tomogram, prompts, progress=progress)
-        found = replace(found, points=located(found.points, regions))
+        found = found.within(regions)
         for point in found.prompts.points_zyx[~found.prompts.kept]:
             logger.warning(
                 "No %s was found at the prompt %s; it is left out.",

@@ -77,6 +77,24 @@ def test_every_flavour_has_the_same_angles(picked):
     assert len(Record.open(picked).picks) == len(points[0])
 
 
+def test_mask_instances_and_distances_obey_the_region(folder, picked):
+    half = np.zeros(vesicle_data().shape, np.int8)
+    half[:, :, int(CENTRE[2]) :] = 1
+    write_volume(folder / "half.mrc", half, voxel_size=VOXEL)
+    assert pick(folder, "--region", str(folder / "half.mrc"), "--spacing", "150", out="half") == 0
+    record, everything = Record.open(folder / "half"), Record.open(picked)
+    labels = read_volume(record.files["labels"]).data
+    whole = read_volume(everything.files["labels"]).data
+    assert not labels[half == 0].any()
+    inside = np.where(half, whole, 0)
+    assert (labels != inside).sum() < 0.02 * (inside > 0).sum()
+    semantic = read_volume(record.files["semantic"]).data
+    np.testing.assert_array_equal(semantic, labels > 0)
+    near = [read_volume(one.files["distance"]).data[..., 0].min() for one in (everything, record)]
+    assert near[1] > 1.5 * near[0]  # half a vesicle is farther from the left face
+    assert half[tuple(np.round(record.picks.points_zyx).astype(int).T)].all()
+
+
 def test_noise_gives_an_empty_mask_and_a_sentence(folder, capsys):
     assert pick(folder, tomogram="empty", out="empty_out") == 0
     said = capsys.readouterr()

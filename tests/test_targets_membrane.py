@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.rotations import along_z
+from aitom_cryosam.regions import RegionMask, Regions
 from aitom_cryosam.targets.base import STRUCTURE
 from aitom_cryosam.targets.fitting import fitted
 from aitom_cryosam.targets.membrane import Membrane
@@ -52,6 +53,21 @@ def found(vesicle):
     return Membrane(spacing_angstrom=120.0).find(
         vesicle, on_sphere((0, 1, 0), (0.3, -1, 0.2), (0.2, 0, 1))
     )
+
+
+def test_nothing_is_left_of_a_membrane_outside_of_the_regions(vesicle, found):
+    corner = np.zeros(vesicle.shape, bool)
+    corner[:3, :3, :3] = True
+    regions = Regions(
+        shape_zyx=vesicle.shape, region=RegionMask("corner", corner, 1, vesicle.voxel_size)
+    )
+    left = found.within(regions)
+    assert left.count == len(left.ridges) == 0
+    assert not left.points.kept.any()
+    assert not left.volume(vesicle).any()
+    assert np.isinf(left.distance_angstrom(vesicle)).all()
+    assert left.prompts.kept.all()  # they are on a membrane
+    assert found.within(None) is found
 
 
 def test_the_sheet_and_nothing_else(vesicle, found):

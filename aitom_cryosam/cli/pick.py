@@ -222,6 +222,8 @@ def _structure_summary(record: Record, seconds: float) -> str:
 
 def _no_structure(name: str, record: Record) -> str:
     """What to try where none was found."""
+    if record.prompts.kept.any():
+        return f"No {name} lies where it may, and the mask is empty: look at the region's options."
     other = "bright" if record.contrast == "dark" else "dark"
     return (
         f"No {name} was found, and the mask is empty: at no click is there more than the noise "

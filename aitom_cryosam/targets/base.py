@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
+from aitom_cryosam.regions import Regions, located
 from aitom_cryosam.targets.ridges import Ridges
 from aitom_cryosam.targets.voxels import distance_angstrom, structure_labels
 from aitom_cryosam.tomogram import Tomogram
@@ -28,6 +29,7 @@ class Structures:
         points: oriented points at even distances; their z axis is the membrane's normal or the
             filament's axis.
         half_width_angstrom: Å, from the middle to the surface.
+        regions: that no voxel lies outside of; None for the whole tomogram.
     """
 
     prompts: Picks
@@ -35,16 +37,38 @@ class Structures:
     labels: np.ndarray
     points: Picks
     half_width_angstrom: float
+    regions: Regions | None = None
 
     @property
     def count(self) -> int:
         """Number of structures."""
-        return int(self.labels.max(initial=0))
+        return len(np.unique(self.labels))
+
+    def within(self, regions: Regions | None) -> Structures:
+        """What lies in regions: each structure keeps its number.
+
+        Args:
+            regions: None leaves all as it is.
+        """
+        if regions is None:
+            return self
+        inside = regions.allows(self.ridges.points_zyx)
+        return replace(
+            self,
+            ridges=self.ridges.take(inside),
+            labels=self.labels[inside],
+            points=located(self.points, regions),
+            regions=regions,
+        )
 
     def volume(self, tomogram: Tomogram) -> np.ndarray:
         """(D, H, W) int16, the number of the structure in each of its voxels."""
         half_width = self.half_width_angstrom / tomogram.voxel_size
-        return structure_labels(self.ridges, self.labels, half_width, tomogram.shape)
+        labels = structure_labels(self.ridges, self.labels, half_width, tomogram.shape)
+        if self.regions is not None:
+            voxels = np.argwhere(labels)
+            labels[tuple(voxels[~self.regions.allows(voxels)].T)] = 0
+        return labels
 
     def distance_angstrom(self, tomogram: Tomogram) -> np.ndarray:
         """(D, H, W) float32, Å from the middle of the nearest structure."""
