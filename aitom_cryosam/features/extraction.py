@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, reduce
-from itertools import islice
+from itertools import islice, pairwise
 from operator import add
 from pathlib import Path
 from typing import Any
@@ -132,10 +132,10 @@ class Extraction:
 
         if self.shrinkage is not None:
             chosen = np.linspace(0, count - 1, STATISTICS_PLANES).round().astype(int)
-            whitening, done = self._measured(view.axis, _batches(np.unique(chosen), step))
+            whitening, done = self._measured(view.axis, self._batches(np.unique(chosen), step))
         left = np.setdiff1d(np.arange(count), [plane for batch in done for plane in batch])
         side_by_side(lambda batch: put(batch, done.pop(batch)), list(done))
-        self._encode(view.axis, _batches(left, step), put)
+        self._encode(view.axis, self._batches(left, step), put)
         release(view.tokens)
 
     def _measured(self, axis: int, batches: Sequence[Batch]) -> tuple[Whitening, dict[Batch, Any]]:
@@ -161,6 +161,13 @@ class Extraction:
             return step
         voxels = view.rows.size * view.columns.size * self.slab
         return min(step, max(1, _BATCH_VOXELS // voxels))
+
+    def _batches(self, planes: np.ndarray, step: int) -> list[Batch]:
+        """Planes, `step` at a time; the last ones alone where threads share them: none waits."""
+        count, shared = len(planes), self.encoder.concurrent
+        whole = max(count - 2 * step * shared, 0) // step * step
+        starts = [*range(0, whole, step), *range(whole, count, 1 if shared else step), count]
+        return [tuple(planes[start:stop].tolist()) for start, stop in pairwise(starts)]
 
     def _encode(
         self, axis: int, batches: Sequence[Batch], put: Callable[[Batch, Any], None]
@@ -191,10 +198,6 @@ class Extraction:
         if slab == 1:
             return planes
         return np.stack([planes[i : i + slab].mean(axis=0) for i in range(0, len(planes), slab)])
-
-
-def _batches(planes: np.ndarray, step: int) -> list[Batch]:
-    return [tuple(planes[i : i + step].tolist()) for i in range(0, len(planes), step)]
 
 
 def _read_ahead(
