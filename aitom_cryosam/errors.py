@@ -287,6 +287,21 @@ class InputError(ValueError):
         return InputError(self.problem, found, **self.values)
 
 
+def expect_kind(value: object, kind: type, what: str) -> None:
+    """Refuse what a caller in Python has taken for something else.
+
+    Args:
+        value: that was given.
+        kind: that it must be of.
+        what: is expected, in the words of the sentence.
+
+    Raises:
+        InputError: it is of another kind.
+    """
+    if not isinstance(value, kind):
+        raise InputError(f"Expected {what}, got a value of the type {type(value).__name__}.")
+
+
 _doors = [Door.PYTHON]  # of the running program, the last one counts
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aitom_cryosam import checkpoints, clicks, encoders, propagator, threads
+from aitom_cryosam import checkpoints, clicks, encoders, prompting, propagator, threads
 from aitom_cryosam.cache import Cache
+from aitom_cryosam.errors import expect_kind
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.forecast import planned
@@ -16,7 +17,6 @@ from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
-from aitom_cryosam.prompting import as_picks, as_rejects, particle_query, prompted, sized, traced
 from aitom_cryosam.propagator import Propagator
 from aitom_cryosam.regions import Regions, located
 from aitom_cryosam.resources import Resources
@@ -51,6 +51,8 @@ class CryoSAM:
     ) -> None:
         self.resources = resources or Resources()
         self.settings = settings or Settings.of(resources=self.resources)
+        expect_kind(self.settings, Settings, 'settings, as Settings.of("embedded") gives')
+        expect_kind(self.resources, Resources, 'resources, as Resources(device="cpu")')
         self.progress = progress
 
     def pick(
@@ -81,18 +83,19 @@ class CryoSAM:
             InputError: there is neither prompt nor query, no prompt gives a mask, a rejected
                 place is on one, the query does not fit the run, or a network cannot be run.
         """
-        prompts = as_picks(prompts, query)
+        prompts = prompting.as_picks(tomogram, prompts, query)
+        prompting.check_asked(regions, suggest)
         stages = Stages()
         with stages.measure("weights"):
             networks = checkpoints.used(self.settings.networks, self.resources.checkpoints)
         with stages.measure("diameter"):
-            settings = sized(self.settings, query, tomogram.contrast)
+            settings = prompting.sized(self.settings, query, tomogram.contrast)
             diameter_voxels = particle_diameter(tomogram, prompts.points_zyx, settings)
             planned(tomogram, settings, diameter_voxels, self.resources)  # refused before any work
-            rejects = as_rejects(rejects, prompts, diameter_voxels)
+            rejects = prompting.as_rejects(tomogram, rejects, prompts, diameter_voxels)
         walks = self.propagator(tomogram, diameter_voxels)
         with stages.measure("prompt masks"):
-            prompts, prompt_masks = prompted(walks, tomogram, prompts, self.progress)
+            prompts, prompt_masks = prompting.prompted(walks, tomogram, prompts, self.progress)
             worth = clicks.looked_at(tomogram, prompts, prompt_masks, diameter_voxels)
         with stages.measure("features"):
             features = self.features(tomogram, diameter_voxels)
@@ -100,7 +103,7 @@ class CryoSAM:
             if query is not None:
                 query.require(features.signature, tomogram.contrast, settings.pooling)
             if len(prompts):
-                clicked = particle_query(
+                clicked = prompting.particle_query(
                     tomogram, features, prompts, prompt_masks, diameter_voxels, settings
                 )
                 query = clicked if query is None else ParticleQuery.merged([clicked, query])
@@ -108,7 +111,7 @@ class CryoSAM:
             query = query.rejecting(pooled(features, rejects.points_zyx, diameter_voxels))
             maxima, proposals = self.match(features, query.vector, diameter_voxels, regions)
             ratio = settings.levels(diameter_voxels)[-1]
-            trace = traced(features, query.vector, prompt_masks, maxima, ratio)
+            trace = prompting.traced(features, query.vector, prompt_masks, maxima, ratio)
         with stages.measure("centring"):
             if self.settings.centring:
                 proposals = centred(tomogram, proposals, diameter_voxels)
@@ -171,13 +174,15 @@ class CryoSAM:
         Raises:
             InputError: as for `pick`.
         """
-        prompts = as_picks(prompts)
+        prompts = prompting.as_picks(tomogram, prompts)
         diameter_voxels = particle_diameter(tomogram, prompts.points_zyx, self.settings)
-        rejects = as_rejects(rejects, prompts, diameter_voxels)
+        rejects = prompting.as_rejects(tomogram, rejects, prompts, diameter_voxels)
         walks = self.propagator(tomogram, diameter_voxels)
-        prompts, masks = prompted(walks, tomogram, prompts, self.progress)
+        prompts, masks = prompting.prompted(walks, tomogram, prompts, self.progress)
         features = self.features(tomogram, diameter_voxels)
-        found = particle_query(tomogram, features, prompts, masks, diameter_voxels, self.settings)
+        found = prompting.particle_query(
+            tomogram, features, prompts, masks, diameter_voxels, self.settings
+        )
         return found.rejecting(pooled(features, rejects.points_zyx, diameter_voxels))
 
     def propagator(self, tomogram: Tomogram, diameter_voxels: float) -> Propagator:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError, Remedy, expect_kind
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.geometry import as_typed
@@ -16,8 +17,10 @@ from aitom_cryosam.masks import ParticleMask, cores
 from aitom_cryosam.names import listed
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.prompts import PROMPT, REJECTED, refuse_misplaced
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator import Propagator
+from aitom_cryosam.regions import Regions
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.harmonics import powers
 from aitom_cryosam.scoring.instances import pooled
@@ -29,38 +32,63 @@ logger = logging.getLogger(__name__)
 
 
 def as_picks(
-    prompts: Picks | Sequence[Sequence[float]], query: ParticleQuery | None = None
+    tomogram: Tomogram,
+    prompts: Picks | Sequence[Sequence[float]],
+    query: ParticleQuery | None = None,
 ) -> Picks:
     """Prompts as points.
 
     Args:
+        tomogram: to lie in.
         prompts: points, or n rows of x, y, z in voxels.
         query: beside which there may be none.
 
     Raises:
-        InputError: there is none, or they are no points.
+        InputError: there is none, they are no points or lie outside, or another argument is not
+            of its kind.
     """
-    if isinstance(prompts, Picks):
-        return prompts
-    if query is not None and len(prompts) == 0:
-        return Picks.none()
-    return _points(prompts, "prompts")
+    expect_kind(tomogram, Tomogram, "a tomogram, as Tomogram.open(path) gives")
+    if query is not None:
+        expect_kind(query, ParticleQuery, "a query, as ParticleQuery.read(path) gives")
+        if not isinstance(prompts, Picks) and len(prompts) == 0:
+            return Picks.none()
+    return _points(tomogram, prompts, PROMPT)
 
 
-def as_rejects(rejects: Picks | Sequence[Sequence[float]], prompts: Picks, reach: float) -> Picks:
+def check_asked(regions: Regions | None, suggest: int) -> None:
+    """Refuse what would be found to be none after minutes.
+
+    Args:
+        regions: where picks may lie.
+        suggest: number of places to ask about.
+
+    Raises:
+        InputError: one is not of its kind.
+    """
+    if regions is not None:
+        expect_kind(regions, Regions, "regions, as RegionRules(...).of(tomogram) gives")
+    expect_kind(suggest, Integral, "a number of suggestions")
+    if suggest < 0:
+        raise InputError(f"Expected a number of suggestions from 0, got {suggest}.")
+
+
+def as_rejects(
+    tomogram: Tomogram, rejects: Picks | Sequence[Sequence[float]], prompts: Picks, reach: float
+) -> Picks:
     """Rejected places as points.
 
     Args:
+        tomogram: to lie in.
         rejects: points, or n rows of x, y, z in voxels, or none.
         prompts: that they may not lie on.
         reach: voxels within which they would.
 
     Raises:
-        InputError: they are no points, or one lies on a prompt.
+        InputError: they are no points, lie outside, or one lies on a prompt.
     """
     if len(rejects) == 0:
         return Picks.none()
-    found = rejects if isinstance(rejects, Picks) else _points(rejects, "rejected places")
+    found = _points(tomogram, rejects, REJECTED)
     for point in found.points_zyx:
         gaps = np.linalg.norm(prompts.points_zyx - point, axis=1)
         if len(gaps) and gaps.min() < reach:
@@ -71,10 +99,21 @@ def as_rejects(rejects: Picks | Sequence[Sequence[float]], prompts: Picks, reach
     return found
 
 
-def _points(rows: Sequence[Sequence[float]], what: str) -> Picks:
-    points_xyz = np.asarray(rows, dtype=np.float64)
+def _points(tomogram: Tomogram, rows: Picks | Sequence[Sequence[float]], kind: str) -> Picks:
+    found = rows if isinstance(rows, Picks) else _from_rows(rows, kind)
+    refuse_misplaced(found.points_zyx, tomogram, kind)
+    return found
+
+
+def _from_rows(rows: Sequence[Sequence[float]], kind: str) -> Picks:
+    try:
+        points_xyz = np.asarray(rows, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"Expected {kind}s as n rows of the numbers x, y, z, got {str(rows)[:50]!r}."
+        ) from None
     if points_xyz.ndim != 2 or points_xyz.shape[1] != 3 or len(points_xyz) == 0:
-        raise InputError(f"Expected {what} as n rows of x, y, z, got {points_xyz.shape}.")
+        raise InputError(f"Expected {kind}s as n rows of x, y, z, got {points_xyz.shape}.")
     return Picks.from_points(points_xyz[:, ::-1])
 
 

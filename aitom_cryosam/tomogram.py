@@ -20,7 +20,7 @@ from aitom_cryosam.threads import mapped
 from aitom_cryosam.volumes import ome_zarr_labels
 from aitom_cryosam.volumes.mrc import label_type, write_volume
 from aitom_cryosam.volumes.reading import read_volume
-from aitom_cryosam.volumes.volume import Sliced, Source, Triple
+from aitom_cryosam.volumes.volume import Sliced, Source, Triple, refuse_voxel_size
 
 CLIP = 6.0
 """Normalised values lie in -CLIP to CLIP: gold beads and ray artefacts end there."""
@@ -78,8 +78,7 @@ class Tomogram:
             raise InputError(f"Expected a volume of shape (D, H, W), got {self.data.shape}.")
         if self.data.dtype.kind not in "iuf":
             raise InputError(f"Expected real numbers, got {self.data.dtype}.")
-        if not (math.isfinite(self.voxel_size) and self.voxel_size > 0):
-            raise InputError(f"Expected a voxel size above 0 Å, got {self.voxel_size:g}.")
+        refuse_voxel_size(self.voxel_size)
         if self.contrast not in ("dark", "bright"):
             raise InputError(f"Expected contrast 'dark' or 'bright', got {self.contrast!r}.")
 
@@ -129,7 +128,13 @@ class Tomogram:
         Raises:
             InputError: it is not a volume, or `check` finds fault with its values.
         """
-        view = np.asarray(data).view()
+        try:
+            view = np.asarray(data).view()
+        except (TypeError, ValueError, RuntimeError):  # ragged, or a tensor elsewhere
+            raise InputError(
+                f"Expected an array of shape (D, H, W), got a value of the type "
+                f"{type(data).__name__} that makes none."
+            ) from None
         view.flags.writeable = False
         tomogram = cls(data=view, voxel_size=voxel_size, name=name, contrast=contrast)
         tomogram.check()

@@ -99,9 +99,7 @@ def _checked(
 ) -> Picks:
     """The clicks of a kind, "prompt" or `REJECTED`."""
     points = _given(given, kind)
-    for point in points:
-        if fault := _fault(point, tomogram):
-            raise InputError(f"The {kind} {as_typed(point)} {fault}.")
+    refuse_misplaced(np.array(points), tomogram, kind)
     if path is not None:
         points.extend(_from_file(kind, Path(path), tomogram, coords_angpix, tilt_series))
     return Picks.from_points(np.array(points))
@@ -167,6 +165,22 @@ def parse_prompt(text: str, kind: str = PROMPT) -> tuple[float, float, float]:
     if not all(map(math.isfinite, (x, y, z))):
         raise InputError(f"Expected a {kind} X,Y,Z of finite numbers, got {text!r}.")
     return x, y, z
+
+
+def refuse_misplaced(points_zyx: np.ndarray, tomogram: Tomogram, kind: str) -> None:
+    """Refuse clicks outside a tomogram or on its blank margin.
+
+    Args:
+        points_zyx: (n, 3) voxels.
+        tomogram: to lie in.
+        kind: of the clicks, "prompt" or `REJECTED`.
+
+    Raises:
+        InputError: one lies there.
+    """
+    for point in points_zyx:
+        if fault := _fault(point, tomogram):
+            raise InputError(f"The {kind} {as_typed(point)} {fault}.")
 
 
 def _fault(point_zyx: np.ndarray, tomogram: Tomogram) -> str:

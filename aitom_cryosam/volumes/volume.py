@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Protocol
 
 import numpy as np
@@ -81,6 +82,8 @@ def refuse_voxel_size(wanted: float) -> None:
     Raises:
         InputError: it is not above 0 Å.
     """
+    if not isinstance(wanted, Real):
+        raise InputError(f"Expected a voxel size in Å, one number, got {wanted!r}.")
     if not (math.isfinite(wanted) and wanted > 0):
         raise InputError(f"Expected a voxel size above 0 Å, got {wanted:g}.")
 
