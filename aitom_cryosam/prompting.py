@@ -110,7 +110,7 @@ def _from_rows(rows: Sequence[Sequence[float]], kind: str) -> Picks:
         points_xyz = np.asarray(rows, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(
-            f"Expected {kind}s as n rows of the numbers x, y, z, got {str(rows)[:50]!r}."
+            f"Expected {kind}s as n rows of the numbers x, y, z, got {str(rows)[:50]}."
         ) from None
     if points_xyz.ndim != 2 or points_xyz.shape[1] != 3 or len(points_xyz) == 0:
         raise InputError(f"Expected {kind}s as n rows of x, y, z, got {points_xyz.shape}.")

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.errors import InputError, expect_kind
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.threads import mapped
@@ -79,6 +79,9 @@ class Tomogram:
         if self.data.dtype.kind not in "iuf":
             raise InputError(f"Expected real numbers, got {self.data.dtype}.")
         refuse_voxel_size(self.voxel_size)
+        expect_kind(self.name, str, "a name of the tomogram as text")
+        if not self.name or {"/", "\0"} & set(self.name):  # files are called after it
+            raise InputError(f"Expected a name of the tomogram without slashes, got {self.name!r}.")
         if self.contrast not in ("dark", "bright"):
             raise InputError(f"Expected contrast 'dark' or 'bright', got {self.contrast!r}.")
 

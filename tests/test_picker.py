@@ -267,6 +267,38 @@ def test_prompts_that_are_none(data, prompts):
         CryoSAM().pick(Tomogram.from_array(data, voxel_size=VOXEL), prompts)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"tomogram": "TS_01.mrc"}, r"a tomogram, as Tomogram\.open\(path\) gives, got .* str"),
+        ({"prompts": "1,2,3"}, "prompts as n rows of the numbers x, y, z, got 1,2,3"),
+        ({"prompts": [[1, 2, 3], [1, 2]]}, "prompts as n rows of the numbers x, y, z"),
+        ({"prompts": [[400, 2, 3]]}, "The prompt 400,2,3 lies outside TS_01, which has x 0 to 29"),
+        ({"rejects": [[1, 2, -3]]}, "The rejected place 1,2,-3 lies outside TS_01"),
+        ({"query": "a.query"}, "a query, as .* gives, got a value of the type str"),
+        ({"regions": "mask.mrc"}, "regions, as .* gives, got a value of the type str"),
+        ({"suggest": -1}, "a number of suggestions from 0, got -1"),
+        ({"suggest": 1.5}, "a number of suggestions, got a value of the type float"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_before_the_work(given, says):
+    noise = np.random.default_rng(0).standard_normal((20, 24, 30))
+    asked = {"tomogram": Tomogram.from_array(noise, voxel_size=20, name="TS_01")}
+    asked |= {"prompts": [[15, 12, 10]], **given}
+    picker = CryoSAM(
+        Settings(diameter_angstrom=160), progress=lambda *_: pytest.fail("work has begun")
+    )
+    with pytest.raises(InputError, match=says):
+        picker.pick(asked.pop("tomogram"), asked.pop("prompts"), **asked)
+
+
+def test_settings_and_resources_of_another_kind():
+    with pytest.raises(InputError, match=r"settings, as Settings\.of\(.* got .* type str"):
+        CryoSAM("paper")
+    with pytest.raises(InputError, match=r"resources, as Resources\(.* got .* type str"):
+        CryoSAM(Settings(), resources="cuda")
+
+
 def test_every_stage_is_timed(data, truth, monkeypatch):
     match = HierarchicalMatcher.match
 

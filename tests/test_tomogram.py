@@ -285,6 +285,7 @@ def test_open_reads_no_voxel(tmp_path, monkeypatch):
         (np.zeros((3, 4)), r"\(D, H, W\), got \(3, 4\)"),
         (np.zeros((3, 4, 0)), r"\(D, H, W\), got \(3, 4, 0\)"),
         (np.zeros(SHAPE, complex), "real numbers, got complex128"),
+        ([[[1]], [[1, 2]]], "got a value of the type list that makes none"),
     ],
 )
 def test_array_that_is_no_volume(data, says):
@@ -295,6 +296,12 @@ def test_array_that_is_no_volume(data, says):
 def test_options_that_make_no_sense():
     with pytest.raises(InputError, match="above 0 Å"):
         Tomogram.from_array(noise(), voxel_size=0)
+    for size in ("13,6", None, [10, 10, 10]):
+        with pytest.raises(InputError, match="a voxel size in Å, one number, got"):
+            Tomogram.from_array(noise(), voxel_size=size)  # type: ignore[arg-type]
+    for name in ("", "../TS_01", "a\0b"):  # files are written under it
+        with pytest.raises(InputError, match="a name of the tomogram without slashes"):
+            Tomogram.from_array(noise(), voxel_size=10, name=name)
     with pytest.raises(InputError, match="'dark' or 'bright', got 'grey'"):
         Tomogram.from_array(noise(), voxel_size=10, contrast="grey")  # type: ignore[arg-type]
 
