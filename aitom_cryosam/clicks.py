@@ -92,7 +92,8 @@ def compared(
 
 def cut_off(tomogram: Tomogram, points_zyx: np.ndarray, diameter_voxels: float) -> np.ndarray:
     """(n,) bool, at which points, (n, 3) voxels, not all of a particle's surroundings is seen."""
-    return np.array([bool(near_faces(tomogram, point, diameter_voxels)) for point in points_zyx])
+    near = [bool(near_faces(tomogram, point, diameter_voxels)) for point in points_zyx]
+    return np.array(near, bool)
 
 
 def _outline(mask: ParticleMask, diameter_voxels: float) -> list[str]:

@@ -49,6 +49,12 @@ class Resources:
     checkpoints: Mapping[str, Path] = field(default_factory=dict)
     compiled: bool = False
 
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", str(self.device)):
+            raise InputError(
+                f"Expected auto, cuda, cuda:N, mps or cpu as device, got {self.device!r}."
+            )
+
     @property
     def threads(self) -> int:
         """That may work at once: those this process may use."""

@@ -218,12 +218,12 @@ class Settings:
             if not good:
                 called, value = short_name(name), getattr(self, name)
                 raise InputError(f"Expected {expected} as {called}, got {value!r}.")
+        check_fdr(self.fdr, beside=self.cut)
         if self.fdr is not None and self.encoder != JUDGED:
             raise InputError(
                 f"False picks cannot be counted with the encoder {self.encoder}: probabilities "
                 f"were learned with {JUDGED}."
             )
-        check_fdr(self.fdr, beside=self.cut)
 
 
 def check_fdr(fdr: Any, *, beside: Any) -> None:
@@ -298,7 +298,8 @@ def choose(
         InputError: the name is not known, a setting is out of its range, weights that are
             needed are not on this machine, or the device does not exist.
     """
-    paper = replace(PRESETS["paper"], **changes)
+    # Only its networks are asked for here, and it has no probabilities that "fdr" could count.
+    paper = replace(PRESETS["paper"], **{k: v for k, v in changes.items() if k != "fdr"})
     name, reason = resolve(name, resources, paper.networks)
     settings = replace(PRESETS[name], **changes)
     for model in settings.networks:

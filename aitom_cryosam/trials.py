@@ -50,18 +50,26 @@ def presets_with(
         changes: settings that take the place of every preset's.
 
     Returns:
-        Settings by the preset's name, and "no weights of NAME" by the names of those without.
+        Settings by the preset's name, and by the names of those that cannot run what they lack,
+        as "no weights of NAME".
 
     Raises:
         InputError: a change is out of its range.
     """
-    presets = {name: replace(settings, **changes) for name, settings in PRESETS.items()}
-    lacking = {}
-    for name, settings in presets.items():
+    replace(PRESETS["embedded"], **changes)  # what is out of range is so for all
+    presets: dict[str, Settings] = {}
+    lacking: dict[str, str] = {}
+    for name, preset in PRESETS.items():
+        try:
+            settings = replace(preset, **changes)
+        except InputError as error:  # of an encoder without probabilities
+            settings = replace(preset, **{k: v for k, v in changes.items() if k != "fdr"})
+            lacking[name] = error.problem
+        presets[name] = settings
         models = settings.networks
         missing = [one.name for one in models if find(one, resources.checkpoints) is None]
         if missing:
-            lacking[name] = f"no weights of {' and '.join(missing)}"
+            lacking.setdefault(name, f"no weights of {' and '.join(missing)}")
     return presets, lacking
 
 

@@ -30,6 +30,11 @@ def seen(tomogram, point, radius=D / 2, aside=0.0):
     return found.odd
 
 
+def test_no_points_are_no_numbers(tomogram):
+    """Where a region leaves no proposal."""
+    assert cut_off(tomogram, np.zeros((0, 3)), D).dtype == bool
+
+
 @pytest.mark.parametrize(
     ("point", "radius", "aside", "says"),
     [

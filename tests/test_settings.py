@@ -7,7 +7,9 @@ import pytest
 
 from aitom_cryosam import Settings
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import PRESETS
+from aitom_cryosam.trials import presets_with
 
 
 def test_the_preset_gives_what_is_not_given() -> None:
@@ -158,6 +160,7 @@ def test_what_makes_sense_is_taken(good: dict) -> None:
         ({"cut": "some"}, "Expected auto, none or a score as cut, got 'some'."),
         ({"cut": float("nan")}, "as cut, got nan"),
         ({"fdr": 1.0}, "a share of false picks from 0 to below 1 as fdr, got 1.0"),
+        ({"fdr": 2, "encoder": "dino_vitb8"}, "from 0 to below 1 as fdr, got 2"),
         ({"fdr": 0.1, "cut": 0.5}, "Expected a cut or an fdr, got both"),
         ({"fdr": 0.1, "encoder": "dino_vitb8"}, "cannot be counted with the encoder dino_vitb8"),
     ],
@@ -166,3 +169,18 @@ def test_what_does_not_is_one_sentence(bad: dict, sentence: str) -> None:
     with pytest.raises(InputError) as error:
         Settings(**bad)
     assert sentence in str(error.value)
+
+
+def test_the_share_of_false_picks_goes_with_the_preset_that_is_taken_without_one() -> None:
+    chosen = Settings.of(fdr=0.1)
+    assert (chosen.preset, chosen.fdr) == ("embedded", 0.1)
+    with pytest.raises(InputError, match="cannot be counted with the encoder dinov2"):
+        Settings.of("paper", fdr=0.1)
+    presets, lacking = presets_with(Resources(), {"fdr": 0.1})
+    assert presets["embedded"].fdr == 0.1
+    assert "cannot be counted" in lacking["paper"]
+
+
+def test_a_device_that_is_none_is_refused_where_it_is_named() -> None:
+    with pytest.raises(InputError, match="Expected auto, cuda, cuda:N, mps or cpu as device"):
+        Resources(device="toaster")

@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
         words = [self.prog]
         for action in sorted(self._actions, key=lambda one: not one.option_strings):
             more = " ..." if action.nargs in ("+", argparse.PARSER) else ""
-            if action.required:
+            if action.required and action.nargs != "*":
                 name = action.metavar or "|".join(action.choices or [action.dest])
                 words += [*action.option_strings[-1:], f"{name}{more}"]
         options = any(one.option_strings and not one.required for one in self._actions)
