@@ -218,12 +218,13 @@ class Settings:
             if not good:
                 called, value = short_name(name), getattr(self, name)
                 raise InputError(f"Expected {expected} as {called}, got {value!r}.")
-        check_fdr(self.fdr, beside=self.cut)
+        check_fdr(self.fdr, beside=None)
         if self.fdr is not None and self.encoder != JUDGED:
             raise InputError(
                 f"False picks cannot be counted with the encoder {self.encoder}: probabilities "
                 f"were learned with {JUDGED}."
             )
+        check_fdr(self.fdr, beside=self.cut)
 
 
 def check_fdr(fdr: Any, *, beside: Any) -> None:
