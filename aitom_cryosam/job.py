@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from aitom_cryosam import checkpoints, propagator
 from aitom_cryosam.doctor import examine
 from aitom_cryosam.doctor.header import header_observations
 from aitom_cryosam.errors import InputError, Remedy
@@ -101,7 +102,7 @@ class Job:
             "prompts": _rows(self.prompts, "prompts"),
             "rejects": _rows(self.rejects, "rejected places"),
             "star": tuple(self.star),
-            "settings": self.settings or Settings.of(resources=self.resources),
+            "settings": self.settings or self._usual_settings(),
             **{
                 name: Path(path)
                 for name in ("tomogram", "query", "prompts_file", "rejects_file", "out")
@@ -120,11 +121,12 @@ class Job:
                     f"Expected a STAR flavour of {', '.join(FLAVOURS)}, got {flavour!r}."
                 )
         if self.target is not None:
+            changes = [name for name in self.settings.changes if name != "segmenter"]
             of_particles = {
                 "a query": self.query is not None,
                 "rejected places": bool(self.rejects or self.rejects_file),
                 "suggestions": self.suggest > 0,
-                **{f"the setting {short_name(name)}": True for name in self.settings.changes},
+                **{f"the setting {short_name(name)}": True for name in changes},
             }
             for what, given in of_particles.items():
                 if given:
@@ -135,6 +137,10 @@ class Job:
         if "relion4" in self.star and self.tilt_series is None:
             problem = "The format relion4 needs the pixel size of the tilt series"
             raise InputError(problem, Remedy.TILT_SERIES)
+
+    def _usual_settings(self) -> Settings:
+        """Membranes and filaments are followed without networks unless one is asked for."""
+        return Settings.of(resources=self.resources) if self.target is None else Settings()
 
     @property
     def name(self) -> str:
@@ -341,12 +347,11 @@ def follow(job: Job, *, progress: Progress | None = None) -> StructureResult:
     stages = Stages()
     with _collected() as warnings:
         inputs = job.stamps()
+        networks = _outlining(job)
         tomogram, prompts, regions = _opened(job)
-        if models := [model.name for model in job.settings.networks]:
-            name, unused = job.target.name, " and ".join(models)
-            logger.warning("A %s is followed by filters, without %s.", name, unused)
         with stages.measure("structures"):
-            found = job.target.find(tomogram, prompts, progress=progress)
+            outliner = propagator.outlines(job.settings, job.resources)
+            found = job.target.find(tomogram, prompts, outliner=outliner, progress=progress)
         found = found.within(regions)
         for point in found.prompts.points_zyx[~found.prompts.kept]:
             logger.warning(
@@ -362,7 +367,19 @@ def follow(job: Job, *, progress: Progress | None = None) -> StructureResult:
         stages=stages,
         warnings=tuple(warnings),
         inputs=inputs,
+        networks=networks,
     )
+
+
+def _outlining(job: Job) -> dict[str, dict[str, str]]:
+    """The weights of the network that outlines the structures, if any; others are named."""
+    assert job.target is not None
+    models = job.settings.networks
+    unused = [model.name for model in models if model.name != job.settings.segmenter]
+    if unused:
+        logger.warning("A %s is followed without %s.", job.target.name, " and ".join(unused))
+    used = [model for model in models if model.name not in unused]
+    return checkpoints.used(used, job.resources.checkpoints)
 
 
 def _opened(job: Job) -> tuple[Tomogram, Picks, Regions | None]:

@@ -37,6 +37,7 @@ class StructureResult:
         stages: seconds and memory.
         warnings: that were given on the way.
         inputs: the files that decided about it.
+        networks: file and checksum of the weights in use, by model.
     """
 
     tomogram: Tomogram
@@ -46,6 +47,7 @@ class StructureResult:
     stages: Stages
     warnings: tuple[str, ...] = ()
     inputs: Mapping[str, FileStamp] = field(default_factory=dict)
+    networks: Mapping[str, dict[str, str]] = field(default_factory=dict)
 
     def write(
         self,
@@ -105,12 +107,12 @@ class StructureResult:
         """What the run did, for `<stem>_run.json`."""
         points = self.structures.points
         return {
-            "versions": versions(),
+            "versions": versions(*(("torch",) if self.networks else ())),
             "target": {"name": self.target.name, **asdict(self.target)},  # type: ignore[call-overload]
             "settings": asdict(self.settings),
             "tomogram": tomogram_entry(self.tomogram),
             "inputs": {role: asdict(stamp) for role, stamp in self.inputs.items()},
-            "weights": {},
+            "weights": self.networks,
             "prompts": prompt_entries(self.structures.prompts),
             "diameter_angstrom": round(2 * self.structures.half_width_angstrom, 1),
             "counts": {

@@ -147,15 +147,40 @@ def test_a_job_keeps_its_target_on_paper():
         assert again.target == target
 
 
-@pytest.mark.parametrize("preset", ["paper", "networks"])
-def test_a_preset_with_models_needs_no_weights_and_says_that_they_are_not_used(
-    folder, capsys, monkeypatch, preset
-):
+def test_a_preset_with_models_wants_the_weights_of_its_segmenter_alone(folder, capsys, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "no_weights"))
-    assert pick(folder, "--preset", preset, tomogram="empty", out=preset) == 0
-    said = "A membrane is followed by filters, without dinov2_vitl14_reg and sam_vit_"
+    assert pick(folder, "--preset", "paper", tomogram="empty", out="paper") == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "A membrane is followed without dinov2_vitl14_reg."
+    assert len(said) == 2
+    assert "The weights of sam_vit_h are not on this machine" in said[1]
+    assert not (folder / "paper").exists()
+
+
+def test_a_network_is_left_out_with_the_embedded_segmenter(folder, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "no_weights"))
+    options = ["--preset", "networks", "--segmenter", "contour"]
+    assert pick(folder, *options, tomogram="empty", out="alone") == 0
+    said = "A membrane is followed without dinov2_vitl14_reg."
     assert said in capsys.readouterr().err
-    assert Record.open(folder / preset).content["warnings"][0].startswith(said)
+    record = Record.open(folder / "alone")
+    assert record.content["warnings"] == [said]
+    assert record.content["weights"] == {}
+
+
+def test_a_membrane_is_outlined_by_the_masks_of_a_sam(folder, picked):
+    pytest.importorskip("segment_anything")
+    from tests.tiny_models import write_tiny_sam
+
+    weights = write_tiny_sam(folder / "tiny.pth")
+    options = ["--segmenter", "sam_vit_b", "--checkpoint", f"sam_vit_b={weights}"]
+    assert pick(folder, *options, "--device", "cpu", out="sam") == 0
+    record = Record.open(folder / "sam")
+    assert set(record.content["weights"]) == {"sam_vit_b"}
+    labels = read_volume(record.files["labels"]).data > 0
+    truth = np.abs(FROM_MIDDLE) * VOXEL <= 35
+    assert labels[truth].mean() > 0.8  # whatever masks of chance weights say,
+    assert labels.sum() < 2 * truth.sum()  # what is found is the sheet, and thin
 
 
 def particles(folder, out, *options, tomogram="TS_01"):

@@ -34,7 +34,7 @@ def planes_of(shape, count=2, seed=0):
 
 
 class Oracle:
-    """SamPredictor, one prompt at a time, with nothing of ours in it."""
+    """SamPredictor, one prompt of one or more points at a time, with nothing of ours in it."""
 
     def __init__(self, sam, plane):
         self.shape = plane.shape
@@ -43,11 +43,11 @@ class Oracle:
 
     def __call__(self, point_yx, logits=None):
         """Upsampled (k, h, w), scores (k,), low-resolution (k, l, l)."""
-        points_xy = np.array([[point_yx[1], point_yx[0]]])
+        points_xy = np.reshape(point_yx, (-1, 2))[:, ::-1]
         points_xy = self.predictor.transform.apply_coords(points_xy, self.shape)
         found = self.predictor.predict_torch(
             torch.as_tensor(points_xy, dtype=torch.float)[None],
-            torch.ones(1, 1, dtype=torch.int),
+            torch.ones(1, len(points_xy), dtype=torch.int),
             mask_input=None if logits is None else torch.as_tensor(logits)[None, None],
             return_logits=True,
         )
@@ -93,6 +93,22 @@ def test_masks_scores_and_logits_are_those_of_the_predictor(shape):
         spread.append(window[np.isfinite(window)].std())
     assert min(spread) > 0.1  # the tolerance says something
     assert np.abs(second.logits - first.logits).max() > 0.1  # and the prompt matters
+
+
+def test_several_points_on_one_object_are_one_prompt():
+    sam, plane = tiny_sam(), planes_of((40, 90), 1)[0]
+    segmenter, rows = segmenter_of(sam), np.zeros(3, np.int64)
+    points = np.random.default_rng(1).uniform(0, 1, (3, 5, 2)) * plane.shape
+    embeddings = segmenter.embed(plane[None])
+    first = segmenter.segment(embeddings, rows, points, None)
+    second = segmenter.segment(embeddings, rows, points, first)
+    oracle = Oracle(sam, plane)
+    for row in range(3):
+        assert_parity(first, row, oracle, points[row])
+        assert_parity(second, row, oracle, points[row], first.logits[row])
+    alone = segmenter.segment(embeddings, rows, points[:, 0], None)
+    assert np.abs(alone.logits - first.logits).max() > 0.1  # the others matter
+    np.testing.assert_array_equal(alone.offsets_yx, first.offsets_yx)
 
 
 @pytest.mark.slow
@@ -341,9 +357,6 @@ def test_a_tiny_checkpoint_with_its_sizes_beside_it_makes_a_segmenter(tmp_path):
     direct = segmenter_of(tiny_sam(seed=3), max_extent=16)
     expected = direct.segment(direct.embed(planes), rows, points, None)
     np.testing.assert_array_equal(found.logits, expected.logits)
-    assert segmenter.agreement == settings.tau_iou
-    best = build(replace(settings, candidate="best"), resources, diameter_voxels=10, max_extent=16)
-    assert best.agreement == 0
     window = build(replace(settings, window=2.5), resources, diameter_voxels=10, max_extent=16)
     assert type(window) is WindowSamSegmenter
     assert window.side == 25

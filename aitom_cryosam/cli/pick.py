@@ -151,7 +151,7 @@ def _job(args: argparse.Namespace) -> Job:
     target, note = options.target(args), ""
     if target is None:
         settings, note = options.explained_settings(args, resources)
-    else:  # no model is used, and the weights of none need be there
+    else:  # a network is used only where it is asked for
         typed = options.typed_settings(args)
         typed.pop("diameter_angstrom", None)  # the target has it
         settings = Settings(preset="embedded" if args.preset == "auto" else args.preset, **typed)

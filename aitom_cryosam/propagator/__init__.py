@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from aitom_cryosam import segmenters
 from aitom_cryosam.cache import Cache
 from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.models import MODELS
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator.base import Propagator
 from aitom_cryosam.propagator.crossplane import CrossPlanePropagator
+from aitom_cryosam.propagator.outlines import Outlines
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.targets import PARTICLE
@@ -21,9 +24,11 @@ from aitom_cryosam.tomogram import Tomogram
 
 __all__ = [
     "CrossPlanePropagator",
+    "Outlines",
     "Propagator",
     "build",
     "masks_of",
+    "outlines",
     "warn_of_balls",
     "without_mask",
 ]
@@ -62,6 +67,26 @@ def build(
         budget_bytes=min(segmenter.held_bytes, resources.ram),
         store=store,
     )
+
+
+def outlines(settings: Settings, resources: Resources) -> Outlines | None:
+    """What follows membranes and filaments beside the filters: the masks of a network.
+
+    Args:
+        settings: its segmenter and `tau_iou`; a whole plane is shown to it.
+        resources: device, memory and checkpoints.
+
+    Returns:
+        None for a segmenter that has no weights.
+    """
+    if MODELS[settings.segmenter].weights is None:
+        return None
+    whole = replace(settings, window=None)
+
+    def segmenter(size: int) -> segmenters.PlaneSegmenter:
+        return segmenters.build(whole, resources, diameter_voxels=size, max_extent=size)
+
+    return Outlines(segmenter, settings.segmenter, resources.ram)
 
 
 def masks_of(

@@ -13,7 +13,7 @@ CACHED = 512
 
 
 class SamDecoder:
-    """Decodes a point, and maybe a mask, on an image of its own for each prompt.
+    """Decodes points, and maybe a mask, on an image of its own for each prompt.
 
     The numbers are those of `MaskDecoder.forward`, for a fraction of the work. That method
     takes one image a call, and its transformer projects all image tokens for every attention.
@@ -48,7 +48,8 @@ class SamDecoder:
 
         Args:
             images: (b, N, C) embeddings, N tokens row by row.
-            points_xy: (b, 2) float32 pixels of the padded square, each on an object.
+            points_xy: (b, 2) float32 pixels of the padded square, each on an object; or (b, p, 2),
+                p points on each.
             masks: (b, l, l) low-resolution logits of the padded square, or None.
 
         Returns:
@@ -94,11 +95,12 @@ class SamDecoder:
         return 4 * self.tokens * 10 * self.channels
 
     def _prompt(self, points_xy: Tensor) -> Tensor:
-        """(b, n, C): the output tokens, then the point's and SAM's padding point's."""
-        labels = torch.ones(len(points_xy), 1, dtype=torch.int, device=points_xy.device)
+        """(b, n, C): the output tokens, then the points' and SAM's padding point's."""
+        points_xy = points_xy.reshape(len(points_xy), -1, 2)
+        labels = torch.ones(points_xy.shape[:2], dtype=torch.int, device=points_xy.device)
         # In full: half precision would move a point by half a pixel of the padded square.
         with torch.autocast(points_xy.device.type, enabled=False):
-            sparse, _ = self._prompts(points=(points_xy[:, None], labels), boxes=None, masks=None)
+            sparse, _ = self._prompts(points=(points_xy, labels), boxes=None, masks=None)
         output = torch.cat([self._decoder.iou_token.weight, self._decoder.mask_tokens.weight])
         return torch.cat([output.expand(len(points_xy), -1, -1), sparse], dim=1)
 

@@ -175,15 +175,16 @@ class SamSegmenter:
         Args:
             embeddings: what `embed` returned for planes of one shape.
             rows: (n,) int64, the embedding that each prompt is on.
-            points_yx: (n, 2) pixels on its plane.
+            points_yx: (n, 2) pixels on its plane; or (n, p, 2), p points on one object.
             previous: the n masks of the plane before, or None.
 
         Returns:
-            n masks in windows of `side` pixels around the points, logits of SAM's padded
+            n masks in windows of `side` pixels around the (first) points, logits of SAM's padded
             square, predicted overlaps cut to 0 to 1, and the pixel in the window where the
             upsampled logits are highest.
         """
-        points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
+        points = np.asarray(points_yx, dtype=np.float64)
+        points = points[:, None] if points.ndim == 2 else points  # (n, p, 2)
         rows = np.asarray(rows, dtype=np.int64)
 
         def work(part: slice) -> Segmentation:
@@ -219,9 +220,9 @@ class SamSegmenter:
     def _segment(
         self, embeddings: list[Any], points: np.ndarray, previous: Segmentation | None
     ) -> Segmentation:
-        view = self._view(embeddings, points, previous)
+        view = self._view(embeddings, points[:, 0], previous)
         scales = np.divide(self._input_shape(view.shape), view.shape)
-        points_xy = ((points - view.corners_yx) * scales)[:, ::-1].astype(np.float32)
+        points_xy = ((points - view.corners_yx[:, None]) * scales)[..., ::-1].astype(np.float32)
         masks = None if previous is None else self._logits(previous)
         with self.device.autocast():
             logits, scores = self._decoder(view.tokens, self._send(points_xy), masks)

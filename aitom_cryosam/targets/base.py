@@ -10,6 +10,7 @@ import numpy as np
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.regions import Regions, located
+from aitom_cryosam.targets.outliner import Outliner
 from aitom_cryosam.targets.ridges import Ridges
 from aitom_cryosam.targets.voxels import distance_angstrom, structure_labels
 from aitom_cryosam.tomogram import Tomogram
@@ -89,13 +90,19 @@ class StructureTarget(Protocol):
         ...
 
     def find(
-        self, tomogram: Tomogram, prompts: Picks, *, progress: Progress | None = None
+        self,
+        tomogram: Tomogram,
+        prompts: Picks,
+        *,
+        outliner: Outliner | None = None,
+        progress: Progress | None = None,
     ) -> Structures:
         """The structures that are clicked, and those that look like them.
 
         Args:
             tomogram: (D, H, W).
             prompts: clicks, a few on each kind of place.
+            outliner: asked where the clicked ones go on; None for the filters alone.
             progress: shown how far the filters are.
         """
         ...

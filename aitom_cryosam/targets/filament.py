@@ -17,6 +17,7 @@ from aitom_cryosam.progress import Progress
 from aitom_cryosam.targets.base import STRUCTURE, Structures
 from aitom_cryosam.targets.fitting import centred, fitted
 from aitom_cryosam.targets.growth import NOTHING_THERE, Grown, grown
+from aitom_cryosam.targets.outliner import Outliner
 from aitom_cryosam.targets.ridges import Ridges, RidgeShape, find_ridges
 from aitom_cryosam.tomogram import Tomogram
 
@@ -60,7 +61,12 @@ class Filament:
                 raise InputError(f"Expected {name} as a length above 0 Å, got {value:g}.")
 
     def find(
-        self, tomogram: Tomogram, prompts: Picks, *, progress: Progress | None = None
+        self,
+        tomogram: Tomogram,
+        prompts: Picks,
+        *,
+        outliner: Outliner | None = None,
+        progress: Progress | None = None,
     ) -> Structures:
         """The clicked filaments, and those that look like them; see `StructureTarget.find`."""
         diameter = self.diameter_angstrom or estimated_diameter(tomogram, prompts)
@@ -68,7 +74,7 @@ class Filament:
         ridges, chance = find_ridges(tomogram, shape, progress=progress)
         reach = max(0.6 * diameter / tomogram.voxel_size, 3.0)
         cell = ridges.binning * tomogram.voxel_size  # Å
-        found = grown(ridges, chance, prompts, reach, _PIECE / cell)
+        found = grown(ridges, chance, prompts, reach, _PIECE / cell, outliner)
         found = replace(found, ridges=fitted(found.ridges, 1.0))
         lines, prompts = self._lines(found, diameter, tomogram)
         ridges, labels = _as_ridges(found.ridges, lines)

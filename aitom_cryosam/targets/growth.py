@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
-from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.targets.outliner import Outliner
 from aitom_cryosam.targets.ridges import Ridges
 
 CHANCE = {"sheet": 0.75, "line": 0.9}
@@ -64,9 +64,17 @@ class Grown:
 
 
 def grown(
-    ridges: Ridges, chance: Ridges, prompts: Picks, reach_voxels: float, smallest_size: float
+    ridges: Ridges,
+    chance: Ridges,
+    prompts: Picks,
+    reach_voxels: float,
+    smallest_size: float,
+    outliner: Outliner | None = None,
 ) -> Grown:
     """Grow clicks to structures along ridges that the noise does not make.
+
+    An outliner is asked about those that are found without it: what it adds makes no structure, but
+    may join the parts of one.
 
     Args:
         ridges: of the tomogram.
@@ -75,15 +83,51 @@ def grown(
         reach_voxels: how far a click may lie from its ridge.
         smallest_size: cells of a sheet; or cells from one end to the other of a piece of a line
             that is not clicked. The flanks of a particle are smaller.
+        outliner: says which weak ridges go on from the clicks, too.
     """
-    seeds = _seeds(ridges, prompts, reach_voxels)
-    clicked = ridges.support[seeds[seeds >= 0]]
+    found = _grown(ridges, chance, prompts, reach_voxels, smallest_size)
+    kept = found.prompts.kept
+    if outliner is None or not kept.any():
+        return found
+    seeds = _seeds(ridges, prompts.take(kept), reach_voxels)
+    outlined = outliner.outlined(ridges, seeds, GAP * _least(ridges, chance, seeds))
+    if not outlined.any():
+        return found
+    more = _grown(ridges, chance, prompts, reach_voxels, smallest_size, outlined)
+    return more if more.prompts.kept[kept].all() else found
+
+
+def _least(ridges: Ridges, chance: Ridges, seeds: np.ndarray) -> float:
+    """Support of a point of a structure, at least.
+
+    Args:
+        ridges: of the tomogram.
+        chance: of its noise.
+        seeds: (p,) points at the clicks.
+    """
     least = float(np.quantile(chance.support, CHANCE[chance.kind])) if len(chance) else 0.0
-    least = max(least, OF_CLICKED[ridges.kind] * float(np.median(clicked)) if len(clicked) else 0.0)
+    of_clicked = OF_CLICKED[ridges.kind] * np.median(ridges.support[seeds]) if len(seeds) else 0.0
+    return max(least, float(of_clicked))
+
+
+def _grown(
+    ridges: Ridges,
+    chance: Ridges,
+    prompts: Picks,
+    reach_voxels: float,
+    smallest_size: float,
+    outlined: np.ndarray | None = None,
+) -> Grown:
+    """As `grown`; `outlined` (n,) bool are points of structures whatever their support."""
+    seeds = _seeds(ridges, prompts, reach_voxels)
+    seeds = seeds[seeds >= 0]
+    least = _least(ridges, chance, seeds)
     by_chance = chance.support >= least
     smallest = LARGER * _masses(chance, _pieces(chance, by_chance), by_chance).max(initial=0)
     inside = ridges.support >= least
-    inside |= _paths(ridges, seeds[seeds >= 0], least)
+    inside |= _paths(ridges, seeds, least)
+    if outlined is not None:
+        inside |= outlined
     piece = _pieces(ridges, inside)
     masses = _masses(ridges, piece, inside)
     # A click is on the largest structure within its reach.
@@ -252,19 +296,15 @@ def _sizes(ridges: Ridges, piece: np.ndarray, inside: np.ndarray) -> np.ndarray:
 def _paths(ridges: Ridges, seeds: np.ndarray, least: float) -> np.ndarray:
     """(n,) bool: the points of the minimal paths between clicks that are of one structure.
 
-    A step costs its length, and the more the less support it has; places with too little are no
-    part of a path.
+    Places with too little support are no part of a path.
     """
     allowed = np.flatnonzero(ridges.support >= GAP * least)
     on = np.zeros(len(ridges), bool)
     seeds = np.searchsorted(allowed, np.intersect1d(seeds, allowed))
     if len(seeds) < 2:
         return on
-    cost: csr_array = ridges.neighbours[allowed][:, allowed]
-    weight = least / ridges.support[allowed]
-    rows = np.repeat(np.arange(len(allowed)), np.diff(cost.indptr))
-    cost.data = cost.data * (weight[rows] + weight[cost.indices]) / 2
-    costs, before = dijkstra(cost, indices=seeds, return_predecessors=True)
+    steps = ridges.costs(allowed, least)
+    costs, before = dijkstra(steps, indices=seeds, return_predecessors=True)
     for start in range(len(seeds)):
         for end in range(start):
             if np.isfinite(costs[start, seeds[end]]):

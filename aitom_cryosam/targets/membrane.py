@@ -14,6 +14,7 @@ from aitom_cryosam.progress import Progress
 from aitom_cryosam.targets.base import STRUCTURE, Structures
 from aitom_cryosam.targets.fitting import fitted
 from aitom_cryosam.targets.growth import grown
+from aitom_cryosam.targets.outliner import Outliner
 from aitom_cryosam.targets.ridges import Ridges, RidgeShape, find_ridges
 from aitom_cryosam.tomogram import Tomogram
 
@@ -47,13 +48,18 @@ class Membrane:
                 raise InputError(f"Expected {name} as a length above 0 Å, got {value:g}.")
 
     def find(
-        self, tomogram: Tomogram, prompts: Picks, *, progress: Progress | None = None
+        self,
+        tomogram: Tomogram,
+        prompts: Picks,
+        *,
+        outliner: Outliner | None = None,
+        progress: Progress | None = None,
     ) -> Structures:
         """The clicked sheets, and those that look like them; see `StructureTarget.find`."""
         ridges, chance = find_ridges(tomogram, SHAPE, progress=progress)
         reach = max(CLICK_ANGSTROM / tomogram.voxel_size, _CLICK_VOXELS)
         cell = ridges.binning * tomogram.voxel_size  # Å
-        found = grown(ridges, chance, prompts, reach, _SMALLEST / cell**2)
+        found = grown(ridges, chance, prompts, reach, _SMALLEST / cell**2, outliner)
         sheets = outward(fitted(found.ridges, SHAPE.sigma_angstrom / cell))
         return Structures(
             prompts=found.prompts,

@@ -166,6 +166,22 @@ class Ridges:
         both = np.concatenate([length, length]), (np.concatenate([i, j]), np.concatenate([j, i]))
         return steps.maximum(csr_array(both, shape=steps.shape))
 
+    def costs(self, chosen: np.ndarray, least: float) -> csr_array:
+        """What the steps between neighbours cost: their length, and the more the less support.
+
+        Args:
+            chosen: (m,) indices.
+            least: support with which a step costs its length.
+
+        Returns:
+            (m, m) symmetric, cells.
+        """
+        costs: csr_array = self.neighbours[chosen][:, chosen]
+        weight = least / self.support[chosen]
+        rows = np.repeat(np.arange(len(chosen)), np.diff(costs.indptr))
+        costs.data = costs.data * (weight[rows] + weight[costs.indices]) / 2
+        return costs
+
     @cached_property
     def support(self) -> np.ndarray:
         """(n,) the responses of a point and its neighbours together: high on an even ridge."""
