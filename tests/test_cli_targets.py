@@ -151,7 +151,7 @@ def test_a_preset_with_models_wants_the_weights_of_its_segmenter_alone(folder, c
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "no_weights"))
     assert pick(folder, "--preset", "paper", tomogram="empty", out="paper") == 2
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "A membrane is followed without dinov2_vitl14_reg."
+    assert said[0] == "warning: A membrane is followed without dinov2_vitl14_reg."
     assert len(said) == 2
     assert "The weights of sam_vit_h are not on this machine" in said[1]
     assert not (folder / "paper").exists()

@@ -12,12 +12,12 @@ from aitom_cryosam.segmenters.base import Segmentation
 from aitom_cryosam.segmenters.codec import ArrayCodec
 from aitom_cryosam.targets.growth import grown
 from aitom_cryosam.targets.ridges import Ridges
-from tests.test_targets_growth import CENTRE, FAR, GRID, RADIUS, RAYS
+from tests.test_targets_growth import FAR, GRID, RADIUS, RAYS
 
 SHELL = np.abs(FAR - RADIUS) < 0.7
 WEAK = SHELL & (RAYS[..., 2] < -4)
 INNER = (FAR < 11) & (np.abs(RAYS[..., 2] + 5) < 0.7)  # flat, across the vesicle
-CLICKS = Picks.from_points((CENTRE + (0, 0, RADIUS))[None])
+CLICKS = Picks.from_points(np.array([[22.0, 22, 22 + RADIUS]]))
 
 
 class Masks:
