@@ -64,7 +64,7 @@ def presets_with(
             settings = replace(preset, **changes)
         except InputError as error:  # of an encoder without probabilities
             settings = replace(preset, **{k: v for k, v in changes.items() if k != "fdr"})
-            lacking[name] = error.problem
+            lacking[name] = error.problem.rstrip(".")
         presets[name] = settings
         models = settings.networks
         missing = [one.name for one in models if find(one, resources.checkpoints) is None]

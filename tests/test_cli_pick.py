@@ -11,6 +11,7 @@ import sys
 import warnings
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import mrcfile
 import numpy as np
@@ -19,6 +20,8 @@ import starfile
 
 from aitom_cryosam import CryoSAM
 from aitom_cryosam.cli import main, refine
+from aitom_cryosam.cli import pick as cli_pick
+from aitom_cryosam.picks import Picks
 from aitom_cryosam.simulation.files import write_simulation
 from tests.toys import small_simulation
 
@@ -403,3 +406,10 @@ def test_few_picks_are_doubted(world, tmp_path, capsys, monkeypatch, kept, warne
     typed = [str(folder / f"{STEM}.mrc"), "--prompt", click, "--out", str(tmp_path)]
     assert main(["pick", *typed]) == 0
     assert ("Only 1 of 30 proposals are picks." in capsys.readouterr().err) == warned
+
+
+def test_a_run_that_considered_no_place_says_where_to_look():
+    """As with a region and an exclusion that leave nothing; there is no best score to tell."""
+    said = cli_pick._nothing(SimpleNamespace(proposals=Picks.none()))
+    assert said.startswith("No picks, as no place was considered")
+    assert "--region, --exclude" in said

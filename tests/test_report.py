@@ -17,6 +17,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.record import Record
+from aitom_cryosam.report import figures
 from aitom_cryosam.report.figures import label_overlay
 from aitom_cryosam.report.files import write_report
 from aitom_cryosam.report.gallery import movable
@@ -311,3 +312,11 @@ def test_a_query_of_another_version_leaves_one_column_empty(record, tmp_path):
     (tmp_path / record.files["query"].name).write_bytes(b"another version")
     text = page(Record.open(tmp_path))
     assert text.count('<td class="number">–</td>') == len(record.prompts)
+
+
+def test_a_similarity_without_a_chance_level_has_no_colours():
+    """As where a region leaves too few places to tell one."""
+    plane = np.array([[0.2, 0.9], [np.nan, 0.4]])
+    shown = figures.similarity_overlay(plane, np.inf, 2, (4, 4))
+    assert shown == figures.similarity_overlay(np.zeros((2, 2)), 1.0, 2, (4, 4))
+    assert shown != figures.similarity_overlay(plane, 0.1, 2, (4, 4))

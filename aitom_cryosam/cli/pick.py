@@ -255,6 +255,11 @@ def _seconds(record: Record) -> str:
 
 def _nothing(record: Record) -> str:
     """What to try after a run without picks."""
+    if not len(record.proposals):
+        return (
+            "No picks, as no place was considered: none that is like the particle lies where picks "
+            "may be. Check --region, --exclude, --edge, --lamella and --tau-sim."
+        )
     other = "bright" if record.contrast == "dark" else "dark"
     scores = record.proposals.scores
     best = f" (the best proposal has {scores.max():.3f})" if len(scores) else ""

@@ -84,13 +84,10 @@ def _tell(record: Record, new: Record, *, quiet: bool) -> None:
     if not quiet:
         print(f"{record.info.name}: {after} picks, {before} before; {new.files['picks']}")
     if after == 0:
-        best = record.proposals.scores.max(initial=float("-inf"))
-        logger.warning(
-            "%s: nothing is selected; the best of %d proposals has a score of %.3f.",
-            record.info.name,
-            len(record.proposals),
-            best,
-        )
+        scores, why = record.proposals.scores, "the run has no proposals"
+        if len(scores):
+            why = f"the best of {len(scores)} proposals has a score of {scores.max():.3f}"
+        logger.warning("%s: nothing is selected; %s.", record.info.name, why)
     missing = len(set(new.picks.ids.tolist()) - set(record.picks.ids.tolist()))
     if missing and not quiet:
         logger.info("%d of them were no picks of the run and have no mask.", missing)

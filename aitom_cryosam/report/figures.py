@@ -132,13 +132,13 @@ def similarity_overlay(plane: np.ndarray, chance: float, ratio: int, size: tuple
 
     Args:
         plane: (rows, columns) of cells.
-        chance: where colours begin.
+        chance: where colours begin; inf where too few places tell it.
         ratio: voxels of a cell.
         size: rows and columns of the slice, voxels.
     """
     finite = np.where(np.isfinite(plane), plane, -1)
     top = max(float(finite.max()), chance + 1e-6)
-    scaled = (finite - chance) / (top - chance)
+    scaled = (finite - chance) / (top - chance) if np.isfinite(chance) else np.zeros(plane.shape)
     voxels = np.kron(scaled, np.ones((ratio, ratio), np.float32))[: size[0], : size[1]]
     return overlay(heat(voxels)[::-1])
 
