@@ -350,7 +350,7 @@ def follow(job: Job, *, progress: Progress | None = None) -> StructureResult:
         networks = _outlining(job)
         tomogram, prompts, regions = _opened(job)
         with stages.measure("structures"):
-            outliner = propagator.outlines(job.settings, job.resources)
+            outliner = propagator.outliner(job.settings, job.resources)
             found = job.target.find(tomogram, prompts, outliner=outliner, progress=progress)
         found = found.within(regions)
         for point in found.prompts.points_zyx[~found.prompts.kept]:

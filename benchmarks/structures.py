@@ -25,9 +25,13 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.propagator import outliner
+from aitom_cryosam.resources import Resources
+from aitom_cryosam.settings import Settings
 from aitom_cryosam.targets.base import Structures, StructureTarget
 from aitom_cryosam.targets.filament import Filament
 from aitom_cryosam.targets.membrane import Membrane
+from aitom_cryosam.targets.outliner import Outliner
 from benchmarks.structure_tomograms import WIDTHS_ANGSTROM, Scene, noise, shared, simulated
 
 CLICKS = 4
@@ -45,11 +49,15 @@ def main() -> None:
     parser.add_argument("--seeds", default="0-5", help="first and last")
     parser.add_argument("--shape", default="192,192,64", help="voxels x,y,z")
     parser.add_argument("--draws", type=int, default=1, help="of clicks, in each tomogram")
+    parser.add_argument(
+        "--checkpoint", metavar="MODEL=FILE", help="of a SAM, which then outlines vesicles, too"
+    )
     parser.add_argument("--shared", nargs=2, type=Path, metavar=("MRC", "LABELS"))
     args = parser.parse_args()
+    outlining = args.checkpoint and outlines(*args.checkpoint.split("=", 1))
 
     if args.shared:
-        report("shared", list(membranes(shared(*args.shared), args.draws)))
+        report("shared", list(membranes(shared(*args.shared), args.draws, outlining)))
         return
     first, last = map(int, args.seeds.split("-"))
     shape = tuple(map(int, args.shape.split(",")))[::-1]
@@ -59,7 +67,7 @@ def main() -> None:
             if kind in EMPTY:
                 rows += nothing(kind, seed, shape, args.draws)
             elif kind == "vesicles":
-                rows += membranes(simulated(kind, seed, shape), args.draws)
+                rows += membranes(simulated(kind, seed, shape), args.draws, outlining)
             else:
                 rows += filaments(simulated(kind, seed, shape), args.draws, WIDTHS_ANGSTROM[kind])
         report(kind, rows)
@@ -68,11 +76,13 @@ def main() -> None:
             print(f"{np.count_nonzero(counts)} of {len(counts)} runs found something", flush=True)
 
 
-def membranes(scene: Scene, draws: int) -> Iterator[dict[str, float]]:
+def membranes(
+    scene: Scene, draws: int, outlining: Outliner | None = None
+) -> Iterator[dict[str, float]]:
     """A row for each draw of clicks."""
     visible = scene.visible
     for draw in range(draws):
-        found, seconds = followed(scene, Membrane(), draw)
+        found, seconds = followed(scene, Membrane(), draw, outlining)
         mask = found.volume(scene.tomogram) > 0
         points = found.points
         _, normals = scene.nearest(points.points_zyx)
@@ -135,12 +145,19 @@ def _beside(particles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return particles[chosen] + BESIDE * rng.standard_normal((CLICKS, 3))
 
 
-def followed(scene: Scene, target: StructureTarget, draw: int) -> tuple[Structures, float]:
+def followed(
+    scene: Scene, target: StructureTarget, draw: int, outlining: Outliner | None = None
+) -> tuple[Structures, float]:
     """What is found from one draw of clicks, and the CPU seconds."""
     clicks = Picks.from_points(scene.clicks(CLICKS, np.random.default_rng(draw)))
     begin = time.process_time()
-    found = target.find(scene.tomogram, clicks)
+    found = target.find(scene.tomogram, clicks, outliner=outlining)
     return found, time.process_time() - begin
+
+
+def outlines(model: str, path: str) -> Outliner | None:
+    """What outlines by the masks of a network whose weights are in a file."""
+    return outliner(Settings(segmenter=model), Resources(checkpoints={model: Path(path)}))
 
 
 def within(mask: np.ndarray, voxels: np.ndarray) -> float:

@@ -28,7 +28,7 @@ __all__ = [
     "Propagator",
     "build",
     "masks_of",
-    "outlines",
+    "outliner",
     "warn_of_balls",
     "without_mask",
 ]
@@ -69,7 +69,7 @@ def build(
     )
 
 
-def outlines(settings: Settings, resources: Resources) -> Outlines | None:
+def outliner(settings: Settings, resources: Resources) -> Outlines | None:
     """What follows membranes and filaments beside the filters: the masks of a network.
 
     Args:

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 PROMPTS = 5
 """Points along the ridge that a mask is asked for with."""
+AXES = 2
+"""Across which the planes' masks must agree on a point."""
 _REACH = 12.0  # cells: so far to both sides they lie
 
 
@@ -29,7 +31,8 @@ class Outlines:
     Its mask may be wider than a membrane, or a whole vesicle. What counts are the points of the
     ridge in it that hang together with the prompts: as thin as the filters see them, but also where
     they are too weak to be trusted alone. A walk ends at a face, where no ridge goes on, where the
-    mask holds none of the prompts, and where another walk has been.
+    mask holds none of the prompts, and where another walk has been. A point counts that planes
+    across two axes agree on: what touches a vesicle seldom looks like it from two sides.
 
     The planes are those of the cells that the filters work on.
 
@@ -59,10 +62,11 @@ class Outlines:
         costs = ridges.costs(able, least)
         segmenter = self.segmenter(max(ridges.shape))
         cells = Tomogram.from_array(ridges.cells, voxel_size=1.0, contrast="bright")
-        held = np.zeros(len(ridges), bool)
+        times = np.zeros(len(ridges), np.int64)
         for axis in range(3):
             planes = PlaneEmbeddings(segmenter, cells, axis)
-            held[able[self._walked(planes, _Across(ridges, able, costs, axis), starts)]] = True
+            times[able] += self._walked(planes, _Across(ridges, able, costs, axis), starts)
+        held = times >= AXES
         if not held.any():
             logger.warning("%s outlines nothing at the clicks; filters follow alone.", self.name)
         return held
