@@ -6,9 +6,9 @@
 The first makes tomograms of kinds that exist nowhere, of other seeds than the suite's report
 half, runs `CryoSAM` on them from one click up to its proposals and keeps their instances. The
 second fits the embedding of `scoring.likeness`, makes evidence with it, as `pick` does, and fits
-the networks of `scoring.odds` and of `scoring.cut`. Each of the three learns from what those before
-it say of tomograms that they have not seen. Every draw also counts with four more clicks, and
-some with fewer proposals.
+the networks of `scoring.presence`, `scoring.odds` and `scoring.cut`, the latter two on tomograms
+with particles. Each learns from what those before it say of tomograms that they have not seen.
+Every draw also counts with four more clicks, and some with fewer proposals.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import torch
 from scipy import ndimage
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
+from scipy.special import expit
+from torch.nn.utils.rnn import pad_sequence
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -35,9 +37,10 @@ from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.cut import lists
 from aitom_cryosam.scoring.likeness import Likeness
 from aitom_cryosam.scoring.network import Network
-from aitom_cryosam.scoring.odds import compared, spoken_for
+from aitom_cryosam.scoring.odds import Compared, spoken_for
 from aitom_cryosam.scoring.places import Places, background_sample
-from aitom_cryosam.scoring.verdict import one_by_one, same
+from aitom_cryosam.scoring.presence import signs
+from aitom_cryosam.scoring.verdict import same
 from aitom_cryosam.simulation.settings import SimulationSettings
 from aitom_cryosam.simulation.simulate import simulate
 from benchmarks.suite_tomograms import SuiteTomogram, make_tomogram, without_particles
@@ -48,8 +51,9 @@ JITTER = 0.08  # radii, standard deviation of a click along each axis
 MORE_CLICKS = 4
 SHORTENED, SHORTEST, LONGEST = 0.3, 40, 200
 """Share of the draws that also count with fewer proposals, and how many these are."""
-RARE = 4
-"""One of so many tomograms without a particle teaches how long lists are: few click on nothing."""
+FIRST, FOUND = 10, 0.3
+"""Of so many first places so large a share are copies, or nothing is learned from the draw of
+whether there are particles."""
 REACH, BATCH, DROPOUT = 3.0, 1024, 0.1
 FOLDS = 3
 
@@ -66,6 +70,7 @@ class Training:
 
 
 ODDS = Training(networks=4, hidden=16, steps=500, decay=0.03)
+PRESENCE = Training(networks=4, hidden=16, steps=400, decay=0.1)
 CUT = Training(networks=8, hidden=12, steps=800, decay=0.1, whole=True)
 REGRET, STEEPNESS = 2.0, 8.0
 HIDDEN, SIZE = 128, 48  # units of the embedding, and its dimensions
@@ -125,6 +130,8 @@ class Draw:
         own = self.own > 0
         _, first = np.unique(self.copy, return_index=True)
         found = [i for i in first if self.copy[i] >= 0 and self.copy[i] not in self.copy[own]]
+        if not self.copies:
+            found = np.flatnonzero(~own).tolist()  # on nothing, again
         others = rng.permutation(found)[:more].astype(int)
         own[others] = True
         return replace(
@@ -182,21 +189,30 @@ def of_places(draw: Draw, embedding: Network) -> Lesson:
     return Lesson(found.with_context(len(own))[~own], of_kind * 1.0, weights / weights.sum())
 
 
+def of_tomogram(draw: Draw, embedding: Network) -> Lesson:
+    """Signs of its places, and whether there are particles like the clicked.
+
+    Where hardly any of these come first, it teaches nothing.
+    """
+    own = draw.own > 0
+    seen = spoken_for(draw.places, draw.clicked, own, draw.clicked_shapes, embedding)
+    first = np.argsort(np.where(own, np.inf, -seen[1].walks[: len(own)]))[:FIRST]
+    weight = 1.0 if not draw.copies or (draw.copy[first] >= 0).mean() >= FOUND else 0.0
+    return Lesson(signs(*seen, own)[None], np.array([draw.copies > 0]) * 1.0, np.array([weight]))
+
+
 def of_lists(draw: Draw, embedding: Network, odds: Network) -> Lesson:
     """What speaks for each list of picks, and its F1."""
-    own, places = draw.own > 0, draw.places
-    beside = compared(places, draw.clicked, own, draw.clicked_shapes, embedding, odds)
-    kept = one_by_one(places, draw.clicked, own, beside).kept
-    possible = lists(beside.likeness, beside.found, beside.probabilities, own, kept)
+    own = draw.own > 0
+    seen = spoken_for(draw.places, draw.clicked, own, draw.clicked_shapes, embedding)
+    found = expit(odds(seen[1].with_context(len(own))))
+    possible = lists(Compared(*seen, own, 1.0, found))
     copy = draw.copy[possible.order]
-    if draw.copies:
-        _, first = np.unique(copy, return_index=True)
-        hit = np.zeros(len(copy))
-        hit[first] = copy[first] >= 0
-        right = np.cumsum(hit)[possible.lengths - 1]
-        f1 = 2 * right / (possible.lengths + draw.copies)
-    else:  # a click on nothing: the less, the better
-        f1 = np.select([possible.lengths <= max(own.sum(), 1), possible.lengths <= 3], [1, 0.5])
+    _, first = np.unique(copy, return_index=True)
+    hit = np.zeros(len(copy))
+    hit[first] = copy[first] >= 0
+    right = np.cumsum(hit)[possible.lengths - 1]
+    f1 = 2 * right / (possible.lengths + draw.copies)
     return Lesson(possible.rows, f1, np.full(len(f1), 1 / len(f1)))
 
 
@@ -335,24 +351,28 @@ def fitted(folder: Path) -> dict[str, Network]:
         seen = [i for i, name in enumerate(tomograms) if name not in unseen]
         return seen, [i for i, name in enumerate(tomograms) if name in unseen]
 
-    embeddings, places = [], [[] for _ in loaded]
+    embeddings, of_draws = [], [[] for _ in loaded]
+    signs_of = []
     for unseen in folds:
         seen, blind = apart(unseen)
         embeddings.append(embedded([loaded[i] for i in seen]))
         for i in blind:
-            places[i] = [of_places(draw, embeddings[-1]) for draw in every[i]]
-    whole = []
+            signs_of += [of_tomogram(draw, embeddings[-1]) for draw in every[i]]
+            if loaded[i].copies:
+                of_draws[i] = [of_places(draw, embeddings[-1]) for draw in every[i]]
+    of_whole = []
     for unseen, embedding in zip(folds, embeddings, strict=True):
         seen, blind = apart(unseen)
-        lessons = [one for i in seen for one in places[i]]
+        lessons = [one for i in seen for one in of_draws[i]]
         odds = calibrated(fit(lessons, ODDS), lessons)
-        taught = [i for i in blind if loaded[i].copies or i % RARE == 0]
-        whole += [of_lists(draw, embedding, odds) for i in taught for draw in every[i]]
-    lessons = [one for some in places for one in some]
+        taught = [i for i in blind if loaded[i].copies]
+        of_whole += [of_lists(draw, embedding, odds) for i in taught for draw in every[i]]
+    lessons = [one for some in of_draws for one in some]
     return {
         "embedding": embedded(loaded),
+        "presence": fit(signs_of, PRESENCE),
         "odds": calibrated(fit(lessons, ODDS), lessons),
-        "cut": fit(whole, CUT),
+        "cut": fit(of_whole, CUT),
     }
 
 
@@ -435,7 +455,8 @@ def fit(lessons: list[Lesson], training: Training) -> Network:
     inputs, answers = (torch.tensor(values.astype(np.float32)) for values in (scaled, answers))
     rng = np.random.default_rng(0)
     lengths = [len(lesson.rows) for lesson in lessons]
-    parts = list(zip(inputs.split(lengths), answers.split(lengths), strict=True))
+    parts, right = (pad_sequence(x.split(lengths), batch_first=True) for x in (inputs, answers))
+    there = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
 
     def of_rows(network: torch.nn.Module) -> torch.Tensor:
         batch = torch.tensor(rng.choice(len(inputs), BATCH, p=weights / weights.sum()))
@@ -443,14 +464,11 @@ def fit(lessons: list[Lesson], training: Training) -> Network:
 
     def of_whole(network: torch.nn.Module) -> torch.Tensor:
         """What the list that looks best lacks of the best counts, too."""
-        some = [parts[i] for i in rng.choice(len(parts), BATCH // 32)]
-        found = [network(rows)[:, 0] for rows, _ in some]
-        lost = [
-            f1.max() - torch.softmax(STEEPNESS * torch.sigmoid(values), 0) @ f1
-            for values, (_, f1) in zip(found, some, strict=True)
-        ]
-        entropy = _cross_entropy(torch.cat(found), torch.cat([f1 for _, f1 in some]))
-        return entropy + REGRET * torch.stack(lost).mean()
+        some = torch.tensor(rng.choice(len(parts), BATCH // 32))
+        found, f1, real = network(parts[some])[:, :, 0], right[some], there[some]
+        chance = (STEEPNESS * torch.sigmoid(found)).masked_fill(~real, -torch.inf).softmax(dim=1)
+        lost = f1.amax(dim=1) - (chance * f1).sum(dim=1)
+        return _cross_entropy(found[real], f1[real]) + REGRET * lost.mean()
 
     loss = of_whole if training.whole else of_rows
     networks = [_network(rows.shape[1], loss, training) for _ in range(training.networks)]

@@ -405,7 +405,7 @@ def test_few_picks_are_doubted(world, tmp_path, capsys, monkeypatch, kept, warne
     monkeypatch.setattr(CryoSAM, "pick", picky)
     typed = [str(folder / f"{STEM}.mrc"), "--prompt", click, "--out", str(tmp_path)]
     assert main(["pick", *typed]) == 0
-    assert ("Only 1 of 30 proposals are picks." in capsys.readouterr().err) == warned
+    assert ("Only 1 of 30 proposals are picks; of the others" in capsys.readouterr().err) == warned
 
 
 def test_a_run_that_considered_no_place_says_where_to_look():

@@ -272,8 +272,13 @@ def _nothing(record: Record) -> str:
 
 def _few(record: Record) -> str:
     """What to try where more was to be expected."""
+    proposals = record.proposals
+    best = ""
+    if proposals.probabilities is not None and not proposals.kept.all():
+        probable = proposals.probabilities[~proposals.kept].max()
+        best = f"; of the others the best is one with a probability of {probable:.2f}"
     return (
-        f"Only {len(record.picks)} of {len(record.proposals)} proposals are picks. If you see more "
+        f"Only {len(record.picks)} of {len(proposals)} proposals are picks{best}. If you see more "
         "of these particles, click on two or three others too (--prompt): a single click can be "
         "on an odd copy."
     )

@@ -3,7 +3,7 @@
 The ranking by spreading is better than what a fixed level makes of it: how likely a walk comes
 to a click depends on the tomogram. So each length that the list of picks could have is looked at
 as a whole: how alike the places within are, how far those beyond fall off, what the odds expect,
-what the clusters have found. A network that was trained on simulated tomograms
+how few links lead out of it. A network that was trained on simulated tomograms
 (`benchmarks/verdict_training.py`) says from that which F1 the list would have.
 """
 
@@ -14,13 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from aitom_cryosam.scoring.evidence import Evidence, bulk
-from aitom_cryosam.scoring.likeness import Likeness
+from aitom_cryosam.scoring.evidence import bulk
 from aitom_cryosam.scoring.network import shipped
+from aitom_cryosam.scoring.odds import Compared
+from aitom_cryosam.scoring.presence import mutual
 
 LENGTHS = 48
 """That are looked at, evenly spaced on a log scale, beside all short ones."""
 SHORT = 32
+TOO_SHORT = 2
+"""First lists, of hardly more than the clicked: none says how many others there are."""
 EDGE = 8
 """Every so manieth of a list's places are at its edge."""
 FIRST = 5
@@ -46,41 +49,33 @@ class Lists:
     lengths: np.ndarray
     rows: np.ndarray
 
-    def best(self) -> tuple[int, float]:
-        """The length of the list that the network expects most of, and how much: about its F1."""
-        expected = expit(shipped("cut")(self.rows))
+    def best(self) -> np.ndarray:
+        """(k,) the proposals of the list of which the network expects the best F1."""
+        seen = slice(min(TOO_SHORT, len(self.lengths) - 1), None)
+        expected = expit(shipped("cut")(self.rows[seen]))
         padded = np.pad(expected, 1, mode="edge")  # a peak, not a spike
         most = np.argmax(padded[:-2] + 2 * padded[1:-1] + padded[2:])
-        return int(self.lengths[most]), float(expected[most])
+        return self.order[: self.lengths[seen][most]]
 
 
-def lists(
-    likeness: Likeness,
-    found: Evidence,
-    probabilities: np.ndarray,
-    own: np.ndarray,
-    chosen: np.ndarray,
-) -> Lists:
-    """What speaks for each length.
-
-    Args:
-        likeness: of n proposals, m places of background and the clicks.
-        found: evidence on the n + m.
-        probabilities: (n,) by the odds; 1 of those clicked.
-        own: (n,) bool, clicked instances, which head every list.
-        chosen: (n,) bool, what another verdict keeps.
-    """
+def lists(beside: Compared) -> Lists:
+    """What speaks for each length; the clicked instances head every list."""
+    likeness, found, own = beside.likeness, beside.found, beside.own
     n, clicked = likeness.proposals, max(int(own.sum()), 1)
     walks, of_background = found.log_walks[:n], found.log_walks[n:]
     order = np.argsort(-np.where(own, np.inf, walks), kind="stable")
     short = np.arange(clicked, min(SHORT, n) + 1)
     lengths = np.unique([*short, *np.geomspace(clicked, n, LENGTHS).round().astype(int)])
     levels = np.where(own, walks[~own].max(initial=walks.min()), walks)[order]
-    odds = probabilities[order]
-    likely, shared = np.cumsum(odds), np.cumsum(chosen[order])
+    odds = np.where(own, 1, beside.odds)[order]
+    likely = np.cumsum(odds)
+    links = found.links[np.ix_(order, order)]
+    held, ours = 2 * np.tril(links).sum(axis=1).cumsum(), found.totals[order].cumsum()
+    outward, others = ours - held, found.totals.sum() - ours
+    inward = np.cumsum(links, axis=1) / found.totals[order, None]
     directions = likeness.places[:n][order]
     sums = np.cumsum(directions, axis=0)
-    copies = max(_alike(sums[:COPIES][-1], min(COPIES, n)), LEAST)
+    copies = max(mutual(sums[:COPIES][-1], min(COPIES, n)), LEAST)
     unlike = directions[:COPIES] @ likeness.places[n:][:BACKGROUND].T
     middle, spread = bulk(unlike)
     rows = []
@@ -91,11 +86,11 @@ def lists(
         alike_above, alike_below = (
             float(directions[part].mean(axis=0) @ sums[half - 1] / half) for part in (above, below)
         )
-        alike = _alike(sums[k - 1], k) if k > 1 else copies
+        alike = mutual(sums[k - 1], k) if k > 1 else copies
         within = k * levels[:k].var() + (n - k) * levels[k:].var() if k < n else n * levels.var()
         within = within / n + 1e-3
         beyond = levels[k:].mean() if k < n else levels[-1]
-        least = levels[above].mean()
+        lowest = levels[above].mean()
         false = (of_background >= levels[k - 1]).sum()
         rows.append(
             [
@@ -105,9 +100,9 @@ def lists(
                 (likely[-1] - likely[k - 1]) / k,
                 2 * likely[k - 1] / (k + likely[-1]),
                 odds[above].mean(),
-                least,
-                least - levels[below].mean(),
-                levels[:FIRST].mean() - least,
+                lowest,
+                lowest - levels[below].mean(),
+                levels[:FIRST].mean() - lowest,
                 (levels[:k].mean() - beyond) / np.sqrt(within),
                 within / (levels.var() + 1e-3),
                 np.log((false + 0.5) / (len(of_background) + 1)),
@@ -118,16 +113,11 @@ def lists(
                 (alike_above - middle) / spread,
                 copies,
                 (copies - middle) / spread,
-                2 * shared[k - 1] / (k + max(shared[-1], 1)),
-                shared[k - 1] / k,
-                shared[k - 1] / max(shared[-1], 1),
-                np.log(k / max(shared[-1], 1)),
+                outward[k - 1] / ours[k - 1],
+                outward[k - 1] / others[k - 1],
+                inward[above, k - 1].mean(),
+                inward[below, k - 1].mean(),
                 *found.context,
             ]
         )
     return Lists(order, lengths, np.array(rows))
-
-
-def _alike(summed: np.ndarray, count: int) -> float:
-    """Mean likeness of two among so many unit vectors of sum (a,)."""
-    return float((summed @ summed - count) / max(count * (count - 1), 1))

@@ -28,10 +28,14 @@ class Evidence:
     Attributes:
         rows: (n + m, e) at each place.
         context: (c,) of the tomogram.
+        links: (n, n) of the walks, between proposals.
+        totals: (n + m,) of a place's links.
     """
 
     rows: np.ndarray
     context: np.ndarray
+    links: np.ndarray
+    totals: np.ndarray
 
     @property
     def log_walks(self) -> np.ndarray:
@@ -61,7 +65,8 @@ def evidence(
         own: (n,) bool, whether a proposal is a clicked instance itself.
     """
     n = likeness.proposals
-    walks, links, to_background = reached(likeness)
+    found = reached(likeness)
+    walks = found.chances
     alike = likeness.places @ likeness.query
     by_features, by_shape, by_embedding = likeness.by_part()
     ranked = np.argsort(-np.where(own, -np.inf, walks[:n]), kind="stable")
@@ -89,8 +94,8 @@ def evidence(
         by_shape / typical(by_shape, few),
         by_embedding / typical(by_embedding, few),
         _standing(by_embedding, by_embedding[n:]),
-        to_background,
-        np.log(links + FAINT),
+        found.to_background,
+        np.log(found.totals + FAINT),
         *likeness.loudness.T,
     ]
     others = similarities[:n][~own]
@@ -105,7 +110,8 @@ def evidence(
         log_background,
         typical(by_embedding, few),
     ]
-    return Evidence(np.stack(columns, axis=1), np.array(context))
+    rows = np.stack(columns, axis=1)
+    return Evidence(rows, np.array(context), found.links, found.totals)
 
 
 def _standing(values: np.ndarray, usual: np.ndarray) -> np.ndarray:

@@ -13,8 +13,9 @@ from scipy.special import expit
 
 from aitom_cryosam.scoring.evidence import Evidence, evidence
 from aitom_cryosam.scoring.likeness import Likeness
-from aitom_cryosam.scoring.network import Network
+from aitom_cryosam.scoring.network import Network, shipped
 from aitom_cryosam.scoring.places import Places
+from aitom_cryosam.scoring.presence import signs
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,22 +25,24 @@ class Compared:
     Attributes:
         likeness: of all.
         found: evidence on all.
-        probabilities: (n,) of the proposals; 1 for those that are clicked.
+        own: (n,) bool, clicked instances.
+        presence: how probable it is that anything is like the clicks.
+        odds: (n,) how probable it is that a proposal is of the kind, if anything is.
     """
 
     likeness: Likeness
     found: Evidence
-    probabilities: np.ndarray
+    own: np.ndarray
+    presence: float
+    odds: np.ndarray
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(n,) of the proposals; 1 for those that are clicked."""
+        return np.where(self.own, 1, self.presence * self.odds)
 
 
-def compared(
-    places: Places,
-    clicked: np.ndarray,
-    own: np.ndarray,
-    shapes: np.ndarray,
-    embedding: Network,
-    odds: Network,
-) -> Compared:
+def compared(places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.ndarray) -> Compared:
     """How probable each proposal is.
 
     Args:
@@ -47,12 +50,11 @@ def compared(
         clicked: (p, k, 3C) instances of the prompts.
         own: (n,) bool, proposals that are a prompted particle itself.
         shapes: (p, h) of the prompts, as `harmonics.powers`.
-        embedding: of what features and shape see.
-        odds: from evidence and context to the log odds of a place.
     """
-    likeness, found = spoken_for(places, clicked, own, shapes, embedding)
-    probabilities = np.where(own, 1, expit(odds(found.with_context(len(own)))))
-    return Compared(likeness, found, probabilities)
+    likeness, found = spoken_for(places, clicked, own, shapes, shipped("embedding"))
+    presence = expit(shipped("presence")(signs(likeness, found, own)[None]))[0]
+    odds = expit(shipped("odds")(found.with_context(len(own))))
+    return Compared(likeness, found, own, float(presence), odds)
 
 
 def spoken_for(

@@ -10,6 +10,8 @@ comes by the background does so sooner.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from aitom_cryosam.scoring.likeness import Likeness
@@ -25,15 +27,28 @@ END_IN_BACKGROUND = 0.2
 FLOOR = 1e-6  # weight of a place that nothing is like
 
 
-def reached(likeness: Likeness) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+@dataclass(frozen=True, eq=False)
+class Walks:
+    """Walks from every place, n proposals and m of background.
+
+    Attributes:
+        chances: (n + m,) that a walk comes to a click.
+        totals: (n + m,) the sum of a place's links.
+        to_background: (n + m,) the share of them that leads to the background.
+        links: (n, n) between proposals.
+    """
+
+    chances: np.ndarray
+    totals: np.ndarray
+    to_background: np.ndarray
+    links: np.ndarray
+
+
+def reached(likeness: Likeness) -> Walks:
     """Walks from every place.
 
     Args:
         likeness: of n proposals, m places of background and p clicks.
-
-    Returns:
-        (n + m,) three times: the chance that a walk comes to a click, the sum of a place's links,
-        and the share of them that leads to the background.
     """
     p, n = len(likeness.clicks), likeness.proposals
     links = _links(np.concatenate([likeness.clicks, likeness.places]), p)
@@ -41,10 +56,11 @@ def reached(likeness: Likeness) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     steps = links / totals[:, None]
     on = np.full(len(links), 1 - END)
     on[p + n :] = 1 - END_IN_BACKGROUND
-    free = slice(p, None)
+    free, proposals = slice(p, None), slice(p, p + n)
     within = np.eye(len(links) - p) - on[free, None] * steps[free, free]
     chances = np.linalg.solve(within, on[free] * steps[free, :p].sum(axis=1))
-    return chances, totals[free], steps[free, p + n :].sum(axis=1)
+    to_background = steps[free, p + n :].sum(axis=1)
+    return Walks(chances, totals[free], to_background, links[proposals, proposals])
 
 
 def _links(directions: np.ndarray, clicks: int) -> np.ndarray:

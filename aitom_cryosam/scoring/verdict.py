@@ -13,39 +13,16 @@ from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.models import JUDGED
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.scoring.cut import lists
-from aitom_cryosam.scoring.kind import FEWEST, Verdict, judge, parted
-from aitom_cryosam.scoring.network import shipped
-from aitom_cryosam.scoring.odds import Compared, compared
+from aitom_cryosam.scoring.kind import FEWEST, Verdict, judge
+from aitom_cryosam.scoring.odds import compared
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-EMPTY_HANDED = 2
-"""Clusters that leave no more picks have failed, or there is nothing."""
-TOO_FEW = 30
-"""Candidates that do not make clusters."""
-TOO_MANY = 0.8
-"""Share of the proposals that cannot all stand out from the rest: they are the rest."""
-BEST = 5
-"""Places by which it is told whether anything is like the clicks."""
-LIKELY = 0.65
-"""Mean probability of these from which on the odds decide."""
-SURE = 0.93
-"""The same where hardly any place stands out from chance, as where dark spots of noise were clicked
-and are like each other: they reach 0.87."""
-WORTH, WORTH_OF_MOST = 0.5, 0.75
-"""F1 that a list must be expected to have where hardly any place stands out and the odds are not
-sure; and that a list of more than half of all places must have. Dark spots of noise make such
-lists, and reach 0.69."""
-WORTH_OF_ALL, FEW_OF_ALL = 0.6, 0.2
-"""Where nearly all places stand out and the odds are not sure, the first verdict holds from this
-expected F1 on; below, the list if it has so small a share of the places, or nothing."""
-NOTHING = 0.45
-"""Below it nothing is like the clicks: so 104 of 150 tomograms without a particle, and 46 of 518
-clicks on one, none of which had clusters with an F1 above 0.3."""
-TRUST = 0.25
-"""In the number of picks that clusters find, against that of the best list."""
+PRESENT = 0.6
+"""Probability that anything is like the clicks from which on there are picks beside these: 5 of 240
+tomograms without a particle have it, and 95 of 100 clicks whose likes do come first."""
 SAME = 0.5
 """A proposal is the clicked particle itself within so many diameters."""
 Position = Literal["mask", "proposal", "halfway"]
@@ -61,9 +38,8 @@ def judged(
 ) -> Verdict:
     """Compare the proposals with the clicked instances and with the background.
 
-    Two verdicts on how many are of the kind, by clusters or odds and by what was learned of whole
-    lists of picks, between which the number lies; the places that come first by spreading fill it.
-    By clusters alone where nothing was learned with these features.
+    First whether anything is like the clicks, then how many of the places that come first by
+    spreading are: both learned. By clusters where nothing was learned with these features.
 
     Args:
         places: n proposals, and background.
@@ -73,84 +49,16 @@ def judged(
         encoder: that the features come from.
     """
     n = len(own)
+    similarities = places.similarities[:n]
     learned = encoder == JUDGED and len(shapes) == len(clicked)
-    if not learned or min(n, len(places.background)) < FEWEST:
-        return _by_clusters(places, clicked)
-    beside = compared(places, clicked, own, shapes, shipped("embedding"), shipped("odds"))
-    verdict = replace(one_by_one(places, clicked, own, beside), probabilities=beside.probabilities)
-    few, best = verdict.candidates.sum() < TOO_FEW, _best(beside, own)
-    if few and best < NOTHING:
-        return verdict
-    possible = lists(beside.likeness, beside.found, beside.probabilities, own, verdict.kept)
-    length, expected = possible.best()
-    sure = best >= SURE
-    if verdict.candidates.sum() > TOO_MANY * n:
-        if sure or expected >= WORTH_OF_ALL:
-            return verdict
-        count = length if length <= FEW_OF_ALL * n else 0
-    else:
-        worth = WORTH if length <= n / 2 else WORTH_OF_MOST
-        if _hardly_any(verdict.candidates, own) and not sure and expected < worth:
-            return verdict
-        trust = 0 if few else TRUST
-        found = max(int(verdict.kept.sum()), 1)
-        count = round(found**trust * length ** (1 - trust))
+    if not learned or min(n, len(places.background)) < FEWEST or own.all():
+        return judge(similarities, places.chance, places.instances, clicked, places.background)
+    beside = compared(places, clicked, own, shapes)
     kept = own.copy()
-    kept[possible.order[:count]] = True
-    return replace(verdict, scores=np.where(own, 1, beside.found.walks[:n]), kept=kept)
-
-
-def one_by_one(places: Places, clicked: np.ndarray, own: np.ndarray, beside: Compared) -> Verdict:
-    """By clusters (`scoring.kind`), or by the odds of each place.
-
-    The latter where candidates are too few for clusters, or nearly all, or where the clusters
-    keep hardly more than the click.
-
-    Args:
-        places: n proposals, and background.
-        clicked: (p, k, 3C) instances of the prompts.
-        own: (n,) bool, proposals that are a prompted particle itself.
-        beside: the same, compared.
-    """
-    n = len(own)
-    candidates = places.similarities[:n] >= places.chance
-    if not TOO_FEW <= candidates.sum() <= TOO_MANY * n and (
-        by_odds := _by_odds(beside, candidates, own)
-    ):
-        return by_odds
-    verdict = _by_clusters(places, clicked)
-    if verdict.kept.sum() > EMPTY_HANDED:
-        return verdict
-    return _by_odds(beside, candidates, own) or replace(verdict, kept=verdict.kept | own)
-
-
-def _by_clusters(places: Places, clicked: np.ndarray) -> Verdict:
-    similarities = places.similarities[: len(places.instances)]
-    return judge(similarities, places.chance, places.instances, clicked, places.background)
-
-
-def _by_odds(beside: Compared, candidates: np.ndarray, own: np.ndarray) -> Verdict | None:
-    """None where the odds are neither sure of some place nor of none."""
-    n, likeness = len(own), beside.likeness
-    best = _best(beside, own)
-    if NOTHING <= best < (SURE if _hardly_any(candidates, own) else LIKELY) or own.all():
-        return None
-    member = np.zeros(len(likeness.places))
-    member[:n] = beside.probabilities
-    scores, member = parted(likeness.places, member, likeness.clicks, likeness.places.shape[1])
-    found_some = best >= NOTHING
-    return Verdict(scores[:n], candidates, own | (found_some & (member[:n] > 0.5)))
-
-
-def _hardly_any(candidates: np.ndarray, own: np.ndarray) -> bool:
-    """Whether hardly any place beside the clicked stands out."""
-    return bool((candidates & ~own).sum() < FEWEST)
-
-
-def _best(beside: Compared, own: np.ndarray) -> float:
-    """How probable the best others than the clicked are."""
-    others = np.sort(beside.probabilities[~own])[-BEST:]
-    return float(others.mean()) if len(others) else 0.0
+    if beside.presence >= PRESENT:
+        kept[lists(beside).best()] = True
+    scores = np.where(own, 1, beside.found.walks[:n])
+    return Verdict(scores, similarities >= places.chance, kept, beside.probabilities)
 
 
 def same(points_zyx: np.ndarray, others_zyx: np.ndarray, diameter_voxels: float) -> np.ndarray:
