@@ -31,6 +31,10 @@ FIRST = 5
 COPIES = 6
 """First places whose likeness is that of copies."""
 LEAST = 0.05  # of it
+BY_ODDS = 4
+"""Column of the F1 that the odds of the places expect."""
+SHARE = 0.25
+"""That the odds have in the length."""
 BACKGROUND = 20
 """Places of background, which the first places are unlike."""
 
@@ -50,12 +54,17 @@ class Lists:
     rows: np.ndarray
 
     def best(self) -> np.ndarray:
-        """(k,) the proposals of the list of which the network expects the best F1."""
+        """(k,) the proposals of the list of the best F1.
+
+        Its length lies between the one of which the network expects most and the one that the
+        odds of the places do, which may be less right but never follow an accident of one list.
+        """
         seen = slice(min(TOO_SHORT, len(self.lengths) - 1), None)
-        expected = expit(shipped("cut")(self.rows[seen]))
-        padded = np.pad(expected, 1, mode="edge")  # a peak, not a spike
-        most = np.argmax(padded[:-2] + 2 * padded[1:-1] + padded[2:])
-        return self.order[: self.lengths[seen][most]]
+        lengths, rows = self.lengths[seen], self.rows[seen]
+        expected = np.pad(expit(shipped("cut")(rows)), 1, mode="edge")  # a peak, not a spike
+        of_list = lengths[np.argmax(expected[:-2] + 2 * expected[1:-1] + expected[2:])]
+        of_places = lengths[np.argmax(rows[:, BY_ODDS])]
+        return self.order[: round(of_places**SHARE * of_list ** (1 - SHARE))]
 
 
 def lists(beside: Compared) -> Lists:
