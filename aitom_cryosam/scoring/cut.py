@@ -10,6 +10,7 @@ how few links lead out of it. A network that was trained on simulated tomograms
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import expit
@@ -61,10 +62,19 @@ class Lists:
         """
         seen = slice(min(TOO_SHORT, len(self.lengths) - 1), None)
         lengths, rows = self.lengths[seen], self.rows[seen]
-        expected = np.pad(expit(shipped("cut")(rows)), 1, mode="edge")  # a peak, not a spike
+        expected = np.pad(self.expected[seen], 1, mode="edge")  # a peak, not a spike
         of_list = lengths[np.argmax(expected[:-2] + 2 * expected[1:-1] + expected[2:])]
         of_places = lengths[np.argmax(rows[:, BY_ODDS])]
         return self.order[: round(of_places**SHARE * of_list ** (1 - SHARE))]
+
+    @cached_property
+    def expected(self) -> np.ndarray:
+        """(l,) about the F1 of each list, by the network."""
+        return np.asarray(expit(shipped("cut")(self.rows)))
+
+    def expected_of(self, count: int) -> float:
+        """The same of the list that is of so many places, or nearly."""
+        return float(np.interp(np.log(max(count, 1)), np.log(self.lengths), self.expected))
 
 
 def lists(beside: Compared) -> Lists:

@@ -23,6 +23,10 @@ logger = logging.getLogger(__name__)
 PRESENT = 0.6
 """Probability that anything is like the clicks from which on there are picks beside these: 5 of 240
 tomograms without a particle have it, and 95 of 100 clicks whose likes do come first."""
+TOO_MANY = 0.8
+"""Share of the proposals that cannot all stand out from the rest: they are the rest."""
+WORTH = 0.5
+"""F1 to be expected of as many picks as clusters find there, from which on theirs are taken."""
 SAME = 0.5
 """A proposal is the clicked particle itself within so many diameters."""
 Position = Literal["mask", "proposal", "halfway"]
@@ -39,7 +43,10 @@ def judged(
     """Compare the proposals with the clicked instances and with the background.
 
     First whether anything is like the clicks, then how many of the places that come first by
-    spreading are: both learned. By clusters where nothing was learned with these features.
+    spreading are: both learned. Where nearly all proposals are of the kind, hardly anything is
+    left to tell them from, and what the tomogram itself tells counts more: clusters decide, if
+    their number of picks is a likely one. They do, too, where nothing was learned with these
+    features.
 
     Args:
         places: n proposals, and background.
@@ -50,15 +57,24 @@ def judged(
     """
     n = len(own)
     similarities = places.similarities[:n]
+
+    def by_clusters() -> Verdict:
+        return judge(similarities, places.chance, places.instances, clicked, places.background)
+
     learned = encoder == JUDGED and len(shapes) == len(clicked)
     if not learned or min(n, len(places.background)) < FEWEST or own.all():
-        return judge(similarities, places.chance, places.instances, clicked, places.background)
+        return by_clusters()
     beside = compared(places, clicked, own, shapes)
-    kept = own.copy()
+    candidates, kept = similarities >= places.chance, own.copy()
     if beside.presence >= PRESENT:
-        kept[lists(beside).best()] = True
+        possible = lists(beside)
+        if candidates.sum() > TOO_MANY * n:
+            verdict = by_clusters()
+            if possible.expected_of(int(verdict.kept.sum())) >= WORTH:
+                return replace(verdict, kept=verdict.kept | own, probabilities=beside.probabilities)
+        kept[possible.best()] = True
     scores = np.where(own, 1, beside.found.walks[:n])
-    return Verdict(scores, similarities >= places.chance, kept, beside.probabilities)
+    return Verdict(scores, candidates, kept, beside.probabilities)
 
 
 def same(points_zyx: np.ndarray, others_zyx: np.ndarray, diameter_voxels: float) -> np.ndarray:
