@@ -35,7 +35,7 @@ setup(
         "aitom_cryosam": ["py.typed"],
         "aitom_cryosam.napari": ["napari.yaml"],
         "aitom_cryosam.report": ["templates/*"],
-        "aitom_cryosam.scoring": ["embedding.npz", "odds.npz", "cut.npz"],
+        "aitom_cryosam.scoring": ["*.npz"],
     },
     install_requires=[
         "jinja2>=3.1",

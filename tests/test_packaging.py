@@ -22,14 +22,33 @@ FOR_DEVELOPERS = {"test", "dev"}
 
 
 @pytest.fixture(scope="module")
-def declared() -> dict[str, set[str]]:
-    """Names to import: "" for what is always installed, and each extra."""
-    found: dict[str, Any] = {}
+def setup() -> dict[str, Any]:
+    """What `setup.py` hands over."""
+    given: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("setuptools.setup", found.update)
+        patch.setattr("setuptools.setup", given.update)
         runpy.run_path(str(ROOT / "setup.py"))
-    groups = {"": found["install_requires"], **found["extras_require"]}
+    return given
+
+
+@pytest.fixture(scope="module")
+def declared(setup) -> dict[str, set[str]]:
+    """Names to import: "" for what is always installed, and each extra."""
+    groups = {"": setup["install_requires"], **setup["extras_require"]}
     return {group: {_import_name(line) for line in lines} for group, lines in groups.items()}
+
+
+def test_every_file_that_is_no_module_is_installed(setup) -> None:
+    package = ROOT / "aitom_cryosam"
+    installed = {
+        path
+        for name, patterns in setup["package_data"].items()
+        for pattern in patterns
+        for path in ROOT.joinpath(*name.split(".")).glob(pattern)
+    }
+    others = {path for path in package.rglob("*.*") if path.is_file()}
+    others = {path for path in others if path.suffix not in (".py", ".pyc")}
+    assert others == installed
 
 
 def _import_name(requirement: str) -> str:
