@@ -260,4 +260,4 @@ def test_a_tomogram_that_changed_since_is_not_written_about(
     path.touch()
     with pytest.raises(InputError, match="was changed or removed while it was read"):
         result.write(tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()

@@ -52,6 +52,7 @@ class Follower(sam_module.SamDecoder):
 
     def __call__(self, images, points_xy, masks):
         seen = F.pixel_shuffle(images.transpose(1, 2).unflatten(2, (8, 8)), 4)[:, 0]
+        (points_xy,) = points_xy.unbind(dim=1)  # a particle's outline has one point
         axis = torch.arange(32) * 4 + 1.5
         away = torch.hypot(
             axis[:, None] - points_xy[:, 1, None, None], axis - points_xy[:, 0, None, None]

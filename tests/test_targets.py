@@ -28,7 +28,7 @@ class Support:
     thickness_angstrom: float = 30.0
     name = "support"
 
-    def find(self, tomogram, prompts, *, progress=None):
+    def find(self, tomogram, prompts, *, outliner=None, progress=None):
         depth, height, width = tomogram.shape
         z = int(np.median(prompts.points_zyx[:, 0]))
         cells = np.argwhere(np.ones((1, height, width))) + np.array([z, 0, 0])

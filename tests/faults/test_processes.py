@@ -156,6 +156,7 @@ def test_a_disk_that_fills_up_leaves_the_old_result(world: World) -> None:
 
 
 def test_a_folder_that_is_removed_during_the_run_is_made_again(world: World) -> None:
+    world.out.mkdir()
     code = (
         "import shutil; from aitom_cryosam import result as r; write = r.Result.write\n"
         "def removed(self, folder, **k):\n    shutil.rmtree(folder)\n"
