@@ -35,6 +35,7 @@ from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.prompting import particle_query, segmented
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.cut import lists
+from aitom_cryosam.scoring.evidence import Evidence
 from aitom_cryosam.scoring.likeness import Likeness
 from aitom_cryosam.scoring.network import Network
 from aitom_cryosam.scoring.odds import Compared, spoken_for
@@ -151,6 +152,11 @@ class Draw:
             **{name: getattr(self, name)[kept] for name in ("shapes", "similarities", "kinds")},
         )
 
+    def seen(self, embedding: Network) -> tuple[Likeness, Evidence]:
+        """What speaks for the places, as `pick` sees it."""
+        own = self.own > 0
+        return spoken_for(self.places, self.clicked, own, self.clicked_shapes, embedding)
+
     @property
     def places(self) -> Places:
         """What is compared with the clicks."""
@@ -179,34 +185,33 @@ class Lesson:
     weights: np.ndarray
 
 
-def of_places(draw: Draw, embedding: Network) -> Lesson:
+def of_places(draw: Draw, found: Evidence) -> Lesson:
     """Evidence, and whether a proposal is of the kind; the clicked are left out."""
     own = draw.own > 0
-    _, found = spoken_for(draw.places, draw.clicked, own, draw.clicked_shapes, embedding)
     of_kind = draw.copy[~own] >= 0
     fewness = WANTED * len(of_kind) / max(of_kind.sum(), 1)
     weights = np.where(of_kind, np.sqrt(max(1, fewness)), 1.0)
     return Lesson(found.with_context(len(own))[~own], of_kind * 1.0, weights / weights.sum())
 
 
-def of_tomogram(draw: Draw, embedding: Network) -> Lesson:
+def of_tomogram(draw: Draw, likeness: Likeness, found: Evidence) -> Lesson:
     """Signs of its places, and whether there are particles like the clicked.
 
     Where hardly any of these come first, it teaches nothing.
     """
     own = draw.own > 0
-    seen = spoken_for(draw.places, draw.clicked, own, draw.clicked_shapes, embedding)
-    first = np.argsort(np.where(own, np.inf, -seen[1].walks[: len(own)]))[:FIRST]
+    first = np.argsort(np.where(own, np.inf, -found.walks[: len(own)]))[:FIRST]
     weight = 1.0 if not draw.copies or (draw.copy[first] >= 0).mean() >= FOUND else 0.0
-    return Lesson(signs(*seen, own)[None], np.array([draw.copies > 0]) * 1.0, np.array([weight]))
+    rows = signs(likeness, found, own)[None]
+    return Lesson(rows, np.array([draw.copies > 0]) * 1.0, np.array([weight]))
 
 
 def of_lists(draw: Draw, embedding: Network, odds: Network) -> Lesson:
     """What speaks for each list of picks, and its F1."""
     own = draw.own > 0
-    seen = spoken_for(draw.places, draw.clicked, own, draw.clicked_shapes, embedding)
-    found = expit(odds(seen[1].with_context(len(own))))
-    possible = lists(Compared(*seen, own, 1.0, found))
+    likeness, found = draw.seen(embedding)
+    probable = expit(odds(found.with_context(len(own))))
+    possible = lists(Compared(likeness, found, own, 1.0, probable))
     copy = draw.copy[possible.order]
     _, first = np.unique(copy, return_index=True)
     hit = np.zeros(len(copy))
@@ -351,15 +356,17 @@ def fitted(folder: Path) -> dict[str, Network]:
         seen = [i for i, name in enumerate(tomograms) if name not in unseen]
         return seen, [i for i, name in enumerate(tomograms) if name in unseen]
 
-    embeddings, of_draws = [], [[] for _ in loaded]
-    signs_of = []
+    embeddings, presences = [], []
+    of_draws: list[list[Lesson]] = [[] for _ in loaded]
     for unseen in folds:
         seen, blind = apart(unseen)
         embeddings.append(embedded([loaded[i] for i in seen]))
         for i in blind:
-            signs_of += [of_tomogram(draw, embeddings[-1]) for draw in every[i]]
-            if loaded[i].copies:
-                of_draws[i] = [of_places(draw, embeddings[-1]) for draw in every[i]]
+            for draw in every[i]:
+                likeness, found = draw.seen(embeddings[-1])
+                presences.append(of_tomogram(draw, likeness, found))
+                if draw.copies:
+                    of_draws[i].append(of_places(draw, found))
     of_whole = []
     for unseen, embedding in zip(folds, embeddings, strict=True):
         seen, blind = apart(unseen)
@@ -370,7 +377,7 @@ def fitted(folder: Path) -> dict[str, Network]:
     lessons = [one for some in of_draws for one in some]
     return {
         "embedding": embedded(loaded),
-        "presence": fit(signs_of, PRESENCE),
+        "presence": fit(presences, PRESENCE),
         "odds": calibrated(fit(lessons, ODDS), lessons),
         "cut": fit(of_whole, CUT),
     }

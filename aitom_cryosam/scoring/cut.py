@@ -16,9 +16,9 @@ import numpy as np
 from scipy.special import expit
 
 from aitom_cryosam.scoring.evidence import bulk
+from aitom_cryosam.scoring.likeness import mutual
 from aitom_cryosam.scoring.network import shipped
 from aitom_cryosam.scoring.odds import Compared
-from aitom_cryosam.scoring.presence import mutual
 
 LENGTHS = 48
 """That are looked at, evenly spaced on a log scale, beside all short ones."""

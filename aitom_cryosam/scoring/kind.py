@@ -84,7 +84,7 @@ def judge(
     features = np.concatenate([unit(proposals), unit(background)])
     dimensions = features.shape[1]
     features, clicked = spanned(features, unit(prompts))
-    scores, member = parted(features, member, clicked, dimensions)
+    scores, member = _parted(features, member, clicked, dimensions)
     n = len(proposals)
     kept = member[:n] > 0.5
     # A prompt so unlike the rest that it stays alone has no kind: only chance is left out then.
@@ -138,7 +138,7 @@ def _prompted_cluster(clicks: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.clip(mixture.shares(points)[:, joined(mixture, points, home)].sum(axis=1), 0, 1)
 
 
-def parted(
+def _parted(
     features: np.ndarray, member: np.ndarray, prompts: np.ndarray, dimensions: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Members and the rest as they are told apart best, from a first guess.

@@ -117,6 +117,11 @@ class Likeness:
         ]
 
 
+def mutual(summed: np.ndarray, count: int) -> float:
+    """Mean likeness of two among so many unit vectors of sum (a,)."""
+    return float((summed @ summed - count) / max(count * (count - 1), 1))
+
+
 def _directions(
     proposals: np.ndarray, background: np.ndarray, clicks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from aitom_cryosam.scoring.evidence import Evidence
 from aitom_cryosam.scoring.kind import unit
-from aitom_cryosam.scoring.likeness import Likeness
+from aitom_cryosam.scoring.likeness import Likeness, mutual
 
 RANKS = np.array([1, 2, 3, 5, 8, 12, 20, 32, 50, 80, 120, 200])
 GROUPS = (3, 6, 12, 24, 48, 96)
@@ -32,10 +32,9 @@ def signs(likeness: Likeness, found: Evidence, own: np.ndarray) -> np.ndarray:
         found: evidence on the n + m.
         own: (n,) bool, clicked instances.
     """
-    n, last = likeness.proposals, slice(likeness.ends[-2], None)
-    clicks, places = unit(likeness.clicks[:, last]), unit(likeness.places[:, last])
-    walks = found.log_walks
-    alike = places @ unit(clicks.mean(axis=0)[None])[0]
+    n, walks = likeness.proposals, found.log_walks
+    places = unit(likeness.places[:, likeness.ends[-2] :])  # by the embedding alone, as `alike`
+    *_, alike = likeness.by_part()
     others = np.flatnonzero(~own)
     first = others[np.argsort(-walks[others], kind="stable")]
     sums = np.cumsum(places[first], axis=0)
@@ -57,11 +56,6 @@ def signs(likeness: Likeness, found: Evidence, own: np.ndarray) -> np.ndarray:
 def _profile(values: np.ndarray) -> np.ndarray:
     """(r,) of the values, (n,), those of `RANKS`."""
     return -np.sort(-values)[np.minimum(RANKS, len(values)) - 1]
-
-
-def mutual(summed: np.ndarray, count: int) -> float:
-    """Mean likeness of two among so many unit vectors of sum (a,)."""
-    return float((summed @ summed - count) / max(count * (count - 1), 1))
 
 
 def _shares(directions: np.ndarray, axes: int) -> np.ndarray:
