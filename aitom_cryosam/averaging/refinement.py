@@ -202,7 +202,7 @@ def judged(
     ]
     for row, one, each, score in zip(told, some, every, better, strict=True):
         distance = PARTICLE.spacing * settings.diameter / one.tomogram.voxel_size
-        result[row] = _decided(each, with_buried(each, score), distance)
+        result[row] = _decided(result[row], with_buried(each, score), distance)
     return result
 
 
@@ -260,7 +260,7 @@ def _own_half(proposals: Picks, picks: Picks) -> np.ndarray:
 
 
 def _decided(proposals: Picks, score: Rescored, distance: float) -> Picks:
-    """The new verdict: positions, scores, probabilities, rotations, reasons."""
+    """The new verdict: positions, scores, probabilities, reasons."""
     believed = score.probabilities > 0.5
     reasons = tuple(
         "" if now else (LOST if before else old)
@@ -273,8 +273,6 @@ def _decided(proposals: Picks, score: Rescored, distance: float) -> Picks:
         probabilities=score.probabilities,
         kept=believed,
         reasons=reasons,
-        rotations=score.poses.rotations,
-        extra=_with_correlation(proposals, score.poses.scores),
     )
     chosen = np.flatnonzero(believed)
     alive = suppressed(result.points_zyx[chosen], result.scores[chosen], distance)
