@@ -479,12 +479,13 @@ def _tilt_series(values: Mapping[str, Any]) -> TiltSeries:
 
 @contextmanager
 def _collected() -> Iterator[Sequence[str]]:
-    """The package's warnings of the block, as text, while it runs."""
+    """The package's warnings of the block, as text, each once, while it runs."""
     found: list[str] = []
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            found.append(record.getMessage())
+            if (said := record.getMessage()) not in found:
+                found.append(said)
 
     handler = Collector(logging.WARNING)
     logging.getLogger(_PACKAGE).addHandler(handler)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from numbers import Integral, Real
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from aitom_cryosam.checkpoints import require
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.models import ENCODERS, JUDGED, SEGMENTERS, Model
+from aitom_cryosam.models import ENCODERS, JUDGED, MODELS, SEGMENTERS, Model
 from aitom_cryosam.presets import VALUES, networks, resolve, useful_ratios
 from aitom_cryosam.resources import Resources
 
@@ -279,6 +279,41 @@ def _falling(values: Any) -> bool:
 PRESETS = {name: Settings(preset=name) for name in VALUES}
 """The settings of each preset, by its name."""
 _NOTHING: Mapping[str, Any] = {}
+_FAMILIES = {
+    "candidate": ("segmenter", ("sam",)),
+    "window": ("segmenter", ("sam",)),
+    "normalisation": ("encoder", ("dino",)),
+    "token_size_angstrom": ("encoder", ("dino", "sam")),
+    "plane_shape": ("encoder", ("dino", "sam")),
+}
+"""Settings that say something to models of some families only."""
+
+
+def refuse_idle(settings: Settings, given: Iterable[str]) -> None:
+    """See to it that nothing was given which has no effect beside the rest.
+
+    Args:
+        settings: all of them.
+        given: the names of those that the user gave; one that is None there turns nothing on.
+
+    Raises:
+        InputError: the first of them that has none.
+    """
+    for name in given:
+        role, families = _FAMILIES.get(name, ("", ()))
+        if not role or getattr(settings, name) is None:
+            continue
+        model = getattr(settings, role)
+        if MODELS[model].family not in families:
+            raise InputError(
+                f"The setting {short_name(name)} has no effect with the {role} {model}; leave it "
+                f"out, or take another {role}."
+            )
+        if name == "plane_shape" and settings.token_size_angstrom is not None:
+            raise InputError(
+                "The setting plane_shape is of whole planes, and the encoder sees tiles; leave it "
+                "out, or take none as token_size."
+            )
 
 
 def choose(
@@ -296,13 +331,14 @@ def choose(
         The settings, and the reason as part of a sentence ("no weights of sam_vit_h").
 
     Raises:
-        InputError: the name is not known, a setting is out of its range, weights that are
-            needed are not on this machine, or the device does not exist.
+        InputError: the name is not known, a setting is out of its range or has no effect, weights
+            that are needed are not on this machine, or the device does not exist.
     """
     # Only its networks are asked for here, and it has no probabilities that "fdr" could count.
     paper = replace(PRESETS["paper"], **{k: v for k, v in changes.items() if k != "fdr"})
     name, reason = resolve(name, resources, paper.networks)
     settings = replace(PRESETS[name], **changes)
+    refuse_idle(settings, changes)
     for model in settings.networks:
         require(model, resources.checkpoints)
     return settings, reason

@@ -55,6 +55,14 @@ def test_a_closed_pipe_is_silent(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("141\n", "")
 
 
+def test_a_file_that_is_read_twice_is_warned_of_once(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("x,y,z,who\n1,2,3,Ann\n")
+    assert main(["evaluate", "a.csv", "a.csv", "--radius", "9", "--voxel-size", "1"]) == 0
+    said = capsys.readouterr().err
+    assert said == "warning: a.csv: not read, as unknown: the column who.\n"
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -83,6 +91,9 @@ def test_malformed_options_are_refused(options: list[str], says: str, capsys) ->
         (["--diameter", "30"], "is 1.5 voxels wide; expected 2 to 40 voxels"),
         (["--diameter", "900"], "is 45.0 voxels wide; expected 2 to 40 voxels"),
         (["--voxel-size", "200"], "no size that could be estimated"),
+        (["--window", "3"], "The setting window has no effect with the segmenter contour; leave"),
+        (["--candidate", "agreeing"], "candidate has no effect with the segmenter contour"),
+        (["--token-size", "60"], "token_size has no effect with the encoder filterbank"),
     ],
 )
 def test_what_does_not_fit_the_tomogram(

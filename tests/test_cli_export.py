@@ -225,7 +225,7 @@ BAD = {
         ["out.csv", "--to", "warp", "--shape", "480,464,200"],
         "out.csv, row 2: the voxel 480,5,5 lies outside out, which has x 0 to 479",
     ),
-    "nan": (["nan.csv", "--to", "warp"], "row 1: rlnCoordinateZ is 'nan', not a number"),
+    "nan": (["nan.csv", "--to", "warp"], "row 1: z is 'nan', not a number"),
     "voxel size": (["out.csv", "--to", "copick"], "needs the voxel size; add --voxel-size"),
     "two sizes": (["one", "--to", "warp", "--voxel-size", "5"], "written in voxels of 10.8 Å"),
     "mixed": (["one", "mixed.star", "--to", "warp"], "voxels of 10.8 Å and of 5 Å"),

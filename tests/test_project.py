@@ -252,6 +252,7 @@ def test_there_and_back(tmp_path: Path) -> None:
         ("_preset  ", "_presets ", "the setting presets, expected one of preset"),
         ("embedded", "embeded", "Expected a preset of"),
         ("_top_k                4", "_top_k                many", "Expected a whole number"),
+        ("_top_k  ", "_window 3\n_top_k  ", "The setting window has no effect with the segmenter"),
         ("_cryosamContrast #", "_cryosamContrats #", "the column cryosamContrats"),
         ("dark", "black", "has the contrast 'black', expected dark or bright"),
         ("TS_02_rec ", "TS_01_rec ", "2 tomograms called TS_01_rec"),

@@ -171,6 +171,27 @@ def test_what_does_not_is_one_sentence(bad: dict, sentence: str) -> None:
     assert sentence in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("preset", "given", "sentence"),
+    [
+        ("embedded", {"candidate": "best"}, "candidate has no effect with the segmenter contour;"),
+        ("embedded", {"plane_shape": "square"}, "plane_shape has no effect with the encoder filte"),
+        ("paper", {"window": 3, "segmenter": "contour"}, "window has no effect with the segmenter"),
+        ("paper", {"normalisation": "imagenet", "encoder": "sam_vit_b"}, "the encoder sam_vit_b"),
+        ("networks", {"plane_shape": "square"}, "whole planes, and the encoder sees tiles; leave"),
+    ],
+)
+def test_what_has_no_effect_is_refused(preset: str, given: dict, sentence: str) -> None:
+    with pytest.raises(InputError) as error:
+        Settings.of(preset, **given)
+    assert sentence in str(error.value)
+
+
+def test_nothing_is_said_of_what_a_preset_has_for_other_models() -> None:
+    settings = Settings.of("paper", encoder="filterbank", segmenter="contour", window=None)
+    assert (settings.plane_shape, settings.window) == ("square", None)
+
+
 def test_the_share_of_false_picks_goes_with_the_preset_that_is_taken_without_one() -> None:
     chosen = Settings.of(fdr=0.1)
     assert (chosen.preset, chosen.fdr) == ("embedded", 0.1)

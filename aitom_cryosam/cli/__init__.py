@@ -138,6 +138,7 @@ def _logging_restored() -> Iterator[None]:
 def _log_to_stderr(*, quiet: bool, verbose: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Plain())
+    handler.addFilter(_Once())
     logger = logging.getLogger("aitom_cryosam")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
@@ -147,6 +148,22 @@ class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = printable(super().format(record))
         return line if record.levelno == logging.INFO else f"{record.levelname.lower()}: {line}"
+
+
+class _Once(logging.Filter):
+    """Lets a warning through once: a file that is read for two purposes is warned of twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        line = record.getMessage()
+        is_new = line not in self._said
+        self._said.add(line)
+        return is_new
 
 
 class _Version(argparse.Action):

@@ -340,10 +340,10 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     )
     method.add_argument(
         "--token-size",
-        type=_word_or(float, "a length", "auto"),
-        metavar="auto|ANGSTROM",
-        help="a network's token stands for so much (auto: half a diameter); without it a whole "
-        "plane fills its input",
+        type=_word_or(float, "a length", "auto", "none"),
+        metavar="auto|none|ANGSTROM",
+        help="a network's token stands for so much (auto: half a diameter); none: a whole plane "
+        "fills its input",
     )
     method.add_argument(
         "--plane-shape",
@@ -464,7 +464,8 @@ def typed_settings(args: argparse.Namespace) -> dict[str, Any]:
     for field in fields(Settings):
         value = getattr(args, short_name(field.name), None)
         if value is not None and field.name != "preset":
-            typed[field.name] = None if field.name == "shrinkage" and value == "none" else value
+            absent = value == "none" and field.name in ("shrinkage", "token_size_angstrom")
+            typed[field.name] = None if absent else value
     return typed
 
 

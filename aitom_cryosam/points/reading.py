@@ -28,11 +28,9 @@ from aitom_cryosam.points.table import (
     PROBABILITY,
     REASON,
     SAME_SIZE,
-    SCORE,
     Table,
     Unit,
     numbers,
-    numbers_or_gaps,
 )
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
@@ -156,7 +154,7 @@ def _voxels(
     coords_angpix: float | None,
 ) -> np.ndarray:
     """(n, 3) voxels, x y z."""
-    points = numbers(table.rows, table.columns, path)
+    points = table.points_xyz(path)
     if table.unit is Unit.CENTRED_ANGSTROM:
         points = points + _extents(path, series) / 2
         points = points / info.known_voxel_size(f"{path}: {table.columns[0]}")
@@ -239,7 +237,7 @@ def _refuse_fractions(table: Table, path: Path) -> None:
     """
     if PARTICLE_ID in table.rows:
         return  # written here, in voxels
-    values = numbers(table.rows, table.columns, path)
+    values = table.points_xyz(path)
     warp = all(name.endswith(".tomostar") for name in table.names or ("",))
     if len(values) >= (_FEW if warp else _MANY) and ((values > 0) & (values < 1)).all():
         raise InputError(
@@ -335,7 +333,8 @@ def _within(table: Table, shifts: np.ndarray) -> np.ndarray:
 def _picks(table: Table, points_xyz: np.ndarray, path: Path) -> Picks:
     rows, n = table.rows, len(table.rows)
     picks = Picks.from_points(points_xyz[:, ::-1])
-    scores = numbers_or_gaps(rows[SCORE], path) if SCORE in rows else picks.scores
+    found = table.scores(path)
+    scores = picks.scores if found is None else found
     if 0 < (missing := int(np.isnan(scores).sum())) < n:
         logger.warning("%s: %d of %d points have no score.", path, missing, n)
     reasons = rows[REASON] if REASON in rows else [NO_REASON] * n

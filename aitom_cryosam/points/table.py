@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ ID, KEPT, OWN_SCORE, PARTICLE_ID, PROBABILITY, REASON, VOXEL_SIZE = (
     "cryosamReason",
     "cryosamVoxelSize",
 )
+_AS_WRITTEN: Mapping[str, str] = {}
 
 SAME_SIZE = 0.01
 """The part by which two statements of a size may differ."""
@@ -74,6 +75,7 @@ class Table:
         rotations: n of the particles, or None.
         frames: n rotations of RELION's subtomograms, in which its shifts are written, or None.
         extra: the labels of `rows` that mean nothing here.
+        written: what the file itself calls those of `rows` that it has by another name.
     """
 
     rows: pd.DataFrame
@@ -86,6 +88,7 @@ class Table:
     rotations: Rotation | None = None
     frames: Rotation | None = None
     extra: tuple[str, ...] = ()
+    written: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -109,6 +112,32 @@ class Table:
                 rows[label] = pd.Series(list(values), dtype=object)
         return cls(rows, unit, voxel_size=voxel_size, pixel_size=pixel_size, rotations=rotations)
 
+    def points_xyz(self, path: Path) -> np.ndarray:
+        """(n, 3) the values of `columns`, in `unit`.
+
+        Raises:
+            InputError: as for `numbers`.
+        """
+        return numbers(self.rows, self.columns, path, self.written)
+
+    def scores(self, path: Path) -> np.ndarray | None:
+        """(n,) or None; NaN where another program has left the value open.
+
+        Raises:
+            InputError: naming the first row with a value that is neither a number nor open.
+        """
+        if SCORE not in self.rows:
+            return None
+        column = self.rows[SCORE]
+        values = numeric(column)
+        values = np.where(np.isinf(values), np.nan, values)
+        for row in np.flatnonzero(np.isnan(values)):
+            text = column.iloc[row]
+            if not is_open(text):
+                called, shown = self.written.get(SCORE, SCORE), str(text)[:40]
+                raise InputError(f"{path}, row {row + 1}: {called} is '{shown}', not a number.")
+        return values
+
     @property
     def mixed(self) -> bool:
         """Whether the rows count in different sizes."""
@@ -123,44 +152,39 @@ class Table:
         return names if any(map(str.strip, names)) or (label and not names) else None
 
 
-def numbers(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> np.ndarray:
+def numbers(
+    table: pd.DataFrame,
+    columns: tuple[str, ...],
+    path: Path,
+    written: Mapping[str, str] = _AS_WRITTEN,
+) -> np.ndarray:
     """(n, columns) float64.
+
+    Args:
+        table: n rows.
+        columns: of it, to be read.
+        path: of the file, for an error.
+        written: as in `Table`.
 
     Raises:
         InputError: naming the first row with a value that is not a finite number.
     """
     import pandas as pd
 
+    called = [written.get(label, label) for label in columns]
     texts = np.stack([table[label].to_numpy(object) for label in columns], axis=1)
     try:  # of all columns at once: there are files of many tomograms with few points each
         values = pd.to_numeric(texts.ravel(), errors="coerce").astype(np.float64)
         values = values.reshape(texts.shape)
     except OverflowError:  # whole numbers of hundreds of digits
         raise InputError(
-            f"{path} holds a number that is too large; expected {', '.join(columns)} in voxels "
-            "or Å."
+            f"{path} holds a number that is too large; expected {', '.join(called)} in voxels or Å."
         ) from None
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         row, column = bad[0]
-        text = table[columns[column]].iloc[row]
-        raise InputError(f"{path}, row {row + 1}: {columns[column]} is '{text}', not a number.")
-    return values
-
-
-def numbers_or_gaps(column: pd.Series, path: Path) -> np.ndarray:
-    """(n,) float64; NaN where another program has left the value open.
-
-    Raises:
-        InputError: naming the first row with a value that is neither a number nor open.
-    """
-    values = numeric(column)
-    values = np.where(np.isinf(values), np.nan, values)
-    for row in np.flatnonzero(np.isnan(values)):
-        text = column.iloc[row]
-        if not is_open(text):
-            shown = str(text)[:40]
-            raise InputError(f"{path}, row {row + 1}: {column.name} is '{shown}', not a number.")
+        text = str(table[columns[column]].iloc[row])[:40]
+        raise InputError(f"{path}, row {row + 1}: {called[column]} is '{text}', not a number.")
     return values
 
 

@@ -20,7 +20,7 @@ from aitom_cryosam.points.table import VOXEL_SIZE, positive
 from aitom_cryosam.points.tilt_series import TomogramsStar, read_tomograms_star
 from aitom_cryosam.regions import RegionRules
 from aitom_cryosam.resources import Resources
-from aitom_cryosam.settings import Settings, short_name
+from aitom_cryosam.settings import Settings, refuse_idle, short_name
 from aitom_cryosam.source_file import reading
 from aitom_cryosam.tomogram import Contrast
 
@@ -101,6 +101,9 @@ class Project:
         exclude_distance: Å, as in `RegionRules`.
         edge: Å, likewise.
         lamella: likewise.
+
+    Raises:
+        InputError: a setting has no effect beside the others.
     """
 
     path: Path
@@ -112,6 +115,9 @@ class Project:
     exclude_distance: float = 0.0
     edge: float = 0.0
     lamella: str = NONE
+
+    def __post_init__(self) -> None:
+        refuse_idle(self.settings, self.settings.changes)
 
     @property
     def folder(self) -> Path:

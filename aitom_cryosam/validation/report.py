@@ -16,7 +16,7 @@ from aitom_cryosam.names import relion_name
 from aitom_cryosam.points.formats.registry import FORMATS, reader
 from aitom_cryosam.points.formats.text import is_number
 from aitom_cryosam.points.star_syntax import Block, scan
-from aitom_cryosam.points.table import CENTRED, NAMES, PIXELS, Table, Unit, numbers
+from aitom_cryosam.points.table import CENTRED, NAMES, PIXELS, Table, Unit
 from aitom_cryosam.points.tilt_series import read_tomograms_star
 from aitom_cryosam.validation.finding import Expected, Finding, Severity
 from aitom_cryosam.validation.point_checks import (
@@ -120,7 +120,7 @@ def _no_points(path: Path) -> str:
 def _points(path: Path, blocks: list[Block], expected: Expected) -> Report:
     try:
         table = reader(path, expected.format)(path)
-        values = numbers(table.rows, table.columns, path)
+        values = table.points_xyz(path)
     except (InputError, UnicodeDecodeError) as error:
         verdicts = of_star(StarPoints(blocks)) if _has_points(blocks) else ()
         return Report(path, "", (error_of(error, path),), verdicts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import numpy as np
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.star_syntax import Columns, read_blocks, star_text
-from aitom_cryosam.points.table import Table, Unit, numbers, scores, whole
+from aitom_cryosam.points.table import SCORE, Table, Unit, numbers, scores, whole
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 _CORNER = ("CoordinateX", "CoordinateY", "CoordinateZ")
 _SIZES = ("Width", "Height", "Depth")
+_SCORE = "Confidence"
 _UNKNOWN = ("EstWidth", "EstHeight", "NumBoxes", "Angle")
 
 
@@ -26,8 +28,8 @@ def text(groups: Sequence[TomogramPicks], particle: Particle) -> str:
     boxes: Columns = dict(zip(_CORNER, corners.T, strict=True))
     boxes |= dict.fromkeys(_SIZES, np.full(len(points), float(particle.box)))
     unknown = dict.fromkeys(_UNKNOWN, ["<NA>"] * len(points))
-    for label in (*_UNKNOWN[:2], "Confidence", *_UNKNOWN[2:]):
-        boxes[label] = scores(picks) if label == "Confidence" else unknown[label]
+    for label in (*_UNKNOWN[:2], _SCORE, *_UNKNOWN[2:]):
+        boxes[label] = scores(picks) if label == _SCORE else unknown[label]
     slices = {"slice_index": np.unique(whole(points[:, 2]))}
     return star_text(
         {"global": {"cbox_format_version": 1.0}, "cryolo": boxes, "cryolo_include": slices}
@@ -45,7 +47,8 @@ def read(path: Path) -> Table:
             half = np.zeros((len(rows), 3))
             half[:, :2] = numbers(rows, _SIZES[:2], path) / 2
             centres = numbers(rows, _CORNER, path) + half
-            return Table.of(centres, Unit.VOXEL, scores=rows.get("Confidence"))
+            table = Table.of(centres, Unit.VOXEL, scores=rows.get(_SCORE))
+            return replace(table, written={SCORE: _SCORE})
     expected = ", ".join(_CORNER + _SIZES[:2])
     raise InputError(f"{path} has no boxes; expected the columns {expected}.")
 

@@ -137,9 +137,11 @@ def _table(
     blocks: Sequence[Block],
 ) -> Table:
     extra = [label for label in rows if label not in _UNDERSTOOD]
+    written: dict[str, str] = {}
     for label, other in (*((SCORE, other) for other in _SCORES[1:]), (CLASS, CLASS_NUMBER)):
         if label not in rows and other in rows:
             rows = rows.rename(columns={other: label})
+            written[label] = other
     frames = _rotations(rows, FRAME_ANGLES, path)
     rotations = _rotations(rows, ANGLES, path)
     if frames is not None:
@@ -162,6 +164,7 @@ def _table(
         rotations=rotations,
         frames=frames,
         extra=tuple(extra),
+        written=written,
     )
 
 

@@ -18,6 +18,7 @@ from aitom_cryosam.points.table import (
     PIXELS,
     SCORE,
     VOXEL_SIZE,
+    XYZ,
     Table,
     Unit,
     one_size,
@@ -104,12 +105,14 @@ def read(path: Path) -> Table:
     import pandas as pd
 
     rows = cells(path, tell=True)
-    header: list[str] = []
+    header, names = list(PIXELS), list(XYZ)
     unit, scale = Unit.VOXEL, 1.0
     if rows and not any(map(is_number, rows[0])):
-        header, unit, scale = _header(path, rows.pop(0))
+        names = rows.pop(0)
+        header, unit, scale = _header(path, names)
     elif rows and len(rows[0]) == 3:
         header = _order(path)
+        names = [label[-1].lower() for label in header]
         _refuse_counted(path, rows)
     elif rows:
         raise InputError(f"{path} has {len(rows[0])} columns without names; add a header x,y,z.")
@@ -120,7 +123,7 @@ def read(path: Path) -> Table:
             raise InputError(
                 f"{path}, row {number}: {len(row)} values; expected {len(header)}{hint}."
             )
-    table = pd.DataFrame(rows, columns=header or list(PIXELS), dtype=str)
+    table = pd.DataFrame(rows, columns=header, dtype=str)
     _tell_unknown(path, table)
     _one_time(path, table)
     if scale != 1:
@@ -130,7 +133,14 @@ def read(path: Path) -> Table:
     sizes = None
     if VOXEL_SIZE in table and unit is Unit.VOXEL and len(table):
         sizes = np.array([positive(size, path, "the voxel size") for size in table[VOXEL_SIZE]])
-    return Table(table, unit, PIXELS, voxel_size=one_size(sizes), sizes=sizes)
+    return Table(
+        table,
+        unit,
+        PIXELS,
+        voxel_size=one_size(sizes),
+        sizes=sizes,
+        written=dict(zip(table, names, strict=True)),
+    )
 
 
 def _header(path: Path, names: Sequence[str]) -> tuple[list[str], Unit, float]:
