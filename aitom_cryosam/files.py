@@ -209,15 +209,23 @@ def ready_to_write(paths: Sequence[str | Path], *, overwrite: bool = False) -> N
         output_folder(place.parent)
 
 
-def check_output_folder(path: str | Path) -> None:
-    """See to it, before the work, that `output_folder` can make a folder after it.
+def check_output(
+    path: str | Path, files: Iterable[str | Path] = (), *, overwrite: bool = False
+) -> None:
+    """See to it, before the work, that a folder can be made after it and files written there.
 
     Nothing is left behind, so that a run which is then refused leaves no empty folder.
 
+    Args:
+        path: of the folder.
+        files: to be written into it.
+        overwrite: replace existing files.
+
     Raises:
-        InputError: as for `output_folder`.
+        InputError: as for `output_folder` and `refuse_existing`.
     """
     folder = Path(path)
+    refuse_existing(files, overwrite=overwrite)
     missing = _missing(folder)
     if not missing:
         output_folder(folder)

@@ -15,7 +15,7 @@ from aitom_cryosam import checkpoints, propagator
 from aitom_cryosam.doctor import examine
 from aitom_cryosam.doctor.header import header_observations
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.files import check_output_folder, refuse_existing, write_text
+from aitom_cryosam.files import check_output, write_text
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.particle_query import ParticleQuery
@@ -389,8 +389,7 @@ def _opened(job: Job) -> tuple[Tomogram, Picks, Regions | None]:
     prompts = _prompts(job, tomogram)
     regions = job.regions.of(tomogram) if job.regions.any else None
     if job.out is not None:
-        check_output_folder(job.out)
-        refuse_existing(job.files.values(), overwrite=job.overwrite)
+        check_output(job.out, job.files.values(), overwrite=job.overwrite)
     return tomogram, prompts, regions
 
 

@@ -11,7 +11,7 @@ import pytest
 from aitom_cryosam.cli import main
 from aitom_cryosam.points.reading import read_points
 
-SMALL = ["--shape", "70,80,40", "--membranes", "0", "--tilt-range", "-60", "60", "--count", "2,1"]
+SMALL = ["--shape", "70,80,40", "--membranes", "0", "--tilt-range", "-60,60", "--count", "2,1"]
 
 
 def run(*arguments: object) -> int:
@@ -49,7 +49,7 @@ def test_every_option_reaches_the_simulation(tmp_path: Path, map_path: Path) -> 
     basic = [map_path, "--shape", "30,36,24", "--membranes", "0", "--count", "2"]
     changes: list[list[object]] = [
         [],
-        ["--tilt-range", "-40", "40"],
+        ["--tilt-range", "-40,40"],
         ["--tilt-step", "5"],
         ["--snr", "inf"],
         ["--defocus", "0"],
@@ -106,7 +106,16 @@ def test_two_maps_of_one_name_are_refused(map_path: Path, tmp_path: Path, capsys
     assert "Two maps would be the class ball" in capsys.readouterr().err
 
 
-def test_numbers_that_are_none_stop_at_the_option(tmp_path: Path, capsys) -> None:
+@pytest.mark.parametrize(
+    ("option", "text", "says"),
+    [
+        ("--shape", "a,b,c", "expected whole numbers and commas, got 'a,b,c'"),
+        ("--tilt-range", "-60", "expected LOW,HIGH in degrees, got '-60'"),
+    ],
+)
+def test_numbers_that_are_none_stop_at_the_option(
+    tmp_path: Path, capsys, option: str, text: str, says: str
+) -> None:
     with pytest.raises(SystemExit, match="2"):
-        run("--out", tmp_path, "--shape", "a,b,c")
-    assert "expected whole numbers and commas, got 'a,b,c'" in capsys.readouterr().err
+        run("--out", tmp_path, option, text)
+    assert says in capsys.readouterr().err

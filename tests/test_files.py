@@ -7,7 +7,7 @@ import pytest
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import (
-    check_output_folder,
+    check_output,
     output_folder,
     refuse_existing,
     write_text,
@@ -90,12 +90,16 @@ def test_output_folder_is_made_and_left_empty(tmp_path):
 
 
 def test_a_folder_is_checked_without_being_made(tmp_path):
-    check_output_folder(tmp_path / "a" / "b")
-    check_output_folder(tmp_path)
+    check_output(tmp_path / "a" / "b")
+    check_output(tmp_path)
     assert os.listdir(tmp_path) == []
+    (tmp_path / "there").touch()
+    with pytest.raises(InputError, match="already exists"):
+        check_output(tmp_path, [tmp_path / "new", tmp_path / "there"])
+    check_output(tmp_path, [tmp_path / "new", tmp_path / "there"], overwrite=True)
 
 
-@pytest.mark.parametrize("ask", [output_folder, check_output_folder])
+@pytest.mark.parametrize("ask", [output_folder, check_output])
 def test_output_folder_under_a_file(tmp_path, ask):
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "b"):
@@ -103,7 +107,7 @@ def test_output_folder_under_a_file(tmp_path, ask):
             ask(path)
 
 
-@pytest.mark.parametrize("ask", [output_folder, check_output_folder])
+@pytest.mark.parametrize("ask", [output_folder, check_output])
 def test_output_folder_of_an_impossible_name(tmp_path, ask):
     for name in ("a\0b", "x" * 300):
         with pytest.raises(InputError, match=r"Cannot write|too long"):
@@ -111,7 +115,7 @@ def test_output_folder_of_an_impossible_name(tmp_path, ask):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
-@pytest.mark.parametrize("ask", [output_folder, check_output_folder])
+@pytest.mark.parametrize("ask", [output_folder, check_output])
 def test_output_folder_not_writable(tmp_path, ask):
     tmp_path.chmod(0o500)
     for folder in (tmp_path, tmp_path / "a" / "b"):

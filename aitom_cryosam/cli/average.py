@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from aitom_cryosam.averaging.symmetry import Symmetry
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.files import check_output_folder, refuse_existing
+    from aitom_cryosam.files import check_output
 
     start = time.perf_counter()
     records = options.records_of(args.results)
@@ -69,8 +69,7 @@ def run(args: argparse.Namespace) -> int:
     name = args.name or infos[0].name
     check_classes(args.classes, sum(len(one.picks) for one in records))
     paths = average_paths(args.out, name, infos, args.star, args.classes)
-    check_output_folder(args.out)
-    refuse_existing(paths.values(), overwrite=args.overwrite)
+    check_output(args.out, paths.values(), overwrite=args.overwrite)
     diameter = averaging.diameter_of(args, records)
     settings = AveragingSettings(
         diameter=diameter,

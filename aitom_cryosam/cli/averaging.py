@@ -78,7 +78,7 @@ def add_wedge(parser: argparse.ArgumentParser, of: str = "") -> argparse._Argume
     """
     title = f"tilt range, for {of}" if of else "tilt series"
     series = parser.add_argument_group(title, "estimated from the tomogram if not given")
-    series.add_argument("--tilt-range", type=_range, metavar="LOW,HIGH", help="degrees")
+    series.add_argument("--tilt-range", type=options.tilt_range, metavar="LOW,HIGH", help="degrees")
     series.add_argument(
         "--tilts", metavar="FILE", help=".tlt, .rawtlt, .mdoc, .xml or STAR with the tilt angles"
     )
@@ -207,11 +207,3 @@ def reference_of(args: argparse.Namespace, size: int, voxel_size: float) -> Refe
     return read_reference(
         args.reference, size, voxel_size, map_voxel_size=args.reference_voxel_size
     )
-
-
-def _range(text: str) -> tuple[float, float]:
-    try:
-        low, high = (float(value) for value in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected LOW,HIGH in degrees, got {text!r}") from None
-    return low, high

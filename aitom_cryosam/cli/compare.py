@@ -186,15 +186,14 @@ def _check_names(names: Sequence[str]) -> None:
 
 def _paths(args: argparse.Namespace, tomogram: Tomogram) -> dict[str, Path]:
     """Of JSON, figure and the picks of the methods that run; none exists yet."""
-    from aitom_cryosam.files import check_output_folder, refuse_existing
+    from aitom_cryosam.files import check_output
 
     if not args.out:
         return {}
     ends = {"json": "comparison.json", "figure": "comparison.png"}
     ends |= {name: f"{name}.star" for name in args.methods}
-    check_output_folder(args.out)
     paths = {key: Path(args.out) / f"{tomogram.name}_{end}" for key, end in ends.items()}
-    refuse_existing(paths.values(), overwrite=args.overwrite)
+    check_output(args.out, paths.values(), overwrite=args.overwrite)
     return paths
 
 

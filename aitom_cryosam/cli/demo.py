@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from aitom_cryosam import job
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.files import check_output_folder, output_folder
+    from aitom_cryosam.files import check_output
     from aitom_cryosam.report import plural
     from aitom_cryosam.settings import Settings
     from aitom_cryosam.simulation.files import write_simulation
@@ -72,17 +72,16 @@ def run(args: argparse.Namespace) -> int:
     )
     densities = load_densities(args.density, VOXEL_SIZE)
     _refuse_earlier(args)
-    check_output_folder(args.out)
+    check_output(args.out)
     simulation = simulate([(density, _copies(densities)) for density in densities], settings)
-    folder = output_folder(args.out)
-    truth_folder = output_folder(folder / "simulated")
+    truth_folder = Path(args.out) / "simulated"
     written = write_simulation(simulation, truth_folder, NAME, overwrite=args.overwrite)
 
     click = _click(simulation, densities[0].name, args.seed)
     wanted = job.Job(
         tomogram=written[0],
         prompts=(tuple(click[::-1].tolist()),),
-        out=folder,
+        out=Path(args.out),
         settings=Settings(preset="embedded"),
         picture=True,
         overwrite=args.overwrite,

@@ -591,6 +591,15 @@ def size_xyz(text: str) -> tuple[float, float, float]:
     return x, y, z
 
 
+def tilt_range(text: str) -> tuple[float, float]:
+    """The lowest and the highest tilt, degrees."""
+    try:
+        low, high = (float(value) for value in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected LOW,HIGH in degrees, got {text!r}") from None
+    return low, high
+
+
 def _flavours(text: str) -> tuple[str, ...]:
     known = ("relion5", "relion4", "relion31", "warp")
     chosen = tuple(text.split(","))

@@ -70,14 +70,13 @@ def run(args: argparse.Namespace) -> int:
 
     from aitom_cryosam.aitom.cryosam import CryoSAMPicker
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.files import check_output_folder, output_folder, write_text
+    from aitom_cryosam.files import check_output, write_all
     from aitom_cryosam.points.formats.aitom import peaks_json
 
-    check_output_folder(Path(args.out).parent)
+    check_output(Path(args.out).parent)
     with ShownProgress(quiet=args.quiet) as shown:
         peaks = CryoSAMPicker(op, progress=shown).pick(args.tomogram)
-    output_folder(Path(args.out).parent)
-    write_text(args.out, peaks_json(peaks), overwrite=True)
+    write_all({Path(args.out): peaks_json(peaks)}, overwrite=True)
     if not args.quiet:
         print(f"{len(peaks)} picks in {args.out}")
     return 0

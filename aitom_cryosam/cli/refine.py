@@ -83,14 +83,13 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.averaging.refinement import refined
     from aitom_cryosam.averaging.sources import box_of
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.files import check_output_folder, refuse_existing
+    from aitom_cryosam.files import check_output
 
     start = time.perf_counter()
     records = options.records_of(args.results)
     infos = averaging.infos_of(args, records)
     paths = refined_paths(args.out, args.name or infos[0].name, records, args.star)
-    check_output_folder(args.out)
-    refuse_existing(paths.values(), overwrite=args.overwrite)
+    check_output(args.out, paths.values(), overwrite=args.overwrite)
     device = averaging.device_of(args)
     full = _resources(args, device) if args.search == "full" else None
     diameter = averaging.diameter_of(args, records)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from aitom_cryosam.cli import options
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,11 +75,10 @@ def _add_microscope(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--tilt-range",
-        type=float,
-        nargs=2,
+        type=options.tilt_range,
         default=(-60.0, 60.0),
-        metavar=("FIRST", "LAST"),
-        help="degrees around y (default: -60 60)",
+        metavar="LOW,HIGH",
+        help="degrees around y (default: -60,60)",
     )
     parser.add_argument(
         "--tilt-step", type=float, default=3.0, metavar="DEGREES", help="(default: 3)"
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a map or option cannot be used, or a result is there already.
     """
-    from aitom_cryosam.files import check_output_folder, output_folder, refuse_existing
+    from aitom_cryosam.files import check_output
     from aitom_cryosam.simulation.files import simulation_paths, write_simulation
     from aitom_cryosam.simulation.settings import SimulationSettings
     from aitom_cryosam.simulation.simulate import simulate
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     settings = SimulationSettings(
         shape_zyx=args.shape[::-1],
         voxel_size=args.voxel_size,
-        tilt_range=tuple(args.tilt_range),
+        tilt_range=args.tilt_range,
         tilt_step=args.tilt_step,
         snr=args.snr,
         defocus=args.defocus,
@@ -125,18 +125,15 @@ def run(args: argparse.Namespace) -> int:
         contrast=args.contrast,
         denoise=args.denoise,
     )
-    refuse_existing(simulation_paths(args.out, args.name), overwrite=args.overwrite)
+    check_output(args.out, simulation_paths(args.out, args.name), overwrite=args.overwrite)
     densities = load_densities(args.maps, args.voxel_size, map_voxel_size=args.map_voxel_size)
     counts = args.count * len(densities) if len(args.count) == 1 else args.count
     if len(counts) != len(densities):
         raise InputError(
             f"Expected --count with 1 number or {len(densities)}, one per map, got {len(counts)}."
         )
-    check_output_folder(args.out)
     simulation = simulate(list(zip(densities, counts, strict=True)), settings)
-    paths = write_simulation(
-        simulation, output_folder(args.out), args.name, overwrite=args.overwrite
-    )
+    paths = write_simulation(simulation, args.out, args.name, overwrite=args.overwrite)
     for kind, count in Counter(simulation.classes).items():
         print(f"{count:5} {kind}")
     print(*paths, sep="\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import check_output_folder, output_folder, refuse_existing, write_text
+from aitom_cryosam.files import check_output, output_folder, write_all, write_text
 from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.record import Record
 from aitom_cryosam.report.page import Truth, index, page
@@ -47,16 +47,13 @@ def write_report(
     if path.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"Expected a page to write, as report.html, got {path}.")
     truths = truths or [None] * len(records)
-    check_output_folder(path.parent)
     if len(records) == 1:
-        refuse_existing([path], overwrite=overwrite)
-        text = page(records[0], truths[0])
-        output_folder(path.parent)
-        write_text(path, text, overwrite=overwrite)
+        check_output(path.parent, [path], overwrite=overwrite)
+        write_all({path: page(records[0], truths[0])}, overwrite=overwrite)
         return [path]
     folder = path.with_name(f"{path.stem}_pages")
     pages = [folder / f"{name}.html" for name in _names(records)]
-    refuse_existing([path, *pages], overwrite=overwrite)
+    check_output(folder, [path, *pages], overwrite=overwrite)
     output_folder(folder)
     steps = Steps(progress, "report", len(records))
     rows, written = [], []

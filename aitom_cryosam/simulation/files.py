@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import refuse_existing, write_text
+from aitom_cryosam.files import publishing
 from aitom_cryosam.points.rotations import to_relion
 from aitom_cryosam.points.star_syntax import Columns, star_text
 from aitom_cryosam.points.table import ANGLES, CLASS, PIXELS
@@ -28,7 +28,7 @@ def write_simulation(
 
     Args:
         simulation: what `simulate` returned.
-        folder: must exist.
+        folder: made if it is missing.
         name: stem of the files and of the tomogram.
         overwrite: replace existing files.
 
@@ -37,14 +37,15 @@ def write_simulation(
 
     Raises:
         InputError: a name that no STAR file or folder takes, or a file that exists or cannot be
-            written.
+            written; none of them is written then.
     """
     paths = simulation_paths(folder, name)
-    refuse_existing(paths, overwrite=overwrite)
     tomogram = Tomogram.from_array(simulation.data, voxel_size=simulation.voxel_size, name=name)
-    write_volume(paths[0], simulation.data, voxel_size=simulation.voxel_size, overwrite=overwrite)
-    write_text(paths[1], _truth_text(simulation, name), overwrite=overwrite)
-    tomogram.write_labels(paths[2], simulation.labels, overwrite=overwrite)
+    with publishing(folder, {path.name: path for path in paths}, overwrite=overwrite) as drafts:
+        data, truth, labels = (drafts[path.name] for path in paths)
+        write_volume(data, simulation.data, voxel_size=simulation.voxel_size)
+        truth.write_text(_truth_text(simulation, name), encoding="utf-8", newline="\n")
+        tomogram.write_labels(labels, simulation.labels)
     return paths
 
 
