@@ -85,15 +85,24 @@ def grown(
             that is not clicked. The flanks of a particle are smaller.
         outliner: says which weak ridges go on from the clicks, too.
     """
-    found = _grown(ridges, chance, prompts, reach_voxels, smallest_size)
+    seeds = _seeds(ridges, prompts, reach_voxels)
+    least = _least(ridges, chance, seeds[seeds >= 0])
+    by_chance = chance.support >= least
+    smallest = LARGER * _masses(chance, _pieces(chance, by_chance), by_chance).max(initial=0)
+
+    def growing(inside: np.ndarray) -> Grown:
+        return _grown(ridges, inside, prompts, reach_voxels, least, smallest, smallest_size)
+
+    inside = ridges.support >= least
+    inside |= _paths(ridges, seeds[seeds >= 0], least)
+    found = growing(inside)
     kept = found.prompts.kept
     if outliner is None or not kept.any():
         return found
-    seeds = _seeds(ridges, prompts.take(kept), reach_voxels)
-    outlined = outliner.outlined(ridges, seeds, GAP * _least(ridges, chance, seeds))
+    outlined = outliner.outlined(ridges, seeds[kept], GAP * _least(ridges, chance, seeds[kept]))
     if not outlined.any():
         return found
-    more = _grown(ridges, chance, prompts, reach_voxels, smallest_size, outlined)
+    more = growing(inside | outlined)
     return more if more.prompts.kept[kept].all() else found
 
 
@@ -112,22 +121,18 @@ def _least(ridges: Ridges, chance: Ridges, seeds: np.ndarray) -> float:
 
 def _grown(
     ridges: Ridges,
-    chance: Ridges,
+    inside: np.ndarray,
     prompts: Picks,
     reach_voxels: float,
+    least: float,
+    smallest: float,
     smallest_size: float,
-    outlined: np.ndarray | None = None,
 ) -> Grown:
-    """As `grown`; `outlined` (n,) bool are points of structures whatever their support."""
-    seeds = _seeds(ridges, prompts, reach_voxels)
-    seeds = seeds[seeds >= 0]
-    least = _least(ridges, chance, seeds)
-    by_chance = chance.support >= least
-    smallest = LARGER * _masses(chance, _pieces(chance, by_chance), by_chance).max(initial=0)
-    inside = ridges.support >= least
-    inside |= _paths(ridges, seeds, least)
-    if outlined is not None:
-        inside |= outlined
+    """As `grown`, of the points that are `inside` (n,) bool.
+
+    `least` is the support of a point that is inside by itself, `smallest` the least sum of the
+    responses of a structure.
+    """
     piece = _pieces(ridges, inside)
     masses = _masses(ridges, piece, inside)
     # A click is on the largest structure within its reach.
