@@ -100,8 +100,9 @@ def best_mixture(points: np.ndarray) -> Mixture:
 def _far_apart(points: np.ndarray, k: int, rng: np.random.Generator) -> list[int]:
     """Which k of points (n, d) to start from."""
     chosen = [int(rng.integers(len(points)))]
+    gaps = np.full(len(points), np.inf)
     while len(chosen) < k:
-        gaps = ((points[:, None] - points[chosen]) ** 2).sum(axis=2).min(axis=1)
+        gaps = np.minimum(gaps, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
         chosen.append(int(rng.choice(len(points), p=gaps / gaps.sum())))
     return chosen
 
@@ -117,29 +118,35 @@ def fitted(points: np.ndarray, starts: np.ndarray) -> Mixture:
         s mixtures.
     """
     (n, d), (s, k) = points.shape, starts.shape
-    covariance = np.cov(points.T).reshape(d, d) / 2 + 1e-9 * np.eye(d)
-    found = Mixture(points[starts], np.full((s, k), 1 / k), np.tile(_root(covariance), (s, 1, 1)))
-    shares = np.full((s, n, k), np.inf)
+    sphere = np.eye(d)
+    means, weights = points[starts], np.full((s, k), 1 / k)
+    covariances = np.tile(np.cov(points.T).reshape(d, d) / 2 + 1e-9 * sphere, (s, 1, 1))
+    shares = np.full((s, k, n), np.inf)
     going, total = np.arange(s), points.T @ points
-    for _ in range(ROUNDS):
-        now = found[going].shares(points)  # (s, n, k) of those that have not settled
+    raised = np.column_stack([points, np.ones(n)])  # (n, d + 1)
+    for _ in range(ROUNDS):  # s are those that have not settled
+        # Of one shape, Gaussians' logs differ by what is linear in a point: a row of d + 1 each.
+        lines = np.linalg.solve(covariances[going], means[going].transpose(0, 2, 1))
+        lines = lines.transpose(0, 2, 1)  # (s, k, d)
+        offsets = np.log(np.maximum(weights[going], 1e-300))  # (s, k)
+        offsets -= np.einsum("skd,skd->sk", lines, means[going]) / 2
+        lines = np.concatenate([lines, offsets[..., None]], axis=2)
+        now = (lines.reshape(-1, d + 1) @ raised.T).reshape(-1, k, n)
+        now -= now.max(axis=1, keepdims=True)
+        np.exp(now, out=now)
+        now /= now.sum(axis=1, keepdims=True)
         moves = np.abs(now - shares[going]).max(axis=(1, 2)) >= SETTLED
         going, now = going[moves], now[moves]
         if not len(going):
             break
         shares[going] = now
-        totals = np.maximum(now.sum(axis=1), 1e-9)[..., None]  # (s, k, 1)
-        means = now.transpose(0, 2, 1) @ points / totals
-        within = (total - (means * totals).transpose(0, 2, 1) @ means) / n
-        within = 0.7 * within + (0.3 * within + 1e-6) * np.eye(d)
-        found.means[going], found.weights[going] = means, totals[..., 0] / n
-        found.root[going] = _root(within)
-    return found
-
-
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """Of covariances (..., d, d)."""
-    return np.linalg.inv(np.linalg.cholesky(covariance))
+        sums = (now.reshape(-1, n) @ raised).reshape(-1, k, d + 1)
+        totals = np.maximum(sums[..., d:], 1e-9)  # (s, k, 1)
+        centres = sums[..., :d] / totals
+        within = (total - (centres * totals).transpose(0, 2, 1) @ centres) / n
+        means[going], weights[going] = centres, totals[..., 0] / n
+        covariances[going] = 0.7 * within + (0.3 * within + 1e-6) * sphere
+    return Mixture(means, weights, np.linalg.inv(np.linalg.cholesky(covariances)))
 
 
 def joined(mixture: Mixture, points: np.ndarray, home: int) -> list[int]:
