@@ -65,6 +65,18 @@ class TestCombined:
         odds, _ = combined(np.concatenate(kinds), rng.normal(0.12, 0.03, 50), prior)
         assert (odds[:60] > 0).mean() > 0.95
 
+    @pytest.mark.parametrize("clicked", [None, np.arange(5)])
+    def test_many_particles_say_that_they_are_the_wider_kind(self, clicked):
+        rng = np.random.default_rng(6)
+        # As measured: 80 ribosomes of which some correlate little more than all else.
+        correlations = np.concatenate([rng.normal(0.55, 0.12, 80), rng.normal(0.14, 0.03, 400)])
+        prior = np.where(np.arange(480) < 80, 0.6, 0.05)
+        odds, _ = combined(correlations, rng.normal(0.13, 0.02, 100), prior, clicked)
+        assert (odds[:80] > 0).sum() >= 79
+        assert (odds[80:] < 0).all()
+        order = np.argsort(correlations[80:])
+        assert (np.diff(odds[80:][order]) >= -1e-9).all()
+
     def test_correlations_that_say_nothing_leave_the_verdict(self):
         rng = np.random.default_rng(1)
         prior = np.where(np.arange(100) < 50, 0.8, 0.2)

@@ -44,6 +44,8 @@ BURIED = 0.1
 """Share of particles that correlate as background does: neighbours lie in their box."""
 ALIKE = 0.02
 """Share of all else that correlates as particles do: no correlation is a proof."""
+_ALIKE_SPREAD = 100
+"""Correlations that say the two spreads are one, beside those of a tomogram that say how wide."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,11 +179,11 @@ def combined(
 ) -> tuple[np.ndarray, float]:
     """Log odds of each proposal from its correlation and its earlier probability.
 
-    Two Gaussians, the lower of which also holds the background. The particles' own is wide:
-    neighbours and the sample's surface cost some of them half of their correlation, so that a
-    look-alike between the two is not told from them by this alone, and some of all else correlate
-    as particles do. Where many picks are another kind, what the user clicked says best how a
-    particle correlates.
+    Two Gaussians, the lower of which also holds the background. The particles' own is wide, if
+    there are enough of them to say so: neighbours and the sample's surface cost some of them half
+    of their correlation, so that a look-alike between the two is not told from them by this alone,
+    and some of all else correlate as particles do. Where many picks are another kind, what the
+    user clicked says best how a particle correlates.
 
     Args:
         correlations: (n,) of the proposals.
@@ -209,11 +211,12 @@ def _two(
     clicked: np.ndarray,
     expected: np.ndarray,
 ) -> tuple[np.ndarray, float]:
-    """Log odds of the upper of two Gaussians of one spread, and how many spreads they lie apart.
+    """Log odds of the upper of two Gaussians, and how many spreads they lie apart.
 
     Expectation maximisation from the prior's log odds. The upper mean is at least that of the
     (c,) clicked rows, less its standard error; for each proposal it is as much less as expected.
-    The distance is 0 where one of the two has hardly a member.
+    The upper one may be the wider. The distance is in their common spread, and 0 where one of the
+    two has hardly a member.
     """
     member = 1 / (1 + np.exp(-logits))
     values = np.concatenate([correlations, background])
@@ -229,14 +232,46 @@ def _two(
             seen = _level(correlations[clicked], expected[clicked], np.ones(len(clicked)))
             high = max(high, seen - float(np.sqrt(apart / len(clicked))))
         upper = np.maximum(high * expected, low)  # (n,)
-        within = (member * (correlations - upper) ** 2).sum() + (lower * (values - low) ** 2).sum()
-        spread = float(np.sqrt(within / len(values))) + 1e-6
-        # One spread for both: the odds rise with the correlation wherever that lies.
-        ratio = (upper - low) / spread**2 * (correlations - (upper + low) / 2)  # (n,) log
+        squares_high = member * (correlations - upper) ** 2
+        squares_low = float(lower @ (values - low) ** 2)
+        common = (float(squares_high.sum()) + squares_low) / len(values) + 1e-12
+        narrow = _variance(squares_low, lower.sum(), common)
+        wide = _variance(squares_high.sum(), member.sum(), common)
+        if len(clicked) >= CLICKS:  # then another kind among the picks lies below their mean
+            above = correlations >= upper
+            mirrored = _variance(2 * squares_high[above].sum(), 2 * member[above].sum(), common)
+            wide = min(wide, mirrored)
+        # Where nothing of a particle is seen, it is like all else.
+        shown = ((upper - low) / max(high - low, 1e-12)) ** 2
+        ratio = _log_ratio(correlations, low, upper, narrow, narrow + max(wide - narrow, 0) * shown)
         odds = logits + ratio - np.logaddexp(np.log1p(-ALIKE), np.log(ALIKE) + ratio)
         member = 1 / (1 + np.exp(-np.clip(odds, -50, 50)))
-        distance = (high - low) / spread
+        distance = (high - low) / float(np.sqrt(common))
     return odds, distance
+
+
+def _variance(squares: float, members: float, common: float) -> float:
+    """Of one of the two, from its sum of squares; drawn to the common one if it has few members."""
+    return (squares + _ALIKE_SPREAD * common) / (members + _ALIKE_SPREAD)
+
+
+def _log_ratio(
+    correlations: np.ndarray, low: float, upper: np.ndarray, narrow: float, wide: np.ndarray
+) -> np.ndarray:
+    """(n,) log of the upper Gaussian's density by the lower's, which never falls as they rise.
+
+    Args:
+        correlations: (n,).
+        low: mean of the lower.
+        upper: (n,) means of the upper.
+        narrow: variance of the lower.
+        wide: (n,) variances of the upper, no less.
+    """
+    # Far below both the wider one has the higher density: the least ratio stands for it there.
+    least = (low * wide - upper * narrow) / np.maximum(wide - narrow, 1e-12)
+    values = np.maximum(correlations, least)
+    squares = (values - low) ** 2 / narrow - (values - upper) ** 2 / wide
+    return np.asarray((squares + np.log(narrow / wide)) / 2)
 
 
 def _level(correlations: np.ndarray, expected: np.ndarray, weights: np.ndarray) -> float:
