@@ -106,6 +106,17 @@ def test_what_does_not_fit_the_tomogram(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "command", [["pick"], ["query"], ["project", "init"], ["doctor"]], ids=" ".join
+)
+def test_a_pixel_size_without_the_file_that_it_is_of_is_refused(
+    tomogram: tuple[str, str], tmp_path: Path, capsys, command: list[str]
+) -> None:
+    out = ["--out", str(tmp_path / "out")] if command != ["doctor"] else []
+    assert main([*command, tomogram[0], "--coords-angpix", "5", *out]) == 2
+    assert "--coords-angpix is of a file of clicks, and there is none" in capsys.readouterr().err
+
+
 def test_summary_and_picture(tomogram: tuple[str, str], tmp_path: Path, capsys) -> None:
     path, click = tomogram
     options = ["--prompt", click, "--out", str(tmp_path), "--picture", "--cut", "none"]

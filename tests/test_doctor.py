@@ -124,6 +124,7 @@ def test_clicks_in_another_order_or_unit_are_told_how_to_be_given(simulation, to
     assert "given as z, y, x" in swapped.remedy
     angstrom = about(examine(tomogram, simulation.points_zyx * 20).observations, "clicks")[0]
     assert angstrom.options == {"coords-angpix": "1"}
+    assert "divide typed ones by 20" in angstrom.remedy
     one_out = np.concatenate([simulation.points_zyx[:2], [[39, 75, 5000]]])
     partly = about(examine(tomogram, one_out).observations, "clicks")[0]
     assert partly.severity is Severity.WARNING

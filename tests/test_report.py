@@ -6,6 +6,7 @@ import re
 import shutil
 import tracemalloc
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,24 @@ def test_a_section_places_a_voxel_where_its_picture_has_it():
         ):
             row, column = np.argwhere(section.values[::-1] == 1)[0]
             assert section.place(point)[0].tolist() == [column + 0.5, row + 0.5]
+
+
+def test_a_section_beside_the_data_is_black():
+    data = np.arange(5 * 7 * 11, dtype=np.float32).reshape(5, 7, 11)
+    for axis, outside in product(range(3), (-40, -4, 3, 30)):
+        point = np.full(3, outside) + np.where(outside > 0, data.shape, 0)
+        values = Section.around(data, axis, point, 9, 1).values
+        assert values.shape == (9, 9)
+        if abs(outside) > 9:
+            assert not values.any()
+
+
+def test_truth_outside_the_tomogram_is_told_and_shown_as_missed(record, tmp_path, caplog):
+    (tmp_path / "far.csv").write_text("x,y,z\n900,20,5\n")
+    asked = ["report", str(record.path), "--out", str(tmp_path / "a.html")]
+    assert main([*asked, "--truth", str(tmp_path / "far.csv"), "--radius", "60"]) == 0
+    assert "1 of 1 points lie outside" in caplog.text
+    assert "known, not proposed" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
 def test_an_outline_goes_around_its_voxels():

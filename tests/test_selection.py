@@ -152,7 +152,8 @@ def test_nothing_selected_is_told(record, tmp_path, caplog):
     asked = ["select", str(record.path), "--out", str(tmp_path / "none"), "--cut", "99"]
     assert main(asked) == 0
     assert len(Record.open(tmp_path / "none").picks) == 0
-    assert "nothing is selected" in caplog.text
+    assert "nothing is selected; the best of" in caplog.text
+    assert " below the cut" in caplog.text
 
 
 def test_no_cut_undoes_what_a_region_or_a_person_left_out():

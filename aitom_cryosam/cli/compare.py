@@ -199,11 +199,13 @@ def _paths(args: argparse.Namespace, tomogram: Tomogram) -> dict[str, Path]:
 
 def _truth(args: argparse.Namespace, tomogram: Tomogram, tilt_series: TiltSeries | None) -> Picks:
     from aitom_cryosam.evaluation.pairing import of_class
+    from aitom_cryosam.points.tomogram_info import TomogramInfo, warn_of_outside
 
     whole = _points(args.truth, tomogram, tilt_series, args.truth_angpix)
     truth = of_class(_of(tomogram, whole), whole, args.particle_class).picks
     if not len(truth):
         raise InputError(f"{args.truth} holds no particles of {tomogram.name}.")
+    warn_of_outside(TomogramInfo.of(tomogram), truth.points_zyx, args.truth)
     return truth
 
 
@@ -302,6 +304,7 @@ def _job(bench: _Bench) -> Job:
 
 
 def _prompts(bench: _Bench) -> Picks:
+    from aitom_cryosam.cli import options
     from aitom_cryosam.points.prompts import read_prompts
 
     args, texts = bench.args, list(bench.args.prompt)
@@ -315,6 +318,7 @@ def _prompts(bench: _Bench) -> Picks:
             f"{CRYOSAM} needs a prompt; add --prompt X,Y,Z, --prompts FILE, or --draw N to take N "
             "points of the truth."
         )
+    options.refuse_pixel_size_alone(args)
     return read_prompts(
         bench.tomogram,
         texts,

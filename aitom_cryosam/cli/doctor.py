@@ -97,6 +97,7 @@ def _opened(args: argparse.Namespace, voxel_size: float | None) -> tuple[Tomogra
     from aitom_cryosam.points.prompts import unchecked_prompts
     from aitom_cryosam.tomogram import Tomogram
 
+    options.refuse_pixel_size_alone(args)
     tomogram = Tomogram.open(args.tomogram, voxel_size=voxel_size, contrast=args.contrast)
     return tomogram, unchecked_prompts(
         tomogram,

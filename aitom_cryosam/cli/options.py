@@ -71,6 +71,17 @@ def add_prompts(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> No
     )
 
 
+def refuse_pixel_size_alone(args: argparse.Namespace) -> None:
+    """See to it that `--coords-angpix` was not typed without the file that it is of.
+
+    Raises:
+        InputError: it was; clicks that are typed count voxels.
+    """
+    if not (args.prompts or getattr(args, "rejects", None)):
+        sentence = "{0} is of a file of clicks, and there is none; leave {0} out."
+        refuse(args, ("coords_angpix",), sentence)
+
+
 def add_rejects(parser: argparse.ArgumentParser) -> None:
     """Negative clicks, typed or in a file."""
     parser.add_argument(

@@ -147,6 +147,7 @@ def _job(args: argparse.Namespace) -> Job:
     from aitom_cryosam.points.prompts import REJECTED, parse_prompt
     from aitom_cryosam.settings import Settings
 
+    options.refuse_pixel_size_alone(args)
     resources = options.resources(args)
     target, note = options.target(args), ""
     if target is None:

@@ -166,6 +166,7 @@ def _init(args: argparse.Namespace) -> int:
     from aitom_cryosam.resources import Resources
     from aitom_cryosam.source_file import existing_file
 
+    options.refuse_pixel_size_alone(args)
     rules = options.regions(args)
     stars = [Path(one) for one in args.sources if one.endswith(".star")]
     tomograms_star = args.tomograms_star or (stars[0] if len(stars) == 1 else None)

@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
                 f"--{option} is a click in one tomogram, and there are {len(args.tomograms)}; give "
                 f"the clicks with --{option}s FILE that names the tomograms."
             )
+    options.refuse_pixel_size_alone(args)
     ready_to_write([args.out], overwrite=args.overwrite)
     resources = options.resources(args)
     settings = options.settings(args, resources)

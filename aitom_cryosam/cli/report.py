@@ -83,6 +83,7 @@ def _records(path: Path) -> Iterator[Record]:
 def _truth(args: argparse.Namespace, record: Record) -> Truth:
     from aitom_cryosam.evaluation.pairing import of_class
     from aitom_cryosam.points.reading import of_tomogram, read_points
+    from aitom_cryosam.points.tomogram_info import warn_of_outside
     from aitom_cryosam.report.page import Truth
 
     everything = read_points(
@@ -92,4 +93,5 @@ def _truth(args: argparse.Namespace, record: Record) -> Truth:
         shape_zyx=record.info.shape_zyx,
     )
     here = of_class(of_tomogram(everything, record.info.name), everything, args.particle_class)
+    warn_of_outside(record.info, here.picks.points_zyx, args.truth)
     return Truth(here.picks, args.radius or record.diameter_angstrom / 2)

@@ -86,7 +86,10 @@ def _tell(record: Record, new: Record, *, quiet: bool) -> None:
     if after == 0:
         scores, why = record.proposals.scores, "the run has no proposals"
         if len(scores):
-            why = f"the best of {len(scores)} proposals has a score of {scores.max():.3f}"
+            counts = new.proposals.left_out.most_common()
+            left_out = ", ".join(f"{count} {reason}" for reason, count in counts)
+            best = f"the best of {len(scores)} proposals has a score of {scores.max():.3f}"
+            why = f"{best}; left out: {left_out}"
         logger.warning("%s: nothing is selected; %s.", record.info.name, why)
     missing = len(set(new.picks.ids.tolist()) - set(record.picks.ids.tolist()))
     if missing and not quiet:

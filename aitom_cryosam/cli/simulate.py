@@ -125,6 +125,8 @@ def run(args: argparse.Namespace) -> int:
         contrast=args.contrast,
         denoise=args.denoise,
     )
+    if not args.maps:
+        options.refuse(args, ("map_voxel_size",), "{0} is of maps; name one, or leave {0} out.")
     check_output(args.out, simulation_paths(args.out, args.name), overwrite=args.overwrite)
     densities = load_densities(args.maps, args.voxel_size, map_voxel_size=args.map_voxel_size)
     counts = args.count * len(densities) if len(args.count) == 1 else args.count

@@ -135,7 +135,9 @@ def _instead(tomogram: Tomogram, points_zyx: np.ndarray) -> tuple[str, dict[str,
     for pixel, unit in ((1.0, "Å"), (tomogram.voxel_size / 2, ""), (tomogram.voxel_size / 4, "")):
         if fitting(tomogram, points_zyx * pixel / tomogram.voxel_size).all():
             what = unit or f"pixels of {pixel:g} Å"
-            return f"they fit if they were given in {what}", {"coords-angpix": f"{pixel:g}"}
+            factor = tomogram.voxel_size / pixel
+            remedy = f"they fit if they were given in {what}: divide typed ones by {factor:g}"
+            return f"{remedy}, or say so of a file", {"coords-angpix": f"{pixel:g}"}
     return "click inside the tomogram", {}
 
 

@@ -108,6 +108,25 @@ class TomogramInfo:
         return ", ".join(f"{axis} 0 to {size - 1}" for axis, size in sizes)
 
 
+def warn_of_outside(info: TomogramInfo, points_zyx: np.ndarray, path: object) -> None:
+    """Say how many points of a file no voxel covers.
+
+    Args:
+        info: of the tomogram.
+        points_zyx: (n, 3) voxels.
+        path: of the file.
+    """
+    if lost := len(info.outside(points_zyx)):
+        logger.warning(
+            "%s: %d of %d points lie outside %s, which has %s.",
+            path,
+            lost,
+            len(points_zyx),
+            info.name,
+            info.bounds(),
+        )
+
+
 def warn_of_extents(infos: Iterable[TomogramInfo]) -> None:
     """Say if an unbinned size can hardly be that of its tomogram."""
     unlike = [(info.name, *found) for info in infos if (found := _unlike(info))]

@@ -63,13 +63,14 @@ class Section:
         """(rows, columns) float32, the file's values, rows in the order of the data."""
         cut: list[slice] = [slice(None)] * 3
         cut[self.axis] = slice(self.first, self.last)
-        missing = []
+        missing = []  # (before, after) along rows and columns
         shape = [self.data.shape[other] for other in in_plane_axes(self.axis)]
         lines = zip(in_plane_axes(self.axis), self.corner, self.size, shape, strict=True)
         for other, start, size, whole in lines:
             low, high = min(max(start, 0), whole), min(max(start + size, 0), whole)
             cut[other] = slice(low, high)
-            missing.append((low - start, start + size - high))
+            before = min(max(-start, 0), size)
+            missing.append((before, size - (high - low) - before))
         inside = self.data[tuple(cut)].astype(np.float32).mean(axis=self.axis)
         filling = float(inside.min()) if inside.size else 0.0
         return np.pad(inside, missing, constant_values=filling)
