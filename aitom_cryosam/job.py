@@ -417,7 +417,8 @@ def write(job: Job, result: Result | StructureResult, *, note: str = "") -> Reco
         overwrite=job.overwrite,
         **extra,
     )
-    return Record.open(paths["run"])
+    record = Record.open(paths["run"])
+    return replace(record, known=result.proposals) if isinstance(result, Result) else record
 
 
 def _look_at(job: Job, tomogram: Tomogram, prompts: Picks) -> None:

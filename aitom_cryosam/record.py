@@ -77,6 +77,7 @@ class Record:
         tomogram_path: the tomogram's file, where it was or as it lies to the result now; or None
             if it was an array.
         files: the result's files by kind, as in `result_paths`.
+        known: the proposals where they have just been written, which need not be read then.
     """
 
     path: Path
@@ -85,6 +86,7 @@ class Record:
     contrast: Contrast = "dark"
     tomogram_path: Path | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    known: Picks | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> Record:
@@ -183,6 +185,8 @@ class Record:
         Raises:
             InputError: the file is missing or damaged.
         """
+        if self.known is not None:
+            return self.known
         kind = "proposals" if "proposals" in self.files or "picks" not in self.files else "picks"
         points = read_points(self._file(kind), voxel_size=self.info.voxel_size).picks
         return replace(points, reasons=tuple(text.replace("_", " ") for text in points.reasons))

@@ -9,6 +9,7 @@ import numpy as np
 
 from aitom_cryosam.binning import binned
 from aitom_cryosam.geometry import nearest_voxel
+from aitom_cryosam.threads import mapped
 from aitom_cryosam.tomogram import Tomogram
 
 SHELL = 1.4
@@ -51,7 +52,7 @@ class Signal:
         Args:
             points_zyx: (n, 3) voxels, inside the tomogram.
         """
-        return np.array([self._contrast(point) for point in points_zyx]).reshape(
+        return np.array(mapped(self._contrast, list(points_zyx))).reshape(
             len(points_zyx), len(self.radii)
         )
 

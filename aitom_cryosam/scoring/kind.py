@@ -94,17 +94,18 @@ def judge(
 def _membership(prompts: np.ndarray, candidates: np.ndarray, background: np.ndarray) -> np.ndarray:
     """(n,) 0 to 1, how far each candidate is of the prompted kind: the mean of many clusterings."""
     sets = (background, prompts, candidates)
-    spaces = [
-        _principal(*(unit(one[:, :parts]) for one in sets))
-        for parts in range(1, prompts.shape[1] + 1)
-    ]
+
+    def space(parts: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return _principal(*(unit(one[:, :parts]) for one in sets))
+
+    # The longest come first, so that no thread waits for another at the end.
+    spaces = mapped(space, range(1, prompts.shape[1] + 1)[::-1])[::-1]
 
     def member(case: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int]) -> np.ndarray:
         (clicks, points, axes), dimensions = case
         project = axes[:dimensions].T
         return _prompted_cluster(clicks @ project, points @ project)
 
-    # The longest come first, so that no thread waits for another at the end.
     members = mapped(member, list(product(spaces, DIMENSIONS))[::-1])[::-1]
     found = [one for one in members if one.sum() >= SMALLEST]
     return np.mean(found, axis=0) if found else np.ones(len(candidates))
