@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -236,11 +238,13 @@ def _opened(config: Path) -> Any:
             f"{config} is not the configuration of a copick project; expected JSON with "
             "pickable_objects and overlay_root."
         )
-    package = _package()
     try:
         if _local(content.get("overlay_root")):  # else masks would find no folder to lie in
             content["overlay_fs_args"] = {**content.get("overlay_fs_args", {}), "auto_mkdir": True}
-        root = package.from_string(json.dumps(content))
+        with _logging_kept():
+            root = _package().from_string(json.dumps(content))
+    except InputError:
+        raise
     except Exception:  # of any kind: what copick and the file systems behind it raise
         raise InputError(
             f"copick cannot open the project of {config}; check its config_type, roots and "
@@ -273,6 +277,19 @@ def _folder(config: Path, tomogram: Any) -> Path:
             "`copick sync tomograms`, and use the project of the copy."
         )
     return path
+
+
+@contextmanager
+def _logging_kept() -> Iterator[None]:
+    """Keep the logging of the program: copick's modules set up and replace that of the process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def _package() -> ModuleType:

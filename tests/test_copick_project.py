@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -174,6 +175,18 @@ def test_what_is_no_configuration(tmp_path, config):
     with pytest.raises(InputError, match="There is no file"):
         tomograms_of(tmp_path / "b.json")
     assert is_config(config)
+
+
+def test_the_logging_of_the_program_stays_as_it_is(config):
+    asked = f"""
+import logging
+from aitom_cryosam.copick_project import tomograms_of
+logging.basicConfig(level=logging.ERROR)
+before = logging.root.handlers[:], logging.root.level
+assert tomograms_of({str(config)!r})
+assert (logging.root.handlers, logging.root.level) == before
+"""
+    assert subprocess.run([sys.executable, "-c", asked]).returncode == 0  # where it is imported
 
 
 def test_a_project_without_runs(config, tmp_path):

@@ -5,6 +5,7 @@ It types `cryosam pick` for each tomogram, and `cryosam export --to copick` for 
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def cryosam(
         chosen = tomograms_of(config, runs=runs, kind=kind or None, voxel_size=_size(spacing))
     except InputError as error:
         raise click.UsageError(error.worded(Door.COMMAND_LINE)) from None
+    logging.getLogger("aitom_cryosam").propagate = False  # copick would print all of it again
     ids = ["--user-id", user or "cryosam", "--session-id", session or "1"]
     failed = 0
     for one in chosen:
