@@ -140,7 +140,12 @@ def test_a_run_leaves_a_record(wanted: Job, caplog: pytest.LogCaptureFixture) ->
     # The same in three lines.
     opened = Tomogram.open(wanted.tomogram)
     result = CryoSAM(wanted.settings).pick(opened, wanted.prompts)
-    np.testing.assert_allclose(record.proposals.points_zyx, result.proposals.points_zyx, atol=1e-6)
+    from_files = Record.open(record.path)
+    for known in (record, from_files):
+        points = known.proposals.points_zyx
+        np.testing.assert_allclose(points, result.proposals.points_zyx, atol=1e-6)
+    np.testing.assert_allclose(record.picks.scores, from_files.picks.scores, atol=1e-6)
+    assert record.proposals.reasons == from_files.proposals.reasons
     before = record.files["picks"].read_bytes()
     with pytest.raises(InputError, match="already exists"):
         job.run(wanted)

@@ -124,7 +124,6 @@ def fitted(points: np.ndarray, starts: np.ndarray) -> Mixture:
     shares = np.full((s, k, n), np.inf)
     going, total = np.arange(s), points.T @ points
     raised = np.column_stack([points, np.ones(n)])  # (n, d + 1)
-    upright = np.ascontiguousarray(raised.T)  # a product with a view takes three times as long
     for _ in range(ROUNDS):  # s are those that have not settled
         # Of one shape, Gaussians' logs differ by what is linear in a point: a row of d + 1 each.
         lines = np.linalg.solve(covariances[going], means[going].transpose(0, 2, 1))
@@ -132,7 +131,7 @@ def fitted(points: np.ndarray, starts: np.ndarray) -> Mixture:
         offsets = np.log(np.maximum(weights[going], 1e-300))  # (s, k)
         offsets -= np.einsum("skd,skd->sk", lines, means[going]) / 2
         lines = np.concatenate([lines, offsets[..., None]], axis=2)
-        now = (lines.reshape(-1, d + 1) @ upright).reshape(-1, k, n)
+        now = (lines.reshape(-1, d + 1) @ raised.T).reshape(-1, k, n)
         now -= now.max(axis=1, keepdims=True)
         np.exp(now, out=now)
         now /= now.sum(axis=1, keepdims=True)
