@@ -1,5 +1,7 @@
 """Alignment, reconstruction and averages of particles whose rotations are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -366,6 +368,21 @@ class TestAverage:
         assert np.median(errors) < 6
         assert average.resolution < 55
         assert (average.half[0] == np.arange(40) % 2).all()
+
+    def test_the_share_that_correlates_best_is_averaged(self):
+        boxes, _, _ = world(12, noise=0.8, seed=10)
+        noise = boxes.std() * np.random.default_rng(12).standard_normal(boxes.shape, np.float32)
+        every = np.concatenate([noise, boxes])
+        particles = Particles(boxes_of(every), WEDGE, boxes_of(boxes[:3]))
+        settings = AveragingSettings(diameter=250.0, iterations=1, share=0.5)
+        average = Averaging([particles], 16.0, settings).run()
+        (members,) = average.members
+        assert average.count == members.sum() == 12
+        assert [(members & (average.half[0] == side)).sum() for side in (0, 1)] == [6, 6]
+        assert members[12:].mean() > 0.9
+        assert len(average.poses[0]) == 24
+        with pytest.raises(InputError, match="share above 0, at most 1, got 0"):
+            replace(settings, share=0)
 
     def test_a_symmetry_that_the_average_contradicts_is_told(self, caplog):
         boxes, _rotations, _ = world(24, noise=0.8, seed=8)

@@ -54,6 +54,7 @@ class AveragingSettings:
         diameter: Å, of the particle.
         iterations: rounds of alignment and averaging, at least 1.
         step: degrees, of the first search over all turns; halved from round to round.
+        share: of the particles that is averaged, those that correlate best; all if it is below 10.
         symmetry: of the particle; its axes are looked for in the average. None looks for one too.
         device: of torch.
 
@@ -64,6 +65,7 @@ class AveragingSettings:
     diameter: float
     iterations: int = 4
     step: float = 24.0
+    share: float = 1.0
     symmetry: Symmetry | None = C1
     device: str = "cpu"
 
@@ -74,6 +76,8 @@ class AveragingSettings:
             raise InputError(f"Expected 1 iteration or more, got {self.iterations}.")
         if not 5 <= self.step <= 90:
             raise InputError(f"Expected an angular step from 5 to 90 degrees, got {self.step:g}.")
+        if not 0 < self.share <= 1:
+            raise InputError(f"Expected a share above 0, at most 1, got {self.share:g}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,13 +161,12 @@ class Averaging:
             last = number == self.settings.iterations - 1
             poses = self._aligned(references, poses, shell, step, number)
             self.mask = self._instance_mask(poses)
-            average = self.averaged(poses)
-            poses = average.poses
+            average = self.averaged(poses, self._best(poses))
             logger.info(
                 "Round %d of %d: %d particles, steps of %.0f°, %.0f Å used, halves agree to %s.",
                 number + 1,
                 self.settings.iterations,
-                self.count,
+                average.count,
                 step,
                 self.size * self.voxel_size / shell,
                 said(average.resolution),
@@ -307,6 +310,19 @@ class Averaging:
             (sums[0].weights, sums[1].weights),
             members,
         )
+
+    def _best(self, poses: list[Poses]) -> list[np.ndarray] | None:
+        """Of each tomogram, (n,) bool: the share of each half that correlates best; None: all."""
+        wanted = math.ceil(self.settings.share * self.count)
+        if not FEWEST <= wanted < self.count:
+            return None
+        scores, half = np.concatenate([one.scores for one in poses]), np.concatenate(self.half)
+        best = np.zeros(self.count, bool)
+        for side in (0, 1):
+            rows = np.flatnonzero(half == side)
+            order = np.argsort(-scores[rows], kind="stable")
+            best[rows[order[: math.ceil(wanted / 2)]]] = True
+        return np.split(best, np.cumsum([len(one) for one in poses])[:-1])
 
     def _aligned(
         self,

@@ -17,11 +17,11 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Reference
 from aitom_cryosam.averaging.average import Average, said
-from aitom_cryosam.averaging.averaging import FEWEST, Averaging, AveragingSettings
+from aitom_cryosam.averaging.averaging import FEWEST, Averaging, AveragingSettings, Particles
 from aitom_cryosam.averaging.full_search import with_new_places
 from aitom_cryosam.averaging.likely import with_likely
 from aitom_cryosam.averaging.look_alikes import without_look_alikes, without_weak_places
-from aitom_cryosam.averaging.rescoring import Rescored, rescored, with_buried
+from aitom_cryosam.averaging.rescoring import CLICKS, Rescored, rescored, with_buried
 from aitom_cryosam.averaging.sources import (
     CORRELATION,
     Source,
@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 DETAIL = 3.0  # of the diameter, that the halves must agree to
 LOSS = 1.2  # of the resolution, that a new set of picks may cost
+BETTER = 0.5  # of the picks, that are averaged where clicks show which these are
 LOST, DUPLICATE = "unlike the average", "duplicate"
 
 
@@ -91,14 +92,14 @@ def refined(
     sources = with_likely(sources, proposals, settings.diameter)
     particles = particles_of(sources, settings.diameter)
     say_missing_masks(particles)
-    average = Averaging(particles, voxel_size, settings, progress=progress).run(first)
+    average, whole = _averages(particles, voxel_size, settings, first, progress)
     picks = oriented(sources, average, particles, settings.diameter)
     if average.resolution > settings.diameter / DETAIL:
         why = (
             f"the halves of the average agree to {said(average.resolution)} only, where "
             f"{settings.diameter / DETAIL:.0f} Å would show the particle"
         )
-        return _unchanged(average, proposals, picks, why, [])
+        return _unchanged(whole, proposals, picks, why, [])
     clicked = [
         one.rows_at_clicks(every.points_zyx, settings.diameter)
         for one, every in zip(sources, proposals, strict=True)
@@ -117,7 +118,7 @@ def refined(
         for one, every, some, rows in zip(sources, proposals, picks, clicked, strict=True)
     ]
     if why := drifted(sources, proposals, scores, settings.diameter):
-        return _unchanged(average, proposals, picks, why, scores)
+        return _unchanged(whole, proposals, picks, why, scores)
     every = list(proposals)
     if full is not None:
         searched = [
@@ -133,8 +134,8 @@ def refined(
     particles = particles_of(chosen, settings.diameter)
     if sum(len(one.subvolumes) for one in particles) < FEWEST:
         logger.info("Fewer than %d particles are left: the average stays as it was.", FEWEST)
-        masks = [_missing_masks(*each, average) for each in zip(sources, decided, strict=True)]
-        return Refined(average, decided, masks, "", scores)
+        masks = [_missing_masks(*each, whole) for each in zip(sources, decided, strict=True)]
+        return Refined(whole, decided, masks, "", scores)
     begin = Reference(average.volume * average.mask)
     # The reference is near its end already.
     short = replace(settings, iterations=min(settings.iterations, 2))
@@ -144,10 +145,30 @@ def refined(
             f"the halves of the new picks agree to {said(again.resolution)}, those of the earlier "
             f"ones to {said(average.resolution)}"
         )
-        return _unchanged(average, proposals, picks, why, scores)
+        return _unchanged(whole, proposals, picks, why, scores)
     results = _turned(decided, oriented(chosen, again, particles, settings.diameter))
     masks = [_missing_masks(*each, again) for each in zip(sources, results, strict=True)]
     return Refined(again, results, masks, "", scores)
+
+
+def _averages(
+    particles: Sequence[Particles],
+    voxel_size: float,
+    settings: AveragingSettings,
+    first: Reference | None,
+    progress: Progress | None,
+) -> tuple[Average, Average]:
+    """The one that proposals are scored with, and that of all picks; often the same.
+
+    Picks of which half are another kind make an average of both. Where several were clicked, the
+    half of the picks that correlates best is averaged; what is like a single click, its noise or
+    its turn may say.
+    """
+    several = sum(len(one.clicks) for one in particles) >= CLICKS
+    better = replace(settings, share=BETTER) if several else settings
+    work = Averaging(particles, voxel_size, better, progress=progress)
+    average = work.run(first)
+    return average, average if average.members is None else work.averaged(average.poses)
 
 
 def judged(
