@@ -55,6 +55,20 @@ def test_a_closed_pipe_is_silent(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("141\n", "")
 
 
+@pytest.mark.parametrize(
+    ("stage", "says"),
+    [
+        ("report", "report: 3 pages"),
+        ("alignment 2", "alignment 2: 3 particles"),
+        ("full search", "full search: 3 rotations"),
+        ("proposal masks", "proposal masks: 3 walks"),
+    ],
+)
+def test_a_stage_is_told_in_what_it_counts(stage: str, says: str, capsys) -> None:
+    ShownProgress()(stage, 0, 3)
+    assert capsys.readouterr().err == f"{says}\n"
+
+
 def test_a_file_that_is_read_twice_is_warned_of_once(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.csv").write_text("x,y,z,who\n1,2,3,Ann\n")

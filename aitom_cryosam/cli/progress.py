@@ -13,6 +13,9 @@ UNITS = {
     "template matching": "rotations",
     "alignment": "particles",
     "rescoring": "places",
+    "full search": "rotations",
+    "classes": "rounds",
+    "report": "pages",
     "tomograms": "tomograms",
 }
 """What a stage of this first word or name counts; the others count walks."""
