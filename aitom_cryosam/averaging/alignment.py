@@ -99,6 +99,16 @@ class Poses:
         return Poses(Rotation.from_quat(quaternions), shifts, scores)
 
 
+def by_tomogram(values: np.ndarray, poses: Sequence[Poses]) -> list[np.ndarray]:
+    """In the parts that the particles of several tomograms have.
+
+    Args:
+        values: (n,) of all particles.
+        poses: of each tomogram's, n together.
+    """
+    return np.split(values, np.cumsum([len(one) for one in poses])[:-1])
+
+
 class Aligner:
     """Aligns the particles of one tilt series.
 

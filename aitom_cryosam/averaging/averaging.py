@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference, best_of
+from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference, best_of, by_tomogram
 from aitom_cryosam.averaging.average import Average, said
 from aitom_cryosam.averaging.fsc import masked_shell_correlation
 from aitom_cryosam.averaging.reconstruction import Sum
@@ -322,7 +322,7 @@ class Averaging:
             rows = np.flatnonzero(half == side)
             order = np.argsort(-scores[rows], kind="stable")
             best[rows[order[: math.ceil(wanted / 2)]]] = True
-        return np.split(best, np.cumsum([len(one) for one in poses])[:-1])
+        return by_tomogram(best, poses)
 
     def _aligned(
         self,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.filters import threshold_otsu
 
-from aitom_cryosam.averaging.alignment import Poses, best_of
+from aitom_cryosam.averaging.alignment import Poses, best_of, by_tomogram
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.averaging import Averaging
 from aitom_cryosam.averaging.rescoring import combined
@@ -114,7 +114,7 @@ def _without_noise(sorting: list[np.ndarray], poses: list[Poses]) -> list[np.nda
     low = odds < 0
     # Particles of one kind that are cut in two differ little.
     two = apart > 0 and low.any() and np.median(scores[low]) < _APART * np.median(scores[~low])
-    noise = _by_tomogram(low & bool(two), poses)
+    noise = by_tomogram(low & bool(two), poses)
     return [np.where(none, _NOISE, one) for none, one in zip(noise, sorting, strict=True)]
 
 
@@ -123,12 +123,7 @@ def _by_correlation(poses: list[Poses], number: int) -> list[np.ndarray]:
     scores = np.concatenate([one.scores for one in poses])
     ranks = np.argsort(np.argsort(-scores, kind="stable"), kind="stable")
     parts = ranks * number // len(ranks)
-    return _by_tomogram(parts, poses)
-
-
-def _by_tomogram(values: np.ndarray, poses: list[Poses]) -> list[np.ndarray]:
-    """(n,) of all particles, in the parts that `poses` have."""
-    return np.split(values, np.cumsum([len(one) for one in poses])[:-1])
+    return by_tomogram(parts, poses)
 
 
 def _fitted(work: Averaging, average: Average, shell: int, poses: list[Poses]) -> list[Poses]:
