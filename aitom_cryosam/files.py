@@ -172,11 +172,20 @@ def write_all(contents: Mapping[Path, str | bytes], *, overwrite: bool = False) 
 def refuse_existing(paths: Iterable[str | Path], *, overwrite: bool = False) -> None:
     """Say which result is already there, before hours of work rather than after.
 
+    What a killed process had begun to publish beside it is ended first: a run that is refused
+    leaves a whole result, not a half.
+
     Raises:
         InputError: one of the paths exists and `overwrite` is not set, it is a folder, or its
             name cannot be given to a file.
     """
-    for path in map(Path, paths):
+    wanted = [Path(path) for path in paths]
+    for folder in dict.fromkeys(path.parent for path in wanted):
+        try:
+            tidy(folder)
+        except OSError as error:
+            raise _failure(folder / "file", error) from error
+    for path in wanted:
         try:
             path.lstat()
         except (FileNotFoundError, NotADirectoryError):

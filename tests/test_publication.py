@@ -12,7 +12,14 @@ import pytest
 
 from aitom_cryosam import temporaries
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import output_folder, publishing, write_all
+from aitom_cryosam.files import (
+    check_output,
+    output_folder,
+    publishing,
+    ready_to_write,
+    refuse_existing,
+    write_all,
+)
 from aitom_cryosam.publication import MARK, Publication
 from aitom_cryosam.temporaries import leftovers, temporary_folder
 
@@ -153,6 +160,25 @@ def test_what_a_killed_process_has_begun_is_ended_by_the_next(tmp_path, after, o
         write(tmp_path, "old")
     killed(tmp_path, after, overwrite=overwrite)
     output_folder(tmp_path)
+    assert contents(tmp_path) == all_of("new")
+    assert len(os.listdir(tmp_path)) == 3
+
+
+REFUSALS = {
+    "existing": lambda folder, paths: refuse_existing(paths),
+    "output": lambda folder, paths: check_output(folder, paths),
+    "ready": lambda folder, paths: ready_to_write(paths),
+    "writing": lambda folder, paths: write(folder, "newer"),
+}
+
+
+@pytest.mark.parametrize("refuse", REFUSALS.values(), ids=REFUSALS)
+@pytest.mark.parametrize("after", range(4))
+def test_a_run_that_is_refused_ends_it_too(tmp_path, after, refuse):
+    write(tmp_path, "old")
+    killed(tmp_path, after, overwrite=True)
+    with pytest.raises(InputError, match="already exists"):
+        refuse(tmp_path, [tmp_path / name for name in NAMES])
     assert contents(tmp_path) == all_of("new")
     assert len(os.listdir(tmp_path)) == 3
 
