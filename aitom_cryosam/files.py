@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import takewhile
@@ -11,10 +12,14 @@ from pathlib import Path
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.publication import Publication, locked, place_exclusively
-from aitom_cryosam.temporaries import leftovers, sweep, temporary_folder
+from aitom_cryosam.temporaries import any_temporary, leftovers, sweep, temporary_folder
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_A_SECOND = 10**9  # in nanoseconds
+_settled: dict[Path, int] = {}
+"""Folders with no temporary one, by the time of their last change: a thousand results may share
+one, and are read one by one."""
 
 
 @contextmanager
@@ -69,25 +74,30 @@ def writing_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Pat
     refuse_existing_folder(target, overwrite=overwrite)
     try:
         with temporary_folder(target.parent) as home:
-            draft = home / target.name
+            draft = home / "0" / target.name
+            draft.parent.mkdir()
             yield draft
             for written in draft.rglob("*"):
                 if written.is_file():
                     with written.open("rb") as file:
                         os.fsync(file.fileno())
-            if target.exists():
-                target.rename(home / "replaced")
-            draft.rename(target)
+            with locked(target.parent):
+                _finish(target.parent)
+                moves = {str(draft.relative_to(home)): target.name}
+                Publication(home, target.parent, moves, overwrite=overwrite).publish()
+    except FileExistsError:
+        raise _exists(target) from None
     except OSError as error:
         raise _failure(target, error) from error
 
 
 def refuse_existing_folder(path: Path, *, overwrite: bool = False) -> None:
-    """Say what is in the way of a folder.
+    """Say what is in the way of a folder, after what a killed process had begun is ended.
 
     Raises:
         InputError: the path exists, and `overwrite` is not set or it is no folder.
     """
+    settle(path.parent)
     if os.path.lexists(path) and not (overwrite and path.is_dir() and not path.is_symlink()):
         raise _exists(path)
 
@@ -158,10 +168,11 @@ def write_all(contents: Mapping[Path, str | bytes], *, overwrite: bool = False) 
     """
     if not contents:
         return
+    home = Path(os.path.commonpath([path.parent.absolute() for path in contents]))
+    settle(home)
     refuse_existing(contents, overwrite=overwrite)
     for folder in {path.parent: None for path in contents}:
         output_folder(folder)
-    home = Path(os.path.commonpath([path.parent.absolute() for path in contents]))
     paths = {str(path): path.absolute() for path in contents}
     with publishing(home, paths, overwrite=overwrite) as drafts:
         for path, content in contents.items():
@@ -181,10 +192,7 @@ def refuse_existing(paths: Iterable[str | Path], *, overwrite: bool = False) -> 
     """
     wanted = [Path(path) for path in paths]
     for folder in dict.fromkeys(path.parent for path in wanted):
-        try:
-            tidy(folder)
-        except OSError as error:
-            raise _failure(folder / "file", error) from error
+        settle(folder)
     for path in wanted:
         try:
             path.lstat()
@@ -279,6 +287,31 @@ def _gone_if_empty(folders: Sequence[Path]) -> Iterator[None]:
             for folder in folders:
                 folder.rmdir()
         raise
+
+
+def settle(folder: Path) -> None:
+    """`tidy` a folder before its files are looked for or read: of a result all or nothing.
+
+    Raises:
+        InputError: a result can neither be completed nor taken back.
+    """
+    try:
+        folder = folder.absolute()
+        changed = folder.stat().st_mtime_ns
+    except (OSError, ValueError):  # nothing is there, or nothing can be
+        return
+    if _settled.get(folder) == changed:
+        return
+    try:
+        tidy(folder)
+    except OSError as error:
+        raise InputError(
+            f"A run that was killed has left half of its result in {folder}, and it cannot be "
+            f"completed ({error.strerror}); make the folder writable, or take a copy of it."
+        ) from None
+    # A change so soon after a look that a clock cannot tell them apart would be overlooked.
+    if time.time_ns() - changed > _A_SECOND and not any_temporary(folder):
+        _settled[folder] = changed
 
 
 def tidy(folder: Path) -> None:

@@ -15,7 +15,7 @@ from aitom_cryosam import checkpoints, propagator
 from aitom_cryosam.doctor import examine
 from aitom_cryosam.doctor.header import header_observations
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.files import check_output, write_text
+from aitom_cryosam.files import check_output, settle, write_text
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.particle_query import ParticleQuery
@@ -170,6 +170,7 @@ class Job:
     @property
     def done(self) -> bool:
         """Whether all of its files are there."""
+        settle(self.files["run"].parent)
         return all(path.is_file() for path in self.files.values())
 
     @property

@@ -83,37 +83,40 @@ class Publication:
         mark.write_text(json.dumps(content), "utf-8")
         _to_disk(mark)
         with _signals_held():
-            self._move()
+            try:
+                self._move()
+            except BaseException:
+                self._undo()
+                raise
             mark.unlink()
 
     def finish(self) -> None:
         """Go on where a killed process has stopped; or back, where a foreign file is in the way.
 
         Raises:
-            OSError: neither is possible.
+            OSError: neither is possible now; the next one tries again.
         """
         for draft, place in self.moves.items():
             if _moved(self.temporary / draft, self.folder / place):
                 copy = self._copy(place)
                 self._placed[self.folder / place] = copy if copy.exists() else None
-        with suppress(FileExistsError):
+        try:
             self._move()
+        except FileExistsError:
+            self._undo()
 
     def _move(self) -> None:
         left = {d: p for d, p in self.moves.items() if self.folder / p not in self._placed}
-        try:
-            if self.overwrite:
-                (self.temporary / _REPLACED).mkdir(exist_ok=True)
-                for place in self.stale:
-                    self._keep(place, gone=True)
-                for place in left.values():
-                    self._keep(place, gone=False)
+        if self.overwrite:
+            (self.temporary / _REPLACED).mkdir(exist_ok=True)
+            for place in self.stale:
+                self._keep(place, gone=True)
             for draft, place in left.items():
-                self._place(self.temporary / draft, self.folder / place)
-            _to_disk(self.folder)
-        except BaseException:
-            self._undo()
-            raise
+                whole = (self.temporary / draft).is_dir() and (self.folder / place).is_dir()
+                self._keep(place, gone=whole)
+        for draft, place in left.items():
+            self._place(self.temporary / draft, self.folder / place)
+        _to_disk(self.folder)
 
     def _copy(self, place: str) -> Path:
         """Where a file is kept that is going to be replaced."""
@@ -137,8 +140,10 @@ class Publication:
         self._placed.setdefault(place, None)
 
     def _undo(self) -> None:
-        for place, copy in reversed(self._placed.items()):
+        for number, (place, copy) in reversed([*enumerate(self._placed.items())]):
             with suppress(OSError):
+                if place.is_dir() and not place.is_symlink():  # nothing replaces a folder
+                    place.rename(self.temporary / f"undone{number}")
                 if copy is None:
                     place.unlink(missing_ok=True)
                 else:

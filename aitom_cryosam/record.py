@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.files import settle
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.names import listed, result_stem
 from aitom_cryosam.particle_query import ParticleQuery
@@ -99,6 +100,7 @@ class Record:
             InputError: there is none or more than one, it is damaged or of a newer version.
         """
         path = Path(path)
+        settle(path if path.is_dir() else path.parent)
         if path.is_dir():
             found = sorted(path.glob(f"*{_RUN}"))
             if len(found) != 1:
@@ -138,6 +140,7 @@ class Record:
         Raises:
             InputError: one is damaged or of a newer version.
         """
+        settle(Path(folder))
         return [cls.open(path) for path in sorted(Path(folder).glob(f"*{_RUN}"))]
 
     def check(self, *kinds: str) -> None:
@@ -339,6 +342,7 @@ def record_beside(path: Path, *, alone: bool = False) -> Record | None:
     Raises:
         InputError: the record is damaged, or the file is one of its but not as the run left it.
     """
+    settle(path.parent)
     place = path.with_name(f"{result_stem(path)}{_RUN}")
     if not place.is_file():
         return None
@@ -347,6 +351,21 @@ def record_beside(path: Path, *, alone: bool = False) -> Record | None:
     if own:
         record.check(*(own if alone else ()))
     return record
+
+
+def picks_files(path: Path) -> list[Path]:
+    """The files of picks in a folder of results; a file itself.
+
+    Raises:
+        InputError: a folder holds none.
+    """
+    if not path.is_dir():
+        return [path]
+    settle(path)
+    found = sorted(path.glob(f"*_{_KINDS['picks']}"))
+    if not found:
+        raise InputError(f"The folder {path} holds no *_{_KINDS['picks']}; name the files instead.")
+    return found
 
 
 def counts(proposals: Picks) -> dict[str, Any]:

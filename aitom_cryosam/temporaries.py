@@ -67,13 +67,24 @@ def reserve(descriptor: int, size: int) -> None:
 
 def leftovers(place: Path) -> list[Path]:
     """Folders of processes of this host that are gone."""
-    found = []
-    with suppress(OSError):
-        for path in place.iterdir():
-            name = _NAME.fullmatch(path.name)
-            if name and name["host"] == _HOST and not _runs(int(name["process"])):
-                found.append(path)
+    found = [path for path, process in _of_this_host(place) if not _runs(process)]
     return [path for path in found if path.is_dir() and not path.is_symlink()]
+
+
+def any_temporary(place: Path) -> bool:
+    """Whether a process of this host has, or has left, a folder there."""
+    return bool(_of_this_host(place))
+
+
+def _of_this_host(place: Path) -> list[tuple[Path, int]]:
+    """Temporary folders, and the numbers of their processes."""
+    found = []
+    with suppress(OSError), os.scandir(place) as entries:
+        for entry in entries:
+            name = _NAME.fullmatch(entry.name)
+            if name and name["host"] == _HOST:
+                found.append((place / entry.name, int(name["process"])))
+    return found
 
 
 def sweep(place: Path) -> None:

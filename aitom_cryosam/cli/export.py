@@ -204,11 +204,10 @@ def read_groups(args: argparse.Namespace) -> Iterator[TomogramPicks]:
 
 
 def _files(paths: Sequence[str]) -> Iterator[Path]:
-    for path in map(Path, paths):
-        found = sorted(path.glob("*_picks.star")) if path.is_dir() else [path]
-        if not found:
-            raise InputError(f"{path} holds no *_picks.star; expected a folder that pick wrote.")
-        yield from found
+    from aitom_cryosam.record import picks_files
+
+    for path in paths:
+        yield from picks_files(Path(path))
 
 
 def _frame(args: argparse.Namespace, path: Path, tilt_series: TiltSeries | None) -> TomogramInfo:

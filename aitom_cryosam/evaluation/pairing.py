@@ -15,7 +15,7 @@ from aitom_cryosam.names import distinct, listed, relion_name, result_stem
 from aitom_cryosam.points.reading import PointFile, of_tomogram, read_points
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries
-from aitom_cryosam.record import record_beside
+from aitom_cryosam.record import picks_files, record_beside
 
 logger = logging.getLogger(__name__)
 
@@ -153,11 +153,7 @@ def _files(paths: Iterable[str | Path | PointFile]) -> Iterator[Path | PointFile
         if isinstance(path, PointFile):
             yield path
             continue
-        path = Path(path)
-        found = sorted(path.glob("*_picks.star")) if path.is_dir() else [path]
-        if not found:
-            raise InputError(f"The folder {path} holds no *_picks.star; name the files instead.")
-        yield from found
+        yield from picks_files(Path(path))
 
 
 def _of_one(truth: PointFile, name: str, picks: PointFile, *, alone: bool) -> PointFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from aitom_cryosam.files import settle
 from aitom_cryosam.napari.layers import LayerData, record_layers, tomogram_layer
 from aitom_cryosam.record import Record
 from aitom_cryosam.volumes import ome_zarr
@@ -22,6 +23,7 @@ def _known(path: Path) -> bool:
     if ome_zarr.recognises(path):
         return True
     if path.is_dir():
+        settle(path)
         return any(path.glob("*_run.json"))
     return path.name.lower().endswith((*VOLUMES, "_run.json"))
 

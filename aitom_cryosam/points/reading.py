@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.files import settle
 from aitom_cryosam.names import distinct, listed, relion_name, same_place, series_name
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.registry import reader
@@ -106,6 +107,7 @@ def read_points(
             number, or a size that is missing or contradicts the file's own.
     """
     path = Path(path)
+    settle(path.parent)
     for size in (voxel_size, coords_angpix):
         if size is not None and not 0 < size < np.inf:
             raise InputError(f"Expected a voxel or pixel size above 0 Å, got {size:g}.")

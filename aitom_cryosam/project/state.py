@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.files import settle
 from aitom_cryosam.job import Job
 from aitom_cryosam.points.prompts import read_prompts, read_rejects
 from aitom_cryosam.record import Record
@@ -53,6 +54,7 @@ class State:
             return cls(Kind.NO_CLICKS, "give it clicks or a query")
         files = job.files
         try:
+            settle(files["run"].parent)
             record = Record.open(files["run"]) if files["run"].is_file() else None
             note = failure_note(job)
             if note.is_file():

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.files import settle
 from aitom_cryosam.names import relion_name
 from aitom_cryosam.points.formats.registry import FORMATS, reader
 from aitom_cryosam.points.formats.text import is_number
@@ -94,6 +95,10 @@ def _check(path: Path, expected: Expected, *, follow: bool) -> Report:
 
 def _no_points(path: Path) -> str:
     """Why a file cannot be one of points, if that shows at once."""
+    try:
+        settle(path.parent)
+    except InputError as error:
+        return error.problem
     if os.path.isdir(path):
         return "is a folder; name the files in it"
     if not os.path.exists(path):  # False also where no system could have such a name
