@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
+from threading import Lock, local
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -20,6 +22,9 @@ R = TypeVar("R")
 
 
 _allowed = [math.inf]
+_working = [0]
+_counting = Lock()
+_this_thread = local()
 
 
 def allow(count: float) -> None:
@@ -32,7 +37,8 @@ def side_by_side(work: Callable[[T], object], pieces: Iterable[T]) -> None:
 
     Numpy lets other threads run meanwhile; BLAS threads below them would only fight. Each thread,
     this one among them, takes the next piece itself: handing over thousands of small ones would
-    take a thread of its own.
+    take a thread of its own. Work within work has what threads are left: more than there are
+    cores would wait for each other's turn at the interpreter.
     """
     left = deque(pieces)
 
@@ -47,12 +53,18 @@ def side_by_side(work: Callable[[T], object], pieces: Iterable[T]) -> None:
         finally:
             left.clear()
 
-    helpers = min(_workers(), len(left)) - 1
+    def help_out() -> None:
+        with _at_work(_workers()) as free:
+            if free:
+                go_on()
+
     limited = _libraries(len(sys.modules)).limit(limits=1, user_api="blas")
-    with limited, ThreadPoolExecutor(max(helpers, 1)) as pool:
+    with limited, ThreadPoolExecutor() as pool:
         try:
-            others = [pool.submit(go_on) for _ in range(helpers)]
-            go_on()
+            with _at_work():
+                helpers = min(_workers() - _working[0], len(left) - 1)
+                others = [pool.submit(help_out) for _ in range(helpers)]
+                go_on()
         finally:
             left.clear()
         for other in others:
@@ -82,6 +94,23 @@ def even_parts(count: int, least: int, most: int) -> list[slice]:
     number = max(1, min(-(-number // workers) * workers, count // least))
     edges = [count * part // number for part in range(number + 1)]
     return [slice(*edge) for edge in pairwise(edges)]
+
+
+@contextmanager
+def _at_work(most: float = math.inf) -> Iterator[bool]:
+    """Count this thread, once, among those at work; unless so many are already."""
+    counted = getattr(_this_thread, "counted", False)
+    with _counting:
+        free = counted or _working[0] < most
+        counts = free and not counted
+        _working[0] += counts
+    _this_thread.counted = free
+    try:
+        yield free
+    finally:
+        _this_thread.counted = counted
+        with _counting:
+            _working[0] -= counts
 
 
 def _workers() -> int:

@@ -63,3 +63,32 @@ def test_an_error_leaves_out_what_is_not_begun(cores: int, error: type[BaseExcep
     assert 3 in begun
     assert len(begun) < 10_000
     assert all("ThreadPool" not in thread.name for thread in threading.enumerate())
+
+
+def test_work_within_work_takes_no_more_threads_than_cores(cores: int) -> None:
+    at_once, most, lock = [0], [0], threading.Lock()
+
+    def count(_: object) -> None:
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        time.sleep(0.002)
+        with lock:
+            at_once[0] -= 1
+
+    side_by_side(lambda _: side_by_side(count, range(6)), range(cores))
+    assert most[0] <= cores
+
+
+def test_threads_that_are_done_help_with_the_work_within_another(cores: int) -> None:
+    meeting = threading.Barrier(cores)
+
+    def work(piece: int) -> None:
+        meeting.wait(timeout=60)  # each has a thread of its own
+        if piece == 0:
+            until = time.monotonic() + 60
+            while threads._working[0] > 1 and time.monotonic() < until:
+                time.sleep(0.001)
+            side_by_side(lambda _: meeting.wait(timeout=60), range(cores))
+
+    side_by_side(work, range(cores))

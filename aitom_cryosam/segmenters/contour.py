@@ -16,7 +16,8 @@ from aitom_cryosam.threads import even_parts, mapped
 _ANGLES = 32
 _STEPS = 24  # radii along each angle
 _RIM = 5  # steps outside a contour that it is compared with
-_AT_ONCE = 16, 64  # points segmented together: what is worth a thread, what bounds the memory
+_AT_ONCE = 16, 256  # points segmented together: what is worth a thread, what bounds the memory
+_PIXELS_AT_ONCE = 1 << 19  # likewise, of their windows where these are large
 _CONSTANT = 1e-5  # neighbours in a smoothed plane that differ by less differ by rounding
 _PLANES = 8  # smoothed in one call
 # Lengths in diameters of the particle.
@@ -119,7 +120,9 @@ class ContourSegmenter:
             mask; where that is not inside, the point stays.
         """
         points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
-        parts = even_parts(len(points), *_AT_ONCE)
+        least, most = _AT_ONCE
+        most = min(most, max(2 * least, _PIXELS_AT_ONCE // self._grid.side**2))
+        parts = even_parts(len(points), least, most)
         if len(parts) == 1:
             return self._segment(embeddings, rows, points, previous)
 
