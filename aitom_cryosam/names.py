@@ -1,4 +1,4 @@
-"""Names of tomograms: from a path, as each program writes them, and as they can be shown."""
+"""Names of tomograms, from a path, as each program writes them; and how names and lengths show."""
 
 from __future__ import annotations
 
@@ -163,6 +163,15 @@ def printable(text: str) -> str:
         one if one.isprintable() or one in "\n\t" else one.encode("unicode_escape").decode()
         for one in text
     )
+
+
+def in_angstrom(length: float) -> str:
+    """A length for people, in whole Å; from tenths, as records keep it, so that all say the same.
+
+    >>> in_angstrom(188.52), in_angstrom(188.5)
+    ('188 Å', '188 Å')
+    """
+    return f"{round(length, 1):.0f} Å"
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:

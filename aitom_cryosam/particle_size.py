@@ -12,6 +12,7 @@ import numpy as np
 from scipy.fft import irfftn, next_fast_len, rfftn
 
 from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.names import in_angstrom
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.surroundings import bin_of, binned_box
@@ -64,7 +65,8 @@ def particle_diameter(
     if not known:
         logger.info("Diameter estimated from the prompts: %.0f voxels", estimate)
         return estimate
-    logger.info("Diameter estimated from the prompts: %.0f Å", estimate * tomogram.voxel_size)
+    found = in_angstrom(estimate * tomogram.voxel_size)
+    logger.info("Diameter estimated from the prompts: %s", found)
     _doubt(estimate * tomogram.voxel_size, tomogram.voxel_size)
     return estimate
 

@@ -14,7 +14,7 @@ from scipy import ndimage
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.files import settle
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.names import listed, result_stem
+from aitom_cryosam.names import in_angstrom, listed, result_stem
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.reading import read_points
@@ -270,6 +270,17 @@ class Record:
         """Of the particle, given or estimated."""
         with reading(self.path, "the record of a run"):
             return float(self.content["diameter_angstrom"])
+
+    @property
+    def diameter_told(self) -> str:
+        """The diameter for people, and whence it is."""
+        with reading(self.path, "the record of a run"):
+            typed = self.content.get("job", {}).get("settings", {}).get("diameter_angstrom")
+            if self.content.get("diameter_estimated", False):
+                whence = "estimated from the prompts"
+            else:
+                whence = "of the query" if "query" in self.inputs and typed is None else "given"
+            return f"{in_angstrom(self.diameter_angstrom)}, {whence}"
 
     @property
     def seconds(self) -> Mapping[str, float]:

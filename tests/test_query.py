@@ -1,5 +1,6 @@
 """Queries that travel: clicks in one tomogram, picks in another."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -168,7 +169,10 @@ def test_the_commands(worlds, tmp_path: Path, capsys, caplog):
     out = tmp_path / "a.query"
     asked = [str(tmp_path / "one.mrc"), "--prompt", click, "--preset", "embedded"]
     assert main(["query", *asked, "--out", str(out)]) == 0
-    assert "1 in 1 tomogram" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "1 in 1 tomogram" in told.out
+    (width,) = re.findall(r"diameter  (\d+ Å)\n", told.out)
+    assert f"Diameter estimated from the prompts: {width}\n" in told.err
     assert main(["query", *asked, "--out", str(out)]) == 2
     assert "already exists" in capsys.readouterr().err
     both = [str(tmp_path / "one.mrc"), *asked]
@@ -176,6 +180,7 @@ def test_the_commands(worlds, tmp_path: Path, capsys, caplog):
     assert "a click in one tomogram" in capsys.readouterr().err
     picked = ["pick", str(tmp_path / "two.mrc"), "--query", str(out), "--preset", "embedded"]
     assert main([*picked, "--out", str(tmp_path / "picks")]) == 0
+    assert capsys.readouterr().out.startswith(f"diameter  {width}, of the query\n")
     record = Record.open(tmp_path / "picks")
     assert record.query.sources == ("one",)
     assert evaluate(record.picks, worlds[1].picks, radius=100, voxel_size=18.0).recall > 0.5

@@ -182,10 +182,9 @@ def _job(args: argparse.Namespace) -> Job:
 
 def _summary(record: Record, seconds: float) -> str:
     """A few lines for the end of a run."""
-    by = "given" if record.settings.diameter_angstrom is not None else "estimated from the prompts"
     used = int(record.prompts.kept.sum())
     rows = [
-        ("diameter", f"{record.diameter_angstrom:.0f} Å, {by}"),
+        ("diameter", record.diameter_told),
         ("prompts", f"{used} of {len(record.prompts)} used"),
         ("picks", f"{len(record.picks)} of {len(record.proposals)} proposals{_expected(record)}"),
         ("left out", _left_out(record)),

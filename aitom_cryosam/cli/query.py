@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import listed
+from aitom_cryosam.names import in_angstrom, listed
 
 if TYPE_CHECKING:
     from aitom_cryosam.tomogram import Tomogram
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         query.write(draft)
     if not args.quiet:
         count, n = len(query.instances), len(query.sources)
-        print(f"diameter  {query.diameter_angstrom:.0f} Å")
+        print(f"diameter  {in_angstrom(query.diameter_angstrom)}")
         if len(query.rejected):
             print(f"rejects   {len(query.rejected)}")
         print(f"clicks    {count} in {n} tomogram{'' if n == 1 else 's'}")
