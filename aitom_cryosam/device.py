@@ -41,7 +41,7 @@ class Device:
         Raises:
             InputError: it is unknown, or not on this machine.
         """
-        name = _available(resources.device)
+        name = available(resources.device)
         if name.startswith("cuda"):
             # Pinned memory and the like belong to the current device: else cuda:1 would take
             # memory of cuda:0, too.
@@ -134,7 +134,12 @@ def _cuda_limit(name: str, wanted: int | None) -> int:
     return int(_SHARE * (free + unused))
 
 
-def _available(wanted: str) -> str:
+def available(wanted: str) -> str:
+    """The name that torch has for a device that was asked for.
+
+    Raises:
+        InputError: it is unknown, or not on this machine.
+    """
     if wanted == "auto":
         if torch.cuda.is_available():
             return "cuda:0"

@@ -430,17 +430,21 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def resources(args: argparse.Namespace) -> Resources:
+def resources(args: argparse.Namespace, *, here: bool = True) -> Resources:
     """What `add_resources` was given.
 
+    Args:
+        args: of the command.
+        here: whether this machine is the one that works.
+
     Raises:
-        InputError: an amount or a checkpoint makes no sense.
+        InputError: an amount or a checkpoint makes no sense, or there is no such device.
     """
     from aitom_cryosam.checkpoints import given
     from aitom_cryosam.resources import Resources, parse_memory
 
     ram, gpu = parse_memory(args.memory) if args.memory else (None, None)
-    return Resources(
+    wanted = Resources(
         device=args.device,
         ram_bytes=ram,
         gpu_bytes=gpu,
@@ -448,6 +452,29 @@ def resources(args: argparse.Namespace) -> Resources:
         checkpoints=given(args.checkpoint),
         compiled=args.compiled,
     )
+    if here and args.device not in ("auto", "cpu"):
+        from aitom_cryosam.device import available
+
+        available(args.device)
+    return wanted
+
+
+def tell_unused(args: argparse.Namespace, settings: Settings) -> None:
+    """Say which of `add_resources` have no effect; whoever types them always is not stopped."""
+    from aitom_cryosam.checkpoints import given
+
+    if not hasattr(args, "device"):  # the machine is chosen when a project runs
+        return
+    models = [model.name for model in settings.networks]
+    full_search = getattr(args, "search", "") == "full"
+    unused = [f"--checkpoint {name}" for name in given(args.checkpoint) if name not in models]
+    if args.compiled and not any(name.startswith("sam") for name in models):
+        unused.append("--compile")
+    if args.device not in ("auto", "cpu") and not models and not full_search:
+        unused.append(f"--device {args.device}")
+    if unused:
+        runs = " and ".join(models) or "no network"
+        logger.warning("Without effect, as %s is used here: %s.", runs, ", ".join(unused))
 
 
 def settings(args: argparse.Namespace, available: Resources) -> Settings:
@@ -464,6 +491,7 @@ def explained_settings(args: argparse.Namespace, available: Resources) -> tuple[
     from aitom_cryosam.settings import choose
 
     chosen, reason = choose(args.preset, available, typed_settings(args))
+    tell_unused(args, chosen)
     return chosen, f"Preset {chosen.preset}: {reason}."
 
 

@@ -1,0 +1,52 @@
+"""Options that several commands share: what they refuse, and what they say has no effect."""
+
+import numpy as np
+import pytest
+
+from aitom_cryosam.cli import build_parser, main, options
+from aitom_cryosam.settings import Settings
+from aitom_cryosam.volumes.mrc import write_volume
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["pick", "TS.mrc", "--prompt", "1,2,3", "--out", "out"],
+        ["pick", "TS.mrc", "--prompt", "1,2,3", "--out", "out", "--target", "membrane"],
+        ["query", "TS.mrc", "--prompt", "1,2,3", "--out", "out"],
+        ["doctor", "TS.mrc"],
+    ],
+)
+def test_a_device_that_does_not_exist_is_refused_also_where_none_is_used(
+    tmp_path, monkeypatch, capsys, command
+):
+    monkeypatch.chdir(tmp_path)
+    data = np.random.default_rng(0).normal(size=(8, 9, 10)).astype(np.float32)
+    write_volume(tmp_path / "TS.mrc", data, voxel_size=20.0)
+    assert main([*command, "--device", "cuda:99"]) == 2
+    assert "The device cuda:99 was asked for, but this machine has" in capsys.readouterr().err
+
+
+SAM = {"encoder": "sam_vit_b", "segmenter": "sam_vit_b"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "settings", "says"),
+    [
+        (["--compile"], {}, "as no network is used here: --compile."),
+        (["--device", "cuda"], {}, "as no network is used here: --device cuda."),
+        (["--device", "cuda", "--refine", "--search", "full"], {}, ""),
+        (["--device", "cpu"], {}, ""),
+        (["--device", "cuda", "--compile"], SAM, ""),
+        (["--checkpoint", "sam_vit_b=FILE"], SAM, ""),
+        (["--checkpoint", "sam_vit_h=FILE"], SAM, "as sam_vit_b is used here: --checkpoint sam_"),
+        (["--compile"], {"encoder": "dino_vits8"}, "as dino_vits8 is used here: --compile."),
+    ],
+)
+def test_options_without_effect_are_told(tmp_path, caplog, typed, settings, says):
+    (tmp_path / "FILE").touch()
+    typed = [word.replace("FILE", str(tmp_path / "FILE")) for word in typed]
+    pick = ["pick", "TS.mrc", "--prompt", "1,2,3", "--out", "out", *typed]
+    options.tell_unused(build_parser(pick).parse_args(pick), Settings(**settings))
+    assert len(caplog.messages) == bool(says)
+    assert says in caplog.text
