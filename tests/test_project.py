@@ -168,6 +168,10 @@ def test_export_evaluate_and_report(project: Path, capsys: pytest.CaptureFixture
     [total] = [line.split() for line in table if line.startswith("total")]
     assert total[1:7] == ["12", "12", "12", "1.000", "1.000", "1.000"]
     assert {line.split()[0] for line in table[1:4]} == set(NAMES)
+    far = out / "far.csv"
+    far.write_text("rlnTomoName,x,y,z\n" + "".join(f"{name},999,9,9\n" for name in NAMES))
+    assert main([*evaluated[:3], str(far), "--radius", "10"]) == 0
+    assert "1 of 1 points lie outside TS_01_rec, which has x 0 to 51, " in capsys.readouterr().err
 
 
 def test_clicks_of_some_tomograms(world: Path, tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def _truth(args: argparse.Namespace, tomogram: Tomogram, tilt_series: TiltSeries
     truth = of_class(_of(tomogram, whole), whole, args.particle_class).picks
     if not len(truth):
         raise InputError(f"{args.truth} holds no particles of {tomogram.name}.")
-    warn_of_outside(TomogramInfo.of(tomogram), truth.points_zyx, args.truth)
+    warn_of_outside(args.truth, [(TomogramInfo.of(tomogram), truth.points_zyx)])
     return truth
 
 

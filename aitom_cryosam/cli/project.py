@@ -431,7 +431,10 @@ def _file(tomogram: ProjectTomogram, record: Record) -> PointFile:
     from aitom_cryosam.points.reading import read_points
 
     record.check("picks")
-    points = read_points(record.files["picks"], voxel_size=record.info.voxel_size)
+    info = record.info
+    points = read_points(
+        record.files["picks"], voxel_size=info.voxel_size, shape_zyx=info.shape_zyx
+    )
     named = points.path.with_name(f"{tomogram.name}_picks.star")
     return replace(points, path=named, names=(tomogram.label,) * len(points.picks))
 

@@ -93,5 +93,5 @@ def _truth(args: argparse.Namespace, record: Record) -> Truth:
         shape_zyx=record.info.shape_zyx,
     )
     here = of_class(of_tomogram(everything, record.info.name), everything, args.particle_class)
-    warn_of_outside(record.info, here.picks.points_zyx, args.truth)
+    warn_of_outside(args.truth, [(record.info, here.picks.points_zyx)])
     return Truth(here.picks, args.radius or record.diameter_angstrom / 2)

@@ -14,7 +14,7 @@ from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.names import distinct, listed, relion_name, result_stem
 from aitom_cryosam.points.reading import PointFile, of_tomogram, read_points
 from aitom_cryosam.points.tilt_series import TomogramsStar
-from aitom_cryosam.points.tomogram_info import TiltSeries
+from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_outside
 from aitom_cryosam.record import picks_files, record_beside
 
 logger = logging.getLogger(__name__)
@@ -74,16 +74,16 @@ def read_searched(
     read = partial(read_points, tilt_series=tilt_series, tomograms=tomograms)
 
     @cache
-    def in_voxels(voxel: float | None) -> PointFile:
+    def in_voxels(voxel: float | None, shape: tuple[int, int, int] | None) -> PointFile:
         """The whole truth."""
         angpix = truth_angpix if voxel else None
-        return read(truth, voxel_size=voxel, coords_angpix=angpix)
+        return read(truth, voxel_size=voxel, coords_angpix=angpix, shape_zyx=shape)
 
     searched: dict[str, Searched] = {}
     refused: dict[str, InputError] = {}
     covered: set[str] = set()
     files = list(_read_all(picks, partial(read, voxel_size=voxel_size), voxel_size))
-    whole = in_voxels(voxel_size or files[0].voxel_size)
+    whole = in_voxels(voxel_size or files[0].voxel_size, files[0].shape_zyx)
     label = distinct([name for one in files for name in one.names or ()], whole.names or ())
     everything = [pair for one in files for pair in _by_tomogram(one, label)]
     for name, points in everything:
@@ -93,7 +93,7 @@ def read_searched(
                 "each tomogram once."
             )
         voxel = voxel_size or points.voxel_size
-        whole = in_voxels(voxel)
+        whole = in_voxels(voxel, points.shape_zyx)
         parts = _split(whole, label)
         try:
             one = parts.get(name) or _of_one(whole, name, points, alone=len(everything) == 1)
@@ -110,6 +110,9 @@ def read_searched(
             f"{truth} does not say which tomogram its points are of, and there are picks of "
             f"{len(searched)}; add a column of names, or compare one at a time."
         )
+    infos = [TomogramInfo(n, one.voxel_size, one.picks.shape_zyx) for n, one in searched.items()]
+    true = [one.truth.picks.points_zyx for one in searched.values()]
+    warn_of_outside(truth, zip(infos, true, strict=True))
     if refused:
         logger.warning("Left out, as %s has no points there: %s.", truth, listed(refused))
     unpicked = [name for name in parts if name not in covered]
@@ -128,15 +131,16 @@ def read_searched(
 
 def _read_all(
     paths: Iterable[str | Path | PointFile],
-    read: Callable[[Path], PointFile],
+    read: Callable[..., PointFile],
     voxel_size: float | None,
 ) -> Iterator[PointFile]:
     for path in _files(paths):
         if isinstance(path, PointFile):
             points = path
         else:
-            record_beside(path, alone=True)  # picks of another run would pass for this one's
-            points = read(path)
+            # Picks of another run would pass for this one's.
+            record = record_beside(path, alone=True)
+            points = read(path, shape_zyx=record.info.shape_zyx if record else None)
         if len(points.picks) and not (voxel_size or points.voxel_size):
             raise InputError(f"{points.path} states no voxel size", Remedy.VOXEL_SIZE)
         yield points

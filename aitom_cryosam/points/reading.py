@@ -56,6 +56,7 @@ class PointFile:
         names: n tomogram names as written, or None if the file does not say.
         voxel_size: Å, as the file states for its coordinates, or None.
         has_ids: whether the file itself numbers its points, as ours do.
+        shape_zyx: (D, H, W) of the tomogram, if whoever read the file knew it.
     """
 
     path: Path
@@ -63,6 +64,7 @@ class PointFile:
     names: tuple[str, ...] | None = None
     voxel_size: float | None = None
     has_ids: bool = False
+    shape_zyx: tuple[int, int, int] | None = None
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -132,6 +134,7 @@ def read_points(
         names,
         stated,
         ID in table.rows,
+        shape_zyx,
     )
 
 

@@ -108,23 +108,28 @@ class TomogramInfo:
         return ", ".join(f"{axis} 0 to {size - 1}" for axis, size in sizes)
 
 
-def warn_of_outside(info: TomogramInfo, points_zyx: np.ndarray, path: object) -> None:
+def warn_of_outside(path: object, parts: Iterable[tuple[TomogramInfo, np.ndarray]]) -> None:
     """Say how many points of a file no voxel covers.
 
     Args:
-        info: of the tomogram.
-        points_zyx: (n, 3) voxels.
         path: of the file.
+        parts: each tomogram, and its (n, 3) points in voxels.
     """
-    if lost := len(info.outside(points_zyx)):
-        logger.warning(
-            "%s: %d of %d points lie outside %s, which has %s.",
-            path,
-            lost,
-            len(points_zyx),
-            info.name,
-            info.bounds(),
-        )
+    lost = [(len(info.outside(points)), len(points), info) for info, points in parts]
+    lost = [one for one in lost if one[0]]
+    if not lost:
+        return
+    outside, n, info = lost[0]
+    others = f"; likewise in {len(lost) - 1} more" if len(lost) > 1 else ""
+    logger.warning(
+        "%s: %d of %d points lie outside %s, which has %s%s.",
+        path,
+        outside,
+        n,
+        info.name,
+        info.bounds(),
+        others,
+    )
 
 
 def warn_of_extents(infos: Iterable[TomogramInfo]) -> None:
