@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from aitom_cryosam.averaging import refinement
 from aitom_cryosam.averaging.alignment import Poses
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.averaging import AveragingSettings
@@ -425,6 +426,18 @@ def test_the_rarer_of_two_look_alikes_stays_what_is_picked(caplog):
     assert kept[:10].sum() >= 9
     assert kept[16:].sum() == 0
     assert "a look-alike; they stay left out" in caplog.text
+
+
+@pytest.mark.parametrize(("clicks", "whose"), [(1, "the picks"), (3, "the better half of the")])
+def test_whose_halves_do_not_agree_is_said(monkeypatch, clicks, whose):
+    monkeypatch.setattr(refinement, "DETAIL", 1e6)
+    data = np.random.default_rng(0).standard_normal((30, 80, 80)).astype(np.float32)
+    tomogram = Tomogram.from_array(data, voxel_size=20.0)
+    points = background_places(tomogram, np.zeros((0, 3)), 12.0)[:20]
+    proposals = Picks.from_points(points, np.linspace(1, 0, len(points)))
+    source = Source(tomogram, proposals, points[:clicks], [], WEDGE)
+    found = refined([source], [proposals], replace(SETTINGS, iterations=1))
+    assert found.kept_earlier.startswith(f"the halves of {whose}")
 
 
 @pytest.mark.slow

@@ -94,9 +94,10 @@ def refined(
     say_missing_masks(particles)
     average, whole = _averages(particles, voxel_size, settings, first, progress)
     picks = oriented(sources, average, particles, settings.diameter)
+    averaged = "the picks" if average is whole else "the better half of the picks"
     if average.resolution > settings.diameter / DETAIL:
         why = (
-            f"the halves of the average agree to {said(average.resolution)} only, where "
+            f"the halves of {averaged} agree to {said(average.resolution)} only, where "
             f"{settings.diameter / DETAIL:.0f} Å would show the particle"
         )
         return _unchanged(whole, proposals, picks, why, [])
@@ -142,8 +143,8 @@ def refined(
     again = Averaging(particles, voxel_size, short, progress=progress).run(begin)
     if again.resolution > LOSS * average.resolution:
         why = (
-            f"the halves of the new picks agree to {said(again.resolution)}, those of the earlier "
-            f"ones to {said(average.resolution)}"
+            f"the halves of the new picks agree to {said(again.resolution)}, those of {averaged} "
+            f"before to {said(average.resolution)}"
         )
         return _unchanged(whole, proposals, picks, why, scores)
     results = _turned(decided, oriented(chosen, again, particles, settings.diameter))
