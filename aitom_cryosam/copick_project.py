@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.messages import logging_kept
 from aitom_cryosam.names import file_stem, relion_name
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.copick import text
@@ -241,7 +240,8 @@ def _opened(config: Path) -> Any:
     try:
         if _local(content.get("overlay_root")):  # else masks would find no folder to lie in
             content["overlay_fs_args"] = {**content.get("overlay_fs_args", {}), "auto_mkdir": True}
-        with _logging_kept():
+        with logging_kept("") as logger:  # copick's modules set that of the process up anew
+            logger.handlers.clear()
             root = _package().from_string(json.dumps(content))
     except InputError:
         raise
@@ -277,19 +277,6 @@ def _folder(config: Path, tomogram: Any) -> Path:
             "`copick sync tomograms`, and use the project of the copy."
         )
     return path
-
-
-@contextmanager
-def _logging_kept() -> Iterator[None]:
-    """Keep the logging of the program: copick's modules set up and replace that of the process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers.clear()
-    try:
-        yield
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 def _package() -> ModuleType:

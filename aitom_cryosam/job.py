@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from aitom_cryosam.doctor.header import header_observations
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.files import check_output, settle, write_text
 from aitom_cryosam.geometry import as_typed
+from aitom_cryosam.messages import collected
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picker import CryoSAM
@@ -42,7 +43,6 @@ from aitom_cryosam.validation.finding import Severity
 logger = logging.getLogger(__name__)
 
 _SCHEMA = 1
-_PACKAGE = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,7 +317,7 @@ def pick(job: Job, *, progress: Progress | None = None) -> Result:
     Raises:
         InputError, Cancelled: as for `run`.
     """
-    with _collected() as warnings:
+    with collected() as warnings:
         inputs = job.stamps()
         tomogram, prompts, regions = _opened(job)
         rejects = read_rejects(
@@ -346,7 +346,7 @@ def follow(job: Job, *, progress: Progress | None = None) -> StructureResult:
     """
     assert job.target is not None
     stages = Stages()
-    with _collected() as warnings:
+    with collected() as warnings:
         inputs = job.stamps()
         networks = _outlining(job)
         tomogram, prompts, regions = _opened(job)
@@ -476,21 +476,3 @@ def _target(values: Mapping[str, Any]) -> StructureTarget:
 def _tilt_series(values: Mapping[str, Any]) -> TiltSeries:
     size = values.get("size_xyz")
     return TiltSeries(**{**values, "size_xyz": None if size is None else tuple(size)})
-
-
-@contextmanager
-def _collected() -> Iterator[Sequence[str]]:
-    """The package's warnings of the block, as text, each once, while it runs."""
-    found: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if (said := record.getMessage()) not in found:
-                found.append(said)
-
-    handler = Collector(logging.WARNING)
-    logging.getLogger(_PACKAGE).addHandler(handler)
-    try:
-        yield found
-    finally:
-        logging.getLogger(_PACKAGE).removeHandler(handler)

@@ -7,8 +7,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 
 from aitom_cryosam.cli.options import located
@@ -16,6 +15,7 @@ from aitom_cryosam.cli.parser import Parser
 from aitom_cryosam.cli.signals import Ended, heeded
 from aitom_cryosam.cli.streams import forgiving, status_of_stdout
 from aitom_cryosam.errors import Door, InputError, program_of
+from aitom_cryosam.messages import PACKAGE, Once, logging_kept
 from aitom_cryosam.names import printable
 
 # Each module has add_arguments(parser) and run(args) -> exit status.
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = "cryosam"
     # Else pandas' arrays would reserve 1 GB of addresses, which count against `ulimit -v`.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    with forgiving(), program_of(Door.COMMAND_LINE), _logging_restored():
+    with forgiving(), program_of(Door.COMMAND_LINE), logging_kept():
         try:
             with heeded():
                 given = sys.argv[1:] if argv is None else argv
@@ -123,23 +123,11 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
-@contextmanager
-def _logging_restored() -> Iterator[None]:
-    """Leave the logger as a program that calls `main` had set it."""
-    logger = logging.getLogger("aitom_cryosam")
-    handlers, level = logger.handlers[:], logger.level
-    try:
-        yield
-    finally:
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
-
-
 def _log_to_stderr(*, quiet: bool, verbose: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Plain())
-    handler.addFilter(_Once())
-    logger = logging.getLogger("aitom_cryosam")
+    handler.addFilter(Once())
+    logger = logging.getLogger(PACKAGE)
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
 
@@ -148,22 +136,6 @@ class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = printable(super().format(record))
         return line if record.levelno == logging.INFO else f"{record.levelname.lower()}: {line}"
-
-
-class _Once(logging.Filter):
-    """Lets a warning through once: a file that is read for two purposes is warned of twice."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._said: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno < logging.WARNING:
-            return True
-        line = record.getMessage()
-        is_new = line not in self._said
-        self._said.add(line)
-        return is_new
 
 
 class _Version(argparse.Action):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
@@ -15,11 +14,11 @@ from aitom_cryosam import job as jobs
 from aitom_cryosam.errors import Door, InputError, program_of
 from aitom_cryosam.files import output_folder, write_text
 from aitom_cryosam.job import Job
+from aitom_cryosam.messages import silent
 from aitom_cryosam.project.claims import claimed
 from aitom_cryosam.project.state import Kind, State, failure_note
 from aitom_cryosam.result import version_of
 
-_PACKAGE = __name__.partition(".")[0]
 _alone = Lock()
 """A process picks in one tomogram at a time."""
 
@@ -92,7 +91,7 @@ def pick(task: Task) -> Outcome:
     job = Job.from_json(task.job)
     assert job.out is not None  # a project's jobs have one
     start = time.perf_counter()
-    with _alone, _silent(), program_of(Door.COMMAND_LINE):
+    with _alone, silent(), program_of(Door.COMMAND_LINE):
         try:
             output_folder(job.out)
             with claimed(job.out.parent, task.name, wait=task.wait) as ours:
@@ -125,15 +124,3 @@ def failed(task: Task, sentence: str, details: str = "") -> Outcome:
         output_folder(note.parent)
         write_text(note, sentence + "\n", overwrite=True)
     return Outcome(task=task, failure=sentence, details=details)
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """The package says nothing itself meanwhile: its warnings are in the record."""
-    logger = logging.getLogger(_PACKAGE)
-    handlers, propagates = logger.handlers[:], logger.propagate
-    logger.handlers[:], logger.propagate = [logging.NullHandler()], False
-    try:
-        yield
-    finally:
-        logger.handlers[:], logger.propagate = handlers, propagates

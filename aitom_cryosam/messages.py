@@ -1,0 +1,71 @@
+"""Messages: what the package logs, each warning once, and a program's logging as it was."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+PACKAGE = __name__.partition(".")[0]
+"""The logger above those of all modules."""
+
+
+class Once(logging.Filter):
+    """Lets a warning through once: a file that is read for two purposes is warned of twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is to be said."""
+        if record.levelno < logging.WARNING:
+            return True
+        line = record.getMessage()
+        is_new = line not in self._said
+        self._said.add(line)
+        return is_new
+
+
+@contextmanager
+def logging_kept(name: str = PACKAGE) -> Iterator[logging.Logger]:
+    """Leave a logger as it was before the block: handlers, level, and whether it propagates.
+
+    Args:
+        name: of the logger; "" is the one of the process.
+    """
+    logger = logging.getLogger(name)
+    handlers, level, propagates = logger.handlers[:], logger.level, logger.propagate
+    try:
+        yield logger
+    finally:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+        logger.propagate = propagates
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """The package says nothing in the block, but to handlers that are added there."""
+    with logging_kept() as logger:
+        logger.handlers[:], logger.propagate = [logging.NullHandler()], False
+        yield
+
+
+@contextmanager
+def collected() -> Iterator[Sequence[str]]:
+    """The package's warnings of the block, as text, each once, while it runs."""
+    found: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record.getMessage())
+
+    handler = Collector(logging.WARNING)
+    handler.addFilter(Once())
+    logger = logging.getLogger(PACKAGE)
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
