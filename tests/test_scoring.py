@@ -216,10 +216,13 @@ def test_where_a_pick_is(position, expected):
 def test_mixtures_that_are_fitted_side_by_side_are_those_that_each_start_gives_alone():
     rng = np.random.default_rng(4)
     points = rng.normal(size=(90, 3)) + 5 * rng.integers(3, size=(90, 1))
-    starts = np.array([rng.choice(90, 4, replace=False) for _ in range(5)])
+    starts = [rng.choice(90, k, replace=False).tolist() for k in (4, 4, 4, 1, 2, 6)]
     together = fitted(points, starts)
-    for number, start in enumerate(starts):
-        alone = fitted(points, start[None])[0]
-        np.testing.assert_allclose(together[number].shares(points), alone.shares(points), atol=1e-9)
-    assert together.log_likelihood(points).std() > 1e-3  # starts that end apart
-    np.testing.assert_allclose(together.shares(points).sum(axis=-1), 1)
+    for start, mixture in zip(starts, together, strict=True):
+        (alone,) = fitted(points, [start])
+        shares = mixture.shares(points)
+        assert shares.shape == (90, len(start))
+        np.testing.assert_allclose(shares, alone.shares(points), atol=1e-5)  # single precision
+        np.testing.assert_allclose(shares.sum(axis=-1), 1)
+    ends = [mixture.log_likelihood(points) for mixture in together[:3]]
+    assert np.std(ends) > 1e-3  # starts that end apart

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from scipy.linalg import eigh, solve_triangular
 
 from aitom_cryosam.scoring.mixture import bell, best_mixture, joined
 from aitom_cryosam.scoring.span import spanned
@@ -122,14 +123,19 @@ def _principal(
         candidates: (n, d).
 
     Returns:
-        (p, r), (n, r), and (a, r) principal axes of the candidates.
+        (p, r), (n, r), and (a, r) first principal axes of the candidates, a up to the most of
+        `DIMENSIONS`.
     """
     outside, *inside = spanned(background, prompts, candidates)
-    whiten = whitening(outside, background.shape[1])
-    clicks, points = (x @ whiten for x in inside)
+    root = np.linalg.cholesky(_covariance(outside, background.shape[1]))
+    # What `whitening` gives, but for a rotation, which no distance sees: in a third of the time.
+    clicks, points = (solve_triangular(root, rows.T, lower=True).T for rows in inside)
     centre = points.mean(axis=0)
-    _, _, axes = np.linalg.svd(points - centre, full_matrices=False)
-    return clicks - centre, points - centre, axes
+    points = points - centre
+    size = points.shape[1]
+    count = min(*points.shape, max(DIMENSIONS))
+    _, axes = eigh(points.T @ points, subset_by_index=[size - count, size - 1])
+    return clicks - centre, points, axes.T[::-1]
 
 
 def _prompted_cluster(clicks: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -225,7 +231,11 @@ def _shrunk(covariance: np.ndarray, shrinkage: float, dimensions: int) -> np.nda
 
 def whitening(background: np.ndarray, dimensions: int) -> np.ndarray:
     """(r, r) matrix that turns the background, (n, r) within a span, into a unit sphere."""
-    centred = background - background.mean(axis=0)
-    covariance = _shrunk(centred.T @ centred / len(centred), BACKGROUND_SHRINKAGE, dimensions)
-    values, vectors = np.linalg.eigh(covariance)
+    values, vectors = np.linalg.eigh(_covariance(background, dimensions))
     return (vectors / np.sqrt(values)) @ vectors.T
+
+
+def _covariance(background: np.ndarray, dimensions: int) -> np.ndarray:
+    """(r, r) of the background, (n, r) within a span, shrunk."""
+    centred = background - background.mean(axis=0)
+    return _shrunk(centred.T @ centred / len(centred), BACKGROUND_SHRINKAGE, dimensions)
