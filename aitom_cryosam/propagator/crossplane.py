@@ -129,7 +129,7 @@ class CrossPlanePropagator:
         stage: str,
     ) -> list[ParticleMask]:
         points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
-        growths = [Growth() for _ in points]
+        growth = Growth(len(points))
         nearest = nearest_voxel(points)
         inside = np.flatnonzero(((nearest >= 0) & (nearest < tomogram.shape)).all(axis=1))
         ended = Steps(progress, stage, 6 * len(points))
@@ -138,7 +138,7 @@ class CrossPlanePropagator:
         def along(axis: int, budget_bytes: float) -> AxisWalks:
             embeddings = PlaneEmbeddings(self.segmenter, tomogram, axis, self.store)
             rules = replace(self.rules, budget_bytes=budget_bytes)
-            return AxisWalks(embeddings, rules, points, growths, ended.add)
+            return AxisWalks(embeddings, rules, points, growth, ended.add)
 
         whole = self.rules.budget_bytes
         part = whole / _PARTS
@@ -147,9 +147,6 @@ class CrossPlanePropagator:
         else:
             for axis in range(3):
                 walk(along(axis, whole), inside)
-        masks = [
-            growth.merged(number, point, merge)
-            for number, (growth, point) in enumerate(zip(growths, points, strict=True), 1)
-        ]
+        masks = growth.merged(points, merge)
         logger.debug("%d of %d prompts gave a mask", sum(m.volume > 0 for m in masks), len(masks))
         return masks

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.propagator.embeddings import PlaneEmbeddings
-from aitom_cryosam.propagator.growth import Growth, Slice
+from aitom_cryosam.propagator.growth import Growth, Slices
 from aitom_cryosam.segmenters.base import Segmentation, shifted
 
 _FIRST = 8  # prompts of the first group, which tells how large masks are
@@ -56,7 +56,7 @@ class AxisWalks:
         embeddings: of the planes across the axis.
         rules: when walks end, and the budget.
         points_zyx: (n, 3) voxels, the prompts.
-        growths: n, to which slices and reasons are added.
+        growth: of the prompts, to which slices and reasons are added.
         ended: called before each step, and with the number of walks that have ended since.
     """
 
@@ -65,7 +65,7 @@ class AxisWalks:
         embeddings: PlaneEmbeddings,
         rules: Rules,
         points_zyx: np.ndarray,
-        growths: Sequence[Growth],
+        growth: Growth,
         ended: Callable[[int], None],
     ) -> None:
         self.embeddings = embeddings
@@ -73,7 +73,7 @@ class AxisWalks:
         self.rules = rules
         self.points_yx = np.delete(points_zyx, self.axis, axis=1)
         self.starts = nearest_voxel(points_zyx[:, self.axis])
-        self.growths = growths
+        self.growth = growth
         self.ended = ended
         self.reach = int(min(rules.max_extent / 2, embeddings.size))
         self.mask_bytes = 0
@@ -161,27 +161,26 @@ class AxisWalks:
         reasons[(upper == 0).any(axis=1)] = "empty"
         for reason in ("iou", "size limit", "empty"):
             self._stop(walks, reasons == reason, reason)
-        planes = self.starts[walks.prompts] + walks.signs * distance
-        corners = np.insert(walks.masks.offsets_yx + lower, self.axis, planes, axis=1)
         going = reasons == ""
         # Both walks start from the same slice, which is that of the walk upwards.
         noted = np.flatnonzero(going & (walks.signs > 0) if distance == 0 else going)
-        boxes = np.concatenate([lower, upper], axis=1)[noted].tolist()
-        upright = tuple(None if axis == self.axis else slice(None) for axis in range(3))
-        for row, (y0, x0, y1, x1) in zip(noted.tolist(), boxes, strict=True):
-            voxels = walks.masks.masks[row, y0:y1, x0:x1].copy()[upright]
-            piece = Slice(self.axis, corners[row], voxels, float(walks.masks.scores[row]))
-            walk = self._name(walks.signs[row])
-            self.growths[walks.prompts[row]].slices[walk].append(piece)
+        if len(noted):
+            planes = self.starts[walks.prompts] + walks.signs * distance
+            slices = Slices.of(
+                self.axis,
+                walks.prompts[noted],
+                planes[noted],
+                walks.masks.masks[noted],
+                walks.masks.offsets_yx[noted],
+                (lower[noted], upper[noted]),
+                walks.masks.scores[noted],
+            )
+            self.growth.add(slices)
         return walks.take(going)
 
     def _stop(self, walks: _Walks, which: np.ndarray, reason: str) -> None:
-        for row in np.flatnonzero(which):
-            self.growths[walks.prompts[row]].stops[self._name(walks.signs[row])] = reason
+        self.growth.stop(self.axis, walks.prompts[which], walks.signs[which], reason)
         self.ended(int(np.count_nonzero(which)))
-
-    def _name(self, sign: int) -> str:
-        return ("+" if sign > 0 else "-") + "zyx"[self.axis]
 
 
 def _iou(before: Segmentation, after: Segmentation) -> np.ndarray:
