@@ -175,18 +175,25 @@ def _reopened(proposals: Picks) -> Picks:
 def _listed(proposals: Picks, path: Path, record: Record) -> np.ndarray:
     """(n,) bool: whether each proposal is in a curated file, by its id, else by its place."""
     file = read_points(path, voxel_size=record.info.voxel_size, shape_zyx=record.info.shape_zyx)
+    if not len(file.picks):
+        raise InputError(f"{path} holds no points; expected those to keep.")
     if file.names:
         file = of_tomogram(file, record.info.name)
-    if file.has_ids:
-        _tell_strange(path, ~np.isin(file.picks.ids, proposals.ids))
-        return np.isin(proposals.ids, file.picks.ids)
     listed = np.zeros(len(proposals), bool)
-    voxel_size = record.info.known_voxel_size("A curated file")
-    reach = _SAME * record.diameter_angstrom / 2 / voxel_size
-    if len(proposals) and len(file.picks):
-        gaps, rows = cKDTree(proposals.points_zyx).query(file.picks.points_zyx)
-        listed[rows[gaps <= reach]] = True
-        _tell_strange(path, gaps > reach)
+    if not (len(proposals) and len(file.picks)):
+        return listed
+    radius = record.diameter_angstrom / 2 / record.info.known_voxel_size("A curated file")
+    points = file.picks.points_zyx
+    if file.has_ids:  # which another run has given, too, to other places
+        order = np.argsort(proposals.ids)
+        rows = order[np.searchsorted(proposals.ids, file.picks.ids, sorter=order) % len(order)]
+        gaps = np.linalg.norm(points - proposals.points_zyx[rows], axis=1)
+        same = (proposals.ids[rows] == file.picks.ids) & (gaps <= radius)
+    else:
+        gaps, rows = cKDTree(proposals.points_zyx).query(points)
+        same = gaps <= _SAME * radius
+    listed[rows[same]] = True
+    _tell_strange(path, ~same)
     return listed
 
 

@@ -93,6 +93,22 @@ def test_curated_points_are_found_by_id_and_by_place(record, tmp_path, caplog):
     assert "ids.star" not in caplog.text
 
 
+def test_numbers_of_another_run_are_not_those_of_this_one(record, tmp_path, caplog):
+    chosen = record.picks.take(np.array([0, 2]))
+    moved = np.add(chosen.points_zyx, [[0, 0, 1], [0, 0, 40]])
+    write_picks(tmp_path / "other.star", replace(chosen, points_zyx=moved), record.info)
+    left = Selection(keep=tmp_path / "other.star").of(record)
+    assert left.ids[left.kept].tolist() == [chosen.ids[0]]
+    assert "other.star: 1 of 2 points are no proposals of the run" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["empty.csv", "empty.coords"])
+def test_a_curated_file_without_points_is_refused(record, tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(InputError, match=f"{name} holds no points; expected those to keep"):
+        Selection(keep=tmp_path / name).of(record)
+
+
 def test_rejected_by_hand(record):
     gone = int(record.picks.ids[1])
     left = Selection(reject_ids=frozenset({gone})).of(record)
