@@ -364,6 +364,23 @@ def record_beside(path: Path, *, alone: bool = False) -> Record | None:
     return record
 
 
+def runs(path: Path) -> list[Record]:
+    """The runs of a folder, or the one of a `<stem>_run.json`, at least one.
+
+    Raises:
+        InputError: as for `Record.open`, or there is none; folders in it that have some are named.
+    """
+    if not path.is_dir():
+        return [Record.open(path)]
+    found = Record.all_in(path)
+    if not found:
+        below = [*path.glob(f"*/*{_RUN}"), *path.glob(f"results/*/*{_RUN}")]
+        there = listed(str(one) for one in sorted({one.parent for one in below}))
+        hint = f", here {there}" if there else ""
+        raise InputError(f"{path} holds no *{_RUN}; expected a folder that `pick` wrote{hint}.")
+    return found
+
+
 def picks_files(path: Path) -> list[Path]:
     """The files of picks in a folder of results; a file itself.
 

@@ -82,10 +82,18 @@ def test_an_unfinished_entry_goes_only_when_it_is_old(cache, capsys):
     assert run(cache, "list") == 0
     assert "no: unfinished" in capsys.readouterr().out
     assert run(cache, "clear") == 0
-    assert f"{left.name} is left" in capsys.readouterr().out
+    assert f"{left.name} is left" in capsys.readouterr().err
     os.utime(left, (time.time() - 2 * DAY,) * 2)
     assert run(cache, "clear") == 0
     assert not left.exists()
+
+
+def test_quiet_and_nothing_typed(cache, capsys):
+    assert run(cache, "clear", "--quiet") == 0
+    assert capsys.readouterr().out == ""
+    with pytest.raises(SystemExit):
+        main(["cache"])
+    assert "the following arguments are required: action\n" in capsys.readouterr().err
 
 
 def test_an_unknown_name_or_folder_is_one_sentence(cache, capsys):

@@ -27,6 +27,19 @@ def test_a_device_that_does_not_exist_is_refused_also_where_none_is_used(
     assert "The device cuda:99 was asked for, but this machine has" in capsys.readouterr().err
 
 
+def test_a_folder_of_results_of_many_tomograms_is_told_from_one(tmp_path, capsys):
+    for name in ("TS_01", "TS_02"):
+        (tmp_path / "project" / "results" / name).mkdir(parents=True)
+        (tmp_path / "project" / "results" / name / f"{name}_run.json").touch()
+    for folder in (tmp_path / "project", tmp_path / "project" / "results"):
+        for command in (["average"], ["refine"], ["select"], ["report"]):
+            out = str(tmp_path / "out.html")
+            assert main([*command, str(folder), "--out", out]) == 2
+            told = capsys.readouterr().err
+            assert f"{folder} holds no *_run.json; expected a folder that `pick` wrote, her" in told
+            assert f"{tmp_path}/project/results/TS_01, " in told
+
+
 SAM = {"encoder": "sam_vit_b", "segmenter": "sam_vit_b"}
 
 

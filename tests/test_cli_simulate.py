@@ -37,6 +37,8 @@ def test_invented_particles_to_three_files(tmp_path: Path, capsys) -> None:
         "TS_01_truth_labels.mrc",
     ]
     assert "    2 ribosome_like\n    1 barrel\n" in capsys.readouterr().out
+    assert run(*SMALL, "--out", tmp_path / "quiet", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
     with mrcfile.open(out / "TS_01.mrc") as file:
         assert file.data.shape == (40, 80, 70)
         assert file.voxel_size.x == 10

@@ -68,6 +68,13 @@ def test_the_list(machine: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Non
     assert lines[11] == f"dino_vitb8               ?  Apache-2.0  {found}"
 
 
+def test_the_list_tells_of_a_file_that_is_not_whole(machine: Path, capsys) -> None:
+    cut = put(machine / "cache" / "sam_vit_h_4b8939.pth")
+    assert weights("list") == 0
+    told = capsys.readouterr().out
+    assert f"  {cut}, which is not whole: `cryosam weights verify`\n" in told
+
+
 def test_the_list_for_programs(machine: Path, capsys) -> None:
     found = put(machine / "cache" / "sam_vit_b_01ec64.pth")
     assert weights("list", "--json") == 0

@@ -194,6 +194,11 @@ def test_the_command_looks_on_where_the_voxel_size_is_missing(file, capsys, simu
     assert re.search(r"For a particle of \d+ voxels\.", out)
     assert re.fullmatch(r"Diameter estimated from the prompts: \d+ voxels\n", errors)
     assert main(["doctor", str(file), "--voxel-size", "20"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert main(["doctor", str(file), "--voxel-size", "20", "--quiet"]) == 0
+    warned = capsys.readouterr().out.splitlines()
+    assert [line for line in told if line[:1] in "!✗"] == [w for w in warned if w[:1] in "!✗"]
+    assert not any(line.startswith("·") for line in warned)
 
 
 @pytest.mark.parametrize(

@@ -266,7 +266,7 @@ def test_results_of_one_name_are_told_apart_by_their_folders(record, tmp_path):
 
 def test_what_cannot_be_shown_is_one_sentence(record, tmp_path, capsys):
     assert main(["report", str(tmp_path), "--out", str(tmp_path / "a.html")]) == 2
-    assert "holds no result" in capsys.readouterr().err
+    assert "holds no *_run.json; expected a folder that `pick` wrote." in capsys.readouterr().err
     assert main(["report", str(record.path), "--out", str(tmp_path / "a.txt")]) == 2
     assert "Expected a page to write" in capsys.readouterr().err
     asked = ["report", str(record.path), "--out", str(tmp_path / "a.html")]

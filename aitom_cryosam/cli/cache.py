@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +14,13 @@ from aitom_cryosam.errors import InputError
 if TYPE_CHECKING:
     from aitom_cryosam.cache import Cache, Entry
 
+logger = logging.getLogger(__name__)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam cache`."""
     parser.add_argument("action", choices=["list", "clear"], help="show entries, or remove them")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these entries")
+    parser.add_argument("names", nargs="*", default=[], metavar="NAME", help="only these entries")
     parser.add_argument(
         "--cache", metavar="DIR", help="the folder given to `pick --cache`; the user's cache if not"
     )
@@ -41,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "list":
         print(_table(entries, cache.folder))
     else:
-        _clear(cache, entries)
+        _clear(cache, entries, quiet=args.quiet)
     return 0
 
 
@@ -75,7 +78,7 @@ def _table(entries: list[Entry], folder: Path) -> str:
     return f"{aligned(rows, left=(0, 1, 2, 4, 5))}\n{total}" if entries else total
 
 
-def _clear(cache: Cache, entries: list[Entry]) -> None:
+def _clear(cache: Cache, entries: list[Entry], *, quiet: bool) -> None:
     removed = []
     for entry in entries:
         size = entry.size  # while it is there
@@ -86,8 +89,9 @@ def _clear(cache: Cache, entries: list[Entry]) -> None:
         if gone:
             removed.append(size)
         else:
-            print(f"{entry.name} is left: another process may be writing it.")
-    print(f"removed {_counted(removed)}, from {cache.folder}")
+            logger.warning("%s is left: another process may be writing it.", entry.name)
+    if not quiet:
+        print(f"removed {_counted(removed)}, from {cache.folder}")
 
 
 def _counted(sizes: list[int]) -> str:

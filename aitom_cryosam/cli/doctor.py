@@ -87,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
             content["presets"] = [_trial(one) for one in trials]
         print(json.dumps(content))
     else:
-        print("\n".join([line for one in seen for line in _lines(one)]))
+        told = [one for one in seen if not args.quiet or one.severity is not Severity.NOTE]
+        print("\n".join([line for one in told for line in _lines(one)]), end="\n" if told else "")
         print("\n".join([_trial_line(one) for one in trials]), end="\n" if trials else "")
     return int(any(one.severity is Severity.ERROR for one in seen))
 

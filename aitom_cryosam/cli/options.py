@@ -122,14 +122,9 @@ def records_of(paths: Sequence[str]) -> list[Record]:
     Raises:
         InputError: a path holds none, or a tomogram comes twice.
     """
-    from aitom_cryosam.record import Record
+    from aitom_cryosam.record import runs
 
-    found: list[Record] = []
-    for path in paths:
-        here = Record.all_in(path) if Path(path).is_dir() else [Record.open(path)]
-        if not here:
-            raise InputError(f"{path} holds no *_run.json; expected a folder that `pick` wrote.")
-        found += here
+    found = [record for path in paths for record in runs(Path(path))]
     for record in found:
         record.check()
     names = [one.info.name for one in found]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
-from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
     from aitom_cryosam.record import Record
@@ -70,12 +69,9 @@ def opening(files: Sequence[Path]) -> str:
 
 
 def _records(path: Path) -> Iterator[Record]:
-    from aitom_cryosam.record import Record
+    from aitom_cryosam.record import runs
 
-    found = Record.all_in(path) if path.is_dir() else [Record.open(path)]
-    if not found:
-        raise InputError(f"{path} holds no result; expected a folder that `cryosam pick` wrote.")
-    for record in found:
+    for record in runs(path):
         record.check()
         yield record
 

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "maps",
         metavar="MAP",
         nargs="*",
+        default=[],
         help="density map (MRC, protein bright), one kind of particle each; "
         "without any, two invented kinds",
     )
@@ -136,9 +137,10 @@ def run(args: argparse.Namespace) -> int:
         )
     simulation = simulate(list(zip(densities, counts, strict=True)), settings)
     paths = write_simulation(simulation, args.out, args.name, overwrite=args.overwrite)
-    for kind, count in Counter(simulation.classes).items():
-        print(f"{count:5} {kind}")
-    print(*paths, sep="\n")
+    if not args.quiet:
+        for kind, count in Counter(simulation.classes).items():
+            print(f"{count:5} {kind}")
+        print(*paths, sep="\n")
     return 0
 
 

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetching.add_argument("--folder", metavar="DIR", help="where to keep them")
     verifying = action("verify", "check files against the published checksums")
     verifying.add_argument(
-        "names", nargs="*", metavar="NAME|FILE", help="all that are found if left out"
+        "names", nargs="*", default=[], metavar="NAME|FILE", help="all that are found if left out"
     )
     path = action("path", "print where the weights of a model are")
     path.add_argument("name", metavar="NAME", help="a model")
@@ -78,11 +78,19 @@ def _list(args: argparse.Namespace) -> int:
         print(json.dumps(listed, indent=1))
         return 0
     rows = [
-        (name, _size(weights), weights.licence, str(path or "missing"))
+        (name, _size(weights), weights.licence, _place(path, weights))
         for name, weights, path in known
     ]
     print(aligned(rows, left=(0, 2, 3)))
     return 0
+
+
+def _place(path: Path | None, weights: Weights) -> str:
+    """Where a file is, and whether its length is another than that of the published one."""
+    if path is None:
+        return "missing"
+    whole = weights.size in (None, path.stat().st_size)
+    return str(path) if whole else f"{path}, which is not whole: `cryosam weights verify`"
 
 
 def _fetch(args: argparse.Namespace) -> int:
