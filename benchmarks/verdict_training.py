@@ -37,10 +37,11 @@ from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.cut import lists
 from aitom_cryosam.scoring.evidence import Evidence
 from aitom_cryosam.scoring.likeness import Likeness
-from aitom_cryosam.scoring.network import Network
-from aitom_cryosam.scoring.odds import Compared, spoken_for
+from aitom_cryosam.scoring.network import NEAREST, GraphNetwork, Network
+from aitom_cryosam.scoring.odds import Compared, spoken_for, weighed
 from aitom_cryosam.scoring.places import Places, background_sample
 from aitom_cryosam.scoring.presence import signs
+from aitom_cryosam.scoring.reciprocity import RECIPROCAL
 from aitom_cryosam.scoring.verdict import same
 from aitom_cryosam.simulation.settings import SimulationSettings
 from aitom_cryosam.simulation.simulate import simulate
@@ -52,6 +53,10 @@ JITTER = 0.08  # radii, standard deviation of a click along each axis
 MORE_CLICKS = 4
 SHORTENED, SHORTEST, LONGEST = 0.3, 40, 200
 """Share of the draws that also count with fewer proposals, and how many these are."""
+FEWER_OTHERS = 0.7
+"""Share of the thinned draws that lose other things; the rest lose copies."""
+LOW = (0.2, 0.6)
+"""Share of all maxima, at least and at most, of which the background is seen a second time."""
 FIRST, FOUND = 10, 0.3
 """Of so many first places so large a share are copies, or nothing is learned from the draw of
 whether there are particles."""
@@ -70,12 +75,13 @@ class Training:
     whole: bool = False  # lessons are learned as a whole, as lists of which one is to be chosen
 
 
-ODDS = Training(networks=4, hidden=16, steps=500, decay=0.03)
+ODDS = Training(networks=2, hidden=32, steps=1500, decay=0.1)
 PRESENCE = Training(networks=4, hidden=16, steps=400, decay=0.1)
 CUT = Training(networks=8, hidden=12, steps=800, decay=0.1, whole=True)
 REGRET, STEEPNESS = 2.0, 8.0
 HIDDEN, SIZE = 128, 48  # units of the embedding, and its dimensions
 STEPS = 5000
+AT_ONCE = 12  # draws of a step of the odds that hear
 TEMPERATURE = 0.1
 APART = 0.3  # weight of what is of no kind
 COPIES = 3
@@ -152,10 +158,37 @@ class Draw:
             **{name: getattr(self, name)[kept] for name in ("shapes", "similarities", "kinds")},
         )
 
-    def seen(self, embedding: Network) -> tuple[Likeness, Evidence]:
-        """What speaks for the places, as `pick` sees it."""
+    def thinned(self, rng: np.random.Generator) -> Draw | None:
+        """The same where there are fewer other things, or fewer copies; None if hardly any is left.
+
+        How many of the proposals are of the kind is otherwise much the same in all draws of a
+        folder, and what is learned from them would count on it.
+
+        Args:
+            rng: which.
+        """
+        own, copies = self.own > 0, self.copy >= 0
+        if rng.random() < FEWER_OTHERS:
+            kept = copies | (rng.random(len(own)) < rng.uniform(0.02, 0.6))
+        else:
+            kept = own | ~copies | (rng.random(len(own)) < rng.uniform(0.2, 0.7))
+        kept |= own
+        if kept.sum() < SHORTEST:
+            return None
+        every = np.append(kept, np.ones(len(self.kinds) - len(own), bool))
+        found = np.unique(self.copy[kept & copies])
+        return replace(
+            self,
+            **{name: getattr(self, name)[kept] for name in ("proposals", "own", "copy")},
+            **{name: getattr(self, name)[every] for name in ("shapes", "similarities", "kinds")},
+            copies=np.array(max(len(found), 1)),
+        )
+
+    def seen(self, embedding: Network, level: float | None = None) -> tuple[Likeness, Evidence]:
+        """What speaks for the places, as `pick` sees it; beside the background below a level."""
         own = self.own > 0
-        return spoken_for(self.places, self.clicked, own, self.clicked_shapes, embedding)
+        places = self.places if level is None else self.places.below(level)
+        return spoken_for(places, self.clicked, own, self.clicked_shapes, embedding)
 
     @property
     def places(self) -> Places:
@@ -178,20 +211,23 @@ class Lesson:
         rows: (n, r) that a network sees.
         answers: (n,) 0 to 1.
         weights: (n,) of sum 1: a draw counts as much as another.
+        neighbours: (n, k) of each place, where the rows are those of places.
     """
 
     rows: np.ndarray
     answers: np.ndarray
     weights: np.ndarray
+    neighbours: np.ndarray | None = None
 
 
-def of_places(draw: Draw, found: Evidence) -> Lesson:
-    """Evidence, and whether a proposal is of the kind; the clicked are left out."""
+def of_places(draw: Draw, likeness: Likeness, found: Evidence) -> Lesson:
+    """What is weighed, and whether a proposal is of the kind; the clicked count nothing."""
     own = draw.own > 0
-    of_kind = draw.copy[~own] >= 0
-    fewness = WANTED * len(of_kind) / max(of_kind.sum(), 1)
-    weights = np.where(of_kind, np.sqrt(max(1, fewness)), 1.0)
-    return Lesson(found.with_context(len(own))[~own], of_kind * 1.0, weights / weights.sum())
+    of_kind = (draw.copy >= 0) & ~own
+    fewness = WANTED * (~own).sum() / max(of_kind.sum(), 1)
+    weights = np.where(of_kind, np.sqrt(max(1, fewness)), 1.0) * ~own
+    rows, neighbours = weighed(likeness, found, own)
+    return Lesson(rows, of_kind * 1.0, weights / weights.sum(), neighbours)
 
 
 def of_tomogram(draw: Draw, likeness: Likeness, found: Evidence) -> Lesson:
@@ -206,11 +242,11 @@ def of_tomogram(draw: Draw, likeness: Likeness, found: Evidence) -> Lesson:
     return Lesson(rows, np.array([draw.copies > 0]) * 1.0, np.array([weight]))
 
 
-def of_lists(draw: Draw, embedding: Network, odds: Network) -> Lesson:
+def of_lists(draw: Draw, embedding: Network, odds: GraphNetwork) -> Lesson:
     """What speaks for each list of picks, and its F1."""
     own = draw.own > 0
     likeness, found = draw.seen(embedding)
-    probable = expit(odds(found.with_context(len(own))))
+    probable = expit(odds(*weighed(likeness, found, own)))
     possible = lists(Compared(likeness, found, own, 1.0, probable))
     copy = draw.copy[possible.order]
     _, first = np.unique(copy, return_index=True)
@@ -343,7 +379,7 @@ def _at(points_zyx: np.ndarray, scene: SuiteTomogram) -> tuple[np.ndarray, np.nd
     return kinds, particles
 
 
-def fitted(folder: Path) -> dict[str, Network]:
+def fitted(folder: Path) -> dict[str, Network | GraphNetwork]:
     """The networks of `scoring`, by name."""
     rng = np.random.default_rng(0)
     paths = sorted(folder.glob("*.npz"))
@@ -358,6 +394,7 @@ def fitted(folder: Path) -> dict[str, Network]:
 
     embeddings, presences = [], []
     of_draws: list[list[Lesson]] = [[] for _ in loaded]
+    thin: list[list[Draw]] = [[] for _ in loaded]
     for unseen in folds:
         seen, blind = apart(unseen)
         embeddings.append(embedded([loaded[i] for i in seen]))
@@ -365,20 +402,24 @@ def fitted(folder: Path) -> dict[str, Network]:
             for draw in every[i]:
                 likeness, found = draw.seen(embeddings[-1])
                 presences.append(of_tomogram(draw, likeness, found))
+                level = float(np.quantile(draw.maxima, rng.uniform(*LOW)))
+                low = draw.seen(embeddings[-1], level)
+                presences.append(of_tomogram(draw, *low))
                 if draw.copies:
-                    of_draws[i].append(of_places(draw, found))
+                    of_draws[i].append(of_places(draw, likeness, found))
+                    if (fewer := draw.thinned(rng)) is not None:
+                        of_draws[i].append(of_places(fewer, *fewer.seen(embeddings[-1])))
+                        thin[i].append(fewer)
     of_whole = []
     for unseen, embedding in zip(folds, embeddings, strict=True):
         seen, blind = apart(unseen)
-        lessons = [one for i in seen for one in of_draws[i]]
-        odds = calibrated(fit(lessons, ODDS), lessons)
+        odds = fit_graph([one for i in seen for one in of_draws[i]], ODDS)
         taught = [i for i in blind if loaded[i].copies]
-        of_whole += [of_lists(draw, embedding, odds) for i in taught for draw in every[i]]
-    lessons = [one for some in of_draws for one in some]
+        of_whole += [of_lists(draw, embedding, odds) for i in taught for draw in every[i] + thin[i]]
     return {
         "embedding": embedded(loaded),
         "presence": fit(presences, PRESENCE),
-        "odds": calibrated(fit(lessons, ODDS), lessons),
+        "odds": fit_graph([one for some in of_draws for one in some], ODDS),
         "cut": fit(of_whole, CUT),
     }
 
@@ -493,16 +534,102 @@ def fit(lessons: list[Lesson], training: Training) -> Network:
     )
 
 
-def calibrated(learned: Network, lessons: list[Lesson]) -> Network:
+class _Listening(torch.nn.Module):
+    """One of a `GraphNetwork`.
+
+    A deaf one hears of no other place and sees nothing of reciprocity: what it knows of a place is
+    what the place itself shows, and what the tomogram's kinds have to do with each other, which is
+    never quite as in simulated ones, does not mislead it.
+    """
+
+    def __init__(self, width: int, hidden: int, deaf: bool) -> None:
+        super().__init__()
+        self.seen = torch.nn.Linear(width, hidden)
+        self.heard = torch.nn.Linear(4 * hidden, hidden)
+        self.out = torch.nn.Linear(hidden, 1)
+        self.dropout = torch.nn.Dropout(DROPOUT)
+        self.deaf = deaf
+        with torch.no_grad():
+            if deaf:
+                self.seen.weight[:, -RECIPROCAL:] = 0
+                self.heard.weight[:, hidden:] = 0
+
+    def forward(self, some: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+        """(n,) of all places of some tomograms, of which each is (n_i, r) and (n_i, k)."""
+        rows = torch.cat([rows for rows, _ in some])
+        if self.deaf:
+            alone = torch.nn.functional.pad(rows[:, :-RECIPROCAL], (0, RECIPROCAL))
+            seen = self.dropout(torch.tanh(self.seen(alone)))
+            heard = torch.nn.functional.pad(seen, (0, 3 * seen.shape[1]))
+        else:
+            seen = self.dropout(torch.tanh(self.seen(rows)))
+            sizes = [len(rows) for rows, _ in some]
+            starts = np.cumsum([0, *sizes[:-1]])
+            near = torch.cat([one + start for (_, one), start in zip(some, starts, strict=True)])
+            means = [part.mean(dim=0).expand(len(part), -1) for part in seen.split(sizes)]
+            near_ones = [seen[near[:, :NEAREST]].mean(dim=1), seen[near].mean(dim=1)]
+            heard = torch.cat([seen, *near_ones, torch.cat(means)], dim=1)
+        return self.out(self.dropout(torch.tanh(self.heard(heard))))[:, 0]
+
+
+def fit_graph(lessons: list[Lesson], training: Training) -> GraphNetwork:
+    """The mean of some networks, every other one deaf; their answers are calibrated log odds."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([lesson.rows for lesson in lessons])
+    middle, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-6
+    taught = []
+    for one in lessons:
+        scaled = np.clip((one.rows - middle) / spread, -REACH, REACH).astype(np.float32)
+        right = [torch.tensor(x.astype(np.float32)) for x in (one.answers, one.weights)]
+        taught.append(((torch.tensor(scaled), torch.tensor(one.neighbours)), *right))
+    copies = np.sqrt([max(one.answers.sum(), 1) for one in lessons])
+    networks = []
+    for i in range(training.networks):
+        deaf = bool(i % 2)
+        network = _Listening(rows.shape[1], training.hidden, deaf)
+        often = np.ones(len(lessons)) if deaf else copies  # of many copies there is more to hear
+        optimiser = torch.optim.AdamW(network.parameters(), lr=5e-3, weight_decay=training.decay)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, training.steps)
+        for _ in range(training.steps):
+            some = rng.choice(len(taught), AT_ONCE, p=often / often.sum())
+            seen, answers, weights = zip(*(taught[i] for i in some), strict=True)
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(
+                network(list(seen)), torch.cat(answers), torch.cat(weights), reduction="sum"
+            )
+            optimiser.zero_grad()
+            (loss / AT_ONCE).backward()
+            optimiser.step()
+            schedule.step()
+        networks.append({name: value.numpy() for name, value in network.state_dict().items()})
+
+    def every(name: str) -> np.ndarray:
+        return np.stack([network[name] for network in networks])
+
+    learned = GraphNetwork(
+        middle=middle,
+        spread=spread,
+        reach=REACH,
+        hidden=every("seen.weight").swapaxes(1, 2),
+        hidden_bias=every("seen.bias")[:, None],
+        heard=every("heard.weight").swapaxes(1, 2),
+        heard_bias=every("heard.bias")[:, None],
+        out=every("out.weight")[:, 0],
+        out_bias=float(every("out.bias").mean()),
+    )
+    return calibrated(learned, lessons)
+
+
+def calibrated(learned: GraphNetwork, lessons: list[Lesson]) -> GraphNetwork:
     """Log odds by a line: copies got more weight in training than they have."""
-    odds = [learned(lesson.rows) for lesson in lessons]
+    odds = [learned(one.rows, one.neighbours) for one in lessons]
+    counts = [one.weights > 0 for one in lessons]
 
     def loss(line: np.ndarray) -> float:
-        found = [line[0] * values + line[1] for values in odds]
-        costs = [
-            np.mean(np.logaddexp(0, values) - lesson.answers * values)
-            for values, lesson in zip(found, lessons, strict=True)
-        ]
+        costs = []
+        for one, values, some in zip(lessons, odds, counts, strict=True):
+            found = line[0] * values[some] + line[1]
+            costs.append(np.mean(np.logaddexp(0, found) - one.answers[some] * found))
         return float(np.mean(costs))
 
     slope, bias = minimize(loss, [1.0, -1.0], method="Nelder-Mead").x

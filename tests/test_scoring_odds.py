@@ -1,5 +1,7 @@
 """Likeness, spreading, evidence and odds: what does not change them, and clear cases."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -7,19 +9,22 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam import Tomogram
 from aitom_cryosam.models import JUDGED
-from aitom_cryosam.scoring.cut import lists
+from aitom_cryosam.scoring.cut import BY_ODDS, UNSURE, Lists, lists
 from aitom_cryosam.scoring.evidence import evidence
 from aitom_cryosam.scoring.harmonics import HARMONICS, powers
+from aitom_cryosam.scoring.kind import FEWEST
 from aitom_cryosam.scoring.likeness import Likeness
-from aitom_cryosam.scoring.network import shipped
-from aitom_cryosam.scoring.odds import compared
+from aitom_cryosam.scoring.network import GraphNetwork, shipped, shipped_graph
+from aitom_cryosam.scoring.odds import compared, weighed
 from aitom_cryosam.scoring.places import Places
+from aitom_cryosam.scoring.reciprocity import neighbours, reciprocity
 from aitom_cryosam.scoring.spreading import reached
 from aitom_cryosam.scoring.verdict import judged
 
 REGIONS, CHANNELS = 2, 240  # of the encoder that the embedding was learned with
 OF_KIND, OTHERS, EMPTY = 30, 60, 120
 WITHIN, OF_COPIES = 12, 17  # columns of what speaks for a list
+NOT_CLICKED = np.zeros(OF_KIND + OTHERS, bool)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +51,7 @@ def found(scene, change=lambda features: features):
     instances, shapes, similarities = scene
     seen = Likeness.of(split(change(instances)), split(change(shapes)))
     likeness = seen.embedded(shipped("embedding"))
-    own = np.zeros(likeness.proposals, bool)
-    return likeness, evidence(likeness, similarities, similarities, 0.7, own)
+    return likeness, evidence(likeness, similarities, similarities, 0.7, NOT_CLICKED)
 
 
 @pytest.mark.parametrize(
@@ -59,11 +63,10 @@ def test_what_all_places_share_changes_nothing(scene, change):
     np.testing.assert_allclose(found(scene, change)[1].rows, found(scene)[1].rows, atol=1e-4)
 
 
-def test_the_clicked_kind_is_more_probable_than_another_and_than_background(scene):
-    probable = shipped("odds")(found(scene)[1].with_context(OF_KIND + OTHERS + EMPTY))
-    of_kind, others, empty = np.split(probable, [OF_KIND, OF_KIND + OTHERS])
+def test_the_clicked_kind_is_more_probable_than_another(scene):
+    probable = shipped_graph("odds")(*weighed(*found(scene), NOT_CLICKED))
+    of_kind, others = np.split(probable, [OF_KIND])
     assert np.quantile(of_kind, 0.1) > np.quantile(others, 0.9)
-    assert np.quantile(of_kind, 0.1) > np.quantile(empty, 0.99)
 
 
 def test_walks_come_to_the_click_from_its_kind(scene):
@@ -120,12 +123,64 @@ def test_nothing_is_picked_where_nothing_is_like_the_click(scene):
     assert not judged_by_odds((*nothing, scene[2]), 2.0).kept.any()
 
 
+def test_another_kind_has_likes_of_its_own(scene):
+    likeness, evidence_found = found(scene)
+    numbers = reciprocity(likeness, evidence_found.walks[: likeness.proposals], NOT_CLICKED)
+    nearer_than_clicks, rank_of_nearest = numbers[:, 4], numbers[:, 12]
+    of_kind, others = np.split(nearer_than_clicks, [OF_KIND])
+    assert np.quantile(of_kind, 0.9) < np.quantile(others, 0.1)
+    of_kind, others = np.split(rank_of_nearest, [OF_KIND])
+    assert np.quantile(of_kind, 0.9) < np.quantile(others, 0.1)
+
+
+def test_neighbours_are_of_the_same_kind_and_never_oneself(scene):
+    likeness, _ = found(scene)
+    near = neighbours(likeness, 8)
+    assert near.shape == (OF_KIND + OTHERS, 8)
+    assert (near != np.arange(len(near))[:, None]).all()
+    assert ((near < OF_KIND) == (np.arange(len(near)) < OF_KIND)[:, None]).mean() > 0.95
+    few = replace(likeness, places=likeness.places[:3], proposals=3)
+    assert neighbours(few, 8).shape == (3, 8)
+
+
+def test_a_place_hears_its_neighbours_in_whatever_order_places_come():
+    rng = np.random.default_rng(0)
+    n, width, hidden = 30, 5, 4
+    parts = [(2, width, hidden), (2, 1, hidden), (2, 4 * hidden, hidden), (2, 1, hidden)]
+    weights = [rng.standard_normal(shape) for shape in (*parts, (2, hidden))]
+    network = GraphNetwork(np.zeros(width), np.ones(width), 3.0, *weights, 0.5)
+    rows, near = rng.standard_normal((n, width)), rng.integers(0, n, (n, 8))
+    order = rng.permutation(n)
+    turned = network(rows[order], np.argsort(order)[near[order]])
+    np.testing.assert_allclose(turned, network(rows, near)[order])
+    alone = network(rows, np.tile(np.arange(n)[:, None], 8))
+    assert np.abs(alone - network(rows, near)).min() > 1e-6
+
+
 @pytest.mark.parametrize("name", ["presence", "odds", "cut"])
 def test_what_was_learned_ends_at_its_reach(name):
-    network = shipped(name)
+    hears = name == "odds"
+    network, themselves = (shipped_graph(name) if hears else shipped(name)), np.array([[0], [1]])
     sign = np.where(np.arange(len(network.middle)) % 2, 1, -1)
     rows = [network.middle + way * sign * network.spread for way in (network.reach, 1e3)]
-    np.testing.assert_allclose(*network(np.array(rows)))
+    np.testing.assert_allclose(*network(np.array(rows), *([themselves] if hears else [])))
+
+
+def test_below_a_level_there_is_the_lower_background_and_never_too_little(scene):
+    instances, shapes, similarities = scene
+    proposals, background, _ = split(instances)
+    of_all = np.concatenate(split(shapes)[:2])
+    places = Places(proposals, background, similarities, similarities, 0.5, of_all)
+    n = len(proposals)
+    level = float(np.quantile(similarities[n:], 0.3))
+    low = places.below(level)
+    expected = similarities[n:] < level
+    assert low.chance == level
+    np.testing.assert_array_equal(low.background, background[expected])
+    np.testing.assert_array_equal(low.similarities[n:], similarities[n:][expected])
+    np.testing.assert_array_equal(low.shapes[n:], of_all[n:][expected])
+    np.testing.assert_array_equal(low.instances, proposals)
+    assert len(places.below(-np.inf).background) == FEWEST
 
 
 def lists_of(scene):
@@ -144,6 +199,16 @@ def test_the_best_list_ends_where_the_kind_does(scene):
     assert (possible.order[:OF_KIND] < OF_KIND).all()
     best = len(possible.best())
     assert 2 * min(best, OF_KIND) / (best + OF_KIND) > 0.9
+
+
+@pytest.mark.parametrize(("expected", "shortened"), [(UNSURE - 0.01, False), (0.99, True)])
+def test_where_little_is_expected_of_any_list_the_odds_are_not_shortened(expected, shortened):
+    lengths = np.arange(1, 41)
+    rows = np.zeros((40, BY_ODDS + 1))
+    rows[:, BY_ODDS] = np.exp(-((lengths - 30) ** 2) / 50)  # the odds would have 30
+    possible = Lists(np.arange(40), lengths, rows)
+    vars(possible)["expected"] = expected * np.exp(-((lengths - 10) ** 2) / 50)  # the network 10
+    assert (len(possible.best()) < 30) == shortened
 
 
 def test_likeness_within_a_list_is_that_of_its_pairs(scene):

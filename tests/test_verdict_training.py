@@ -1,5 +1,7 @@
 """The training of the verdict's networks, on made-up instances."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,3 +57,17 @@ def test_the_embedding_leaves_out_what_turns(monkeypatch, tmp_path):
     before, after = (told_apart(one, draw.kinds) for one in (seen, seen.embedded(embedding)))
     assert after > before + 0.1
     assert after > 0.85
+
+
+def test_the_odds_of_places_are_learned_from_their_likes(monkeypatch):
+    monkeypatch.setattr(training, "STEPS", 100)
+    draws = [made_up(seed) for seed in range(8)]
+    embedding = training.embedded(draws)
+    lessons = [training.of_places(draw, *draw.seen(embedding)) for draw in draws]
+    odds = training.fit_graph(lessons[:6], replace(training.ODDS, networks=2, steps=60))
+    for lesson in lessons[6:]:
+        found = odds(lesson.rows, lesson.neighbours)
+        copies, others = (
+            found[(lesson.answers == is_copy) & (lesson.weights > 0)] for is_copy in (1, 0)
+        )
+        assert np.median(copies) > 0 > np.median(others)

@@ -37,7 +37,7 @@ BY_ODDS = 4
 SHARE = 0.25
 """That the odds have in the length."""
 UNSURE = 0.5
-"""Where the network expects less than this of any list, the odds have all."""
+"""Where the network expects less than this of any list, none is shorter than the odds have it."""
 BACKGROUND = 20
 """Places of background, which the first places are unlike."""
 
@@ -67,8 +67,8 @@ class Lists:
         expected = np.pad(self.expected[seen], 1, mode="edge")  # a peak, not a spike
         of_list = lengths[np.argmax(expected[:-2] + 2 * expected[1:-1] + expected[2:])]
         of_places = lengths[np.argmax(rows[:, BY_ODDS])]
-        share = SHARE if expected.max() >= UNSURE else 1
-        return self.order[: round(of_places**share * of_list ** (1 - share))]
+        between = round(of_places**SHARE * of_list ** (1 - SHARE))
+        return self.order[: max(between, of_places if expected.max() < UNSURE else 0)]
 
     @cached_property
     def expected(self) -> np.ndarray:

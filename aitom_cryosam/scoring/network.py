@@ -1,4 +1,4 @@
-"""Networks of one hidden layer, learned on simulated tomograms, which come with the package.
+"""Networks of one or two hidden layers, learned on simulated tomograms, that come with the package.
 
 `benchmarks/verdict_training.py` makes them, from tomograms of kinds that exist nowhere.
 """
@@ -11,6 +11,9 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+
+NEAREST = 6
+"""Neighbours that a place hears apart from the others."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,69 @@ class Network:
         return np.asarray(hidden @ self.out + self.out_bias)
 
 
-@cache
+@dataclass(frozen=True)
+class GraphNetwork:
+    """From r numbers at each place of a tomogram to one, by places that listen to their likes.
+
+    What a place is depends on what those most like it are (Scarselli et al., "The graph neural
+    network model", 2009). A second hidden layer hears the first one of the place, the means of its
+    nearest and of all its neighbours, and the mean of all places. The mean of g such networks.
+
+    Attributes:
+        middle: (r,) of what was learned from.
+        spread: (r,) of it.
+        reach: spreads from the middle beyond which a number counts no more.
+        hidden: (g, r, h) weights of the first hidden layer.
+        hidden_bias: (g, 1, h) of the same.
+        heard: (g, 4h, h) weights of the second.
+        heard_bias: (g, 1, h) of the same.
+        out: (g, h) weights of the output.
+        out_bias: of the same.
+    """
+
+    middle: np.ndarray
+    spread: np.ndarray
+    reach: float
+    hidden: np.ndarray
+    hidden_bias: np.ndarray
+    heard: np.ndarray
+    heard_bias: np.ndarray
+    out: np.ndarray
+    out_bias: float
+
+    def __call__(self, rows: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+        """(n,) output at each place.
+
+        Args:
+            rows: (n, r).
+            neighbours: (n, k) of each place, nearest first.
+        """
+        scaled = np.clip((rows - self.middle) / self.spread, -self.reach, self.reach)
+        every = np.zeros(len(rows))
+        for hidden, bias, heard, heard_bias, out in zip(
+            self.hidden, self.hidden_bias, self.heard, self.heard_bias, self.out, strict=True
+        ):
+            seen = np.tanh(scaled @ hidden + bias)  # (n, h)
+            near = [seen[neighbours[:, :k]].mean(axis=1) for k in (NEAREST, neighbours.shape[1])]
+            mean = np.broadcast_to(seen.mean(axis=0), seen.shape)
+            told = np.tanh(np.concatenate([seen, *near, mean], axis=1) @ heard + heard_bias)
+            every += told @ out
+        return np.asarray(every / len(self.out) + self.out_bias)
+
+
 def shipped(name: str) -> Network:
-    """The one of this name: "embedding", "odds" or "cut"."""
+    """The one of this name: "embedding", "presence" or "cut"."""
+    return Network(**_stored(name))
+
+
+def shipped_graph(name: str) -> GraphNetwork:
+    """The one of this name: "odds"."""
+    return GraphNetwork(**_stored(name))
+
+
+@cache
+def _stored(name: str) -> dict[str, Any]:
     path = files("aitom_cryosam.scoring").joinpath(f"{name}.npz")
     with path.open("rb") as file, np.load(file) as arrays:
         stored = {name: arrays[name].astype(np.float64) for name in arrays.files}
-    values: dict[str, Any] = {k: v if v.ndim else float(v) for k, v in stored.items()}
-    return Network(**values)
+    return {name: value if value.ndim else float(value) for name, value in stored.items()}

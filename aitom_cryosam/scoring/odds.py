@@ -13,9 +13,20 @@ from scipy.special import expit
 
 from aitom_cryosam.scoring.evidence import Evidence, evidence
 from aitom_cryosam.scoring.likeness import Likeness
-from aitom_cryosam.scoring.network import Network, shipped
+from aitom_cryosam.scoring.network import Network, shipped, shipped_graph
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.presence import signs
+from aitom_cryosam.scoring.reciprocity import neighbours, reciprocity
+
+NEIGHBOURS = 24
+"""Places most like a place, which it hears."""
+DOUBTED = 3.0
+"""Log odds of presence below which it is asked again, beside less and less of the background.
+
+Maxima of two sizes may be background and particles, or all noise: which of them chance ends above
+is then an accident, and what the proposals are compared with is, too."""
+LEVELS = (0.2, 0.35, 0.5)
+"""Shares of all maxima that are background then."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +63,23 @@ def compared(places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.nd
         shapes: (p, h) of the prompts, as `harmonics.powers`.
     """
     likeness, found = spoken_for(places, clicked, own, shapes, shipped("embedding"))
-    presence = expit(shipped("presence")(signs(likeness, found, own)[None]))[0]
-    odds = expit(shipped("odds")(found.with_context(len(own))))
-    return Compared(likeness, found, own, float(presence), odds)
+    presence = shipped("presence")(signs(likeness, found, own)[None])[0]
+    if abs(presence) < DOUBTED:
+        lower = [
+            spoken_for(places.below(level), clicked, own, shapes, shipped("embedding"))
+            for level in np.quantile(places.maxima, LEVELS)
+        ]
+        again = shipped("presence")(np.stack([signs(*seen, own) for seen in lower]))
+        presence = np.mean([presence, *again])
+    odds = expit(shipped_graph("odds")(*weighed(likeness, found, own)))
+    return Compared(likeness, found, own, float(expit(presence)), odds)
+
+
+def weighed(likeness: Likeness, found: Evidence, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, r) what n proposals are judged by, and (n, k) the neighbours that each hears."""
+    n = len(own)
+    rows = [found.with_context(n), reciprocity(likeness, found.walks[:n], own)]
+    return np.concatenate(rows, axis=1), neighbours(likeness, NEIGHBOURS)
 
 
 def spoken_for(

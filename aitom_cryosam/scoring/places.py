@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -67,6 +67,21 @@ class Places:
             maxima=maxima.scores,
             chance=chance,
             shapes=powers(tomogram, every, diameter_voxels),
+        )
+
+    def below(self, chance: float) -> Places:
+        """The same beside the background that lies below this similarity, or its lowest few."""
+        n = len(self.instances)
+        similarities = self.similarities[n:]
+        count = max(int((similarities < chance).sum()), FEWEST)
+        low = np.sort(np.argsort(similarities, kind="stable")[:count])
+        both = np.append(np.arange(n), n + low)
+        return replace(
+            self,
+            background=self.background[low],
+            similarities=self.similarities[both],
+            chance=chance,
+            shapes=self.shapes[both] if len(self.shapes) else self.shapes,
         )
 
     def whitened(self, *sets: np.ndarray) -> list[np.ndarray]:

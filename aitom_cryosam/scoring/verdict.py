@@ -21,12 +21,12 @@ from aitom_cryosam.settings import Settings
 logger = logging.getLogger(__name__)
 
 PRESENT = 0.6
-"""Probability that anything is like the clicks from which on there are picks beside these: 5 of 240
+"""Probability that anything is like the clicks from which on there are picks beside these: 3 of 240
 tomograms without a particle have it, and 95 of 100 clicks whose likes do come first."""
 TOO_MANY = 0.8
 """Share of the proposals that cannot all stand out from the rest: they are the rest."""
-WORTH = 0.5
-"""F1 to be expected of as many picks as clusters find there, from which on theirs are taken."""
+WORTH = 0.55
+"""Clusters are taken there if of as many picks this share of the best list's F1 is expected."""
 SAME = 0.5
 """A proposal is the clicked particle itself within so many diameters."""
 Position = Literal["mask", "proposal", "halfway"]
@@ -70,7 +70,8 @@ def judged(
         possible = lists(beside)
         if candidates.sum() > TOO_MANY * n:
             verdict = by_clusters()
-            if possible.expected_of(int(verdict.kept.sum())) >= WORTH:
+            worth = WORTH * possible.expected.max()
+            if possible.expected_of(int(verdict.kept.sum())) >= worth:
                 return replace(verdict, kept=verdict.kept | own, probabilities=beside.probabilities)
         kept[possible.best()] = True
     scores = np.where(own, 1, beside.found.walks[:n])
