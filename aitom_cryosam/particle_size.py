@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _SHELL = 1.4  # the background is measured from the ball's surface to this many radii
 _OFF_CENTRE = 2 * PARTICLE.aside  # radii that a click may lie beside the centre
+_AT_ONCE = 16  # points whose surroundings are looked at together
 _STEP = 1.12  # ratio of neighbouring radii
 _SMALLEST_ANGSTROM, _LARGEST_ANGSTROM = 30.0, 1500.0  # 10 kDa; all but a few viruses
 MIN_DIAMETER = 4.0
@@ -118,13 +119,15 @@ def estimate_diameter(
 
     def peak(case: tuple[np.ndarray, float]) -> float:
         point, radius = case
-        return _Surroundings(tomogram, point, radius).peak(point)[0] * radius
+        heights, _ = _Surroundings(tomogram, point[None], radius).peaks(point[None])
+        return float(heights[0] * radius)
 
     _ = tomogram.normalisation  # measured by all threads together, before they part
     peaks = mapped(peak, list(product(points, radii)))
     mean = np.mean(np.reshape(peaks, (len(points), count)), axis=0)
     best = int(mean.argmax())
-    return float(2 * radii[best] * (radii[1] / radii[0]) ** _vertex(mean, best))
+    (step,) = _vertices(mean[None], np.array([best]))
+    return float(2 * radii[best] * (radii[1] / radii[0]) ** step)
 
 
 def refine_centres(
@@ -147,71 +150,88 @@ def refine_centres(
     points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
     moved, last = points.copy(), np.array(tomogram.shape) - 1
 
-    def move(index: int) -> None:
-        around = _Surroundings(tomogram, points[index], diameter_voxels / 2, min(climbs, 2))
+    def move(some: slice) -> None:
+        around = _Surroundings(tomogram, points[some], diameter_voxels / 2, min(climbs, 2))
         for _ in range(climbs):
-            if not around.hold(moved[index]):
-                around = _Surroundings(tomogram, moved[index], diameter_voxels / 2)
-            before = moved[index].copy()
-            moved[index] = np.clip(around.peak(before)[1], 0, last)
-            if (before == moved[index]).all():
+            before = moved[some].copy()
+            around.follow(before)
+            moved[some] = np.clip(around.peaks(before)[1], 0, last)
+            if (before == moved[some]).all():
                 break
 
-    side_by_side(move, range(len(points)))
+    side_by_side(move, [slice(i, i + _AT_ONCE) for i in range(0, len(points), _AT_ONCE)])
     return moved
 
 
 class _Surroundings:
-    """How much a ball stands out from its shell, at all places around a point.
+    """How much a ball stands out from its shell, at all places around each of n points.
 
     Args:
         tomogram: the tomogram.
-        point: (3,) voxels.
+        points: (n, 3) voxels.
         radius: voxels, of the ball.
-        climbs: `_OFF_CENTRE` radii that the places reach from the point.
+        climbs: `_OFF_CENTRE` radii that the places reach from a point.
     """
 
     def __init__(
-        self, tomogram: Tomogram, point: np.ndarray, radius: float, climbs: int = 1
+        self, tomogram: Tomogram, points: np.ndarray, radius: float, climbs: int = 1
     ) -> None:
+        self.tomogram = tomogram
         self.radius = radius
         self.bin = bin_of(radius)
         reach = math.ceil(climbs * _OFF_CENTRE * radius / self.bin)
-        half = reach + math.ceil(_SHELL * radius / self.bin) + 1
-        box, first = binned_box(tomogram, point, half, self.bin)
-        near = np.arange(half - reach - 1, half + reach + 2)
-        contrast = _contrast(box, radius / self.bin)[near[0] :, near[0] :, near[0] :]
-        self.contrast = contrast[: len(near), : len(near), : len(near)]
-        self.centres = first[:, None] + self.bin * near  # (3, side)
+        self._half = reach + math.ceil(_SHELL * radius / self.bin) + 1
+        self._near = np.arange(self._half - reach - 1, self._half + reach + 2)
+        self.contrast, self.centres = self._around(points)
 
-    def hold(self, point: np.ndarray) -> bool:
-        """Whether all places are there to which a point (3,) may move."""
+    def _around(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n, side, side, side) contrasts, and (n, 3, side) voxels, where they are."""
+        made = [binned_box(self.tomogram, point, self._half, self.bin) for point in points]
+        boxes, firsts = (np.stack(parts) for parts in zip(*made, strict=True))
+        start, stop = self._near[0], self._near[-1] + 1
+        contrast = _contrast(boxes, self.radius / self.bin)
+        centres = firsts[:, :, None] + self.bin * self._near
+        return contrast[:, start:stop, start:stop, start:stop], centres
+
+    def follow(self, points: np.ndarray) -> None:
+        """See to it that all places are there to which points (n, 3) may move."""
         reach = _OFF_CENTRE * self.radius
-        low, high = self.centres[:, 0], self.centres[:, -1]
-        return bool((low < point - reach).all() and (point + reach < high).all())
+        low, high = self.centres[..., 0], self.centres[..., -1]
+        left = ~((low < points - reach) & (points + reach < high)).all(axis=1)
+        if left.any():
+            self.contrast[left], self.centres[left] = self._around(points[left])
 
-    def peak(self, point: np.ndarray) -> tuple[float, np.ndarray]:
-        """The highest contrast within `_OFF_CENTRE` radii of a point; (3,) voxels, where it is."""
-        offsets = (self.centres - point[:, None]) ** 2
-        squared = offsets[0][:, None, None] + offsets[1][:, None] + offsets[2]
+    def peaks(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The highest contrast within `_OFF_CENTRE` radii of each point, (n, 3).
+
+        Returns:
+            (n,) contrasts, and (n, 3) voxels, where they are.
+        """
+        z, y, x = np.moveaxis((self.centres - points[..., None]) ** 2, 1, 0)  # (n, side) each
+        squared = z[:, :, None, None] + y[:, None, :, None] + x[:, None, None, :]
         near = squared <= max(_OFF_CENTRE * self.radius, self.bin) ** 2
         contrast = np.where(near, self.contrast, np.float32(-np.inf))
-        best = [int(i) for i in np.unravel_index(contrast.argmax(), contrast.shape)]
-        centre = [self.centres[axis, best[axis]] for axis in range(3)]
+        flat = contrast.reshape(len(points), -1).argmax(axis=1)
+        best = np.unravel_index(flat, contrast.shape[1:])
+        each = np.arange(len(points))
+        centres = np.empty((len(points), 3))
         for axis in range(3):
-            line = contrast[tuple(slice(None) if a == axis else best[a] for a in range(3))]
-            centre[axis] += self.bin * _vertex(line, best[axis])
-        return float(contrast[tuple(best)]), np.array(centre)
+            place: list[np.ndarray | slice] = [each, *best]
+            place[1 + axis] = slice(None)
+            steps = _vertices(contrast[tuple(place)], best[axis])
+            centres[:, axis] = self.centres[each, axis, best[axis]] + self.bin * steps
+        return contrast[(each, *best)], centres
 
 
-def _contrast(box: np.ndarray, radius: float) -> np.ndarray:
-    """Mean of the ball around every voxel of a cube less the mean of its shell.
+def _contrast(boxes: np.ndarray, radius: float) -> np.ndarray:
+    """Mean of the ball around every voxel of cubes (n, s, s, s) less the mean of its shell.
 
     Right where ball and shell lie in the cube; it wraps around elsewhere.
     """
-    size = next_fast_len(len(box), real=True)
-    spectrum = rfftn(box, (size,) * 3) * _spectrum(size, radius)
-    return irfftn(spectrum, (size,) * 3)[tuple(slice(n) for n in box.shape)]
+    side = boxes.shape[-1]
+    size = next_fast_len(side, real=True)
+    spectrum = rfftn(boxes, (size,) * 3, axes=(1, 2, 3)) * _spectrum(size, radius)
+    return irfftn(spectrum, (size,) * 3, axes=(1, 2, 3))[:, :side, :side, :side]
 
 
 @lru_cache(maxsize=64)
@@ -224,15 +244,21 @@ def _spectrum(size: int, radius: float) -> np.ndarray:
     return rfftn((ball / ball.sum() - shell / shell.sum()).astype(np.float32))
 
 
-def _vertex(values: np.ndarray, best: int) -> float:
-    """Where the parabola through a maximum and its neighbours peaks, -0.5 to 0.5 steps off it."""
-    if not 0 < best < len(values) - 1:
-        return 0.0
-    left, middle, right = (float(value) for value in values[best - 1 : best + 2])
+def _vertices(lines: np.ndarray, best: np.ndarray) -> np.ndarray:
+    """Where the parabola through a maximum and its neighbours peaks, -0.5 to 0.5 steps off it.
+
+    Args:
+        lines: (n, m) values.
+        best: (n,) where the maximum of each is.
+    """
+    each = np.arange(len(lines))
+    before, after = np.maximum(best - 1, 0), np.minimum(best + 1, lines.shape[1] - 1)
+    left, middle, right = (lines[each, at].astype(np.float64) for at in (before, best, after))
     bend = 2 * middle - left - right
-    if not (math.isfinite(bend) and bend > 0):
-        return 0.0
-    return (right - left) / (2 * bend)
+    has = (before < best) & (best < after) & np.isfinite(bend) & (bend > 0)
+    steps = np.zeros(len(lines))
+    steps[has] = (right[has] - left[has]) / (2 * bend[has])
+    return steps
 
 
 CLIMBS = 3

@@ -14,6 +14,8 @@ from itertools import permutations
 import numpy as np
 from scipy import ndimage
 
+from aitom_cryosam.threads import mapped
+
 BAND = (4.0, 0.25)
 """From 4 periods a cube to a quarter of a period a voxel: there is signal, and direction."""
 STEP = 5.0
@@ -57,8 +59,8 @@ class Spectrum:
         window = np.hanning(side + 2)[1:-1].astype(np.float32)
         taper = window[:, None, None] * window[:, None] * window
         self.power = np.zeros((side,) * 3)
-        for cube in cubes:
-            self.power += np.abs(np.fft.fftn(cube * taper)) ** 2
+        for power in mapped(lambda cube: np.abs(np.fft.fftn(cube * taper)) ** 2, cubes):
+            self.power += power
         lines = np.meshgrid(*(np.fft.fftfreq(side),) * 3, indexing="ij")
         self.frequencies = np.stack(lines)  # (3, n, n, n) periods a voxel, z y x
         self.radius = np.sqrt((self.frequencies**2).sum(axis=0))

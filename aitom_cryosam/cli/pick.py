@@ -80,8 +80,6 @@ def run(args: argparse.Namespace) -> int:
     """
     from aitom_cryosam import job
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.report.files import write_report
-    from aitom_cryosam.volumes.zarr_store import package
 
     start = time.perf_counter()
     structures = excluding.structure_job(args)
@@ -96,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
         refuse_existing([page], overwrite=args.overwrite)
     masks = Path(args.out) / f"{asked.name}_labels.zarr"
     if args.labels_zarr:
+        from aitom_cryosam.volumes.zarr_store import package
+
         package()
         refuse_existing_folder(masks, overwrite=args.overwrite)
     _check_refine(args, asked)
@@ -104,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
             asked = excluding.found(structures, asked, progress=progress)
         record = job.run(asked, progress=progress)
     if args.report:
+        from aitom_cryosam.report.files import write_report
+
         write_report(page, [record], overwrite=args.overwrite)
     if args.labels_zarr:
         asked.open_tomogram().write_labels(masks, record.labels(), overwrite=args.overwrite)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from aitom_cryosam.threads import mapped
 from aitom_cryosam.tomogram import Contrast
 
 _SMOOTHING = 1.0  # voxels: the noise of single voxels has no skew and hides that of particles
@@ -24,8 +25,11 @@ def skew(cubes: Sequence[np.ndarray]) -> float:
     Returns:
         Below 0 where protein is dark; 0 if nothing varies.
     """
-    values = [ndimage.gaussian_filter(cube, _SMOOTHING)[::2, ::2, ::2].ravel() for cube in cubes]
-    together = np.concatenate(values)
+
+    def values(cube: np.ndarray) -> np.ndarray:
+        return np.asarray(ndimage.gaussian_filter(cube, _SMOOTHING)[::2, ::2, ::2].ravel())
+
+    together = np.concatenate(mapped(values, cubes))
     clipped = np.clip(together, *np.percentile(together, _TAILS)).astype(np.float64)
     gaps = clipped - clipped.mean()
     return float((gaps**3).mean() / (gaps.var() ** 1.5 or math.inf))

@@ -27,7 +27,7 @@ from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
 
 _UNKNOWN: Mapping[str, Any] = {}
-AT_ONCE = 16
+AT_ONCE = 32
 """Masks over which the tokens are averaged together, by one thread."""
 
 
