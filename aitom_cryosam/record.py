@@ -28,6 +28,8 @@ from aitom_cryosam.volumes.reading import read_volume
 SCHEMA = 2
 """Of `<stem>_run.json`; version 0.1 wrote none, nor the names of its files."""
 _RUN = "_run.json"
+BESIDE = ("report.html", "labels.zarr")
+"""What `pick` writes of a result when that is there; of another one it would tell wrong things."""
 _KINDS = {"picks": "picks.star", "proposals": "proposals.star", "labels": "labels.mrc"}
 
 
@@ -432,8 +434,9 @@ def stale_files(paths: Mapping[str, Path]) -> list[Path]:
         earlier.check()
     except InputError:  # there is none, or it is not what it was: nothing is taken away
         return []
-    gone = set(earlier.files.values()) - set(paths.values())
-    return [path for path in earlier.files.values() if path in gone and path.exists()]
+    beside = [earlier.path.with_name(f"{earlier.info.name}_{end}") for end in BESIDE]
+    gone = [path for path in (*earlier.files.values(), *beside) if path not in paths.values()]
+    return [path for path in gone if path.exists()]
 
 
 def _moved(path: Path, folder: Path) -> Path:

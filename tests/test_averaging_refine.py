@@ -13,7 +13,12 @@ from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.averaging import AveragingSettings
 from aitom_cryosam.averaging.likely import with_likely
 from aitom_cryosam.averaging.look_alikes import without_look_alikes, without_weak_places
-from aitom_cryosam.averaging.outcome import refined_paths, write_refined
+from aitom_cryosam.averaging.outcome import (
+    average_paths,
+    refined_paths,
+    write_average,
+    write_refined,
+)
 from aitom_cryosam.averaging.refinement import Refined, drifted, judged, placed_mask, refined
 from aitom_cryosam.averaging.rescoring import (
     Rescored,
@@ -522,6 +527,25 @@ def test_what_is_written_is_a_result(result, tmp_path):  # noqa: F811
     assert again.content["counts"]["left_out"]["unlike the average"] == 1
     assert len(np.unique(again.labels())) == len(np.unique(record.labels())) - 1
     assert again.query.vector.tolist() == record.query.vector.tolist()
+    paths = refined_paths(tmp_path / "new", "TS_01", [record])
+    (tmp_path / "new" / "TS_01_report.html").touch()
+    refinement = Refined(average, [fewer], [[]], "", [])
+    write_refined(paths, refinement, [source], [record], [record.info], {}, overwrite=True)
+    assert set((tmp_path / "new").iterdir()) == set(paths.values())  # no flavour of the earlier one
+
+
+def test_an_average_leaves_nothing_of_an_earlier_one(result, tmp_path):  # noqa: F811
+    record = Record.open(result)
+    nothing = np.zeros((8,) * 3, np.float32)
+    poses = [Poses.unknown(len(record.picks))]
+    halves = [np.arange(len(record.picks)) % 2]
+    average = Average(nothing, (nothing, nothing), nothing, np.ones(4), 20.0, poses, halves)
+    (tmp_path / "TS_01_class3.mrc").write_text("somebody else's")
+    kept = {tmp_path / "TS_01_class3.mrc"}
+    for star in (("warp",), ()):
+        paths = average_paths(tmp_path, "TS_01", [record.info], star)
+        write_average(paths, average, [record.picks], [record.info], {}, star=star, overwrite=True)
+        assert set(tmp_path.iterdir()) == set(paths.values()) | kept
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aitom_cryosam.cli import build_parser, main, options
+from aitom_cryosam.cli import build_parser, main, options, view
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.volumes.mrc import write_volume
 
@@ -38,6 +38,18 @@ def test_a_folder_of_results_of_many_tomograms_is_told_from_one(tmp_path, capsys
             told = capsys.readouterr().err
             assert f"{folder} holds no *_run.json; expected a folder that `pick` wrote, her" in told
             assert f"{tmp_path}/project/results/TS_01, " in told
+
+
+def test_view_says_what_cannot_be_shown(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(view, "find_spec", bool)  # what is refused needs no napari
+    (tmp_path / "a.txt").touch()
+    for name, says in {
+        "": "holds no *_run.json; expected a folder that `pick` wrote.",
+        "nothing": "There is no file",
+        "a.txt": "Expected a result or a tomogram to show",
+    }.items():
+        assert main(["view", str(tmp_path / name)]) == 2
+        assert says in capsys.readouterr().err
 
 
 SAM = {"encoder": "sam_vit_b", "segmenter": "sam_vit_b"}

@@ -244,8 +244,11 @@ def test_results_of_an_earlier_run_do_not_stay_beside_the_new(
 ) -> None:
     result.write(tmp_path, star=["warp", "relion31"])
     (tmp_path / f"{STEM}_relion5.star").write_text("somebody else's")
+    (tmp_path / f"{STEM}_report.html").touch()
+    (tmp_path / f"{STEM}_labels.zarr" / "0").mkdir(parents=True)
     result.write(tmp_path, star=["warp"], overwrite=True)
-    assert not (tmp_path / f"{STEM}_relion31.star").exists()
+    for gone in ("relion31.star", "report.html", "labels.zarr"):
+        assert not (tmp_path / f"{STEM}_{gone}").exists()
     assert (tmp_path / f"{STEM}_relion5.star").exists()
     Record.open(tmp_path).check()
 

@@ -16,6 +16,7 @@ from aitom_cryosam.averaging.classes import Class
 from aitom_cryosam.averaging.fsc import THRESHOLD
 from aitom_cryosam.averaging.refinement import Refined
 from aitom_cryosam.averaging.sources import Source
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import publishing
 from aitom_cryosam.masks import labels
 from aitom_cryosam.picks import Picks
@@ -24,8 +25,9 @@ from aitom_cryosam.points.formats.relion_warp import (
     write_picks,
     write_proposals,
 )
+from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TomogramInfo
-from aitom_cryosam.record import Record, counts, result_paths, written
+from aitom_cryosam.record import Record, counts, result_paths, stale_files, written
 from aitom_cryosam.volumes.mrc import write_volume
 
 _VOLUMES = ("average", "half1", "half2", "mask")
@@ -88,8 +90,10 @@ def write_average(
     Raises:
         InputError: a file exists or cannot be written.
     """
-    folder = next(iter(paths.values())).parent
-    with publishing(folder, paths, overwrite=overwrite) as drafts:
+    folder = paths["record"].parent
+    stale = _of_an_earlier_one(paths) if overwrite else []
+    record = {**record, "files": sorted(path.name for path in paths.values())}
+    with publishing(folder, paths, stale=stale, overwrite=overwrite) as drafts:
         _write_volumes(drafts, average, record)
         for k, one in enumerate(classes[1:], start=2):
             volume = one.average.volume.astype(np.float32)
@@ -104,6 +108,16 @@ def write_average(
                     info,
                     tilt_series=info.tilt_series,
                 )
+
+
+def _of_an_earlier_one(paths: Mapping[str, Path]) -> list[Path]:
+    """Files of an earlier average of this name that one with these files would leave."""
+    try:
+        names = [Path(str(name)).name for name in json_of(paths["record"])["files"]]
+    except (InputError, OSError, ValueError, KeyError, TypeError):  # none, or it does not say
+        return []
+    found = [paths["record"].with_name(name) for name in names]
+    return [path for path in found if path not in paths.values() and path.is_file()]
 
 
 def refined_paths(
@@ -151,7 +165,9 @@ def write_refined(
         InputError: a file exists or cannot be written.
     """
     folder = next(iter(paths.values())).parent
-    with publishing(folder, paths, overwrite=overwrite) as drafts:
+    runs = [paths[f"{info.name} run"] for info in infos] if overwrite else []
+    stale = [path for run in runs for path in stale_files({**paths, "run": run})]
+    with publishing(folder, paths, stale=stale, overwrite=overwrite) as drafts:
         _write_volumes(drafts, result.average, entries)
         for one, record, info, proposals, masks in zip(
             sources, records, infos, result.proposals, result.masks, strict=True
