@@ -179,27 +179,35 @@ class _Surroundings:
         self.tomogram = tomogram
         self.radius = radius
         self.bin = bin_of(radius)
-        reach = math.ceil(climbs * _OFF_CENTRE * radius / self.bin)
-        self._half = reach + math.ceil(_SHELL * radius / self.bin) + 1
-        self._near = np.arange(self._half - reach - 1, self._half + reach + 2)
-        self.contrast, self.centres = self._around(points)
+        self.contrast, self.centres = self._around(points, climbs)
+        self._low, self._high = self.centres[..., 0].copy(), self.centres[..., -1].copy()
 
-    def _around(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _around(self, points: np.ndarray, climbs: int) -> tuple[np.ndarray, np.ndarray]:
         """(n, side, side, side) contrasts, and (n, 3, side) voxels, where they are."""
-        made = [binned_box(self.tomogram, point, self._half, self.bin) for point in points]
+        reach = math.ceil(climbs * _OFF_CENTRE * self.radius / self.bin)
+        half = reach + math.ceil(_SHELL * self.radius / self.bin) + 1
+        made = [binned_box(self.tomogram, point, half, self.bin) for point in points]
         boxes, firsts = (np.stack(parts) for parts in zip(*made, strict=True))
-        start, stop = self._near[0], self._near[-1] + 1
-        contrast = _contrast(boxes, self.radius / self.bin)
-        centres = firsts[:, :, None] + self.bin * self._near
-        return contrast[:, start:stop, start:stop, start:stop], centres
+        near = np.arange(half - reach - 1, half + reach + 2)
+        cut = (slice(near[0], near[-1] + 1),) * 3
+        contrast = _contrast(boxes, self.radius / self.bin)[(slice(None), *cut)]
+        return contrast, firsts[:, :, None] + self.bin * near
 
     def follow(self, points: np.ndarray) -> None:
         """See to it that all places are there to which points (n, 3) may move."""
         reach = _OFF_CENTRE * self.radius
-        low, high = self.centres[..., 0], self.centres[..., -1]
-        left = ~((low < points - reach) & (points + reach < high)).all(axis=1)
-        if left.any():
-            self.contrast[left], self.centres[left] = self._around(points[left])
+        left = ~((self._low < points - reach) & (points + reach < self._high)).all(axis=1)
+        if not left.any():
+            return
+        contrast, centres = self._around(points[left], 1)
+        self._low[left], self._high[left] = centres[..., 0], centres[..., -1]
+        # Of fewer places: those around them count as nothing.
+        margin = (self.contrast.shape[-1] - contrast.shape[-1]) // 2
+        self.contrast[left] = np.pad(
+            contrast, [(0, 0), *[(margin, margin)] * 3], constant_values=-np.inf
+        )
+        places = np.arange(self.contrast.shape[-1]) - margin
+        self.centres[left] = centres[..., :1] + self.bin * places
 
     def peaks(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The highest contrast within `_OFF_CENTRE` radii of each point, (n, 3).
