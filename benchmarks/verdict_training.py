@@ -8,7 +8,8 @@ half, runs `CryoSAM` on them from one click up to its proposals and keeps their 
 second fits the embedding of `scoring.likeness`, makes evidence with it, as `pick` does, and fits
 the networks of `scoring.presence`, `scoring.odds` and `scoring.cut`, the latter two on tomograms
 with particles. Each learns from what those before it say of tomograms that they have not seen.
-Every draw also counts with four more clicks, and some with fewer proposals.
+Every draw also counts with four more clicks, and some with fewer proposals; to odds and cut also
+with other things or copies taken away, and to presence beside less of the background.
 """
 
 from __future__ import annotations
