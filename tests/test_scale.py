@@ -100,6 +100,16 @@ def test_a_click_moves_to_the_centre(radius):
     assert refine_centres(tomogram(ball(CENTRE, radius)), np.zeros((0, 3)), 9).shape == (0, 3)
 
 
+def test_where_a_click_moves_does_not_depend_on_the_others():
+    noise = np.random.default_rng(1).normal(size=(40, 40, 40))
+    around = Tomogram.from_array(noise, voxel_size=1.0)
+    clicks = np.random.default_rng(2).uniform(0, 39, (37, 3))  # some near faces, some climb far
+    together = refine_centres(around, clicks, 8, 3)
+    alone = [refine_centres(around, [click], 8, 3)[0] for click in clicks]
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+    assert (np.abs(together - clicks).max(axis=1) > 2).any()
+
+
 @pytest.mark.parametrize(
     ("voxel_size", "given", "says"),
     [

@@ -210,9 +210,11 @@ class ContourSegmenter:
         """
         levels = np.array(_LEVELS, np.float32)
         across = np.ascontiguousarray(rays.transpose(1, 2, 0))[:, :, None]  # (angles, steps, 1, n)
-        gains = across - levels[:, None] - self._costs[:, None, None]
+        totals = np.zeros((_ANGLES, _STEPS + 1, len(levels), len(rays)), np.float32)
+        gains = np.subtract(across, levels[:, None], out=totals[:, 1:])
+        gains -= self._costs[:, None, None]
         gains *= self._areas[:, None, None]
-        edges = _closed_contours(gains.reshape(_ANGLES, _STEPS, -1), least)
+        edges = _closed_contours(totals.reshape(_ANGLES, _STEPS + 1, -1), least)
         edges = edges.reshape(_ANGLES, len(levels), len(rays)).transpose(1, 2, 0)
         rims = self._rims(rays, edges)
         best = rims.argmax(axis=0)
@@ -280,29 +282,29 @@ class _PolarGrid:
         return near + (far - near) * self._fraction > self.distance
 
 
-def _closed_contours(gains: np.ndarray, least: int) -> np.ndarray:
+def _closed_contours(totals: np.ndarray, least: int) -> np.ndarray:
     """The star-shaped contours that enclose the largest sum.
 
     From one angle to the next a contour moves by one step at most. Two turns are made, of which
     the middle one is kept: it hardly knows where the path began, so its ends meet.
 
     Args:
-        gains: (angles, steps, n) of the cells; n last, so that each operation is one long run.
+        totals: (angles, 1 + steps, n) 0, and the gains of the cells, which become their sums; n
+            last, so that each operation is one long run.
         least: steps that every contour encloses.
 
     Returns:
         (angles, n) int64, the number of cells inside along each angle, least to steps.
     """
-    angles, steps, n = gains.shape
-    totals = np.zeros((angles, steps + 1, n), np.float32)
-    for step in range(steps):
-        np.add(totals[:, step], gains[:, step], out=totals[:, step + 1])
+    angles, cells, n = totals.shape
+    for row in range(1, cells):
+        totals[:, row] += totals[:, row - 1]
     totals[:, :least] = -np.inf
-    padded = np.full((steps + 3, n), -np.inf, np.float32)
+    padded = np.full((cells + 2, n), -np.inf, np.float32)
     best, nearer, farther = padded[1:-1], padded[:-2], padded[2:]
     best[:] = totals[0]
-    top = np.empty((steps + 1, n), np.float32)
-    stays, shrinks = np.zeros((2, 2 * angles, steps + 1, n), bool)
+    top = np.empty((cells, n), np.float32)
+    stays, shrinks = np.empty((2, 2 * angles, cells, n), bool)
     for turn in range(1, 2 * angles):
         np.maximum(nearer, farther, out=top)
         np.greater_equal(best, top, out=stays[turn])
