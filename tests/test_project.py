@@ -174,6 +174,14 @@ def test_export_evaluate_and_report(project: Path, capsys: pytest.CaptureFixture
     assert "1 of 1 points lie outside TS_01_rec, which has x 0 to 51, " in capsys.readouterr().err
 
 
+def test_a_project_without_clicks_says_so(world: Path, tmp_path: Path, capsys) -> None:
+    init = ["project", "init", str(world / "tomos"), *FEW, "--quiet", "--out"]
+    assert main([*init, str(tmp_path / "bare")]) == 0
+    assert "has neither clicks nor a query" in capsys.readouterr().err
+    assert main([*init, str(tmp_path / "q"), "--query", str(world / "a.query")]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_clicks_of_some_tomograms(world: Path, tmp_path: Path) -> None:
     clicks = tmp_path / "clicks.csv"
     lines = ["rlnTomoName,x,y,z"]

@@ -211,6 +211,11 @@ def _init(args: argparse.Namespace) -> int:
         if args.prompts:
             print(f"clicks    in {len(clicked)} of them")
         print(f"file      {project.path}")
+    if args.prompts is None and args.query is None:
+        logger.warning(
+            "The project has neither clicks nor a query, so that nothing can be picked yet; write "
+            "them into its file, or give --prompts or --query."
+        )
     return 0
 
 
