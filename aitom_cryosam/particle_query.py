@@ -13,7 +13,10 @@ from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.npz import reading_npz, write_npz
 
 _FORMAT = 2
-_ARRAYS = ("vector", "prompt_features", "prompts_zyx", "instances", "shapes", "rejected")
+_ARRAYS = (
+    *("vector", "prompt_features", "prompts_zyx"),
+    *("instances", "shapes", "rejected", "rejected_shapes"),
+)
 _LENGTHS = ("encoder.radius", "encoder.token", "slab")
 """Of a signature: they follow the particle's size in voxels, which may differ."""
 
@@ -30,6 +33,7 @@ class ParticleQuery:
         shapes: (p, h) float32, the powers of their spherical harmonics; none of an earlier
             version.
         rejected: (r, k, 3C) float32, the same of places that are said to be something else.
+        rejected_shapes: (r, h) float32, the same; none of an earlier version.
         diameter_angstrom: of the particle.
         voxel_size: Å, of the tomogram it comes from.
         contrast: of protein there, "dark" or "bright".
@@ -44,6 +48,7 @@ class ParticleQuery:
     instances: np.ndarray
     shapes: np.ndarray
     rejected: np.ndarray
+    rejected_shapes: np.ndarray
     diameter_angstrom: float
     voxel_size: float
     contrast: str
@@ -73,15 +78,21 @@ class ParticleQuery:
             instances=np.concatenate([query.instances for query in queries]),
             shapes=_of_all([query.shapes for query in queries]),
             rejected=np.concatenate([query.rejected for query in queries]),
+            rejected_shapes=_of_all_rejected(queries),
             diameter_angstrom=float(
                 np.average([query.diameter_angstrom for query in queries], weights=clicks)
             ),
             sources=tuple(dict.fromkeys(name for query in queries for name in query.sources)),
         )
 
-    def rejecting(self, instances: np.ndarray) -> ParticleQuery:
-        """The same with further instances, (r, k, 3C), of something else."""
-        return replace(self, rejected=np.concatenate([self.rejected, instances]))
+    def rejecting(self, instances: np.ndarray, shapes: np.ndarray) -> ParticleQuery:
+        """The same with further instances, (r, k, 3C), of something else; shapes (r, h)."""
+        more = replace(self, rejected=instances, rejected_shapes=shapes)
+        return replace(
+            self,
+            rejected=np.concatenate([self.rejected, instances]),
+            rejected_shapes=_of_all_rejected([self, more]),
+        )
 
     def require(
         self, signature: Mapping[str, Any], contrast: str, pooling: str, *, whole: bool = True
@@ -123,6 +134,8 @@ class ParticleQuery:
             and {self.prompt_features.shape[-1], self.instances.shape[-1]} == {channels}
             and self.rejected.shape[1:] == self.instances.shape[1:]
             and np.isfinite(self.rejected).all()
+            and self.rejected_shapes.ndim == 2
+            and np.isfinite(self.rejected_shapes).all()
             and self.shapes.ndim == 2
             and np.isfinite(self.shapes).all()
             and np.isfinite(self.vector).all()
@@ -159,6 +172,7 @@ class ParticleQuery:
             found = {name: arrays[name] for name in _ARRAYS if name in arrays}
             found.setdefault("rejected", found["instances"][:0])  # earlier ones have none
             found.setdefault("shapes", np.zeros((0, 0), np.float32))
+            found.setdefault("rejected_shapes", found["shapes"][:0])
             query = cls(**about, **found)
             if not query._whole():
                 raise InputError(f"{path} is damaged: its arrays do not go together.")
@@ -168,6 +182,12 @@ class ParticleQuery:
 def _of_all(rows: Sequence[np.ndarray]) -> np.ndarray:
     """Rows of all, (p, h); none where some have none."""
     return np.concatenate(rows) if all(len(some) for some in rows) else rows[0][:0]
+
+
+def _of_all_rejected(queries: Sequence[ParticleQuery]) -> np.ndarray:
+    """(r, h) of all rejected places; none where those of some were not measured."""
+    some = [query for query in queries if len(query.rejected)] or queries[:1]
+    return _of_all([query.rejected_shapes for query in some])
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -21,9 +21,8 @@ from aitom_cryosam.propagator import Propagator
 from aitom_cryosam.regions import Regions, located
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
-from aitom_cryosam.scoring.instances import pooled
 from aitom_cryosam.scoring.places import Places
-from aitom_cryosam.scoring.rejects import BY_HAND, without_like
+from aitom_cryosam.scoring.rejects import BY_HAND
 from aitom_cryosam.scoring.suggestions import suggested
 from aitom_cryosam.scoring.verdict import decided, judged, ranked, same, scored
 from aitom_cryosam.semantic import particle_probability
@@ -108,7 +107,7 @@ class CryoSAM:
                 )
                 query = clicked if query is None else ParticleQuery.merged([clicked, query])
             assert query is not None  # as_picks has seen to it
-            query = query.rejecting(pooled(features, rejects.points_zyx, diameter_voxels))
+            query = prompting.rejecting(query, tomogram, features, rejects, diameter_voxels)
             maxima, proposals = self.match(features, query.vector, diameter_voxels, regions)
             ratio = settings.levels(diameter_voxels)[-1]
             trace = prompting.traced(features, query.vector, prompt_masks, maxima, ratio)
@@ -123,7 +122,7 @@ class CryoSAM:
             there = same(proposals.points_zyx, rejects.points_zyx, diameter_voxels)
             proposals = scored(proposals, verdict).reject(there, BY_HAND)
             proposals = decided(located(proposals, regions), verdict, settings)
-            proposals = without_like(query.rejected, proposals, places, query.instances, own)
+            proposals = prompting.without_like_rejected(query, proposals, places, own, settings)
             settled = own | clicks.cut_off(tomogram, proposals.points_zyx, diameter_voxels)
             proposals = suggested(proposals, places, query.instances, settled, suggest)
         with stages.measure("proposal masks"):
@@ -183,7 +182,7 @@ class CryoSAM:
         found = prompting.particle_query(
             tomogram, features, prompts, masks, diameter_voxels, self.settings
         )
-        return found.rejecting(pooled(features, rejects.points_zyx, diameter_voxels))
+        return prompting.rejecting(found, tomogram, features, rejects, diameter_voxels)
 
     def propagator(self, tomogram: Tomogram, diameter_voxels: float) -> Propagator:
         """What makes masks of points (2.1).

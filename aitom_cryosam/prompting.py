@@ -14,6 +14,7 @@ from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.masks import ParticleMask, cores
+from aitom_cryosam.models import JUDGED
 from aitom_cryosam.names import listed
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
@@ -24,6 +25,9 @@ from aitom_cryosam.regions import Regions
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.harmonics import powers
 from aitom_cryosam.scoring.instances import pooled
+from aitom_cryosam.scoring.places import Places
+from aitom_cryosam.scoring.rejects import without_like
+from aitom_cryosam.scoring.verdict import SAME
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.trace import Trace
@@ -73,7 +77,10 @@ def check_asked(regions: Regions | None, suggest: int) -> None:
 
 
 def as_rejects(
-    tomogram: Tomogram, rejects: Picks | Sequence[Sequence[float]], prompts: Picks, reach: float
+    tomogram: Tomogram,
+    rejects: Picks | Sequence[Sequence[float]],
+    prompts: Picks,
+    diameter_voxels: float,
 ) -> Picks:
     """Rejected places as points.
 
@@ -81,7 +88,7 @@ def as_rejects(
         tomogram: to lie in.
         rejects: points, or n rows of x, y, z in voxels, or none.
         prompts: that they may not lie on.
-        reach: voxels within which they would.
+        diameter_voxels: of the particle.
 
     Raises:
         InputError: they are no points, lie outside, or one lies on a prompt.
@@ -91,12 +98,50 @@ def as_rejects(
     found = _points(tomogram, rejects, REJECTED)
     for point in found.points_zyx:
         gaps = np.linalg.norm(prompts.points_zyx - point, axis=1)
-        if len(gaps) and gaps.min() < reach:
+        if len(gaps) and gaps.min() < SAME * diameter_voxels:
             raise InputError(
                 f"The rejected place {as_typed(point)} lies on the particle of the prompt "
                 f"{as_typed(prompts.points_zyx[gaps.argmin()])}; leave one of them out."
             )
     return found
+
+
+def rejecting(
+    query: ParticleQuery,
+    tomogram: Tomogram,
+    features: TriplanarFeatures,
+    rejects: Picks,
+    diameter_voxels: float,
+) -> ParticleQuery:
+    """The query with what is at some places of a tomogram said to be something else.
+
+    Args:
+        query: of the kind.
+        tomogram: (D, H, W).
+        features: of the tomogram.
+        rejects: r places.
+        diameter_voxels: of the particle.
+    """
+    points = rejects.points_zyx
+    return query.rejecting(
+        pooled(features, points, diameter_voxels), powers(tomogram, points, diameter_voxels)
+    )
+
+
+def without_like_rejected(
+    query: ParticleQuery, proposals: Picks, places: Places, own: np.ndarray, settings: Settings
+) -> Picks:
+    """Proposals without those that are more like what the query rejects than like its clicks.
+
+    Args:
+        query: of the kind.
+        proposals: n, with the scores and the decisions of the verdict.
+        places: the same, and background.
+        own: (n,) bool, proposals that are a prompted particle itself.
+        settings: the encoder; an embedding was learned with the features of one.
+    """
+    shapes = (query.shapes, query.rejected_shapes) if settings.encoder == JUDGED else None
+    return without_like(query.rejected, proposals, places, query.instances, own, shapes)
 
 
 def _points(tomogram: Tomogram, rows: Picks | Sequence[Sequence[float]], kind: str) -> Picks:
@@ -218,13 +263,15 @@ def particle_query(
     vector, each = features.pool(masks)
     points_zyx = prompts.points_zyx[prompts.kept]
     instances = pooled(features, points_zyx, diameter_voxels)
+    shapes = powers(tomogram, points_zyx, diameter_voxels)
     return ParticleQuery(
         vector=vector,
         prompt_features=each,
         prompts_zyx=prompts.points_zyx,
         instances=instances,
-        shapes=powers(tomogram, points_zyx, diameter_voxels),
+        shapes=shapes,
         rejected=instances[:0],
+        rejected_shapes=shapes[:0],
         diameter_angstrom=diameter_voxels * tomogram.voxel_size,
         voxel_size=tomogram.voxel_size,
         contrast=tomogram.contrast,

@@ -11,6 +11,7 @@ from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.points.prompts import read_rejects
+from aitom_cryosam.prompting import as_rejects
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.rejects import BY_HAND, LIKE_REJECTED, without_like
 from tests.toys import SMALL, small_simulation
@@ -89,38 +90,85 @@ def tomogram(simulation):
 
 @pytest.fixture(scope="module")
 def result(tomogram, simulation):
-    """Bodies are clicked, a barrel is rejected; without a cut."""
-    rejected = simulation.points_zyx[[8]]
+    """Three of eight bodies are clicked, three of eight barrels rejected; without a cut."""
     settings = Settings(cut="none", top_k=50, diameter_angstrom=250)
-    return CryoSAM(settings).pick(
-        tomogram, simulation.points_zyx[:1, ::-1], rejects=rejected[:, ::-1]
-    )
+    clicks, rejects = (simulation.points_zyx[start : start + 3, ::-1] for start in (0, 8))
+    return CryoSAM(settings).pick(tomogram, clicks, rejects=rejects)
 
 
 def test_what_lies_there_is_rejected_and_what_is_like_it(result, simulation):
-    proposals, barrel = result.proposals, simulation.points_zyx[8]
-    there = np.linalg.norm(proposals.points_zyx - barrel, axis=1) < 125 / VOXEL
-    assert there.any()
-    assert {one for one, here in zip(proposals.reasons, there, strict=True) if here} == {BY_HAND}
-    assert proposals.left_out[LIKE_REJECTED] > 3
-    clicked = np.linalg.norm(result.picks.points_zyx - simulation.points_zyx[0], axis=1)
-    assert clicked.min() < 125 / VOXEL
+    proposals = result.proposals
+    gaps = np.linalg.norm(proposals.points_zyx[:, None] - simulation.points_zyx, axis=2)
+    on = np.where(gaps.min(axis=1) < 125 / VOXEL, gaps.argmin(axis=1), -1)
+    reasons = np.array(proposals.reasons)
+    assert set(reasons[np.isin(on, [8, 9, 10])]) == {BY_HAND}
+    assert set(reasons[(on >= 0) & (on < 8)]) == {""}  # bodies
+    assert (reasons[on >= 11] == LIKE_REJECTED).sum() >= 2  # barrels
+    assert proposals.left_out[LIKE_REJECTED] > 20  # and background
 
 
 def test_they_are_in_the_files_and_travel_with_the_query(result, simulation, tmp_path):
     files = result.write(tmp_path)
     record = job.Record.open(tmp_path)
-    np.testing.assert_allclose(record.rejects.points_zyx, simulation.points_zyx[[8]], atol=1e-3)
+    np.testing.assert_allclose(record.rejects.points_zyx, simulation.points_zyx[8:11], atol=1e-3)
     query = ParticleQuery.read(files["query"])
-    assert query.rejected.shape == (1, *query.instances.shape[1:])
+    assert query.rejected.shape == (3, *query.instances.shape[1:])
+    assert query.rejected_shapes.shape == (3, *query.shapes.shape[1:])
     both = ParticleQuery.merged([query, query])
-    assert len(both.rejected) == 2
+    assert len(both.rejected) == len(both.rejected_shapes) == 6
+
+
+def test_shapes_of_rejected_places_count_only_if_all_were_measured(result):
+    known = result.query
+    unmeasured = replace(known, rejected_shapes=known.rejected_shapes[:0])
+    without = replace(unmeasured, rejected=known.rejected[:0])
+    assert len(ParticleQuery.merged([known, unmeasured]).rejected_shapes) == 0
+    assert len(ParticleQuery.merged([known, without]).rejected_shapes) == 3
+    assert len(without.rejecting(known.rejected, known.rejected_shapes).rejected_shapes) == 3
+
+
+def test_look_alikes_are_told_by_the_embedding(result):
+    rng = np.random.default_rng(0)
+    query, n = result.query, 40
+    usual = (query.instances[0], query.shapes[0])
+    look = (query.rejected[0], query.rejected_shapes[0])
+
+    def several(of, count):
+        features, shapes = (
+            one + 0.05 * np.abs(one).mean() * rng.standard_normal((count, *one.shape)) for one in of
+        )
+        return features, shapes
+
+    kind, other, empty = several(usual, n), several(look, n), several(look, 60)
+    nothing = [0.1 * part for part in empty]
+    places = Places(
+        np.concatenate([kind[0], other[0]]),
+        nothing[0] * rng.standard_normal(nothing[0].shape),
+        np.zeros(2 * n + 60),
+        np.zeros(60),
+        0.0,
+        np.concatenate([kind[1], other[1], nothing[1] * rng.standard_normal(nothing[1].shape)]),
+    )
+    picks = Picks.from_points(np.arange(6.0 * n).reshape(2 * n, 3), np.linspace(1, 0, 2 * n))
+    own = np.zeros(2 * n, bool)
+    shapes = (query.shapes, query.rejected_shapes)
+    found = without_like(query.rejected, picks, places, query.instances, own, shapes)
+    assert found.kept[:n].mean() > 0.95
+    assert found.kept[n:].mean() < 0.2
+
+
+def test_a_reject_beside_the_clicked_particle_is_none_of_it(tomogram, simulation):
+    click = simulation.points_zyx[0]
+    diameter = 250 / VOXEL
+    beside = click + np.array([0, 0, 0.6 * diameter])
+    found = as_rejects(tomogram, beside[None, ::-1], Picks.from_points(click[None]), diameter)
+    assert len(found) == 1
 
 
 def test_a_query_of_before_has_none(result, tmp_path):
     result.query.write(tmp_path / "a.query")
     with np.load(tmp_path / "a.query") as file:
-        arrays = {name: file[name] for name in file.files if name != "rejected"}
+        arrays = {name: file[name] for name in file.files if "rejected" not in name}
     np.savez(tmp_path / "b.npz", **arrays)
     assert len(ParticleQuery.read(tmp_path / "b.npz").rejected) == 0
 

@@ -37,6 +37,7 @@ def result() -> Result:
         instances=np.ones((1, 2, 3), np.float32),
         shapes=np.zeros((0, 0), np.float32),
         rejected=np.zeros((0, 2, 3), np.float32),
+        rejected_shapes=np.zeros((0, 0), np.float32),
         diameter_angstrom=80.0,
         voxel_size=10.0,
         contrast="dark",

@@ -2,7 +2,8 @@
 
 Look-alikes differ from the clicked particle by less than the noise of one instance. So labels
 spread from the clicks and the rejected places over the picks' own likeness to one another, from
-neighbour to neighbour, and each pick takes the one that reaches it more strongly.
+neighbour to neighbour, and each pick takes the one that reaches it more strongly. Likeness is by
+the learned embedding, in which copies lie close and look-alikes apart, or else by the features.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.scoring.kind import FEWEST, unit
+from aitom_cryosam.scoring.likeness import Likeness
+from aitom_cryosam.scoring.network import shipped
 from aitom_cryosam.scoring.places import Places
 
 BY_HAND = "rejected by hand"
@@ -22,12 +26,17 @@ NEIGHBOURS = 12
 """A label spreads between two places that are among each other's so many most similar."""
 SPREADING = 0.7
 """Share of its label that a place takes from its neighbours, 0 to 1."""
-BEST = 0.5
+BEST, BEST_BY_EMBEDDING = 0.5, 0.2
 """Share of the picks, those of the highest scores, that together count as much as the clicks."""
 
 
 def without_like(
-    rejected: np.ndarray, picks: Picks, places: Places, clicked: np.ndarray, own: np.ndarray
+    rejected: np.ndarray,
+    picks: Picks,
+    places: Places,
+    clicked: np.ndarray,
+    own: np.ndarray,
+    shapes: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Picks:
     """Proposals with the reason of those that are more like a rejected place than like the clicks.
 
@@ -37,21 +46,46 @@ def without_like(
         places: the same, and background.
         clicked: (p, k, 3C) instances of the prompts, of this tomogram or others.
         own: (n,) bool, proposals that are a prompted particle itself: they stay.
+        shapes: (p, h) of the prompts and (r, h) of the rejected, as `harmonics.powers`; None where
+            no embedding was learned with these features.
     """
     kept = picks.kept
     if not len(rejected) or not kept.any():
         return picks
-    compared = places.whitened(places.instances[kept], clicked, rejected)
-    n, p = len(compared[0]), len(clicked)
-    points = _principal(*compared)
+    n, p = int(kept.sum()), len(clicked)
+    few = len(places.background) < FEWEST
+    if few or shapes is None or [len(rows) for rows in shapes] != [p, len(rejected)]:
+        points = _principal(*places.whitened(places.instances[kept], clicked, rejected))
+        share = BEST
+    else:
+        points = _embedded(places, clicked, rejected, shapes, kept)
+        share = BEST_BY_EMBEDDING
     labels = np.zeros((len(points), 2))  # of the kind, of something else
-    best = picks.scores[kept] >= np.quantile(picks.scores[kept], 1 - BEST)
+    best = picks.scores[kept] >= np.quantile(picks.scores[kept], 1 - share)
     labels[:n, 0] = best / best.sum()
     labels[n : n + p, 0] = 1 / p
     labels[n + p :, 1] = 1 / len(rejected)
     reached = _spread(points, labels)[:n]
     fallen = np.flatnonzero(kept)[reached[:, 1] > reached[:, 0]]
     return picks.reject(np.setdiff1d(fallen, np.flatnonzero(own)), LIKE_REJECTED)
+
+
+def _embedded(
+    places: Places,
+    clicked: np.ndarray,
+    rejected: np.ndarray,
+    shapes: tuple[np.ndarray, np.ndarray],
+    kept: np.ndarray,
+) -> np.ndarray:
+    """All in one, (m, d), as the embedding sees them: picks, clicked, rejected."""
+    n = len(kept)
+    likeness = Likeness.of(
+        (np.concatenate([places.instances, rejected]), places.background, clicked),
+        (np.concatenate([places.shapes[:n], shapes[1]]), places.shapes[n:], shapes[0]),
+    ).embedded(shipped("embedding"))
+    part = slice(likeness.ends[-2], None)
+    seen = likeness.places[: likeness.proposals, part]
+    return unit(np.concatenate([seen[:n][kept], likeness.clicks[:, part], seen[n:]]))
 
 
 def _principal(picks: np.ndarray, clicked: np.ndarray, rejected: np.ndarray) -> np.ndarray:
