@@ -108,9 +108,12 @@ def test_other_settings_say_why_the_cache_does_not_serve(world, tmp_path, caplog
     assert "differs in encoder.colours" in caplog.text
 
 
-DOUBTS = tuple(
-    f"warning: The click {PROMPT} {doubt}"
-    for doubt in ("stands out less than ", "is near the border")
+DOUBTS = (
+    *(
+        f"warning: The click {PROMPT} {doubt}"
+        for doubt in ("stands out less than ", "is near the border")
+    ),
+    "warning: Without effect, as ",  # checkpoints of all models are given, and two are used
 )
 LARGE = ["--segmenter", "sam_vit_l", "--checkpoint"]
 BAD = {
@@ -144,7 +147,7 @@ def test_bad_input_is_one_sentence(world, tmp_path, capsys, monkeypatch, options
     assert error.startswith("cryosam pick: ")
     assert error.endswith(".")
     assert sentence in error
-    # Beside it stands that the click is into noise and near the border, which it is.
+    # Beside it stands that the click is into noise and near the border, which it is, and so on.
     assert all(line.startswith(DOUBTS) for line in before)
     assert len(before) <= len(DOUBTS)
     assert not list(tmp_path.iterdir())
