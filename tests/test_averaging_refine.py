@@ -501,12 +501,16 @@ def written(result, tmp_path_factory):  # noqa: F811
     return out
 
 
-def test_what_is_written_is_a_result(result, tmp_path):  # noqa: F811
-    record = Record.open(result)
+def empty_average(record):
     nothing = np.zeros((8,) * 3, np.float32)
     poses = [Poses.unknown(len(record.picks))]
     halves = [np.arange(len(record.picks)) % 2]
-    average = Average(nothing, (nothing, nothing), nothing, np.ones(4), 20.0, poses, halves)
+    return Average(nothing, (nothing, nothing), nothing, np.ones(4), 20.0, poses, halves)
+
+
+def test_what_is_written_is_a_result(result, tmp_path):  # noqa: F811
+    record = Record.open(result)
+    average = empty_average(record)
     source = Source(record.tomogram(), record.picks, np.zeros((0, 3)), record.masks, WEDGE)
     fewer = record.proposals.reject([0], "unlike the average")
     paths = refined_paths(tmp_path / "new", "TS_01", [record], ("warp",))
@@ -536,10 +540,7 @@ def test_what_is_written_is_a_result(result, tmp_path):  # noqa: F811
 
 def test_an_average_leaves_nothing_of_an_earlier_one(result, tmp_path):  # noqa: F811
     record = Record.open(result)
-    nothing = np.zeros((8,) * 3, np.float32)
-    poses = [Poses.unknown(len(record.picks))]
-    halves = [np.arange(len(record.picks)) % 2]
-    average = Average(nothing, (nothing, nothing), nothing, np.ones(4), 20.0, poses, halves)
+    average = empty_average(record)
     (tmp_path / "TS_01_class3.mrc").write_text("somebody else's")
     kept = {tmp_path / "TS_01_class3.mrc"}
     for star in (("warp",), ()):

@@ -17,7 +17,7 @@ from aitom_cryosam.scoring.likeness import Likeness
 from aitom_cryosam.scoring.network import GraphNetwork, shipped, shipped_graph
 from aitom_cryosam.scoring.odds import compared, weighed
 from aitom_cryosam.scoring.places import Places
-from aitom_cryosam.scoring.reciprocity import neighbours, reciprocity
+from aitom_cryosam.scoring.reciprocity import reciprocity
 from aitom_cryosam.scoring.spreading import reached
 from aitom_cryosam.scoring.verdict import judged
 
@@ -96,13 +96,17 @@ def test_a_copy_that_is_unlike_the_click_is_reached_by_way_of_others():
     assert chances[28] > 10 * chances[29:].max()
 
 
-def judged_by_odds(scene, chance, **changes):
+def places_of(scene, chance=0.5):
     instances, shapes, similarities = scene
-    proposals, background, click = split(instances)
+    proposals, background, _ = split(instances)
     of_all = np.concatenate(split(shapes)[:2])
-    places = Places(proposals, background, similarities, similarities, chance, of_all)
-    own = np.zeros(len(proposals), bool)
-    return judged(places, click, own, changes.get("shapes", shapes[:1]), JUDGED)
+    return Places(proposals, background, similarities, similarities, chance, of_all)
+
+
+def judged_by_odds(scene, chance, **changes):
+    instances, shapes, _ = scene
+    shapes = changes.get("shapes", shapes[:1])
+    return judged(places_of(scene, chance), split(instances)[2], NOT_CLICKED, shapes, JUDGED)
 
 
 @pytest.mark.parametrize("chance", [0.1, 0.9], ids=["all stand out", "nothing stands out"])
@@ -125,7 +129,8 @@ def test_nothing_is_picked_where_nothing_is_like_the_click(scene):
 
 def test_another_kind_has_likes_of_its_own(scene):
     likeness, evidence_found = found(scene)
-    numbers = reciprocity(likeness, evidence_found.walks[: likeness.proposals], NOT_CLICKED)
+    walks = evidence_found.walks[: likeness.proposals]
+    numbers, _ = reciprocity(likeness, walks, NOT_CLICKED, 8)
     nearer_than_clicks, rank_of_nearest = numbers[:, 4], numbers[:, 12]
     of_kind, others = np.split(nearer_than_clicks, [OF_KIND])
     assert np.quantile(of_kind, 0.9) < np.quantile(others, 0.1)
@@ -134,13 +139,15 @@ def test_another_kind_has_likes_of_its_own(scene):
 
 
 def test_neighbours_are_of_the_same_kind_and_never_oneself(scene):
-    likeness, _ = found(scene)
-    near = neighbours(likeness, 8)
+    likeness, evidence_found = found(scene)
+    walks = evidence_found.walks[: likeness.proposals]
+    _, near = reciprocity(likeness, walks, NOT_CLICKED, 8)
     assert near.shape == (OF_KIND + OTHERS, 8)
     assert (near != np.arange(len(near))[:, None]).all()
     assert ((near < OF_KIND) == (np.arange(len(near)) < OF_KIND)[:, None]).mean() > 0.95
     few = replace(likeness, places=likeness.places[:3], proposals=3)
-    assert neighbours(few, 8).shape == (3, 8)
+    _, near = reciprocity(few, walks[:3], NOT_CLICKED[:3], 8)
+    assert near.shape == (3, 8)
 
 
 def test_a_place_hears_its_neighbours_in_whatever_order_places_come():
@@ -167,30 +174,23 @@ def test_what_was_learned_ends_at_its_reach(name):
 
 
 def test_below_a_level_there_is_the_lower_background_and_never_too_little(scene):
-    instances, shapes, similarities = scene
-    proposals, background, _ = split(instances)
-    of_all = np.concatenate(split(shapes)[:2])
-    places = Places(proposals, background, similarities, similarities, 0.5, of_all)
-    n = len(proposals)
-    level = float(np.quantile(similarities[n:], 0.3))
+    places = places_of(scene)
+    n = len(places.instances)
+    level = float(np.quantile(places.similarities[n:], 0.3))
     low = places.below(level)
-    expected = similarities[n:] < level
+    expected = places.similarities[n:] < level
     assert low.chance == level
-    np.testing.assert_array_equal(low.background, background[expected])
-    np.testing.assert_array_equal(low.similarities[n:], similarities[n:][expected])
-    np.testing.assert_array_equal(low.shapes[n:], of_all[n:][expected])
-    np.testing.assert_array_equal(low.instances, proposals)
+    np.testing.assert_array_equal(low.background, places.background[expected])
+    np.testing.assert_array_equal(low.similarities[n:], places.similarities[n:][expected])
+    np.testing.assert_array_equal(low.shapes[n:], places.shapes[n:][expected])
+    np.testing.assert_array_equal(low.instances, places.instances)
     assert len(places.below(-np.inf).background) == FEWEST
 
 
 def lists_of(scene):
-    instances, shapes, similarities = scene
-    proposals, background, click = split(instances)
-    of_all = np.concatenate(split(shapes)[:2])
-    places = Places(proposals, background, similarities, similarities, 0.5, of_all)
-    own = np.zeros(len(proposals), bool)
-    own[0] = True
-    return lists(compared(places, click, own, shapes[:1]))
+    instances, shapes, _ = scene
+    own = np.arange(len(NOT_CLICKED)) == 0
+    return lists(compared(places_of(scene), split(instances)[2], own, shapes[:1]))
 
 
 def test_the_best_list_ends_where_the_kind_does(scene):

@@ -108,6 +108,15 @@ class Likeness:
         """(a,) the mean direction of the clicks."""
         return np.asarray(unit(self.clicks.mean(axis=0)[None])[0])
 
+    @property
+    def by_embedding(self) -> tuple[np.ndarray, np.ndarray]:
+        """(p, e) and (n + m, e) unit vectors of the clicks and the places, by the last part alone.
+
+        That is the embedding, if there is one.
+        """
+        part = slice(self.ends[-2], None)
+        return unit(self.clicks[:, part]), unit(self.places[:, part])
+
     def by_part(self) -> list[np.ndarray]:
         """(n + m,) of each part: the likeness to the clicks by it alone."""
         parts = [slice(*pair) for pair in pairwise((0, *self.ends))]

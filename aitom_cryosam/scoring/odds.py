@@ -16,7 +16,7 @@ from aitom_cryosam.scoring.likeness import Likeness
 from aitom_cryosam.scoring.network import Network, shipped, shipped_graph
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.presence import signs
-from aitom_cryosam.scoring.reciprocity import neighbours, reciprocity
+from aitom_cryosam.scoring.reciprocity import reciprocity
 
 NEIGHBOURS = 24
 """Places most like a place, which it hears."""
@@ -78,8 +78,8 @@ def compared(places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.nd
 def weighed(likeness: Likeness, found: Evidence, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(n, r) what n proposals are judged by, and (n, k) the neighbours that each hears."""
     n = len(own)
-    rows = [found.with_context(n), reciprocity(likeness, found.walks[:n], own)]
-    return np.concatenate(rows, axis=1), neighbours(likeness, NEIGHBOURS)
+    numbers, neighbours = reciprocity(likeness, found.walks[:n], own, NEIGHBOURS)
+    return np.concatenate([found.with_context(n), numbers], axis=1), neighbours
 
 
 def spoken_for(

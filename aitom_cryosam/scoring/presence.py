@@ -12,7 +12,6 @@ from __future__ import annotations
 import numpy as np
 
 from aitom_cryosam.scoring.evidence import Evidence
-from aitom_cryosam.scoring.kind import unit
 from aitom_cryosam.scoring.likeness import Likeness, mutual
 
 RANKS = np.array([1, 2, 3, 5, 8, 12, 20, 32, 50, 80, 120, 200])
@@ -33,7 +32,7 @@ def signs(likeness: Likeness, found: Evidence, own: np.ndarray) -> np.ndarray:
         own: (n,) bool, clicked instances.
     """
     n, walks = likeness.proposals, found.log_walks
-    places = unit(likeness.places[:, likeness.ends[-2] :])  # by the embedding alone, as `alike`
+    _, places = likeness.by_embedding  # as `alike`
     *_, alike = likeness.by_part()
     others = np.flatnonzero(~own)
     first = others[np.argsort(-walks[others], kind="stable")]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from aitom_cryosam.scoring.kind import unit
 from aitom_cryosam.scoring.likeness import Likeness
 
 NEAREST = (3, 6, 12, 24)
@@ -24,23 +23,32 @@ RECIPROCAL = len(NEAREST) + 10
 """Numbers at each place."""
 
 
-def reciprocity(likeness: Likeness, walks: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(n, q) numbers at each proposal, by the embedding.
+def reciprocity(
+    likeness: Likeness, walks: np.ndarray, own: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers at each proposal, and the others that are most like it, by the embedding.
 
     Args:
         likeness: of n proposals, m places of background and p clicks, embedded.
         walks: (n,) by which the proposals rank.
         own: (n,) bool, clicked instances, which come first.
+        count: of the others.
+
+    Returns:
+        (n, q) numbers, and (n, count) proposals, nearest first; again the last if there are few.
     """
-    alike, to_clicks = by_embedding(likeness)
+    clicks, places = likeness.by_embedding
+    places = places[: likeness.proposals]
+    alike, to_clicks = places @ places.T, places @ clicks.T  # (n, n), (n, p)
     order = np.argsort(-np.where(own, np.inf, walks), kind="stable")
     ranks = np.argsort(order)
     core = order[: max(CORE, int(own.sum()))]
     to_core = alike[:, core]  # (n, c)
     others = len(core) - (ranks < len(core))  # of the core, beside a place itself
     np.fill_diagonal(alike, -1)
-    near = -np.sort(-alike, axis=1)
-    nearest = np.argsort(-alike, axis=1, kind="stable")[:, :RANKED]
+    by_likeness = np.argsort(-alike, axis=1, kind="stable")
+    near = np.take_along_axis(alike, by_likeness, axis=1)
+    nearest = by_likeness[:, :RANKED]
     ahead_of_clicks, ahead_of_core = _ahead(alike, to_clicks), _ahead(alike, to_core)
     columns = [
         *(near[:, :count].mean(axis=1) for count in NEAREST),
@@ -55,25 +63,9 @@ def reciprocity(likeness: Likeness, walks: np.ndarray, own: np.ndarray) -> np.nd
         np.log1p(np.median(ranks[nearest], axis=1)),
         np.log1p(ranks[nearest].max(axis=1)),
     ]
-    return np.stack(columns, axis=1)
-
-
-def by_embedding(likeness: Likeness) -> tuple[np.ndarray, np.ndarray]:
-    """(n, n) how alike n proposals are, and (n, p) how like the clicks, by the embedding."""
-    part = slice(likeness.ends[-2], None)
-    places, clicks = (
-        unit(likeness.places[: likeness.proposals, part]),
-        unit(likeness.clicks[:, part]),
-    )
-    return places @ places.T, places @ clicks.T
-
-
-def neighbours(likeness: Likeness, count: int) -> np.ndarray:
-    """(n, count) those most like each of n proposals, nearest first; again the last if few."""
-    alike, _ = by_embedding(likeness)
-    np.fill_diagonal(alike, -1)
-    nearest = np.argsort(-alike, axis=1, kind="stable")[:, : max(min(count, len(alike) - 1), 1)]
-    return np.pad(nearest, ((0, 0), (0, count - nearest.shape[1])), mode="edge")
+    heard = by_likeness[:, : max(min(count, len(alike) - 1), 1)]
+    heard = np.pad(heard, ((0, 0), (0, count - heard.shape[1])), mode="edge")
+    return np.stack(columns, axis=1), heard
 
 
 def _ahead(alike: np.ndarray, to_some: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.scoring.kind import FEWEST, unit
+from aitom_cryosam.scoring.kind import FEWEST
 from aitom_cryosam.scoring.likeness import Likeness
 from aitom_cryosam.scoring.network import shipped
 from aitom_cryosam.scoring.places import Places
@@ -83,9 +83,8 @@ def _embedded(
         (np.concatenate([places.instances, rejected]), places.background, clicked),
         (np.concatenate([places.shapes[:n], shapes[1]]), places.shapes[n:], shapes[0]),
     ).embedded(shipped("embedding"))
-    part = slice(likeness.ends[-2], None)
-    seen = likeness.places[: likeness.proposals, part]
-    return unit(np.concatenate([seen[:n][kept], likeness.clicks[:, part], seen[n:]]))
+    clicks, seen = likeness.by_embedding
+    return np.concatenate([seen[:n][kept], clicks, seen[n : likeness.proposals]])
 
 
 def _principal(picks: np.ndarray, clicked: np.ndarray, rejected: np.ndarray) -> np.ndarray:
