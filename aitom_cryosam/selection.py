@@ -62,8 +62,13 @@ class Selection:
             raise InputError(f"Expected a number of picks from 1, got {self.top!r}.")
         check_fdr(self.fdr, beside=self.cut)
 
-    def of(self, record: Record) -> Picks:
+    def of(self, record: Record, tilt_series: TiltSeries | None = None) -> Picks:
         """The proposals of a run with their new verdict, best first; ids and columns stay.
+
+        Args:
+            record: of the run.
+            tilt_series: of its tomogram, where the curated points are in pixels of it, or in Å
+                from its centre.
 
         Raises:
             InputError: a file cannot be used, an id is not known, or the run has no probabilities.
@@ -93,7 +98,9 @@ class Selection:
                 np.isin(proposals.ids, list(self.reject_ids)), "rejected by hand"
             )
         if self.keep is not None:
-            proposals = proposals.reject(~_listed(proposals, self.keep, record), "not curated")
+            proposals = proposals.reject(
+                ~_listed(proposals, self.keep, record, tilt_series), "not curated"
+            )
         if self.top is not None:
             best = np.flatnonzero(proposals.kept)[self.top :]
             proposals = proposals.reject(best, "beyond the best")
@@ -172,9 +179,14 @@ def _reopened(proposals: Picks) -> Picks:
     return replace(proposals, kept=kept, reasons=reasons)
 
 
-def _listed(proposals: Picks, path: Path, record: Record) -> np.ndarray:
+def _listed(
+    proposals: Picks, path: Path, record: Record, tilt_series: TiltSeries | None
+) -> np.ndarray:
     """(n,) bool: whether each proposal is in a curated file, by its id, else by its place."""
-    file = read_points(path, voxel_size=record.info.voxel_size, shape_zyx=record.info.shape_zyx)
+    info = record.info
+    file = read_points(
+        path, voxel_size=info.voxel_size, shape_zyx=info.shape_zyx, tilt_series=tilt_series
+    )
     if not len(file.picks):
         raise InputError(f"{path} holds no points; expected those to keep.")
     if file.names:

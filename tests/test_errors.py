@@ -11,8 +11,16 @@ import pytest
 import aitom_cryosam
 from aitom_cryosam import Tomogram
 from aitom_cryosam.aitom import CryoSAMPicker
-from aitom_cryosam.cli import main
-from aitom_cryosam.errors import Door, InputError, Remedy, at_door, program_of
+from aitom_cryosam.cli import build_parser, main
+from aitom_cryosam.cli.parser import options_of
+from aitom_cryosam.errors import (
+    Door,
+    InputError,
+    Remedy,
+    at_door,
+    missing_options,
+    program_of,
+)
 from aitom_cryosam.volumes.mrc import write_volume
 
 
@@ -41,7 +49,59 @@ def test_every_door_has_words_for_every_remedy(door: Door, remedy: Remedy) -> No
     assert words
     assert not words.endswith((".", ";"))
     assert not re.search("[{<]", words)
-    assert ("--" in words) == (door is Door.COMMAND_LINE)
+    if door is not Door.PROJECT:
+        assert ("--" in words) == (door is Door.COMMAND_LINE)
+
+
+OF_OTHER_COMMANDS = {
+    Remedy.TEMPLATE_VOXEL_SIZE, Remedy.REFERENCE_VOXEL_SIZE, Remedy.MAP_VOXEL_SIZE, Remedy.SHAPE,
+    Remedy.OVERWRITE, Remedy.WEIGHTS_FOLDER, Remedy.RUN_AGAIN, Remedy.NO_CLASS,
+    Remedy.NO_MIN_SCORE, Remedy.NO_SYMMETRY, Remedy.ANY_SYMMETRY, Remedy.TILT_RANGE,
+    Remedy.OUT_FOLDER, Remedy.COUNT_UNPICKED, Remedy.TEMPLATE_CONTRAST, Remedy.BINNING,
+}  # fmt: skip
+
+
+def options_after(*typed: str) -> set[str]:
+    parser = build_parser(list(typed))
+    return options_of(parser, parser.parse_args(list(typed)))
+
+
+@pytest.mark.parametrize("remedy", set(Remedy) - OF_OTHER_COMMANDS)
+def test_a_project_is_told_what_its_file_or_its_run_takes(remedy: Remedy) -> None:
+    with program_of(Door.PROJECT) as running:
+        running.options = options_after("project", "run", "p")
+        assert not missing_options(remedy.said(**VALUES))
+        assert " of `" not in remedy.said(**VALUES)
+
+
+def test_an_option_of_another_command_is_named_with_it() -> None:
+    with program_of(Door.COMMAND_LINE) as running:
+        assert Remedy.DIAMETER.said() == "check --diameter and --voxel-size"
+        running.options = options_after("average", "r", "--out", "o")
+        assert Remedy.DIAMETER.said() == "check --diameter and --voxel-size of `cryosam pick`"
+        assert Remedy.MORE_PICKS.said() == (
+            "click on more particles, keep more proposals (`cryosam select RESULT --cut SCORE`), "
+            "or add more tomograms"
+        )
+        running.options = options_after("picking", "a.mrc", "b.json")
+        words = Remedy.NEARER_PROMPT_OR_WINDOW.said()
+        assert words.endswith("--contrast, give its --diameter")
+        for remedy in Remedy:
+            assert not missing_options(remedy.said(**VALUES)), remedy
+
+
+def test_pixels_of_a_truth_are_told_by_its_own_option() -> None:
+    with program_of(Door.COMMAND_LINE) as running:
+        running.options = options_after("evaluate", "a", "b", "--radius", "1")
+        assert Remedy.COORDS_ANGPIX.said(size=8.0) == (
+            "check --voxel-size, or add --truth-angpix 8 if that is the truth"
+        )
+        running.options = options_after("report", "a", "--out", "b")
+        assert Remedy.COORDS_ANGPIX.said(size=8.0) == "add --truth-angpix 8"
+        running.options = options_after("select", "a", "--out", "b")
+        assert Remedy.COORDS_ANGPIX.said(size=8.0) == (
+            "convert the file to voxels first, by `cryosam export FILE --to warp --coords-angpix 8`"
+        )
 
 
 def test_an_option_is_typed_with_dashes() -> None:

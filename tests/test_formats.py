@@ -202,7 +202,8 @@ def test_round_trips(tmp_path_factory, name, world):
         expected = np.floor(expected + 0.5)
         np.testing.assert_array_equal(back.points_zyx, expected)
     np.testing.assert_allclose(back.points_zyx, expected, atol=1e-3, rtol=0)
-    if FORMATS[name].scores:
+    blank = name in ("dynamo", "eman2") and not np.round(picks.scores, 6).any()
+    if FORMATS[name].scores and not blank:  # in these two 0 everywhere is no score
         np.testing.assert_allclose(back.scores, picks.scores, atol=1e-6, rtol=0)
     else:
         assert np.isnan(back.scores).all()

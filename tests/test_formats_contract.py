@@ -108,6 +108,33 @@ def test_scores(tmp_path, name):
 
 
 @every
+def test_no_score_is_no_number(tmp_path, name):
+    """A score that is not there is not there in the file either."""
+    none = replace(whole_set(), scores=np.full(len(PLACES), np.nan))
+    path = written(tmp_path, name, none)
+    assert np.isnan(read(path, name).picks.scores).all()
+    if path.suffix == ".star":
+        assert "rlnAutopickFigureOfMerit" not in path.read_text()
+        assert "cryosamScore" not in path.read_text()
+
+
+@every
+def test_some_scores_are_not_there(tmp_path, name, caplog):
+    scores = np.array([0.9, 0.7, np.nan, -0.25, np.nan])
+    path = written(tmp_path, name, replace(whole_set(), scores=scores))
+    found = read(path, name).picks.scores
+    if not FORMATS[name].scores:
+        assert np.isnan(found).all()
+        return
+    has_numbers_only = name in ("dynamo", "eman2")
+    expected = np.nan_to_num(scores) if has_numbers_only else scores
+    np.testing.assert_allclose(np.sort(found), np.sort(expected), atol=1e-6)
+    if path.suffix == ".star":
+        assert "rlnAutopickFigureOfMerit" not in path.read_text()
+        assert "2 of 5 picks have no score" in caplog.text
+
+
+@every
 def test_rotations(tmp_path, name):
     back = read(written(tmp_path, name, whole_set()), name).picks
     if not FORMATS[name].rotations:

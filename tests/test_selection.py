@@ -184,3 +184,13 @@ def test_no_cut_undoes_what_a_region_or_a_person_left_out():
     curation.cut = 0.5
     assert curation.kept.tolist() == expected
     assert len(Found.of(picks, "file").candidates) == sum(expected)
+
+
+def test_curated_points_may_be_in_the_tilt_series_units(record, tmp_path):
+    series = ["--unbinned-pixel-size", "5", "--unbinned-size", "360,304,160"]
+    typed = [str(record.path.parent), "--out"]
+    assert main(["export", *typed, str(tmp_path / "a.star"), "--to", "relion5", *series]) == 0
+    select = ["select", *typed, str(tmp_path / "out"), "--keep", str(tmp_path / "a.star")]
+    assert main(select) == 2
+    assert main([*select, *series]) == 0
+    assert np.array_equal(Record.open(tmp_path / "out").picks.ids, record.picks.ids)

@@ -222,9 +222,13 @@ def test_relion5_is_read_back_with_the_tilt_series(tmp_path):
     np.testing.assert_allclose(back.picks.points_zyx, [[100, 200, 300]], atol=1e-6)
 
 
-def test_points_without_scores_have_no_nan(tmp_path):
+def test_points_without_scores_have_no_column_of_them(tmp_path):
     write_picks(tmp_path / "a.star", Picks.from_points([[1, 2, 3]]), tomogram())
-    assert lines(tmp_path / "a.star")[-4].split()[7] == "0.000000"
+    text = (tmp_path / "a.star").read_text()
+    assert "FigureOfMerit" not in text
+    assert "cryosamScore" not in text
+    assert "nan" not in text
+    assert np.isnan(read_points(tmp_path / "a.star").picks.scores).all()
 
 
 def test_no_negative_zero(tmp_path):

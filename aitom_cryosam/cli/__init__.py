@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from aitom_cryosam.cli.options import located
-from aitom_cryosam.cli.parser import Parser
+from aitom_cryosam.cli.parser import Parser, options_of
 from aitom_cryosam.cli.signals import Ended, heeded
 from aitom_cryosam.cli.streams import forgiving, status_of_stdout
 from aitom_cryosam.errors import Door, InputError, program_of
@@ -62,12 +62,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = "cryosam"
     # Else pandas' arrays would reserve 1 GB of addresses, which count against `ulimit -v`.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    with forgiving(), program_of(Door.COMMAND_LINE), logging_kept():
+    with forgiving(), program_of(Door.COMMAND_LINE) as running, logging_kept():
         try:
             with heeded():
                 given = sys.argv[1:] if argv is None else argv
                 arguments = [_value(argument) for argument in given]
-                args = build_parser(arguments).parse_args(arguments)
+                parser = build_parser(arguments)
+                args = parser.parse_args(arguments)
+                running.options = options_of(parser, args)
                 command = f"cryosam {args.command}"
                 _log_to_stderr(quiet=args.quiet, verbose=args.verbose)
                 _locate(args)

@@ -568,7 +568,9 @@ def tilt_series_of(args: argparse.Namespace) -> TiltSeries | None:
 
     pixel_size, size = args.unbinned_pixel_size, args.unbinned_size
     if args.tomograms_star is not None and (pixel_size, size) != (None, None):
-        raise InputError("Expected --tomograms-star or --unbinned-..., got both; leave one out.")
+        raise InputError(
+            "Expected --tomograms-star or --unbinned-pixel-size, got both; leave one out."
+        )
     if pixel_size is None:
         if size is not None:
             raise InputError("--unbinned-size needs --unbinned-pixel-size ANGSTROM too.")

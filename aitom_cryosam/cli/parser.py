@@ -57,6 +57,16 @@ class Parser(argparse.ArgumentParser):
         return f"one argument too many, {argument!r}{hint}"
 
 
+def options_of(parser: argparse.ArgumentParser, args: argparse.Namespace) -> set[str]:
+    """The options of the command that was typed, and of those above it."""
+    found: set[str] = set()
+    for action in parser._actions:
+        found.update(action.option_strings)
+        if isinstance(action, argparse._SubParsersAction):
+            found |= options_of(action.choices[getattr(args, action.dest)], args)
+    return found
+
+
 def _no_number(found: re.Match[str]) -> str:
     kind, value = found.groups()
     point = f"; write {value[1:-1].replace(',', '.')}"

@@ -64,15 +64,17 @@ def run(args: argparse.Namespace) -> int:
         reject_ids=_numbers(args.reject_ids) if args.reject_ids else frozenset(),
         keep=args.keep,
     )
-    chosen = [selection.of(record) for record in records]  # before the first is written
-    for record, proposals in zip(records, chosen, strict=True):
+    series = [options.tilt_series_of_record(args, record) for record in records]
+    # Before the first is written.
+    chosen = [selection.of(*pair) for pair in zip(records, series, strict=True)]
+    for record, proposals, tilt_series in zip(records, chosen, series, strict=True):
         new = write_selection(
             record,
             selection,
             proposals,
             args.out,
             star=args.star,
-            tilt_series=options.tilt_series_of_record(args, record),
+            tilt_series=tilt_series,
             overwrite=args.overwrite,
         )
         _tell(record, new, quiet=args.quiet)

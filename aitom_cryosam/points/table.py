@@ -269,8 +269,13 @@ def whole(points: np.ndarray) -> np.ndarray:
 
 
 def scores(picks: Picks) -> np.ndarray:
-    """(n,) scores; one that is missing, as a prompt's, counts 0: such files have no NaN."""
+    """(n,) scores, 0 for one that is missing: where a format has a number in any case."""
     return np.nan_to_num(picks.scores, nan=0.0)
+
+
+def scores_if_any(values: Sequence[Any]) -> list[Any] | None:
+    """Scores of such a format, or None if all are 0, as programs leave what they have none of."""
+    return list(values) if any(values) else None
 
 
 def location(point_zyx: Sequence[float], unit: float = 1.0) -> dict[str, float]:

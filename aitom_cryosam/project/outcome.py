@@ -91,7 +91,7 @@ def pick(task: Task) -> Outcome:
     job = Job.from_json(task.job)
     assert job.out is not None  # a project's jobs have one
     start = time.perf_counter()
-    with _alone, silent(), program_of(Door.COMMAND_LINE):
+    with _alone, silent(), program_of(Door.PROJECT):
         try:
             output_folder(job.out)
             with claimed(job.out.parent, task.name, wait=task.wait) as ours:

@@ -15,7 +15,7 @@ from aitom_cryosam.names import relion_name
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.rotations import of_matrices, some
-from aitom_cryosam.points.table import Table, Unit, json_of, location, positive, scores
+from aitom_cryosam.points.table import Table, Unit, json_of, location, positive
 from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 from aitom_cryosam.source_file import reading
 
@@ -32,7 +32,7 @@ def text(groups: Sequence[TomogramPicks], particle: Particle) -> str:
     [(picks, info)] = groups
     voxel_size = info.known_voxel_size("The format copick")
     turned = picks.rotations is not None
-    columns = zip(picks.points_zyx, picks.ids, scores(picks), _transforms(picks), strict=True)
+    columns = zip(picks.points_zyx, picks.ids, picks.scores, _transforms(picks), strict=True)
     content = {
         "pickable_object_name": _object(particle),
         "user_id": _USER,
@@ -45,7 +45,7 @@ def text(groups: Sequence[TomogramPicks], particle: Particle) -> str:
                 "location": location(point, voxel_size),
                 "transformation_": transform.tolist(),
                 "instance_id": int(number),
-                "score": float(score),
+                "score": float(score) if np.isfinite(score) else None,
             }
             for point, number, score, transform in columns
         ],

@@ -12,7 +12,7 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.rotations import from_dynamo, some, to_dynamo
-from aitom_cryosam.points.table import Table, Unit, one_size, scores, text_of
+from aitom_cryosam.points.table import Table, Unit, one_size, scores, scores_if_any, text_of
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 from aitom_cryosam.source_file import reading
 
@@ -84,7 +84,7 @@ def read(path: Path) -> Table:
         Unit.VOXEL,
         names=_names(path, values[:, _TOMOGRAM]),
         classes=[f"{value:g}" if np.isfinite(value) else None for value in values[:, _CLASS]],
-        scores=list(values[:, _SCORE]),
+        scores=scores_if_any(values[:, _SCORE].tolist()),
         rotations=some(from_dynamo(angles)) if len(values) else None,
     )
     sizes = np.array([row[_APIX] if len(row) > _APIX else 0.0 for row in rows])

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.rotations import from_eman, of_matrices, some
-from aitom_cryosam.points.table import Table, Unit, json_of, positive, scores
+from aitom_cryosam.points.table import Table, Unit, json_of, positive, scores, scores_if_any
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 from aitom_cryosam.source_file import reading
 
@@ -67,7 +67,7 @@ def read(path: Path) -> Table:
             [box[:3] for box in boxes],
             Unit.VOXEL if unbinned is None else Unit.CENTRED_PIXEL,
             classes=[str((known.get(number) or {}).get("name", number)) for number in numbers],
-            scores=[box[4] if len(box) > 4 else None for box in boxes],
+            scores=scores_if_any([box[4] if len(box) > 4 else None for box in boxes]),
             pixel_size=None if unbinned is None else positive(unbinned, path, "apix_unbin"),
             rotations=_rotations(boxes, path),
         )

@@ -35,7 +35,6 @@ from aitom_cryosam.points.table import (
     REASON,
     SCORE,
     VOXEL_SIZE,
-    scores,
     whole,
 )
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, TomogramPicks
@@ -144,8 +143,7 @@ def _warp(groups: Sequence[TomogramPicks]) -> Columns:
         groups, lambda info: f"{tomogram_root(info.name)}.tomostar"
     )
     columns |= _angles(picks) or dict.fromkeys(ANGLES, np.zeros(len(picks)))
-    columns[SCORE] = scores(picks)
-    return _carried(columns, picks) | {OWN_SCORE: scores(picks)}
+    return _carried(columns | _score(picks), picks) | _own_score(picks)
 
 
 def safe_for_warp(groups: Sequence[TomogramPicks]) -> list[TomogramPicks]:
@@ -240,8 +238,7 @@ def _relion(
     points = [place(one.points_zyx[:, ::-1], info) for one, info in groups]
     columns: Columns = {"rlnTomoName": _of_each(groups, project_name)}
     columns |= _coordinates(labels, np.concatenate(points)) | _angles(picks)
-    columns[SCORE] = scores(picks)
-    return _carried(columns, picks) | {OWN_SCORE: scores(picks)}
+    return _carried(columns | _score(picks), picks) | _own_score(picks)
 
 
 def _of_each(groups: Sequence[TomogramPicks], name: Callable[[TomogramInfo], str]) -> list[str]:
@@ -256,6 +253,28 @@ def _coordinates(labels: tuple[str, ...], points_xyz: np.ndarray) -> Columns:
 def _angles(picks: Picks) -> Columns:
     """RELION's, if there are any."""
     return {} if picks.rotations is None else _coordinates(ANGLES, to_relion(picks.rotations))
+
+
+def _score(picks: Picks) -> Columns:
+    """The programs' column of scores, which they read as numbers: only if every pick has one."""
+    return {SCORE: picks.scores} if np.isfinite(picks.scores).all() else {}
+
+
+def _own_score(picks: Picks) -> Columns:
+    """Ours, which no program reads: open where there is none, and absent if there are none."""
+    known = np.isfinite(picks.scores)
+    if known.all():
+        return {OWN_SCORE: picks.scores}
+    if not known.any():
+        return {}
+    logger.warning(
+        "%d of %d picks have no score: %s has those of the others, and there is no %s.",
+        int((~known).sum()),
+        len(picks),
+        OWN_SCORE,
+        SCORE,
+    )
+    return {OWN_SCORE: [f"{one:.6f}" if np.isfinite(one) else "none" for one in picks.scores]}
 
 
 def _carried(columns: Columns, picks: Picks) -> Columns:
