@@ -17,6 +17,8 @@ from aitom_cryosam.temporaries import any_temporary, leftovers, sweep, temporary
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _A_SECOND = 10**9  # in nanoseconds
+_kept: list[os.stat_result] = []
+"""Of files that no file may take the place of now."""
 _settled: dict[Path, int] = {}
 """Folders with no temporary one, by the time of their last change: a thousand results may share
 one, and are read one by one."""
@@ -91,6 +93,35 @@ def writing_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Pat
         raise _failure(target, error) from error
 
 
+@contextmanager
+def kept(paths: Iterable[str | Path]) -> Iterator[None]:
+    """In the block nothing that is written takes the place of these, not even with `overwrite`.
+
+    Args:
+        paths: of a program's inputs; those that do not exist, or cannot, do not count.
+    """
+    before = _kept[:]
+    for path in paths:
+        with suppress(OSError, ValueError):
+            _kept.append(os.stat(path))
+    try:
+        yield
+    finally:
+        _kept[:] = before
+
+
+def _refuse_inputs(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            found = os.stat(path)
+        except (OSError, ValueError):  # nothing is there, or nothing can be
+            continue
+        if any(os.path.samestat(found, one) for one in _kept):
+            raise InputError(
+                f"{path} is an input of this run and would be replaced; choose another output."
+            )
+
+
 def refuse_existing_folder(path: Path, *, overwrite: bool = False) -> None:
     """Say what is in the way of a folder, after what a killed process had begun is ended.
 
@@ -98,6 +129,7 @@ def refuse_existing_folder(path: Path, *, overwrite: bool = False) -> None:
         InputError: the path exists, and `overwrite` is not set or it is no folder.
     """
     settle(path.parent)
+    _refuse_inputs([path])
     if os.path.lexists(path) and not (overwrite and path.is_dir() and not path.is_symlink()):
         raise _exists(path)
 
@@ -187,12 +219,13 @@ def refuse_existing(paths: Iterable[str | Path], *, overwrite: bool = False) -> 
     leaves a whole result, not a half.
 
     Raises:
-        InputError: one of the paths exists and `overwrite` is not set, it is a folder, or its
-            name cannot be given to a file.
+        InputError: one of the paths exists and `overwrite` is not set, it is a folder, an input
+            of the program, or its name cannot be given to a file.
     """
     wanted = [Path(path) for path in paths]
     for folder in dict.fromkeys(path.parent for path in wanted):
         settle(folder)
+    _refuse_inputs(wanted)
     for path in wanted:
         try:
             path.lstat()

@@ -66,7 +66,7 @@ def options_after(*typed: str) -> set[str]:
     return options_of(parser, parser.parse_args(list(typed)))
 
 
-@pytest.mark.parametrize("remedy", set(Remedy) - OF_OTHER_COMMANDS)
+@pytest.mark.parametrize("remedy", [one for one in Remedy if one not in OF_OTHER_COMMANDS])
 def test_a_project_is_told_what_its_file_or_its_run_takes(remedy: Remedy) -> None:
     with program_of(Door.PROJECT) as running:
         running.options = options_after("project", "run", "p")
