@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.files import settle
+from aitom_cryosam.files import settle, write_text
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.names import in_angstrom, listed, result_stem
 from aitom_cryosam.particle_query import ParticleQuery
@@ -28,8 +29,6 @@ from aitom_cryosam.volumes.reading import read_volume
 SCHEMA = 2
 """Of `<stem>_run.json`; version 0.1 wrote none, nor the names of its files."""
 _RUN = "_run.json"
-BESIDE = ("report.html", "labels.zarr")
-"""What `pick` writes of a result when that is there; of another one it would tell wrong things."""
 _KINDS = {"picks": "picks.star", "proposals": "proposals.star", "labels": "labels.mrc"}
 
 
@@ -415,16 +414,37 @@ def counts(proposals: Picks) -> dict[str, Any]:
     }
 
 
-def written(drafts: Mapping[str, Path]) -> dict[str, dict[str, str]]:
-    """Names and checksums of the files of a run, by kind, for its `<stem>_run.json`."""
+def written(drafts: Mapping[str, Path]) -> dict[str, Any]:
+    """Names and checksums of the files of a run, by kind, for its `<stem>_run.json`.
+
+    Nothing lies beside them yet, whatever did beside those that they were made from.
+    """
     return {
+        "beside": [],
         "files": {kind: path.name for kind, path in drafts.items()},
         "sha256": {kind: sha256_of(path) for kind, path in drafts.items() if kind != "run"},
     }
 
 
+def note_beside(record: Record, paths: Sequence[Path]) -> None:
+    """Keep in a record what was made of its result, in its folder, after that was there.
+
+    When the result is replaced, these go with it: of another one they would tell wrong things.
+
+    Args:
+        record: of the run.
+        paths: of the files or folders.
+
+    Raises:
+        InputError: the record cannot be written.
+    """
+    if paths:
+        content = {**record.content, "beside": [path.name for path in paths]}
+        write_text(record.path, json.dumps(content, indent=1) + "\n", overwrite=True)
+
+
 def stale_files(paths: Mapping[str, Path]) -> list[Path]:
-    """Files of an earlier run that one with these files would leave beside its own.
+    """Files that the record of an earlier run names, and one with these files would leave.
 
     Args:
         paths: of the new result, by kind.
@@ -434,7 +454,9 @@ def stale_files(paths: Mapping[str, Path]) -> list[Path]:
         earlier.check()
     except InputError:  # there is none, or it is not what it was: nothing is taken away
         return []
-    beside = [earlier.path.with_name(f"{earlier.info.name}_{end}") for end in BESIDE]
+    beside = [
+        earlier.path.with_name(Path(str(one)).name) for one in earlier.content.get("beside", ())
+    ]
     gone = [path for path in (*earlier.files.values(), *beside) if path not in paths.values()]
     return [path for path in gone if path.exists()]
 

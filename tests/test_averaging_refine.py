@@ -33,7 +33,7 @@ from aitom_cryosam.averaging.subvolumes import particle_ball
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.cli import main
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.record import Record
+from aitom_cryosam.record import Record, note_beside
 from aitom_cryosam.simulation.density import Density, ribosome_like
 from aitom_cryosam.simulation.settings import SimulationSettings
 from aitom_cryosam.simulation.simulate import Simulation, simulate
@@ -533,6 +533,7 @@ def test_what_is_written_is_a_result(result, tmp_path):  # noqa: F811
     assert again.query.vector.tolist() == record.query.vector.tolist()
     paths = refined_paths(tmp_path / "new", "TS_01", [record])
     (tmp_path / "new" / "TS_01_report.html").touch()
+    note_beside(again, [tmp_path / "new" / "TS_01_report.html"])
     refinement = Refined(average, [fewer], [[]], "", [])
     write_refined(paths, refinement, [source], [record], [record.info], {}, overwrite=True)
     assert set((tmp_path / "new").iterdir()) == set(paths.values())  # no flavour of the earlier one

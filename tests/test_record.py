@@ -13,7 +13,8 @@ from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ball, labels
 from aitom_cryosam.particle_query import ParticleQuery
-from aitom_cryosam.record import SCHEMA, Record, record_beside, result_paths
+from aitom_cryosam.record import SCHEMA, Record, note_beside, record_beside, result_paths
+from aitom_cryosam.selection import Selection, write_selection
 from aitom_cryosam.volumes.mrc import write_volume
 from tests.toys import small_simulation
 
@@ -244,13 +245,30 @@ def test_results_of_an_earlier_run_do_not_stay_beside_the_new(
 ) -> None:
     result.write(tmp_path, star=["warp", "relion31"])
     (tmp_path / f"{STEM}_relion5.star").write_text("somebody else's")
-    (tmp_path / f"{STEM}_report.html").touch()
-    (tmp_path / f"{STEM}_labels.zarr" / "0").mkdir(parents=True)
+    beside = [tmp_path / f"{STEM}_{end}" for end in ("report.html", "labels.zarr")]
+    beside[0].touch()
+    (beside[1] / "0").mkdir(parents=True)
+    note_beside(Record.open(tmp_path), beside)
+    Record.open(tmp_path).check()
     result.write(tmp_path, star=["warp"], overwrite=True)
     for gone in ("relion31.star", "report.html", "labels.zarr"):
         assert not (tmp_path / f"{STEM}_{gone}").exists()
     assert (tmp_path / f"{STEM}_relion5.star").exists()
     Record.open(tmp_path).check()
+
+
+def test_what_no_record_names_is_somebody_elses(result: Result, tmp_path: Path) -> None:
+    result.write(tmp_path)
+    for name in ("report.html", "labels.zarr"):
+        (tmp_path / f"{STEM}_{name}").write_text("mine")
+    result.write(tmp_path, overwrite=True)
+    other = Record.open(tmp_path)
+    note_beside(other, [tmp_path / f"{STEM}_report.html"])
+    write_selection(Record.open(tmp_path), Selection(top=1), other.proposals, tmp_path / "new")
+    (tmp_path / "new" / f"{STEM}_report.html").write_text("mine")  # it has the name of the other's
+    result.write(tmp_path / "new", overwrite=True)
+    for place in (tmp_path / f"{STEM}_labels.zarr", tmp_path / "new" / f"{STEM}_report.html"):
+        assert place.read_text() == "mine"
 
 
 def test_a_tomogram_that_changed_since_is_not_written_about(

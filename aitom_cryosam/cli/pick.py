@@ -80,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from aitom_cryosam import job
     from aitom_cryosam.cli.progress import ShownProgress
+    from aitom_cryosam.record import note_beside
 
     start = time.perf_counter()
     structures = excluding.structure_job(args)
@@ -109,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
         write_report(page, [record], overwrite=args.overwrite)
     if args.labels_zarr:
         asked.open_tomogram().write_labels(masks, record.labels(), overwrite=args.overwrite)
+    note_beside(record, [*([page] if args.report else []), *([masks] if args.labels_zarr else [])])
     if not args.quiet:
         summary = _summary if asked.target is None else _structure_summary
         print(summary(record, time.perf_counter() - start))
