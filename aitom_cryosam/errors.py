@@ -79,7 +79,7 @@ class Remedy(Enum):
         usual = Door.COMMAND_LINE if door is Door.PROJECT else Door.PYTHON
         words = by_door.get(door) or by_door.get(usual) or by_door[Door.PYTHON]
         several = (words,) if isinstance(words, str) else words
-        if door not in (Door.COMMAND_LINE, Door.PROJECT):
+        if door not in _TYPED:
             return re.sub(r"<(\w+)>", r"\1", several[0]).format(**values)
         typed = [
             re.sub(r"<(\w+)>", lambda name: "--" + name[1].replace("_", "-"), one)
@@ -95,6 +95,7 @@ class Remedy(Enum):
 
 _LINE, _PYTHON, _AITOM, _NAPARI = Door.COMMAND_LINE, Door.PYTHON, Door.AITOM, Door.NAPARI
 _PROJECT = Door.PROJECT
+_TYPED = (_LINE, _PROJECT)
 _NEARER = "click on a particle's centre, check "
 _CONVERT = "convert the file to voxels first, by `cryosam export FILE --to warp"
 _IN_PROJECT = "in project.star"
@@ -428,6 +429,11 @@ def _with_command(words: str) -> str:
     return _OPTION.sub(
         lambda one: one[0] + (" of `cryosam pick`" if one[0].split()[0] in missing else ""), words
     )
+
+
+def is_command_line() -> bool:
+    """Whether the program runs for the command line, itself or as the worker of a project."""
+    return _running[-1].door in _TYPED
 
 
 class at_door(ContextDecorator):

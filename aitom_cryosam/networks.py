@@ -3,23 +3,62 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable
+import logging
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aitom_cryosam import checkpoints
+from aitom_cryosam.errors import is_command_line
 from aitom_cryosam.models import Model
+from aitom_cryosam.resources import Resources
 
 if TYPE_CHECKING:
     from torch import nn
 
     from aitom_cryosam.device import Device
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 _held: dict[Hashable, Any] = {}
 _lock = Lock()
+
+
+def check_resources(resources: Resources, models: Collection[str]) -> None:
+    """What a run is given must be there, and have an effect.
+
+    The command line has told it of its options already.
+
+    Args:
+        resources: of the run.
+        models: names of its networks.
+
+    Raises:
+        InputError: the device is not on this machine.
+    """
+    if is_command_line():
+        return
+    if resources.device not in ("auto", "cpu"):
+        from aitom_cryosam.device import available
+
+        available(resources.device)
+    unused = resources.unused(models).items()
+    tell_without_effect(models, [f"{name} {value}".strip() for name, value in unused])
+
+
+def tell_without_effect(models: Collection[str], unused: Sequence[str]) -> None:
+    """Warn of what was given and has no effect, in the words of a door.
+
+    Args:
+        models: names of the networks that run.
+        unused: what has none.
+    """
+    if unused:
+        runs = " and ".join(models) or "no network"
+        logger.warning("Without effect, as %s is used here: %s.", runs, ", ".join(unused))
 
 
 def hold(model: Model, path: Path, device: Device, load: Callable[[], T], *options: Hashable) -> T:

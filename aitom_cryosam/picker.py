@@ -13,6 +13,7 @@ from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.forecast import planned
 from aitom_cryosam.matcher import HierarchicalMatcher
+from aitom_cryosam.networks import check_resources
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.particle_size import centred, particle_diameter
 from aitom_cryosam.picks import Picks
@@ -39,6 +40,9 @@ class CryoSAM:
         settings: all switches; `Settings.of()`, the best that the machine can run, if None.
         resources: device, memory, cache and checkpoints; what the machine has if None.
         progress: shown how far each stage is.
+
+    Raises:
+        InputError: the device is not on this machine.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class CryoSAM:
         self.settings = settings or Settings.of(resources=self.resources)
         expect_kind(self.settings, Settings, 'settings, as Settings.of("embedded") gives')
         expect_kind(self.resources, Resources, 'resources, as Resources(device="cpu")')
+        check_resources(self.resources, [model.name for model in self.settings.networks])
         self.progress = progress
 
     def pick(

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import resource
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -59,6 +59,18 @@ class Resources:
     def threads(self) -> int:
         """That may work at once: those this process may use."""
         return usable_cores()
+
+    def unused(self, models: Collection[str]) -> dict[str, str]:
+        """What was asked for and has no effect where these networks run: values by attribute.
+
+        Args:
+            models: names of the networks; none where no network runs.
+        """
+        found = {"device": self.device} if self.device not in ("auto", "cpu") and not models else {}
+        if self.compiled and not any(name.startswith("sam") for name in models):
+            found["compiled"] = ""
+        others = [name for name in self.checkpoints if name not in models]
+        return found | ({"checkpoints": ", ".join(others)} if others else {})
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for `from_json`."""

@@ -187,7 +187,7 @@ def test_the_header_of_a_tomogram(world):
     (world / "a.csv").write_text("x,y,z\n7,5,3\n")
     assert export("a.csv", "--to", "relion5", "--out", "a.star", "--tomo", "TS_07.mrc") == 0
     [row] = starfile.read("a.star").to_numpy().tolist()
-    assert row == ["TS_07", 60.0, 40.0, 20.0, 0.0, "TS_07:1", 0.0]
+    assert row == ["TS_07", 60.0, 40.0, 20.0, "TS_07:1"]  # and no score
     (world / "a.csv").write_text("x,y,z\n1,1,1\n7,5,4\n")
     assert export("a.csv", "--to", "coords", "--out", "a.coords", "--tomo", "TS_07.mrc") == 2
 

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from aitom_cryosam import resources
-from aitom_cryosam.errors import InputError
+from aitom_cryosam import CryoSAM, Settings, resources
+from aitom_cryosam.aitom import CryoSAMPicker
+from aitom_cryosam.errors import Door, InputError, program_of
 from aitom_cryosam.resources import Resources, free_ram, parse_memory, usable_cores
 
 
@@ -190,3 +191,28 @@ def test_threads_by_the_quota_of_the_first_version(cores: Path, quota: str, thre
     (cores / "cpu" / "job" / "cpu.cfs_quota_us").write_text(f"{quota}\n")
     (cores / "cpu" / "job" / "cpu.cfs_period_us").write_text("100000\n")
     assert usable_cores() == threads
+
+
+def test_python_is_told_what_has_no_effect(tmp_path, caplog):
+    weights = {"sam_vit_b": tmp_path / "sam.pth"}
+    CryoSAM(Settings.of("embedded"), resources=Resources(checkpoints=weights, compiled=True))
+    assert caplog.messages == [
+        "Without effect, as no network is used here: compiled, checkpoints sam_vit_b."
+    ]
+
+
+def test_a_device_that_is_not_there_is_refused_by_every_door(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    settings, resources = Settings.of("embedded"), Resources(device="cuda:7")
+    with pytest.raises(InputError, match="The device cuda:7 was asked for"):
+        CryoSAM(settings, resources=resources)
+    with pytest.raises(InputError, match="The device cuda:7 was asked for"):
+        CryoSAMPicker({"preset": "embedded", "device": "cuda:7"})
+    with program_of(Door.COMMAND_LINE):  # which has looked at its options
+        CryoSAM(settings, resources=resources)
+
+
+def test_a_device_without_effect_is_told(monkeypatch, caplog):
+    monkeypatch.setattr("aitom_cryosam.device.available", lambda wanted: wanted)
+    CryoSAM(Settings.of("embedded"), resources=Resources(device="cuda:0"))
+    assert caplog.messages == ["Without effect, as no network is used here: device cuda:0."]

@@ -454,22 +454,18 @@ def resources(args: argparse.Namespace, *, here: bool = True) -> Resources:
     return wanted
 
 
-def tell_unused(args: argparse.Namespace, settings: Settings) -> None:
+def tell_unused(args: argparse.Namespace, settings: Settings, available: Resources) -> None:
     """Say which of `add_resources` have no effect; whoever types them always is not stopped."""
-    from aitom_cryosam.checkpoints import given
+    from aitom_cryosam.networks import tell_without_effect
 
-    if not hasattr(args, "device"):  # the machine is chosen when a project runs
-        return
     models = [model.name for model in settings.networks]
-    full_search = getattr(args, "search", "") == "full"
-    unused = [f"--checkpoint {name}" for name in given(args.checkpoint) if name not in models]
-    if args.compiled and not any(name.startswith("sam") for name in models):
-        unused.append("--compile")
-    if args.device not in ("auto", "cpu") and not models and not full_search:
-        unused.append(f"--device {args.device}")
-    if unused:
-        runs = " and ".join(models) or "no network"
-        logger.warning("Without effect, as %s is used here: %s.", runs, ", ".join(unused))
+    unused = available.unused(models)
+    if getattr(args, "search", "") == "full":
+        unused.pop("device", None)
+    options = {"compiled": "compile", "checkpoints": "checkpoint"}
+    tell_without_effect(
+        models, [f"--{options.get(name, name)} {value}".strip() for name, value in unused.items()]
+    )
 
 
 def settings(args: argparse.Namespace, available: Resources) -> Settings:
@@ -486,7 +482,7 @@ def explained_settings(args: argparse.Namespace, available: Resources) -> tuple[
     from aitom_cryosam.settings import choose
 
     chosen, reason = choose(args.preset, available, typed_settings(args))
-    tell_unused(args, chosen)
+    tell_unused(args, chosen, available)
     return chosen, f"Preset {chosen.preset}: {reason}."
 
 

@@ -160,7 +160,7 @@ def _job(args: argparse.Namespace) -> Job:
         typed = options.typed_settings(args)
         typed.pop("diameter_angstrom", None)  # the target has it
         settings = Settings(preset="embedded" if args.preset == "auto" else args.preset, **typed)
-        options.tell_unused(args, settings)
+        options.tell_unused(args, settings, resources)
     return Job(
         tomogram=Path(args.tomogram),
         prompts=tuple(map(parse_prompt, args.prompt)),

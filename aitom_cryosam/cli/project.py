@@ -281,8 +281,9 @@ def _run(args: argparse.Namespace) -> int:
     project = Project.read(args.project)
     number, of = args.only
     here = not (args.scheduler or args.scheduler_file)
-    plan = Plan.of(project, project.part(number, of), options.resources(args, here=here))
-    options.tell_unused(args, project.settings)
+    resources = options.resources(args, here=here)
+    plan = Plan.of(project, project.part(number, of), resources)
+    options.tell_unused(args, project.settings, resources)
     if not args.quiet:
         _tell(plan)
     failed, picks, total = [], 0, len(plan.tasks)
