@@ -38,11 +38,8 @@ class CryoSAM:
 
     Args:
         settings: all switches; `Settings.of()`, the best that the machine can run, if None.
-        resources: device, memory, cache and checkpoints; what the machine has if None.
+        resources: device (must exist), memory, cache and checkpoints; the machine's if None.
         progress: shown how far each stage is.
-
-    Raises:
-        InputError: the device is not on this machine.
     """
 
     def __init__(
@@ -154,6 +151,7 @@ class CryoSAM:
             worth=tuple(worth),
             query=query,
             proposals=proposals,
+            by_clusters=verdict.against_odds and settings.cut == "auto" and settings.fdr is None,
             masks=masks,
             stages=stages,
             networks=networks,

@@ -267,6 +267,11 @@ class Record:
             return Settings.from_json(self.content["settings"])
 
     @property
+    def by_clusters(self) -> bool:
+        """Whether clusters decided which proposals are picks, and not their probabilities."""
+        return dict(self.content.get("counts", {})).get("decided_by") == "clusters"
+
+    @property
     def diameter_angstrom(self) -> float:
         """Of the particle, given or estimated."""
         with reading(self.path, "the record of a run"):
@@ -397,10 +402,17 @@ def picks_files(path: Path) -> list[Path]:
     return found
 
 
-def counts(proposals: Picks) -> dict[str, Any]:
-    """What `<stem>_run.json` counts of proposals; with their probabilities, also what to expect."""
-    expected = {}
-    if proposals.probabilities is not None and len(proposals):
+def counts(proposals: Picks, *, by_clusters: bool = False) -> dict[str, Any]:
+    """What `<stem>_run.json` counts of proposals; with their probabilities, also what to expect.
+
+    Args:
+        proposals: with their verdict.
+        by_clusters: that is not by the probabilities, which let nothing be expected of it then.
+    """
+    expected: dict[str, Any] = {}
+    if by_clusters:
+        expected = {"decided_by": "clusters"}
+    elif proposals.probabilities is not None and len(proposals):
         of_picks = proposals.probabilities[proposals.kept]
         expected = {
             "expected_precision": round(float(of_picks.mean()), 3) if len(of_picks) else None,

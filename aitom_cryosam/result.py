@@ -53,6 +53,7 @@ class Result:
         trace: the prompts' masks and the similarity around one, for a report.
         probability: (D, H, W) float32, that a voxel is of the particle's kind, or None.
         inputs: the files that decided about it, as they were when it began, by what they are.
+        by_clusters: clusters decided which proposals are picks, and not their probabilities.
     """
 
     tomogram: Tomogram
@@ -71,6 +72,7 @@ class Result:
     trace: Trace | None = None
     probability: np.ndarray | None = None
     inputs: Mapping[str, FileStamp] = field(default_factory=dict)
+    by_clusters: bool = False
 
     @property
     def picks(self) -> Picks:
@@ -190,7 +192,7 @@ class Result:
             "rejects": [{"xyz": _xyz(point)} for point in self.rejects.points_zyx],
             "diameter_angstrom": round(self.diameter_angstrom, 1),
             "diameter_estimated": self.settings.diameter_angstrom is None,
-            "counts": counts(self.proposals),
+            "counts": counts(self.proposals, by_clusters=self.by_clusters),
             "balls": [mask.id for mask in self.masks if mask.is_ball],
             "warnings": list(self.warnings),
             **self.stages.rounded(),

@@ -74,7 +74,7 @@ class Selection:
             InputError: a file cannot be used, an id is not known, or the run has no probabilities.
         """
         proposals = record.proposals
-        if self.cut is not None or self.fdr is not None:
+        if not self.keeps_verdict:
             proposals = _reopened(proposals)
         if self.cut is not None:
             proposals = proposals.reject(proposals.scores < self.cut, "below the cut")
@@ -105,6 +105,11 @@ class Selection:
             best = np.flatnonzero(proposals.kept)[self.top :]
             proposals = proposals.reject(best, "beyond the best")
         return proposals
+
+    @property
+    def keeps_verdict(self) -> bool:
+        """Whether only picks of the run can be picks."""
+        return self.cut is None and self.fdr is None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for the record."""
@@ -163,7 +168,7 @@ def write_selection(
                 drafts[kind].write_bytes(record.files[kind].read_bytes())
         content = {
             **record.content,
-            "counts": counts(proposals),
+            "counts": counts(proposals, by_clusters=selection.keeps_verdict and record.by_clusters),
             "balls": sorted(record.balls | {mask.id for mask in masks if mask.is_ball}),
             "selection": {"from": str(record.path), **selection.to_json()},
             **written(drafts),

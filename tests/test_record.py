@@ -10,6 +10,7 @@ import pytest
 
 from aitom_cryosam import CryoSAM, Result, Settings, Tomogram
 from aitom_cryosam.cli import main
+from aitom_cryosam.cli.pick import _summary
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ball, labels
 from aitom_cryosam.particle_query import ParticleQuery
@@ -70,6 +71,24 @@ def test_what_to_expect_is_recorded(record: Record, result: Result) -> None:
         found[record.proposals.kept].mean(), abs=1e-3
     )
     assert counts["expected_particles"] == pytest.approx(found.sum(), abs=0.1)
+
+
+def test_nothing_is_expected_where_clusters_decided(
+    result: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace(result, by_clusters=True).write(tmp_path / "a")
+    record = Record.open(tmp_path / "a")
+    assert record.by_clusters
+    assert record.content["counts"]["decided_by"] == "clusters"
+    assert "expected_precision" not in record.content["counts"]
+    assert "right" not in _summary(record, 1.0)
+    assert "by clusters, as nearly all places are alike" in _summary(record, 1.0)
+    for typed, stays in (("--top 2", True), ("--cut -100", False), ("--fdr 0.9", False)):
+        select = ["select", str(tmp_path / "a"), *typed.split(), "--overwrite", "--quiet"]
+        assert main([*select, "--out", str(tmp_path / "b")]) == 0
+        chosen = Record.open(tmp_path / "b")
+        assert chosen.by_clusters is stays
+        assert ("expected_precision" in chosen.content["counts"]) is not stays
 
 
 def test_masks_are_the_labels(record: Record, result: Result) -> None:

@@ -254,3 +254,9 @@ def test_powers_at_the_border_and_of_no_point_are_there(lump):
     tomogram = Tomogram.from_array(lump.astype(np.float32), voxel_size=10)
     assert np.isfinite(powers(tomogram, np.array([[0.0, 0, 0], [40, 40, 40]]), 20)).all()
     assert powers(tomogram, np.zeros((0, 3)), 20).shape == (0, HARMONICS)
+
+
+def test_clusters_that_decide_against_the_odds_say_so(scene):
+    assert judged_by_odds(scene, 0.1).against_odds  # all stand out
+    assert judged_by_odds(scene, 0.1).probabilities is not None
+    assert not judged_by_odds(scene, 0.9).against_odds

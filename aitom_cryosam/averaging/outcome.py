@@ -191,7 +191,9 @@ def write_refined(
                 mine["query"].write_bytes(record.files["query"].read_bytes())
             content = {
                 **record.content,
-                "counts": counts(proposals),
+                "counts": counts(
+                    proposals, by_clusters=record.by_clusters and bool(result.kept_earlier)
+                ),
                 **written(mine),
                 "refinement": dict(entries),
             }

@@ -243,6 +243,8 @@ def _left_out(record: Record) -> str:
 
 
 def _expected(record: Record) -> str:
+    if record.by_clusters:
+        return ", by clusters, as nearly all places are alike: the probabilities do not tell here"
     share = record.content["counts"].get("expected_precision")
     return "" if share is None else f"; {100 * share:.0f} % of them right, by their probabilities"
 

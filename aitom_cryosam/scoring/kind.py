@@ -51,12 +51,14 @@ class Verdict:
             is known from the candidates, the features tell more than the similarity.
         probabilities: (n,) of the prompted kind, by `scoring.odds`; None where these know nothing
             of the features.
+        against_odds: clusters decided which are kept, and not the probabilities that there are.
     """
 
     scores: np.ndarray
     candidates: np.ndarray
     kept: np.ndarray
     probabilities: np.ndarray | None = None
+    against_odds: bool = False
 
 
 def judge(

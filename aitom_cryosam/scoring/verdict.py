@@ -72,7 +72,12 @@ def judged(
             verdict = by_clusters()
             worth = WORTH * possible.expected.max()
             if possible.expected_of(int(verdict.kept.sum())) >= worth:
-                return replace(verdict, kept=verdict.kept | own, probabilities=beside.probabilities)
+                return replace(
+                    verdict,
+                    kept=verdict.kept | own,
+                    probabilities=beside.probabilities,
+                    against_odds=True,
+                )
         kept[possible.best()] = True
     scores = np.where(own, 1, beside.found.walks[:n])
     return Verdict(scores, candidates, kept, beside.probabilities)
