@@ -14,11 +14,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from aitom_cryosam.cli import build_parser
+from aitom_cryosam.cli import build_parser, main
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.record import Record
 from aitom_cryosam.settings import PRESETS
 from aitom_cryosam.simulation.files import write_simulation
 from aitom_cryosam.volumes.mrc import read_volume, write_volume
+from tests.faults.world import write_tomogram
 from tests.toys import small_simulation
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -51,6 +53,62 @@ def test_a_batch_script_is_short_and_types_what_exists(script: Path) -> None:
     [line] = re.findall(r"^cryosam (.+)$", script.read_text("utf-8"), re.MULTILINE)
     words = shlex.split(re.sub(r"\$SLURM_ARRAY_TASK_(ID|COUNT)", "3", line))
     build_parser(words).parse_args(words)  # ends the test if it refuses
+
+
+STAND_INS = {
+    "cryosam": 'exec "$PYTHON" -m aitom_cryosam "$@"',
+    "dask": 'exec "$PYTHON" -m dask "$@"',
+    # Each index of the array after the other, or all tasks, on this machine.
+    "sbatch": """
+of() { sed -n "s/^#SBATCH.*--$1=\\([0-9-]*\\).*/\\1/p" "$script"; }
+script=$1; shift
+export SLURM_JOB_ID=17 SLURM_CPUS_PER_TASK=1 SLURM_MEM_PER_CPU=$(($(of mem-per-cpu) * 1024))
+if [ -z "$(of array)" ]; then SLURM_NTASKS=3 bash "$script" "$@"; exit; fi
+for SLURM_ARRAY_TASK_ID in $(seq 1 "$TASKS"); do
+    export SLURM_ARRAY_TASK_ID SLURM_ARRAY_TASK_COUNT=$TASKS; bash "$script" "$@"
+done""",
+    "srun": """
+trap 'kill $(jobs -p)' TERM
+[ "$1" = --overlap ]; tasks=${2#--ntasks=}; shift 2
+for _ in $(seq "$tasks"); do "$@" & done
+wait""",
+}
+"""What a cluster has, in bash."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["array.sbatch", "dask.sbatch"])
+def test_a_batch_script_picks_in_all_tomograms(name: str, tmp_path: Path) -> None:
+    if name == "dask.sbatch":
+        pytest.importorskip("distributed")
+    (tmp_path / "bin").mkdir()
+    for command, script in STAND_INS.items():
+        (tmp_path / "bin" / command).write_text(f"#!/usr/bin/env bash\nset -eu\n{script}\n")
+        (tmp_path / "bin" / command).chmod(0o755)
+    (tmp_path / "recon").mkdir()
+    clicks = [write_tomogram(tmp_path / "recon" / f"TS_0{i}.mrc", seed=i) for i in (1, 2)]
+    few = ["--diameter", "250", "--cut", "none", "--top-k", "4", "--quiet"]
+    query, project = str(tmp_path / "a.query"), str(tmp_path / "a project")
+    tomogram = str(tmp_path / "recon" / "TS_01.mrc")
+    assert main(["query", tomogram, "--prompt", clicks[0], *few, "--out", query]) == 0
+    init = ["project", "init", str(tmp_path / "recon"), "--query", query, *few, "--out", project]
+    assert main(init) == 0
+    ran = subprocess.run(
+        ["sbatch", str(EXAMPLES / "slurm" / name), project],
+        env={
+            **os.environ,
+            "PATH": os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]]),
+            "PYTHON": sys.executable,
+            "TASKS": "3",  # one has nothing to do
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    for number in (1, 2):
+        Record.open(Path(project) / "results" / f"TS_0{number}").check()
+    assert not list(Path(project).glob("scheduler*"))  # nothing is left but the results
 
 
 @pytest.fixture(scope="module")
