@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             with heeded():
                 given = sys.argv[1:] if argv is None else argv
-                arguments = [_value(argument) for argument in given]
+                arguments = [_value(argument) for argument in _with_ranges(given)]
                 parser = build_parser(arguments)
                 args = parser.parse_args(arguments)
                 running.options = options_of(parser, args)
@@ -103,6 +103,20 @@ def _locate(args: argparse.Namespace) -> None:
         args.tomogram = located(args.tomogram)
     if hasattr(args, "tomograms"):
         args.tomograms = [located(one) for one in args.tomograms]
+
+
+def _with_ranges(arguments: Sequence[str]) -> list[str]:
+    """LOW HIGH after --tilt-range, as other programs take it, becomes LOW,HIGH."""
+    joined: list[str] = []
+    for argument in arguments:
+        ends_range = joined[-2:-1] == ["--tilt-range"] and all(
+            re.fullmatch(r"[-+]?\d+(\.\d*)?", one) for one in (joined[-1], argument)
+        )
+        if ends_range:
+            joined[-1] += f",{argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def _value(argument: str) -> str:
