@@ -16,6 +16,7 @@ from aitom_cryosam.temporaries import any_temporary, leftovers, sweep, temporary
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_SOME = "a file"  # that is not known yet
 _A_SECOND = 10**9  # in nanoseconds
 _kept: list[os.stat_result] = []
 """Of files that no file may take the place of now."""
@@ -285,7 +286,7 @@ def check_output(
         with temporary_folder(there) as probe:
             (probe / folder.relative_to(there)).mkdir(parents=True)
     except (OSError, ValueError) as error:
-        raise _failure(folder / "file", _named(error)) from error
+        raise _failure(folder / _SOME, _named(error)) from error
 
 
 def output_folder(path: str | Path) -> Path:
@@ -296,12 +297,13 @@ def output_folder(path: str | Path) -> Path:
     """
     folder = Path(path)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with temporary_folder(folder) as probe:
-            (probe / "probe").write_bytes(b"probe")
-        tidy(folder)
+        with _gone_if_empty(_missing(folder)):
+            folder.mkdir(parents=True, exist_ok=True)
+            with temporary_folder(folder) as probe:
+                (probe / "probe").write_bytes(b"probe")
+            tidy(folder)
     except (OSError, ValueError) as error:
-        raise _failure(folder / "file", _named(error)) from error
+        raise _failure(folder / _SOME, _named(error)) from error
     return folder
 
 
@@ -316,8 +318,8 @@ def _gone_if_empty(folders: Sequence[Path]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with suppress(OSError):
-            for folder in folders:
+        for folder in folders:
+            with suppress(OSError):
                 folder.rmdir()
         raise
 
@@ -384,7 +386,8 @@ def _failure(target: Path, error: OSError) -> InputError:
 def _sentence(target: Path, error: OSError) -> str:
     folder = target.parent
     if error.errno in _FULL:
-        return f"No space left to write {target}: free some on that disk, or choose another place."
+        place = folder if target.name == _SOME else target
+        return f"No space left to write {place}: free some on that disk, or choose another place."
     if error.errno in _FORBIDDEN:
         return f"The folder {folder} is not writable; choose another output."
     if error.errno == errno.ENAMETOOLONG:

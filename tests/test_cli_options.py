@@ -72,6 +72,7 @@ def test_options_without_effect_are_told(tmp_path, caplog, typed, settings, says
     (tmp_path / "FILE").touch()
     typed = [word.replace("FILE", str(tmp_path / "FILE")) for word in typed]
     pick = ["pick", "TS.mrc", "--prompt", "1,2,3", "--out", "out", *typed]
-    options.tell_unused(build_parser(pick).parse_args(pick), Settings(**settings))
+    args = build_parser(pick).parse_args(pick)
+    options.tell_unused(args, Settings(**settings), options.resources(args, here=False))
     assert len(caplog.messages) == bool(says)
     assert says in caplog.text

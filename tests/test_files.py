@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,17 @@ def test_output_folder_is_made_and_left_empty(tmp_path):
     assert folder.is_dir()
     assert os.listdir(folder) == []
     assert output_folder(folder) == folder
+
+
+def test_a_folder_that_takes_no_file_is_not_left(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for write in (output_folder, lambda folder: write_all({folder / "a.txt": "text"})):
+        with pytest.raises(InputError, match=f"No space left to write {tmp_path / 'a' / 'b'}"):
+            write(tmp_path / "a" / "b")
+        assert os.listdir(tmp_path) == []
 
 
 def test_a_folder_is_checked_without_being_made(tmp_path):
