@@ -11,6 +11,7 @@ from aitom_cryosam.files import (
     check_output,
     output_folder,
     refuse_existing,
+    write_all,
     write_text,
     writing,
 )

@@ -64,6 +64,10 @@ REFUSED = {
     "micrograph": (
         "a.star", f"{_LOOP}{_XYZ}_rlnMicrographPixelSize\n1 2 3 5\n", "voxels of 5 Å, but .* 10 Å",
     ),
+    "micrograph, with names": (
+        "a.star", f"{_LOOP}{_XYZ}_rlnMicrographPixelSize\n_rlnTomoName\n1 2 3 5 a\n",
+        "voxels of 5 Å, but .* 10 Å",
+    ),
     "micrograph against images": (
         "a.star", f"{_LOOP}{_XYZ}_rlnMicrographPixelSize\n_rlnImagePixelSize\n1 2 3 10 5\n",
         "rlnMicrographPixelSize says 10 Å and rlnImagePixelSize 5 Å",

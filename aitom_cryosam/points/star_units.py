@@ -70,6 +70,15 @@ def series(rows: pd.DataFrame, blocks: Sequence[Block], path: Path) -> np.ndarra
     return _column(SERIES, rows, blocks, path)
 
 
+def micrographs(rows: pd.DataFrame, blocks: Sequence[Block], path: Path) -> np.ndarray | None:
+    """(n,) Å, the pixels of the tomogram where nothing says those of its tilt series, or None.
+
+    Raises:
+        InputError: as for `voxels`.
+    """
+    return _column(_MICROGRAPH, rows, blocks, path)
+
+
 def _statements(
     rows: pd.DataFrame, blocks: Sequence[Block], path: Path, labels: Sequence[str]
 ) -> dict[str, np.ndarray]:

@@ -147,17 +147,18 @@ def _table(
     if frames is not None:
         rotations = frames if rotations is None else frames * rotations
         extra = [label for label in extra if label not in _PRIORS]
-    sizes = None
+    sizes, stated = None, None
     if unit is Unit.VOXEL:
-        sizes = star_units.voxels(rows, blocks, path)
+        sizes = stated = star_units.voxels(rows, blocks, path)
     elif unit is Unit.PIXEL:
         sizes = star_units.series(rows, blocks, path)
+        stated = star_units.micrographs(rows, blocks, path) if sizes is None else None
     shifted = bool(set(PIXEL_ORIGINS) & set(rows))
     return Table(
         rows,
         unit,
         columns,
-        voxel_size=one_size(sizes) if unit is Unit.VOXEL else None,
+        voxel_size=one_size(stated),
         pixel_size=one_size(sizes) if unit is Unit.PIXEL else None,
         sizes=sizes,
         image_sizes=star_units.images(rows, blocks, path) if shifted else None,
