@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -342,3 +343,18 @@ def test_pick_needs_the_tomograms_own_project(world, capsys):
     assert main(["pick", "TS_07.mrc", *options, "--tomograms-star", "tomograms.star"]) == 2
     assert "no tilt series for TS_07; expected one of 00255" in capsys.readouterr().err
     assert not (world / "out").exists()
+
+
+def test_the_same_picks_twice(world, capsys):
+    [picks] = Path("one").glob("*_picks.star")
+    for again in ("one", f"./{picks}"):
+        assert export("one", again, "--to", "warp", "--out", "a.star") == 2
+        assert f"{Path(again) if again.endswith('star') else picks} is given twice" in (
+            capsys.readouterr().err
+        )
+    Path("copy").mkdir()
+    (Path("copy") / picks.name).write_bytes(picks.read_bytes())
+    assert export("one", f"copy/{picks.name}", "--to", "warp", "--out", "a.star") == 0
+    told = capsys.readouterr().err
+    count = len(read_points(picks).picks)
+    assert f"{count} of {count} picks lie where a file before has one, too" in told

@@ -206,8 +206,12 @@ def read_groups(args: argparse.Namespace) -> Iterator[TomogramPicks]:
 def _files(paths: Sequence[str]) -> Iterator[Path]:
     from aitom_cryosam.record import picks_files
 
-    for path in paths:
-        yield from picks_files(Path(path))
+    seen = set[Path]()
+    for path in (file for one in paths for file in picks_files(Path(one))):
+        if path.resolve() in seen:
+            raise InputError(f"{path} is given twice; leave it out once.")
+        seen.add(path.resolve())
+        yield path
 
 
 def _frame(args: argparse.Namespace, path: Path, tilt_series: TiltSeries | None) -> TomogramInfo:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.names import distinct, listed, relion_name
@@ -21,6 +22,7 @@ from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 logger = logging.getLogger(__name__)
 
 _SAME_SIZE = 0.01
+_SAME_PLACE = 1.0  # voxel
 
 
 def merged(groups: Iterable[TomogramPicks]) -> list[TomogramPicks]:
@@ -50,11 +52,25 @@ def merged(groups: Iterable[TomogramPicks]) -> list[TomogramPicks]:
                 f"{name} has picks in voxels of {sizes[0]:g} Å and of {sizes[1]:g} Å; expected "
                 "one size: export them one after the other."
             )
+        _tell_twice(name, before, picks)
         result[name] = (joined([before, picks]), known)
     if renamed:
         names = [f"{called} ({before})" for before, called in renamed.items()]
         logger.warning("Of one file name, and so called after their folders: %s.", listed(names))
     return list(result.values())
+
+
+def _tell_twice(name: str, before: Picks, picks: Picks) -> None:
+    """Warn of the same particles in two files, as of a run and of what was made of it."""
+    if len(before) and len(picks):
+        gaps = cKDTree(before.points_zyx).query(picks.points_zyx)[0]
+        if again := int((gaps < _SAME_PLACE).sum()):
+            logger.warning(
+                "%s: %d of %d picks lie where a file before has one, too; they are written twice.",
+                name,
+                again,
+                len(picks),
+            )
 
 
 def chosen(picks: Picks, *, min_score: float | None = None, top: int | None = None) -> Picks:
