@@ -10,6 +10,7 @@ import starfile
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.cli import main
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.registry import FORMATS
 from aitom_cryosam.points.formats.relion_warp import write_picks, write_proposals
@@ -276,6 +277,8 @@ def test_files_of_warp_in_voxels_of_several_sizes(tmp_path, caplog):
     names = sorted(path.name for path in project_files("warp", tmp_path, groups))
     assert names == ["a_10.00Apx_cryosam.star", "b_5.00Apx_cryosam.star"]
     assert "their voxel sizes differ" in caplog.text
+    with pytest.raises(InputError, match="counts voxels of one size, and those of the tomograms"):
+        project_files("warp", tmp_path / "a.star", groups)
 
 
 @pytest.mark.parametrize("format", ["relion5", "relion4", "warp"])

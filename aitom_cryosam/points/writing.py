@@ -131,6 +131,12 @@ def project_files(
                 f"A file of the format {format} holds one tomogram, got {len(groups)}",
                 Remedy.OUT_FOLDER,
             )
+        if format == "warp" and _differ(groups):
+            raise InputError(
+                "A file of the format warp counts voxels of one size, and those of the tomograms "
+                "differ",
+                Remedy.OUT_FOLDER,
+            )
         _tell_lost(kind, format, groups)
         return _file(kind, out, groups, particle)
     parts = [part for picks, info in groups for part in _by_object(kind, picks, info, particle)]
@@ -139,8 +145,7 @@ def project_files(
     if kind.names and 0 < len(empty) < len(groups):
         logger.warning("No picks, and so no rows in the file of all tomograms: %s.", listed(empty))
     files: dict[Path, str | bytes] = {}
-    sizes = [info.voxel_size or 0.0 for _, info in groups]
-    if format == "warp" and max(sizes) - min(sizes) > _SAME_SIZE * min(sizes):
+    if format == "warp" and _differ(groups):
         logger.warning("No particles.star of all tomograms: their voxel sizes differ.")
     elif kind.names:
         files |= _file(kind, out / f"particles{kind.ending}", groups, particle)
@@ -150,6 +155,12 @@ def project_files(
     if format == "relion5":
         files |= _relion5(kind, out, [info for _, info in groups], particle, tomograms_star)
     return files
+
+
+def _differ(groups: Sequence[TomogramPicks]) -> bool:
+    """Whether the tomograms have voxels of different sizes."""
+    sizes = [info.voxel_size or 0.0 for _, info in groups]
+    return max(sizes) - min(sizes) > _SAME_SIZE * min(sizes)
 
 
 def _by_object(
