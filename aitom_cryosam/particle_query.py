@@ -161,13 +161,13 @@ class ParticleQuery:
         write_npz(path, about, arrays, version=_FORMAT)
 
     @classmethod
-    def read(cls, path: Path) -> ParticleQuery:
+    def read(cls, path: str | Path) -> ParticleQuery:
         """Read what `write` wrote.
 
         Raises:
             InputError: there is no such file, or it is not a query.
         """
-        with reading_npz(path, "the query of a run", version=_FORMAT) as (about, arrays):
+        with reading_npz(Path(path), "the query of a run", version=_FORMAT) as (about, arrays):
             about["sources"] = tuple(about["sources"])
             found = {name: arrays[name] for name in _ARRAYS if name in arrays}
             found.setdefault("rejected", found["instances"][:0])  # earlier ones have none

@@ -75,9 +75,16 @@ class Picks:
         Args:
             points_zyx: (n, 3) voxels, z y x.
             scores: (n,) or None for unscored points.
+
+        Raises:
+            InputError: they are no such rows of finite numbers.
         """
-        points = np.asarray(points_zyx, dtype=np.float64).reshape(-1, 3)
-        n = len(points)
+        try:
+            points = np.asarray(points_zyx, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(f"Expected rows of z, y, x, got {str(points_zyx)[:40]!r}.") from None
+        points = points if points.size else np.zeros((0, 3))  # else its shape is refused below
+        n = len(points) if points.ndim else 0
         values = np.full(n, np.nan) if scores is None else np.asarray(scores, dtype=np.float64)
         return cls(points, values, np.arange(1, n + 1), np.ones(n, bool), ("",) * n)
 

@@ -8,6 +8,7 @@ import re
 import resource
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -53,6 +54,14 @@ class Resources:
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", str(self.device)):
             raise InputError(
                 f"Expected auto, cuda, cuda:N, mps or cpu as device, got {self.device!r}."
+            )
+        for name in ("ram_bytes", "gpu_bytes"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, Integral) and int(value) > 0):
+                raise InputError(f"Expected a whole number of bytes as {name}, got {value!r}.")
+        if not isinstance(self.checkpoints, Mapping):
+            raise InputError(
+                f"Expected checkpoints as files by the model's name, got {self.checkpoints!r}."
             )
 
     @property

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,9 @@ class Selection:
     keep: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.cut is not None and not np.isfinite(self.cut):
+        if self.cut is not None and not (isinstance(self.cut, Real) and np.isfinite(self.cut)):
             raise InputError(f"Expected a score as cut, got {self.cut!r}.")
-        if self.top is not None and self.top < 1:
+        if self.top is not None and not (isinstance(self.top, Integral) and int(self.top) >= 1):
             raise InputError(f"Expected a number of picks from 1, got {self.top!r}.")
         check_fdr(self.fdr, beside=self.cut)
 

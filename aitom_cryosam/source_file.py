@@ -18,12 +18,13 @@ logger = logging.getLogger(__name__)
 _PIECE = 1 << 20
 
 
-def existing_file(path: Path) -> Path:
+def existing_file(path: str | Path) -> Path:
     """A path, if it is that of a file: reading from a pipe or a device might never end.
 
     Raises:
         InputError: there is nothing, or no file.
     """
+    path = Path(path)
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):

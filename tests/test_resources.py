@@ -216,3 +216,16 @@ def test_a_device_without_effect_is_told(monkeypatch, caplog):
     monkeypatch.setattr("aitom_cryosam.device.available", lambda wanted: wanted)
     CryoSAM(Settings.of("embedded"), resources=Resources(device="cuda:0"))
     assert caplog.messages == ["Without effect, as no network is used here: device cuda:0."]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"ram_bytes": "8GB"}, "a whole number of bytes as ram_bytes, got '8GB'"),
+        ({"gpu_bytes": 0}, "a whole number of bytes as gpu_bytes, got 0"),
+        ({"checkpoints": "sam.pth"}, "files by the model's name, got 'sam.pth'"),
+    ],
+)
+def test_resources_of_a_wrong_kind(given, says):
+    with pytest.raises(InputError, match=says):
+        Resources(**given)

@@ -194,3 +194,15 @@ def test_curated_points_may_be_in_the_tilt_series_units(record, tmp_path):
     assert main(select) == 2
     assert main([*select, *series]) == 0
     assert np.array_equal(Record.open(tmp_path / "out").picks.ids, record.picks.ids)
+
+
+@pytest.mark.parametrize("given", [{"cut": "0.5"}, {"top": 1.5}, {"top": "3"}])
+def test_a_selection_by_what_is_no_number(given):
+    with pytest.raises(InputError, match=r"Expected a (score|number of picks)"):
+        Selection(**given)
+
+
+@pytest.mark.parametrize("points", [[[1, 2]], np.ones((3, 2)), np.ones((3, 4)), [1, 2, 3], "abc"])
+def test_points_are_rows_of_three(points):
+    with pytest.raises(InputError, match=r"Expected (points of shape \(n, 3\)|rows of z, y, x)"):
+        Picks.from_points(points)
