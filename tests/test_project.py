@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import pytest
 
@@ -172,6 +173,23 @@ def test_export_evaluate_and_report(project: Path, capsys: pytest.CaptureFixture
     far.write_text("rlnTomoName,x,y,z\n" + "".join(f"{name},999,9,9\n" for name in NAMES))
     assert main([*evaluated[:3], str(far), "--radius", "10"]) == 0
     assert "1 of 1 points lie outside TS_01_rec, which has x 0 to 51, " in capsys.readouterr().err
+
+
+def test_what_is_not_as_the_project_has_it_is_named(project: Path, tmp_path: Path, capsys) -> None:
+    read = Project.read(project)
+    tomograms = {one.name: one.path for one in read.tomograms}
+    with mrcfile.open(tomograms["other"], mode="r+") as file:
+        file.voxel_size = 21.0
+    assert states(project)["other"] == (Kind.CHANGED, "the tomogram has changed")
+    shutil.rmtree(read.results / "TS_02_rec")
+    for typed in (
+        ["export", str(project), "--to", "warp", "--out", str(tmp_path / "warp")],
+        ["report", str(project)],
+    ):
+        assert main(["project", *typed]) == 0
+        told = capsys.readouterr().err
+        assert "Left out, as there is no result yet: TS_02_rec." in told
+        assert "the results of other (the tomogram has changed)." in told
 
 
 def test_a_project_without_clicks_says_so(world: Path, tmp_path: Path, capsys) -> None:

@@ -21,6 +21,8 @@ from aitom_cryosam.source_file import FileStamp, sha256_of
 _CLICKS = {"prompts": read_prompts, "rejects": read_rejects}
 _SAME_CLICK = 0.002
 """Voxels; a record keeps three decimals."""
+_SAME_SIZE = 1e-4
+"""Of a voxel, relative; a header keeps seven digits."""
 
 
 class Kind(Enum):
@@ -108,7 +110,9 @@ def _same(role: str, path: Path, was: FileStamp, job: Job, record: Record) -> bo
     if was.untouched(now):
         return True
     if role == "tomogram":
-        return job.open_tomogram().digest() == record.provenance["sha256"]
+        tomogram = job.open_tomogram()
+        same_size = np.isclose(tomogram.voxel_size, record.info.voxel_size or 0.0, rtol=_SAME_SIZE)
+        return bool(same_size) and tomogram.digest() == record.provenance["sha256"]
     if path.is_file() and _checksum(path, now.size, now.changed_ns) == was.sha256:
         return True
     return role in _CLICKS and _same_clicks(role, path, job, record)
