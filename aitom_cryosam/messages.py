@@ -53,6 +53,26 @@ def silent() -> Iterator[None]:
 
 
 @contextmanager
+def held() -> Iterator[Sequence[logging.LogRecord]]:
+    """What the package logs in the block is kept back, to be said later or never."""
+    found: list[logging.LogRecord] = []
+
+    class Holder(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record)
+
+    with logging_kept(PACKAGE) as logger:
+        logger.handlers[:], logger.propagate = [Holder()], False
+        yield found
+
+
+def say(records: Sequence[logging.LogRecord]) -> None:
+    """Log what was kept back."""
+    for record in records:
+        logging.getLogger(record.name).handle(record)
+
+
+@contextmanager
 def collected() -> Iterator[Sequence[str]]:
     """The package's warnings of the block, as text, each once, while it runs."""
     found: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
@@ -31,10 +31,32 @@ MIN_DIAMETER = 4.0
 """Voxels: what is smaller cannot be told from noise."""
 
 
-def particle_diameter(
+_RIVAL = 0.5
+"""Share of the highest maximum from which another one may be the particle's."""
+_APART = 1.35
+"""Ratio of two diameters that are not the same."""
+_RIVALS = 2
+
+
+@dataclass(frozen=True)
+class ParticleSize:
+    """How large the particle is.
+
+    Attributes:
+        diameter_voxels: the likeliest.
+        estimated: from clicks; else the user gave it.
+        rivals_voxels: what else it may be, the likeliest first.
+    """
+
+    diameter_voxels: float
+    estimated: bool = False
+    rivals_voxels: tuple[float, ...] = ()
+
+
+def particle_size(
     tomogram: Tomogram, points_zyx: np.ndarray, settings: Settings, *, known: bool = True
-) -> float:
-    """Voxels: as the user said, or estimated from the prompts; a doubtful one is warned of.
+) -> ParticleSize:
+    """As the user said, or estimated from the prompts; a doubtful one is warned of.
 
     Args:
         tomogram: the tomogram.
@@ -55,21 +77,21 @@ def particle_diameter(
                 Remedy.DIAMETER,
             )
         _doubt(settings.diameter_angstrom, tomogram.voxel_size)
-        return given
+        return ParticleSize(given)
     largest = min(settings.max_diameter_angstrom / tomogram.voxel_size, largest)
     if largest < MIN_DIAMETER:
         raise InputError(
             f"A particle below {MIN_DIAMETER:g} voxels has no size that could be estimated",
             Remedy.DIAMETER,
         )
-    estimate = estimate_diameter(tomogram, points_zyx, max_diameter_voxels=largest)
+    size = estimated_size(tomogram, points_zyx, max_diameter_voxels=largest)
     if not known:
-        logger.info("Diameter estimated from the prompts: %.0f voxels", estimate)
-        return estimate
-    found = in_angstrom(estimate * tomogram.voxel_size)
-    logger.info("Diameter estimated from the prompts: %s", found)
-    _doubt(estimate * tomogram.voxel_size, tomogram.voxel_size)
-    return estimate
+        logger.info("Diameter estimated from the prompts: %.0f voxels", size.diameter_voxels)
+        return size
+    estimate = size.diameter_voxels * tomogram.voxel_size
+    logger.info("Diameter estimated from the prompts: %s", in_angstrom(estimate))
+    _doubt(estimate, tomogram.voxel_size)
+    return size
 
 
 def _doubt(diameter_angstrom: float, voxel_size: float) -> None:
@@ -85,19 +107,19 @@ def _doubt(diameter_angstrom: float, voxel_size: float) -> None:
         )
 
 
-def estimate_diameter(
+def estimated_size(
     tomogram: Tomogram,
     points_zyx: np.ndarray,
     *,
     max_diameter_voxels: float,
     min_diameter_voxels: float = MIN_DIAMETER,
-) -> float:
-    """Diameter of the particle that was clicked, from one or several clicks.
+) -> ParticleSize:
+    """Size of the particle that was clicked, from one or several clicks.
 
     The diameter is the one at which a ball around the click stands out most from the shell
     around it, which holds for solid, hollow and lobed particles and with neighbours at touch.
     Contrast times radius is compared: contrast alone prefers the brightest detail, contrast
-    times sqrt(volume) the crowd.
+    times sqrt(volume) the crowd. Where one click is off, another maximum of these is right.
 
     Args:
         tomogram: the tomogram.
@@ -106,7 +128,7 @@ def estimate_diameter(
         min_diameter_voxels: voxels, the smallest answer.
 
     Returns:
-        Voxels: the diameter of the ball that a particle fills with its fringes left out.
+        Diameters of the ball that a particle fills with its fringes left out.
 
     Raises:
         ValueError: no point, or max_diameter below min_diameter.
@@ -126,8 +148,14 @@ def estimate_diameter(
     peaks = mapped(peak, list(product(points, radii)))
     mean = np.mean(np.reshape(peaks, (len(points), count)), axis=0)
     best = int(mean.argmax())
-    (step,) = _vertices(mean[None], np.array([best]))
-    return float(2 * radii[best] * (radii[1] / radii[0]) ** step)
+    around = np.pad(mean, 1, constant_values=-np.inf)
+    peaked = (mean > around[:-2]) & (mean >= around[2:])
+    high = np.flatnonzero(peaked & (mean >= min(_RIVAL * mean[best], mean[best])))
+    steps = _vertices(np.tile(mean, (len(high), 1)), high)
+    diameters = 2 * radii[high] * (radii[1] / radii[0]) ** steps
+    first, *others = diameters[np.argsort(-mean[high], kind="stable")].tolist()
+    rivals = [one for one in others if max(one / first, first / one) > _APART]
+    return ParticleSize(first, estimated=True, rivals_voxels=tuple(rivals[:_RIVALS]))
 
 
 def refine_centres(

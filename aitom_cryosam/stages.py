@@ -24,10 +24,10 @@ class Stages:
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Time the block as `stage`."""
+        """Time the block as `stage`; what is done several times is added up."""
         start = time.perf_counter()
         yield
-        self.seconds[stage] = time.perf_counter() - start
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
         self.peak_megabytes[stage] = peak_megabytes()
 
     def rounded(self) -> dict[str, dict[str, float]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from aitom_cryosam.checkpoints import find
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.particle_size import particle_diameter
+from aitom_cryosam.particle_size import particle_size
 from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
@@ -98,7 +98,7 @@ def tried(
     if not presets:
         return []
     first = next(iter(presets.values()))
-    diameter = particle_diameter(tomogram, points_zyx, first)  # the same for all
+    diameter = particle_size(tomogram, points_zyx, first).diameter_voxels  # the same for all
     trials = []
     for name, settings in presets.items():
         start = time.perf_counter()

@@ -36,7 +36,7 @@ from aitom_cryosam.features.query import Query
 from aitom_cryosam.masks import labels
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.models import ENCODERS, MODELS, SEGMENTERS
-from aitom_cryosam.particle_size import centred, estimate_diameter
+from aitom_cryosam.particle_size import centred, estimated_size
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.propagator import CrossPlanePropagator
 from aitom_cryosam.resources import Resources, parse_memory
@@ -92,7 +92,7 @@ def measure(
         tomogram.digest()
     points = random_points(tomogram.shape, args.proposals, args.reach)
     with table.stage("diameter", work="and the normalisation of the tomogram"):
-        estimate_diameter(tomogram, points[:1], max_diameter_voxels=2 * DIAMETER)
+        estimated_size(tomogram, points[:1], max_diameter_voxels=2 * DIAMETER)
     with table.stage("load encoder"):
         encoder = encoders.build(
             settings, resources, diameter_voxels=DIAMETER, voxel_size=tomogram.voxel_size

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.particle_size import centred, particle_diameter
+from aitom_cryosam.particle_size import centred, particle_size
 from aitom_cryosam.prompting import particle_query, segmented
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.cut import lists
@@ -336,7 +336,7 @@ def _draw(
     """The first steps of `CryoSAM.pick`; no scene for a tomogram without particles."""
     settings = Settings(preset="embedded")
     picker = CryoSAM(settings)
-    diameter = particle_diameter(tomogram, click, settings)
+    diameter = particle_size(tomogram, click, settings).diameter_voxels
     masks = picker.propagator(tomogram, diameter).propagate(tomogram, click)
     prompts = segmented(Picks.from_points(click), masks)
     features = picker.features(tomogram, diameter)

@@ -10,8 +10,8 @@ import pytest
 
 from aitom_cryosam.particle_size import (
     centred,
-    estimate_diameter,
-    particle_diameter,
+    estimated_size,
+    particle_size,
     refine_centres,
 )
 from aitom_cryosam.picks import Picks
@@ -32,10 +32,14 @@ def tomogram(picture, noise=1.0):
     return Tomogram.from_array(values.astype(np.float32), voxel_size=10, contrast="bright")
 
 
+def diameter_at(where, points, **bounds):
+    return estimated_size(where, points, **bounds).diameter_voxels
+
+
 @pytest.mark.parametrize("radius", [3, 6, 11, 19])
 def test_a_ball(radius):
     noisy = tomogram(ball(CENTRE, radius))
-    assert estimate_diameter(noisy, [CENTRE], max_diameter_voxels=60) == pytest.approx(
+    assert diameter_at(noisy, [CENTRE], max_diameter_voxels=60) == pytest.approx(
         2 * radius, rel=0.15
     )
 
@@ -46,7 +50,7 @@ def test_a_hollow_ball_among_its_like(off):
     for shift in ((0, 0, 0), (0, 0, 14), (0, 0, -14), (0, 13, 5), (0, -13, -4)):
         centre = np.add(CENTRE, shift)
         picture += ball(centre, 6) & ~ball(centre, 3)
-    diameter = estimate_diameter(tomogram(picture), np.add([CENTRE], off), max_diameter_voxels=50)
+    diameter = diameter_at(tomogram(picture), np.add([CENTRE], off), max_diameter_voxels=50)
     assert diameter == pytest.approx(12, rel=0.2)
 
 
@@ -54,27 +58,27 @@ def test_several_clicks_share_one_estimate():
     centres = [(20, 20, 20), (40, 50, 60), (20, 50, 30)]
     picture = sum(ball(centre, 5) for centre in centres)
     noisy = tomogram(picture, noise=2.0)
-    assert estimate_diameter(noisy, centres, max_diameter_voxels=40) == pytest.approx(10, rel=0.15)
+    assert diameter_at(noisy, centres, max_diameter_voxels=40) == pytest.approx(10, rel=0.15)
 
 
 def test_the_answer_keeps_to_its_bounds():
     noisy = tomogram(ball(CENTRE, 10))
-    assert 4 <= estimate_diameter(noisy, [CENTRE], max_diameter_voxels=12) <= 12
-    largest = estimate_diameter(noisy, [CENTRE], max_diameter_voxels=60, min_diameter_voxels=30)
+    assert 4 <= diameter_at(noisy, [CENTRE], max_diameter_voxels=12) <= 12
+    largest = diameter_at(noisy, [CENTRE], max_diameter_voxels=60, min_diameter_voxels=30)
     assert largest == pytest.approx(30)
-    assert estimate_diameter(noisy, [CENTRE], max_diameter_voxels=20, min_diameter_voxels=20) == 20
+    assert diameter_at(noisy, [CENTRE], max_diameter_voxels=20, min_diameter_voxels=20) == 20
 
 
 @pytest.mark.parametrize("corner", [(0, 0, 0), (63, 71, 80)])
 def test_at_a_corner(corner):
-    diameter = estimate_diameter(tomogram(ball(corner, 8)), [corner], max_diameter_voxels=40)
+    diameter = diameter_at(tomogram(ball(corner, 8)), [corner], max_diameter_voxels=40)
     assert 10 < diameter < 24
 
 
 @pytest.mark.parametrize(("points", "largest"), [([], 30), ([CENTRE], 3)])
 def test_what_cannot_be_estimated(points, largest):
     with pytest.raises(ValueError, match="Expected a point, and a maximum"):
-        estimate_diameter(tomogram(ball(CENTRE, 5)), points, max_diameter_voxels=largest)
+        diameter_at(tomogram(ball(CENTRE, 5)), points, max_diameter_voxels=largest)
 
 
 def test_one_place_that_is_found_from_many_is_one():
@@ -121,9 +125,7 @@ def test_where_a_click_moves_does_not_depend_on_the_others():
 )
 def test_a_size_that_no_particle_has_is_doubted(voxel_size, given, says, caplog):
     seen = replace(tomogram(ball(CENTRE, 6)), voxel_size=voxel_size)
-    particle_diameter(
-        seen, np.array([CENTRE]), Settings(preset="embedded", diameter_angstrom=given)
-    )
+    particle_size(seen, np.array([CENTRE]), Settings(preset="embedded", diameter_angstrom=given))
     told = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
     assert len(told) == bool(says)
     assert all(re.match(says, one) and "1 nm is 10 Å" in one for one in told)

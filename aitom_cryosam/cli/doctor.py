@@ -148,13 +148,13 @@ def _diameter(
     tomogram: Tomogram, points_zyx: np.ndarray, presets: Mapping[str, Settings], *, known: bool
 ) -> tuple[float | None, list[Observation]]:
     """Voxels, as typed or as clicks inside tell; and what a run would refuse of it."""
-    from aitom_cryosam.particle_size import particle_diameter
+    from aitom_cryosam.particle_size import particle_size
 
     settings = presets["embedded"]
     if settings.diameter_angstrom is None and not len(points_zyx):
         return None, []
     try:
-        return particle_diameter(tomogram, points_zyx, settings, known=known), []
+        return particle_size(tomogram, points_zyx, settings, known=known).diameter_voxels, []
     except InputError as error:
         return None, [_refusal(error, "diameter")]
 

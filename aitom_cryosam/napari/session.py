@@ -11,7 +11,7 @@ import numpy as np
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.particle_size import particle_diameter
+from aitom_cryosam.particle_size import particle_size
 from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
@@ -77,11 +77,11 @@ class _Keeping(CryoSAM):
         self._session = session
 
     def propagator(self, tomogram: Tomogram, diameter_voxels: float) -> Propagator:
-        self._session.keep((round(diameter_voxels, 3), self.settings))
+        self._session.keep(diameter_voxels, self.settings)
         return _Remembered(super().propagator(tomogram, diameter_voxels), self._session.masks)
 
     def features(self, tomogram: Tomogram, diameter_voxels: float) -> TriplanarFeatures:
-        self._session.keep((round(diameter_voxels, 3), self.settings))
+        self._session.keep(diameter_voxels, self.settings)
         if self._session.features is None:
             self._session.features = super().features(tomogram, diameter_voxels)
         return self._session.features
@@ -102,14 +102,18 @@ class Session:
         self.masks: dict[bytes, ParticleMask] = {}
         self._kept_for: tuple[object, ...] = ()
 
-    def keep(self, what: tuple[object, ...]) -> None:
+    def keep(self, diameter_voxels: float, settings: Settings) -> None:
         """Keep features and masks as long as diameter and settings stay the same."""
+        what = (round(diameter_voxels, 3), replace(settings, diameter_angstrom=None))
         if self._kept_for != what:
             self.features, self.masks, self._kept_for = None, {}, what
 
     def diameter_angstrom(self, points_zyx: np.ndarray, settings: Settings) -> float:
         """As it was given, or estimated from clicks."""
-        return particle_diameter(self.tomogram, points_zyx, settings) * self.tomogram.voxel_size
+        return (
+            particle_size(self.tomogram, points_zyx, settings).diameter_voxels
+            * self.tomogram.voxel_size
+        )
 
     def mask(
         self,
@@ -171,8 +175,6 @@ class Session:
         self._inside(negatives_zyx)
         if not len(clicks_zyx):
             raise InputError("There is no click", Remedy.PROMPT)
-        diameter = self.diameter_angstrom(clicks_zyx, settings)
-        settings = replace(settings, diameter_angstrom=diameter)
         picker = _Keeping(self, settings, progress)
         regions = None if region is None else self._regions(region)
         return picker.pick(

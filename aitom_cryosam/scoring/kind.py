@@ -52,6 +52,8 @@ class Verdict:
         probabilities: (n,) of the prompted kind, by `scoring.odds`; None where these know nothing
             of the features.
         against_odds: clusters decided which are kept, and not the probabilities that there are.
+        presence: probability that anything is like the prompts; likewise.
+        expected: F1 of the best list of picks, if anything is; 0 where that was not asked.
     """
 
     scores: np.ndarray
@@ -59,6 +61,8 @@ class Verdict:
     kept: np.ndarray
     probabilities: np.ndarray | None = None
     against_odds: bool = False
+    presence: float | None = None
+    expected: float = 0.0
 
 
 def judge(

@@ -65,22 +65,14 @@ def judged(
     if not learned or min(n, len(places.background)) < FEWEST or own.all():
         return by_clusters()
     beside = compared(places, clicked, own, shapes)
-    candidates, kept = similarities >= places.chance, own.copy()
+    scores = np.where(own, 1, beside.found.walks[:n])
+    candidates, kept, expected = similarities >= places.chance, own.copy(), 0.0
     if beside.presence >= PRESENT:
         possible = lists(beside)
+        kept[possible.best()], expected = True, float(possible.expected.max())
         if candidates.sum() > TOO_MANY * n:
             verdict = by_clusters()
-            worth = WORTH * possible.expected.max()
-            if possible.expected_of(int(verdict.kept.sum())) >= worth:
-                return replace(
-                    verdict,
-                    kept=verdict.kept | own,
-                    probabilities=beside.probabilities,
-                    against_odds=True,
-                )
-        kept[possible.best()] = True
-    scores = np.where(own, 1, beside.found.walks[:n])
-    return Verdict(scores, candidates, kept, beside.probabilities)
+            by_clusters_worth
 
 
 def same(points_zyx: np.ndarray, others_zyx: np.ndarray, diameter_voxels: float) -> np.ndarray:

@@ -1,0 +1,95 @@
+"""Competition: at which of several diameters more particles like the clicked ones are found."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from operator import attrgetter
+
+import numpy as np
+from scipy.special import expit, logit
+
+from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.messages import held, say
+from aitom_cryosam.names import in_angstrom
+from aitom_cryosam.particle_size import ParticleSize
+from aitom_cryosam.scoring.verdict import PRESENT
+from aitom_cryosam.search import Found
+
+logger = logging.getLogger(__name__)
+
+HARDLY = 0.1
+"""Probability that anything is like the prompts below which that is not in doubt."""
+STEP = 1.08
+"""Ratio of two diameters that see the same particles through other noise."""
+POOR = 0.6
+"""F1 expected of the picks below which rival diameters are tried."""
+BETTER = 1.2
+"""Ratio of what a rival promises, at least, to what the likeliest diameter does."""
+
+
+def best(look: Callable[[float], Found], size: ParticleSize, voxel_size: float) -> Found:
+    """What is found at the likeliest diameter, or at another one that promises more.
+
+    From one click the diameter may be wrong, or just so far off that the others of its kind are
+    missed. Where their presence is in doubt, diameters a step aside are asked, too; where little
+    is expected, the other maxima of the curve that the diameter was read from.
+
+    Args:
+        look: searches at a diameter in voxels.
+        size: of the particle.
+        voxel_size: Å.
+
+    Raises:
+        InputError: from the likeliest diameter.
+    """
+    found = look(size.diameter_voxels)
+    if not size.estimated or found.presence is None:
+        return found
+    found = _surer(found, look)
+    for rival in size.rivals_voxels:
+        if found.promise >= POOR:
+            break
+        found = found.alone()
+        other = _quietly(look, rival)
+        other = other and _surer(other, look)
+        if other and other.promise > BETTER * found.promise:
+            found = other
+    if found.diameter_voxels != size.diameter_voxels:
+        widths = (in_angstrom(one.diameter_voxels * voxel_size) for one in (size, found))
+        logger.warning(
+            "Hardly anything is like the prompts at a diameter of %s; at %s more is, which is "
+            "taken for it; %s.",
+            *widths,
+            Remedy.DIAMETER.said(),
+        )
+        say(found.messages)
+    return found
+
+
+def _surer(found: Found, look: Callable[[float], Found]) -> Found:
+    """The same, or if it is in doubt whether anything is like the prompts, from a step aside.
+
+    Features at diameters that are hardly apart see the same particles through other noise: their
+    mean opinion decides.
+    """
+    if found.presence is None or not HARDLY <= found.presence < PRESENT:
+        return found
+    found = found.alone()
+    aside = [_quietly(look, found.diameter_voxels * ratio) for ratio in (1 / STEP, STEP)]
+    every = [found, *(one for one in aside if one is not None)]
+    opinion = expit(np.mean([logit(one.presence) for one in every if one.presence is not None]))
+    return max(every, key=_promise) if opinion >= PRESENT else found
+
+
+def _quietly(look: Callable[[float], Found], diameter_voxels: float) -> Found | None:
+    """What a diameter leads to, with what was said of it kept back; None if it is no diameter."""
+    with held() as messages:
+        try:
+            return replace(look(diameter_voxels).alone(), messages=messages)
+        except InputError:
+            return None
+
+
+_promise = attrgetter("promise")
