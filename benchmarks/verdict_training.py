@@ -25,7 +25,6 @@ import torch
 from scipy import ndimage
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
-from scipy.special import expit
 from torch.nn.utils.rnn import pad_sequence
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -39,7 +38,7 @@ from aitom_cryosam.scoring.cut import lists
 from aitom_cryosam.scoring.evidence import Evidence
 from aitom_cryosam.scoring.likeness import Likeness
 from aitom_cryosam.scoring.network import NEAREST, GraphNetwork, Network
-from aitom_cryosam.scoring.odds import Compared, spoken_for, weighed
+from aitom_cryosam.scoring.odds import Compared, Seen, spoken_for, weighed
 from aitom_cryosam.scoring.places import Places, background_sample
 from aitom_cryosam.scoring.presence import signs
 from aitom_cryosam.scoring.reciprocity import RECIPROCAL
@@ -247,15 +246,15 @@ def of_lists(draw: Draw, embedding: Network, odds: GraphNetwork) -> Lesson:
     """What speaks for each list of picks, and its F1."""
     own = draw.own > 0
     likeness, found = draw.seen(embedding)
-    probable = expit(odds(*weighed(likeness, found, own)))
-    possible = lists(Compared(likeness, found, own, 1.0, probable))
+    seen = Seen(likeness, found, odds(*weighed(likeness, found, own)))
+    possible = lists(Compared((seen,), own, 1.0))
     copy = draw.copy[possible.order]
     _, first = np.unique(copy, return_index=True)
     hit = np.zeros(len(copy))
     hit[first] = copy[first] >= 0
     right = np.cumsum(hit)[possible.lengths - 1]
     f1 = 2 * right / (possible.lengths + draw.copies)
-    return Lesson(possible.rows, f1, np.full(len(f1), 1 / len(f1)))
+    return Lesson(possible.rows[0], f1, np.full(len(f1), 1 / len(f1)))
 
 
 def main() -> None:
@@ -344,7 +343,8 @@ def _draw(
     maxima, proposals = picker.match(features, query.vector, diameter)
     proposals = centred(tomogram, proposals, diameter)
     places = Places.of(tomogram, features, proposals, maxima, diameter)
-    background = background_sample(maxima, places.chance)
+    background = background_sample(maxima, places.chance).take(places.parts[0])
+    places = places.samples()[0]
     every = np.concatenate([proposals.points_zyx, background.points_zyx])
     kinds, particles = _at(every, scene) if scene else (np.full(len(every), -1),) * 2
     clicked = scene.classes == kind if scene else np.zeros(0, bool)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
+from scipy.special import logit
 
 from aitom_cryosam import Tomogram
 from aitom_cryosam.models import JUDGED
@@ -16,7 +17,7 @@ from aitom_cryosam.scoring.kind import FEWEST
 from aitom_cryosam.scoring.likeness import Likeness
 from aitom_cryosam.scoring.network import GraphNetwork, shipped, shipped_graph
 from aitom_cryosam.scoring.odds import compared, weighed
-from aitom_cryosam.scoring.places import Places
+from aitom_cryosam.scoring.places import CHANCE_SAMPLE, Places
 from aitom_cryosam.scoring.reciprocity import reciprocity
 from aitom_cryosam.scoring.spreading import reached
 from aitom_cryosam.scoring.verdict import judged
@@ -187,10 +188,56 @@ def test_below_a_level_there_is_the_lower_background_and_never_too_little(scene)
     assert len(places.below(-np.inf).background) == FEWEST
 
 
-def lists_of(scene):
+def compared_in(scene, places=None):
     instances, shapes, _ = scene
     own = np.arange(len(NOT_CLICKED)) == 0
-    return lists(compared(places_of(scene), split(instances)[2], own, shapes[:1]))
+    return compared(places or places_of(scene), split(instances)[2], own, shapes[:1])
+
+
+def lists_of(scene):
+    return lists(compared_in(scene))
+
+
+def test_samples_are_parts_of_the_background_that_are_spread_over_it(scene):
+    places = places_of(scene)
+    assert len(places.samples()) == 1
+    n, m = len(places.instances), len(places.background)
+    times = -(-2 * CHANCE_SAMPLE // m)
+    many = replace(
+        places,
+        background=np.tile(places.background, (times, 1, 1)),
+        similarities=np.append(places.similarities[:n], np.arange(times * m)),
+        shapes=np.concatenate([places.shapes[:n], np.tile(places.shapes[n:], (times, 1))]),
+    )
+    samples = many.samples()
+    assert max(len(sample.background) for sample in samples) <= CHANCE_SAMPLE
+    ranks = [sample.similarities[n:] for sample in samples]
+    assert sorted(np.concatenate(ranks)) == list(range(times * m))
+    assert {int(one[0]) for one in ranks} == set(range(len(samples)))
+    np.testing.assert_array_equal(samples[1].background, many.background[1 :: len(samples)])
+    np.testing.assert_array_equal(samples[1].shapes[n:], many.shapes[n:][1 :: len(samples)])
+
+
+def test_what_is_said_beside_several_samples_is_their_mean(scene, monkeypatch):
+    places = places_of(scene)
+    one = compared_in(scene)
+    order = np.random.default_rng(4).permutation(len(places.background))
+    halves = [places, *(places._beside(part) for part in np.array_split(order, 2))]
+    alone = [compared_in(scene, half) for half in halves]
+    monkeypatch.setattr(Places, "samples", lambda _: halves)
+    both = compared_in(scene)
+    log_odds = [logit(found.odds[~found.own]) for found in alone]
+    np.testing.assert_allclose(logit(both.odds[~both.own]), np.mean(log_odds, axis=0), atol=1e-9)
+    assert len(both.seen) == 3
+    assert (both.odds[both.own] == 1).all()
+    assert lists(both).rows.shape[0] == 3
+    assert min(found.presence for found in alone) <= both.presence <= 1
+    assert not np.allclose(both.odds, one.odds)
+
+
+def test_lists_are_of_the_best_odds(scene):
+    beside = compared_in(scene)
+    assert (np.diff(beside.odds[lists(beside).order]) <= 0).all()
 
 
 def test_the_best_list_ends_where_the_kind_does(scene):
@@ -204,20 +251,22 @@ def test_the_best_list_ends_where_the_kind_does(scene):
 @pytest.mark.parametrize(("expected", "shortened"), [(UNSURE - 0.01, False), (0.99, True)])
 def test_where_little_is_expected_of_any_list_the_odds_are_not_shortened(expected, shortened):
     lengths = np.arange(1, 41)
-    rows = np.zeros((40, BY_ODDS + 1))
-    rows[:, BY_ODDS] = np.exp(-((lengths - 30) ** 2) / 50)  # the odds would have 30
+    rows = np.zeros((1, 40, BY_ODDS + 1))
+    rows[0, :, BY_ODDS] = np.exp(-((lengths - 30) ** 2) / 50)  # the odds would have 30
     possible = Lists(np.arange(40), lengths, rows)
     vars(possible)["expected"] = expected * np.exp(-((lengths - 10) ** 2) / 50)  # the network 10
     assert (len(possible.best()) < 30) == shortened
 
 
 def test_likeness_within_a_list_is_that_of_its_pairs(scene):
-    possible = lists_of(scene)
-    directions = found(scene)[0].places[possible.order]
+    beside = compared_in(scene)
+    (seen,), possible = beside.seen, lists(beside)
+    walks = np.where(beside.own, np.inf, seen.found.walks[: len(beside.own)])
+    directions = seen.likeness.places[np.argsort(-walks, kind="stable")]
     pairs = [np.triu(directions[:k] @ directions[:k].T, 1).sum() for k in possible.lengths]
     count = possible.lengths * (possible.lengths - 1) / 2
     alike = np.divide(pairs, count, out=np.zeros(len(count)), where=count > 0)
-    within, of_copies = (possible.rows[:, column] for column in (WITHIN, OF_COPIES))
+    within, of_copies = (possible.rows[0, :, column] for column in (WITHIN, OF_COPIES))
     np.testing.assert_allclose((within * of_copies)[1:], alike[1:], atol=1e-6)
 
 

@@ -18,7 +18,7 @@ from scipy.special import expit
 from aitom_cryosam.scoring.evidence import bulk
 from aitom_cryosam.scoring.likeness import mutual
 from aitom_cryosam.scoring.network import shipped
-from aitom_cryosam.scoring.odds import Compared
+from aitom_cryosam.scoring.odds import Compared, Seen
 
 LENGTHS = 48
 """That are looked at, evenly spaced on a log scale, beside all short ones."""
@@ -49,7 +49,7 @@ class Lists:
     Attributes:
         order: (n,) proposals, best first.
         lengths: (l,) of the lists.
-        rows: (l, r) what speaks for and against each.
+        rows: (s, l, r) what speaks for and against each, beside s samples of the background.
     """
 
     order: np.ndarray
@@ -63,17 +63,17 @@ class Lists:
         odds of the places do, which may be less right but never follow an accident of one list.
         """
         seen = slice(min(TOO_SHORT, len(self.lengths) - 1), None)
-        lengths, rows = self.lengths[seen], self.rows[seen]
+        lengths, by_odds = self.lengths[seen], self.rows[:, seen, BY_ODDS].mean(axis=0)
         expected = np.pad(self.expected[seen], 1, mode="edge")  # a peak, not a spike
         of_list = lengths[np.argmax(expected[:-2] + 2 * expected[1:-1] + expected[2:])]
-        of_places = lengths[np.argmax(rows[:, BY_ODDS])]
+        of_places = lengths[np.argmax(by_odds)]
         between = round(of_places**SHARE * of_list ** (1 - SHARE))
         return self.order[: max(between, of_places if expected.max() < UNSURE else 0)]
 
     @cached_property
     def expected(self) -> np.ndarray:
         """(l,) about the F1 of each list, by the network."""
-        return np.asarray(expit(shipped("cut")(self.rows)))
+        return np.asarray(expit(np.mean([shipped("cut")(rows) for rows in self.rows], axis=0)))
 
     def expected_of(self, count: int) -> float:
         """The same of the list that is of so many places, or nearly."""
@@ -81,15 +81,27 @@ class Lists:
 
 
 def lists(beside: Compared) -> Lists:
-    """What speaks for each length; the clicked instances head every list."""
-    likeness, found, own = beside.likeness, beside.found, beside.own
-    n, clicked = likeness.proposals, max(int(own.sum()), 1)
-    walks, of_background = found.log_walks[:n], found.log_walks[n:]
-    order = np.argsort(-np.where(own, np.inf, walks), kind="stable")
+    """What speaks for each length; the clicked instances head every list.
+
+    The lists are of the places of the best odds. What a length looks like is read from the
+    ranking by spreading, beside each background.
+    """
+    n, clicked = len(beside.own), max(int(beside.own.sum()), 1)
+    order = np.argsort(-np.where(beside.own, np.inf, beside.odds), kind="stable")
     short = np.arange(clicked, min(SHORT, n) + 1)
     lengths = np.unique([*short, *np.geomspace(clicked, n, LENGTHS).round().astype(int)])
+    rows = [_spoken(one, beside.own, lengths) for one in beside.seen]
+    return Lists(order, lengths, np.stack(rows))
+
+
+def _spoken(seen: Seen, own: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """(l, r) what speaks for and against each of the lengths, (l,)."""
+    likeness, found = seen.likeness, seen.found
+    n = len(own)
+    walks, of_background = found.log_walks[:n], found.log_walks[n:]
+    order = np.argsort(-np.where(own, np.inf, walks), kind="stable")
     levels = np.where(own, walks[~own].max(initial=walks.min()), walks)[order]
-    odds = np.where(own, 1, beside.odds)[order]
+    odds = np.where(own, 1, expit(seen.log_odds))[order]
     likely = np.cumsum(odds)
     links = found.links[np.ix_(order, order)]
     held, ours = 2 * np.tril(links).sum(axis=1).cumsum(), found.totals[order].cumsum()
@@ -142,4 +154,4 @@ def lists(beside: Compared) -> Lists:
                 *found.context,
             ]
         )
-    return Lists(order, lengths, np.array(rows))
+    return np.array(rows)

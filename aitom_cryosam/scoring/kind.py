@@ -43,9 +43,9 @@ class Verdict:
     """What became of n proposals.
 
     Attributes:
-        scores: (n,) larger is better: the chance of a walk to a click (`scoring.spreading`), or
-            Fisher's discriminant, of which 0 is the typical background and 1 the typical pick, or
-            where there are too few candidates for that, the similarities.
+        scores: (n,) larger is better: how probable the kind is if anything is of it
+            (`scoring.odds`), or Fisher's discriminant, of which 0 is the typical background and 1
+            the typical pick, or where there are too few candidates for that, the similarities.
         candidates: (n,) bool, stands out from chance.
         kept: (n,) bool, of the prompted kind. A proposal at chance level can be: once the kind
             is known from the candidates, the features tell more than the similarity.

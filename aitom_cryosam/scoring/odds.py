@@ -7,6 +7,7 @@ nowhere (`scoring.network`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import expit
@@ -17,11 +18,12 @@ from aitom_cryosam.scoring.network import Network, shipped, shipped_graph
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.presence import signs
 from aitom_cryosam.scoring.reciprocity import reciprocity
+from aitom_cryosam.threads import mapped
 
 NEIGHBOURS = 24
 """Places most like a place, which it hears."""
 DOUBTED = 3.0
-"""Log odds of presence below which it is asked again, beside less and less of the background.
+"""Log odds of presence below which it is asked again, beside less and less of each background.
 
 Maxima of two sizes may be background and particles, or all noise: which of them chance ends above
 is then an accident, and what the proposals are compared with is, too."""
@@ -30,22 +32,39 @@ LEVELS = (0.2, 0.35, 0.5)
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
-    """The places of a tomogram, n of them proposals, beside the clicks.
+class Seen:
+    """The places of a tomogram, n of them proposals, beside the clicks and one background.
 
     Attributes:
         likeness: of all.
         found: evidence on all.
-        own: (n,) bool, clicked instances.
-        presence: how probable it is that anything is like the clicks.
-        odds: (n,) how probable it is that a proposal is of the kind, if anything is.
+        log_odds: (n,) of a proposal to be of the kind, if anything is.
     """
 
     likeness: Likeness
     found: Evidence
+    log_odds: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """The same beside several samples of the background, whose mean counts.
+
+    Attributes:
+        seen: beside each.
+        own: (n,) bool, clicked instances.
+        presence: how probable it is that anything is like the clicks.
+    """
+
+    seen: tuple[Seen, ...]
     own: np.ndarray
     presence: float
-    odds: np.ndarray
+
+    @cached_property
+    def odds(self) -> np.ndarray:
+        """(n,) how probable it is that a proposal is of the kind, if anything is; 1 for clicks."""
+        odds = expit(np.mean([one.log_odds for one in self.seen], axis=0))
+        return np.where(self.own, 1, odds)
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -62,17 +81,23 @@ def compared(places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.nd
         own: (n,) bool, proposals that are a prompted particle itself.
         shapes: (p, h) of the prompts, as `harmonics.powers`.
     """
-    likeness, found = spoken_for(places, clicked, own, shapes, shipped("embedding"))
-    presence = shipped("presence")(signs(likeness, found, own)[None])[0]
-    if abs(presence) < DOUBTED:
-        lower = [
-            spoken_for(places.below(level), clicked, own, shapes, shipped("embedding"))
-            for level in np.quantile(places.maxima, LEVELS)
-        ]
-        again = shipped("presence")(np.stack([signs(*seen, own) for seen in lower]))
-        presence = np.mean([presence, *again])
-    odds = expit(shipped_graph("odds")(*weighed(likeness, found, own)))
-    return Compared(likeness, found, own, float(expit(presence)), odds)
+
+    def look(beside: Places) -> tuple[Likeness, Evidence]:
+        return spoken_for(beside, clicked, own, shapes, shipped("embedding"))
+
+    def present(looks: list[tuple[Likeness, Evidence]]) -> np.ndarray:
+        return shipped("presence")(np.stack([signs(*one, own) for one in looks]))
+
+    samples = places.samples()
+    looks = mapped(look, samples)
+    presence = present(looks)
+    if abs(presence.mean()) < DOUBTED:
+        levels = np.quantile(places.maxima, LEVELS)
+        lower = [sample.below(level) for sample in samples for level in levels]
+        presence = np.append(presence, present(mapped(look, lower)))
+    odds = [shipped_graph("odds")(*weighed(*one, own)) for one in looks]
+    seen = tuple(Seen(*one, log_odds) for one, log_odds in zip(looks, odds, strict=True))
+    return Compared(seen, own, float(expit(presence.mean())))
 
 
 def weighed(likeness: Likeness, found: Evidence, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

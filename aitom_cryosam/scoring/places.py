@@ -17,6 +17,9 @@ from aitom_cryosam.tomogram import Tomogram
 
 CHANCE_SAMPLE = 250
 """Maxima at chance level that stand for the background."""
+SAMPLES = 4
+"""Samples of the background, each of which the places are seen beside: what is said beside one
+alone depends on which it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,18 +72,31 @@ class Places:
             shapes=powers(tomogram, every, diameter_voxels),
         )
 
+    @property
+    def parts(self) -> list[np.ndarray]:
+        """Rows of the background, in as many parts as it has samples, each spread over all."""
+        count = max(1, -(-len(self.background) // CHANCE_SAMPLE))
+        return [np.arange(first, len(self.background), count) for first in range(count)]
+
+    def samples(self) -> list[Places]:
+        """The same beside each of these parts."""
+        return [self._beside(rows) for rows in self.parts]
+
     def below(self, chance: float) -> Places:
         """The same beside the background that lies below this similarity, or its lowest few."""
-        n = len(self.instances)
-        similarities = self.similarities[n:]
+        similarities = self.similarities[len(self.instances) :]
         count = max(int((similarities < chance).sum()), FEWEST)
         low = np.sort(np.argsort(similarities, kind="stable")[:count])
-        both = np.append(np.arange(n), n + low)
+        return replace(self._beside(low), chance=chance)
+
+    def _beside(self, rows: np.ndarray) -> Places:
+        """The same beside these rows of the background."""
+        n = len(self.instances)
+        both = np.append(np.arange(n), n + rows)
         return replace(
             self,
-            background=self.background[low],
+            background=self.background[rows],
             similarities=self.similarities[both],
-            chance=chance,
             shapes=self.shapes[both] if len(self.shapes) else self.shapes,
         )
 
@@ -110,5 +126,5 @@ def background_sample(maxima: Picks, chance: float) -> Picks:
         chance: what stays below it is background.
     """
     low = np.flatnonzero(maxima.scores < chance)
-    sample = np.linspace(0, len(low) - 1, min(len(low), CHANCE_SAMPLE))
+    sample = np.linspace(0, len(low) - 1, min(len(low), SAMPLES * CHANCE_SAMPLE))
     return maxima.take(low[sample.round().astype(int)])

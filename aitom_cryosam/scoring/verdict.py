@@ -42,8 +42,8 @@ def judged(
 ) -> Verdict:
     """Compare the proposals with the clicked instances and with the background.
 
-    First whether anything is like the clicks, then how many of the places that come first by
-    spreading are: both learned. Where nearly all proposals are of the kind, hardly anything is
+    First whether anything is like the clicks, then how probable that is of each place, and how
+    many of those that come first are: all learned. Where nearly all proposals are of the kind, hardly anything is
     left to tell them from, and what the tomogram itself tells counts more: clusters decide, if
     their number of picks is a likely one. They do, too, where nothing was learned with these
     features.
@@ -59,14 +59,15 @@ def judged(
     similarities = places.similarities[:n]
 
     def by_clusters() -> Verdict:
-        return judge(similarities, places.chance, places.instances, clicked, places.background)
+        background = places.samples()[0].background
+        return judge(similarities, places.chance, places.instances, clicked, background)
 
     learned = encoder == JUDGED and len(shapes) == len(clicked)
     if not learned or min(n, len(places.background)) < FEWEST or own.all():
         return by_clusters()
     beside = compared(places, clicked, own, shapes)
-    scores = np.where(own, 1, beside.found.walks[:n])
-    candidates, kept, expected = similarities >= places.chance, own.copy(), 0.0
+    scores, candidates = beside.odds, similarities >= places.chance
+    kept, expected = own.copy(), 0.0
     if beside.presence >= PRESENT:
         possible = lists(beside)
         kept[possible.best()], expected = True, float(possible.expected.max())
