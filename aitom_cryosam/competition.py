@@ -45,7 +45,7 @@ def best(look: Callable[[float], Found], size: ParticleSize, voxel_size: float) 
         InputError: from the likeliest diameter.
     """
     found = look(size.diameter_voxels)
-    if not size.estimated or found.presence is None:
+    if not size.estimated or found.verdict.presence is None:
         return found
     found = _surer(found, look)
     for rival in size.rivals_voxels:
@@ -74,13 +74,14 @@ def _surer(found: Found, look: Callable[[float], Found]) -> Found:
     Features at diameters that are hardly apart see the same particles through other noise: their
     mean opinion decides.
     """
-    if found.presence is None or not HARDLY <= found.presence < PRESENT:
+    presence = found.verdict.presence
+    if presence is None or not HARDLY <= presence < PRESENT:
         return found
     found = found.alone()
     aside = [_quietly(look, found.diameter_voxels * ratio) for ratio in (1 / STEP, STEP)]
     every = [found, *(one for one in aside if one is not None)]
-    opinion = expit(np.mean([logit(one.presence) for one in every if one.presence is not None]))
-    return max(every, key=_promise) if opinion >= PRESENT else found
+    opinions = [one.verdict.presence for one in every if one.verdict.presence is not None]
+    return max(every, key=_promise) if expit(np.mean(logit(opinions))) >= PRESENT else found
 
 
 def _quietly(look: Callable[[float], Found], diameter_voxels: float) -> Found | None:

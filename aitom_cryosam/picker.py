@@ -111,7 +111,9 @@ class CryoSAM(Search):
             worth=tuple(found.worth),
             query=found.query,
             proposals=proposals,
-            by_clusters=verdict.against_odds and settings.cut == "auto" and settings.fdr is None,
+            by_clusters=found.verdict.against_odds
+            and settings.cut == "auto"
+            and settings.fdr is None,
             masks=masks,
             stages=stages,
             networks=networks,

@@ -26,7 +26,7 @@ from aitom_cryosam.resources import Resources
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.rejects import BY_HAND
 from aitom_cryosam.scoring.suggestions import suggested
-from aitom_cryosam.scoring.verdict import PRESENT, decided, judged, same, scored
+from aitom_cryosam.scoring.verdict import PRESENT, Verdict, decided, judged, same, scored
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.tomogram import Tomogram
@@ -65,9 +65,7 @@ class Found:
         query: F_Q of eq. 4, of the prompts and of a query from elsewhere.
         proposals: n, with their verdict.
         own: (n,) bool, proposals that are a prompted particle itself.
-        presence: probability that anything else is like the prompts; None if nothing was learned
-            with these features, or there are too few places.
-        expected: F1 of the best list of picks, if anything is.
+        verdict: on them, as it was before regions and rejects.
         trace: what led to the proposals.
         features: of the tomogram; None where they were let go.
         walks: make masks of points; likewise.
@@ -82,8 +80,7 @@ class Found:
     query: ParticleQuery
     proposals: Picks
     own: np.ndarray
-    presence: float | None
-    expected: float
+    verdict: Verdict
     trace: Trace
     features: TriplanarFeatures | None
     walks: Propagator | None
@@ -92,8 +89,8 @@ class Found:
     @property
     def promise(self) -> float:
         """F1 that is expected of the picks; 0 where only the prompts are picks."""
-        presence = self.presence or 0.0
-        return presence * self.expected if presence >= PRESENT else 0.0
+        presence = self.verdict.presence or 0.0
+        return presence * self.verdict.expected if presence >= PRESENT else 0.0
 
     def alone(self) -> Found:
         """The same without what takes memory, before another diameter is searched at."""
@@ -182,8 +179,7 @@ class Search:
             query=query,
             proposals=proposals,
             own=own,
-            presence=verdict.presence,
-            expected=verdict.expected,
+            verdict=verdict,
             trace=trace,
             features=features,
             walks=walks,

@@ -129,3 +129,22 @@ def test_a_size_that_no_particle_has_is_doubted(voxel_size, given, says, caplog)
     told = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
     assert len(told) == bool(says)
     assert all(re.match(says, one) and "1 nm is 10 Å" in one for one in told)
+
+
+def test_another_maximum_of_the_curve_is_a_rival():
+    small, large = ball(CENTRE, 4), ball(CENTRE, 19) & ~ball(CENTRE, 12)
+    size = estimated_size(
+        tomogram(small + 0.5 * large, noise=0.3), [CENTRE], max_diameter_voxels=60
+    )
+    found = np.array([size.diameter_voxels, *size.rivals_voxels])
+    assert size.estimated
+    for expected in (8, 38):
+        assert np.abs(np.log(found / expected)).min() < 0.15
+    alone = estimated_size(tomogram(ball(CENTRE, 6), noise=0.1), [CENTRE], max_diameter_voxels=60)
+    assert alone.rivals_voxels == ()
+
+
+def test_a_given_diameter_is_not_estimated():
+    settings = Settings(preset="embedded", diameter_angstrom=120)
+    given = particle_size(tomogram(ball(CENTRE, 6)), np.array([CENTRE]), settings)
+    assert (given.diameter_voxels, given.estimated, given.rivals_voxels) == (12, False, ())

@@ -43,10 +43,10 @@ def judged(
     """Compare the proposals with the clicked instances and with the background.
 
     First whether anything is like the clicks, then how probable that is of each place, and how
-    many of those that come first are: all learned. Where nearly all proposals are of the kind, hardly anything is
-    left to tell them from, and what the tomogram itself tells counts more: clusters decide, if
-    their number of picks is a likely one. They do, too, where nothing was learned with these
-    features.
+    many of those that come first are: all learned. Where nearly all proposals are of the kind,
+    hardly anything is left to tell them from, and what the tomogram itself tells counts more:
+    clusters decide, if their number of picks is a likely one. They do, too, where nothing was
+    learned with these features.
 
     Args:
         places: n proposals, and background.
@@ -66,14 +66,29 @@ def judged(
     if not learned or min(n, len(places.background)) < FEWEST or own.all():
         return by_clusters()
     beside = compared(places, clicked, own, shapes)
-    scores, candidates = beside.odds, similarities >= places.chance
-    kept, expected = own.copy(), 0.0
-    if beside.presence >= PRESENT:
-        possible = lists(beside)
-        kept[possible.best()], expected = True, float(possible.expected.max())
-        if candidates.sum() > TOO_MANY * n:
-            verdict = by_clusters()
-            by_clusters_worth
+    found = Verdict(
+        beside.odds,
+        similarities >= places.chance,
+        own,
+        beside.probabilities,
+        presence=beside.presence,
+    )
+    if beside.presence < PRESENT:
+        return found
+    possible, kept = lists(beside), own.copy()
+    kept[possible.best()] = True
+    found = replace(found, kept=kept, expected=float(possible.expected.max()))
+    if found.candidates.sum() > TOO_MANY * n:
+        verdict = by_clusters()
+        if possible.expected_of(int(verdict.kept.sum())) >= WORTH * found.expected:
+            return replace(
+                found,
+                scores=verdict.scores,
+                candidates=verdict.candidates,
+                kept=verdict.kept | own,
+                against_odds=True,
+            )
+    return found
 
 
 def same(points_zyx: np.ndarray, others_zyx: np.ndarray, diameter_voxels: float) -> np.ndarray:
