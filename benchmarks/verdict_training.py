@@ -247,14 +247,14 @@ def of_lists(draw: Draw, embedding: Network, odds: GraphNetwork) -> Lesson:
     own = draw.own > 0
     likeness, found = draw.seen(embedding)
     seen = Seen(likeness, found, odds(*weighed(likeness, found, own)))
-    possible = lists(Compared((seen,), own, 1.0))
-    copy = draw.copy[possible.order]
+    possible = lists(seen, own)
+    copy = draw.copy[Compared((seen,), own, 1.0).order]
     _, first = np.unique(copy, return_index=True)
     hit = np.zeros(len(copy))
     hit[first] = copy[first] >= 0
     right = np.cumsum(hit)[possible.lengths - 1]
     f1 = 2 * right / (possible.lengths + draw.copies)
-    return Lesson(possible.rows[0], f1, np.full(len(f1), 1 / len(f1)))
+    return Lesson(possible.rows, f1, np.full(len(f1), 1 / len(f1)))
 
 
 def main() -> None:

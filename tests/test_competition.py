@@ -19,7 +19,7 @@ NONE = np.zeros(0)
 
 
 class Look:
-    """Searches that find what is said: presence and expected F1 by diameter; None is no diameter."""
+    """Searches that find what is said: presence and expected F1, or None, by diameter."""
 
     def __init__(self, opinions):
         self.opinions = opinions

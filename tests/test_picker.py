@@ -11,6 +11,7 @@ from aitom_cryosam import CryoSAM, Tomogram
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate
 from aitom_cryosam.matcher import HierarchicalMatcher
+from aitom_cryosam.particle_size import ParticleSize
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.simulation.settings import SimulationSettings
@@ -316,3 +317,36 @@ def test_every_stage_is_timed(data, truth, monkeypatch):
     peaks = list(stages.peak_megabytes.values())
     assert peaks == sorted(peaks)  # "up to the stage's end"
     assert data.nbytes / 1e6 < peaks[0] <= peaks[-1] <= peak_megabytes()
+
+
+def unsure(*, right):
+    """That the likeliest diameter of a particle is far too small, and what else it may be."""
+    return lambda *_, **__: ParticleSize(4.0, estimated=True, rivals_voxels=(right / VOXEL,))
+
+
+def test_a_diameter_at_which_others_are_found_is_taken(data, truth, monkeypatch, caplog):
+    alone = pick(data, truth[1:2], Settings(diameter_angstrom=250.0))
+    monkeypatch.setattr("aitom_cryosam.particle_size.estimated_size", unsure(right=250))
+    with caplog.at_level(logging.WARNING, "aitom_cryosam"):
+        found = pick(data, truth[1:2], Settings(semantic="dense"))
+    assert found.diameter_angstrom == pytest.approx(250)
+    assert found.settings.diameter_angstrom is None
+    np.testing.assert_array_equal(found.picks.points_zyx, alone.picks.points_zyx)
+    assert [mask.volume for mask in found.masks] == [mask.volume for mask in alone.masks]
+    assert found.probability.shape == data.shape
+    assert "80 Å; at 250 Å more is" in caplog.text
+    query = CryoSAM().query(
+        Tomogram.from_array(data, voxel_size=VOXEL, name="TS_01"), truth[1:2, ::-1]
+    )
+    assert query.diameter_angstrom == pytest.approx(250)
+    np.testing.assert_array_equal(query.instances, alone.query.instances)
+
+
+def test_the_likeliest_diameter_stays_where_no_other_finds_more(data, truth, monkeypatch, caplog):
+    alone = pick(data, truth[1:2], Settings(diameter_angstrom=80.0))
+    monkeypatch.setattr("aitom_cryosam.particle_size.estimated_size", unsure(right=1500))
+    with caplog.at_level(logging.WARNING, "aitom_cryosam"):
+        found = pick(data, truth[1:2])
+    assert found.diameter_angstrom == pytest.approx(80)
+    assert "more is" not in caplog.text
+    np.testing.assert_array_equal(found.proposals.points_zyx, alone.proposals.points_zyx)

@@ -10,7 +10,7 @@ from scipy.special import logit
 
 from aitom_cryosam import Tomogram
 from aitom_cryosam.models import JUDGED
-from aitom_cryosam.scoring.cut import BY_ODDS, UNSURE, Lists, lists
+from aitom_cryosam.scoring.cut import BY_ODDS, UNSURE, Lists, cut, lists
 from aitom_cryosam.scoring.evidence import evidence
 from aitom_cryosam.scoring.harmonics import HARMONICS, powers
 from aitom_cryosam.scoring.kind import FEWEST
@@ -194,10 +194,6 @@ def compared_in(scene, places=None):
     return compared(places or places_of(scene), split(instances)[2], own, shapes[:1])
 
 
-def lists_of(scene):
-    return lists(compared_in(scene))
-
-
 def test_samples_are_parts_of_the_background_that_are_spread_over_it(scene):
     places = places_of(scene)
     assert len(places.samples()) == 1
@@ -230,43 +226,46 @@ def test_what_is_said_beside_several_samples_is_their_mean(scene, monkeypatch):
     np.testing.assert_allclose(logit(both.odds[~both.own]), np.mean(log_odds, axis=0), atol=1e-9)
     assert len(both.seen) == 3
     assert (both.odds[both.own] == 1).all()
-    assert lists(both).rows.shape[0] == 3
+    lengths = [lists(one, both.own).best for one in both.seen]
+    assert cut(both).length == pytest.approx(np.exp(np.mean(np.log(lengths))), abs=0.5)
     assert min(found.presence for found in alone) <= both.presence <= 1
     assert not np.allclose(both.odds, one.odds)
 
 
-def test_lists_are_of_the_best_odds(scene):
+def test_the_clicked_head_the_order_of_the_odds(scene):
     beside = compared_in(scene)
-    assert (np.diff(beside.odds[lists(beside).order]) <= 0).all()
+    assert beside.own[beside.order[0]]
+    assert (np.diff(beside.odds[beside.order]) <= 0).all()
 
 
 def test_the_best_list_ends_where_the_kind_does(scene):
-    possible = lists_of(scene)
-    assert possible.order[0] == 0
-    assert (possible.order[:OF_KIND] < OF_KIND).all()
-    best = len(possible.best())
+    beside = compared_in(scene)
+    assert beside.order[0] == 0
+    assert (beside.order[:OF_KIND] < OF_KIND).all()
+    best = cut(beside).length
     assert 2 * min(best, OF_KIND) / (best + OF_KIND) > 0.9
 
 
 @pytest.mark.parametrize(("expected", "shortened"), [(UNSURE - 0.01, False), (0.99, True)])
 def test_where_little_is_expected_of_any_list_the_odds_are_not_shortened(expected, shortened):
     lengths = np.arange(1, 41)
-    rows = np.zeros((1, 40, BY_ODDS + 1))
-    rows[0, :, BY_ODDS] = np.exp(-((lengths - 30) ** 2) / 50)  # the odds would have 30
-    possible = Lists(np.arange(40), lengths, rows)
+    rows = np.zeros((40, BY_ODDS + 1))
+    rows[:, BY_ODDS] = np.exp(-((lengths - 30) ** 2) / 50)  # the odds would have 30
+    possible = Lists(lengths, rows)
     vars(possible)["expected"] = expected * np.exp(-((lengths - 10) ** 2) / 50)  # the network 10
-    assert (len(possible.best()) < 30) == shortened
+    assert (possible.best < 30) == shortened
 
 
 def test_likeness_within_a_list_is_that_of_its_pairs(scene):
     beside = compared_in(scene)
-    (seen,), possible = beside.seen, lists(beside)
+    (seen,) = beside.seen
+    possible = lists(seen, beside.own)
     walks = np.where(beside.own, np.inf, seen.found.walks[: len(beside.own)])
     directions = seen.likeness.places[np.argsort(-walks, kind="stable")]
     pairs = [np.triu(directions[:k] @ directions[:k].T, 1).sum() for k in possible.lengths]
     count = possible.lengths * (possible.lengths - 1) / 2
     alike = np.divide(pairs, count, out=np.zeros(len(count)), where=count > 0)
-    within, of_copies = (possible.rows[0, :, column] for column in (WITHIN, OF_COPIES))
+    within, of_copies = (possible.rows[:, column] for column in (WITHIN, OF_COPIES))
     np.testing.assert_allclose((within * of_copies)[1:], alike[1:], atol=1e-6)
 
 

@@ -9,6 +9,7 @@ how few links lead out of it. A network that was trained on simulated tomograms
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,60 +45,82 @@ BACKGROUND = 20
 
 @dataclass(frozen=True, eq=False)
 class Lists:
-    """Lists of the first places of a ranking.
+    """Lists of the first places of a ranking, beside one sample of the background.
 
     Attributes:
-        order: (n,) proposals, best first.
         lengths: (l,) of the lists.
-        rows: (s, l, r) what speaks for and against each, beside s samples of the background.
+        rows: (l, r) what speaks for and against each.
     """
 
-    order: np.ndarray
     lengths: np.ndarray
     rows: np.ndarray
 
-    def best(self) -> np.ndarray:
-        """(k,) the proposals of the list of the best F1.
+    @property
+    def best(self) -> int:
+        """Length of the list of the best F1.
 
-        Its length lies between the one of which the network expects most and the one that the
-        odds of the places do, which may be less right but never follow an accident of one list.
+        It lies between the one of which the network expects most and the one that the odds of the
+        places do, which may be less right but never follow an accident of one list.
         """
         seen = slice(min(TOO_SHORT, len(self.lengths) - 1), None)
-        lengths, by_odds = self.lengths[seen], self.rows[:, seen, BY_ODDS].mean(axis=0)
+        lengths, rows = self.lengths[seen], self.rows[seen]
         expected = np.pad(self.expected[seen], 1, mode="edge")  # a peak, not a spike
         of_list = lengths[np.argmax(expected[:-2] + 2 * expected[1:-1] + expected[2:])]
-        of_places = lengths[np.argmax(by_odds)]
+        of_places = int(lengths[np.argmax(rows[:, BY_ODDS])])
         between = round(of_places**SHARE * of_list ** (1 - SHARE))
-        return self.order[: max(between, of_places if expected.max() < UNSURE else 0)]
+        return max(between, of_places if expected.max() < UNSURE else 0)
 
     @cached_property
     def expected(self) -> np.ndarray:
         """(l,) about the F1 of each list, by the network."""
-        return np.asarray(expit(np.mean([shipped("cut")(rows) for rows in self.rows], axis=0)))
+        return np.asarray(expit(shipped("cut")(self.rows)))
 
     def expected_of(self, count: int) -> float:
         """The same of the list that is of so many places, or nearly."""
         return float(np.interp(np.log(max(count, 1)), np.log(self.lengths), self.expected))
 
 
-def lists(beside: Compared) -> Lists:
-    """What speaks for each length; the clicked instances head every list.
+@dataclass(frozen=True)
+class Cut:
+    """How many of the places of the best odds are picks.
 
-    The lists are of the places of the best odds. What a length looks like is read from the
-    ranking by spreading, beside each background.
+    Attributes:
+        lists: beside each sample of the background.
     """
-    n, clicked = len(beside.own), max(int(beside.own.sum()), 1)
-    order = np.argsort(-np.where(beside.own, np.inf, beside.odds), kind="stable")
+
+    lists: Sequence[Lists]
+
+    @property
+    def length(self) -> int:
+        """The geometric mean of what is best beside each sample."""
+        return round(float(np.exp(np.mean([np.log(one.best) for one in self.lists]))))
+
+    @property
+    def expected(self) -> float:
+        """About the F1 of the best list."""
+        return float(np.mean([one.expected.max() for one in self.lists]))
+
+    def expected_of(self, count: int) -> float:
+        """About the F1 of so many places."""
+        return float(np.mean([one.expected_of(count) for one in self.lists]))
+
+
+def cut(beside: Compared) -> Cut:
+    """What speaks for each length; the clicked instances head every list."""
+    return Cut([lists(one, beside.own) for one in beside.seen])
+
+
+def lists(seen: Seen, own: np.ndarray) -> Lists:
+    """The same beside one sample of the background, by the ranking by spreading.
+
+    Args:
+        seen: n proposals.
+        own: (n,) bool, clicked instances.
+    """
+    n, clicked = len(own), max(int(own.sum()), 1)
     short = np.arange(clicked, min(SHORT, n) + 1)
     lengths = np.unique([*short, *np.geomspace(clicked, n, LENGTHS).round().astype(int)])
-    rows = [_spoken(one, beside.own, lengths) for one in beside.seen]
-    return Lists(order, lengths, np.stack(rows))
-
-
-def _spoken(seen: Seen, own: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """(l, r) what speaks for and against each of the lengths, (l,)."""
     likeness, found = seen.likeness, seen.found
-    n = len(own)
     walks, of_background = found.log_walks[:n], found.log_walks[n:]
     order = np.argsort(-np.where(own, np.inf, walks), kind="stable")
     levels = np.where(own, walks[~own].max(initial=walks.min()), walks)[order]
@@ -154,4 +177,4 @@ def _spoken(seen: Seen, own: np.ndarray, lengths: np.ndarray) -> np.ndarray:
                 *found.context,
             ]
         )
-    return np.array(rows)
+    return Lists(lengths, np.array(rows))

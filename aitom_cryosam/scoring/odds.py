@@ -67,6 +67,11 @@ class Compared:
         return np.where(self.own, 1, odds)
 
     @property
+    def order(self) -> np.ndarray:
+        """(n,) rows of the proposals, the best odds first."""
+        return np.argsort(-self.odds, kind="stable")
+
+    @property
     def probabilities(self) -> np.ndarray:
         """(n,) of the proposals; 1 for those that are clicked."""
         return np.where(self.own, 1, self.presence * self.odds)

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.models import JUDGED
 from aitom_cryosam.picks import Picks, suppressed
-from aitom_cryosam.scoring.cut import lists
+from aitom_cryosam.scoring.cut import cut
 from aitom_cryosam.scoring.kind import FEWEST, Verdict, judge
 from aitom_cryosam.scoring.odds import compared
 from aitom_cryosam.scoring.places import Places
@@ -75,9 +75,9 @@ def judged(
     )
     if beside.presence < PRESENT:
         return found
-    possible, kept = lists(beside), own.copy()
-    kept[possible.best()] = True
-    found = replace(found, kept=kept, expected=float(possible.expected.max()))
+    possible, kept = cut(beside), own.copy()
+    kept[beside.order[: possible.length]] = True
+    found = replace(found, kept=kept, expected=possible.expected)
     if found.candidates.sum() > TOO_MANY * n:
         verdict = by_clusters()
         if possible.expected_of(int(verdict.kept.sum())) >= WORTH * found.expected:
