@@ -148,12 +148,11 @@ def estimated_size(
     peaks = mapped(peak, list(product(points, radii)))
     mean = np.mean(np.reshape(peaks, (len(points), count)), axis=0)
     best = int(mean.argmax())
-    around = np.pad(mean, 1, constant_values=-np.inf)
-    peaked = (mean > around[:-2]) & (mean >= around[2:])
-    high = np.flatnonzero(peaked & (mean >= min(_RIVAL * mean[best], mean[best])))
+    inner = mean[1:-1]  # at its ends the curve may rise further
+    peaked = (inner > mean[:-2]) & (inner >= mean[2:]) & (inner >= _RIVAL * mean[best])
+    high = np.array([best, *sorted(1 + np.flatnonzero(peaked), key=lambda i: -mean[i])])
     steps = _vertices(np.tile(mean, (len(high), 1)), high)
-    diameters = 2 * radii[high] * (radii[1] / radii[0]) ** steps
-    first, *others = diameters[np.argsort(-mean[high], kind="stable")].tolist()
+    first, *others = (2 * radii[high] * (radii[1] / radii[0]) ** steps).tolist()
     rivals = [one for one in others if max(one / first, first / one) > _APART]
     return ParticleSize(first, estimated=True, rivals_voxels=tuple(rivals[:_RIVALS]))
 

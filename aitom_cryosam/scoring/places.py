@@ -74,7 +74,7 @@ class Places:
 
     @property
     def parts(self) -> list[np.ndarray]:
-        """Rows of the background, in as many parts as it has samples, each spread over all."""
+        """(b,) rows of the background each, in as many parts as it has samples, spread over all."""
         count = max(1, -(-len(self.background) // CHANCE_SAMPLE))
         return [np.arange(first, len(self.background), count) for first in range(count)]
 
