@@ -194,24 +194,27 @@ def compared_in(scene, places=None):
     return compared(places or places_of(scene), split(instances)[2], own, shapes[:1])
 
 
-def test_samples_are_parts_of_the_background_that_are_spread_over_it(scene):
+@pytest.mark.parametrize("times", [1, 4, 9, 20])
+def test_samples_are_whole_and_spread_over_the_background(scene, times):
     places = places_of(scene)
-    assert len(places.samples()) == 1
-    n, m = len(places.instances), len(places.background)
-    times = -(-2 * CHANCE_SAMPLE // m)
+    n, m = len(places.instances), times * len(places.background)
     many = replace(
         places,
         background=np.tile(places.background, (times, 1, 1)),
-        similarities=np.append(places.similarities[:n], np.arange(times * m)),
+        similarities=np.append(places.similarities[:n], np.arange(m)),
         shapes=np.concatenate([places.shapes[:n], np.tile(places.shapes[n:], (times, 1))]),
     )
     samples = many.samples()
-    assert max(len(sample.background) for sample in samples) <= CHANCE_SAMPLE
-    ranks = [sample.similarities[n:] for sample in samples]
-    assert sorted(np.concatenate(ranks)) == list(range(times * m))
-    assert {int(one[0]) for one in ranks} == set(range(len(samples)))
-    np.testing.assert_array_equal(samples[1].background, many.background[1 :: len(samples)])
-    np.testing.assert_array_equal(samples[1].shapes[n:], many.shapes[n:][1 :: len(samples)])
+    assert len(samples) == max(1, m // CHANCE_SAMPLE)
+    for sample in samples:
+        ranks = sample.similarities[n:].astype(int)
+        assert len(np.unique(ranks)) == min(m, CHANCE_SAMPLE)
+        assert ranks.min() < len(samples)
+        assert ranks.max() >= m - len(samples)
+        np.testing.assert_array_equal(sample.background, many.background[ranks])
+        np.testing.assert_array_equal(sample.shapes[n:], many.shapes[n:][ranks])
+    rows = np.concatenate([sample.similarities[n:] for sample in samples])
+    assert len(np.unique(rows)) == len(rows)  # no place is in two of them
 
 
 def test_what_is_said_beside_several_samples_is_their_mean(scene, monkeypatch):

@@ -74,9 +74,13 @@ class Places:
 
     @property
     def parts(self) -> list[np.ndarray]:
-        """(b,) rows of the background each, in as many parts as it has samples, spread over all."""
-        count = max(1, -(-len(self.background) // CHANCE_SAMPLE))
-        return [np.arange(first, len(self.background), count) for first in range(count)]
+        """(b,) rows of the background each, as many parts as it has whole samples, or one.
+
+        Each is spread over all of the background. Whitening wants no fewer places.
+        """
+        count = max(1, len(self.background) // CHANCE_SAMPLE)
+        rows = [np.arange(first, len(self.background), count) for first in range(count)]
+        return [some[_spread(len(some), CHANCE_SAMPLE)] for some in rows]
 
     def samples(self) -> list[Places]:
         """The same beside each of these parts."""
@@ -126,5 +130,9 @@ def background_sample(maxima: Picks, chance: float) -> Picks:
         chance: what stays below it is background.
     """
     low = np.flatnonzero(maxima.scores < chance)
-    sample = np.linspace(0, len(low) - 1, min(len(low), SAMPLES * CHANCE_SAMPLE))
-    return maxima.take(low[sample.round().astype(int)])
+    return maxima.take(low[_spread(len(low), SAMPLES * CHANCE_SAMPLE)])
+
+
+def _spread(n: int, most: int) -> np.ndarray:
+    """(m,) of 0 to n - 1, evenly spread, m up to the most."""
+    return np.linspace(0, n - 1, min(n, most)).round().astype(int)
