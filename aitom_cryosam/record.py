@@ -266,6 +266,22 @@ class Record:
         with reading(self.path, "the record of a run"):
             return Settings.from_json(self.content["settings"])
 
+    def expect_particles(self, what: str) -> None:
+        """Refuse the points of a membrane or filament, which were never proposals.
+
+        Args:
+            what: is done with particles only.
+
+        Raises:
+            InputError: it is the result of a structure.
+        """
+        target = self.content.get("target")
+        if target is not None:
+            raise InputError(
+                f"{self.path} is of a {target['name']}, which is no particle; {what} takes the "
+                "proposals of particles."
+            )
+
     @property
     def by_clusters(self) -> bool:
         """Whether clusters decided which proposals are picks, and not their probabilities."""

@@ -74,6 +74,7 @@ class Selection:
         Raises:
             InputError: a file cannot be used, an id is not known, or the run has no probabilities.
         """
+        record.expect_particles("a selection")
         proposals = record.proposals
         if not self.keeps_verdict:
             proposals = _reopened(proposals)
@@ -153,6 +154,7 @@ def write_selection(
         InputError: the run's files are not of one run, or a file cannot be read or written.
     """
     record.check()
+    record.expect_particles("a selection")
     paths = result_paths(folder, record.info.name, star)
     there = [kind for kind, path in record.files.items() if path.exists()]
     kept = {kind: path for kind, path in paths.items() if kind in there}

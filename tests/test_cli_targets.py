@@ -225,3 +225,23 @@ def test_what_excludes_nothing_is_refused(folder, capsys, options, says):
     assert says in error
     assert len(error.strip().splitlines()) == 1
     assert not (folder / "refused").exists()
+
+
+@pytest.mark.parametrize("typed", ["select --top 3", "refine --tilt-range -60,60"])
+def test_points_of_a_membrane_are_no_proposals(folder, picked, capsys, typed):
+    command, *options = typed.split()
+    assert main([command, str(picked), *options, "--out", str(folder / "no")]) == 2
+    told = capsys.readouterr().err
+    assert "is of a membrane, which is no particle" in told
+    assert told.count("\n") == 1
+    assert not (folder / "no").exists()
+
+
+def test_a_result_without_points_knows_its_voxel_size(folder, picked, capsys):
+    assert pick(folder, tomogram="empty", out="none") == 0
+    (folder / "truth.csv").write_text("x,y,z\n9,9,9\n")
+    labels, true = folder / "none" / "empty_labels.mrc", picked / "TS_01_labels.mrc"
+    evaluate = ["evaluate", str(folder / "none"), str(folder / "truth.csv"), "--radius", "100"]
+    capsys.readouterr()
+    assert main([*evaluate, "--labels", str(labels), "--truth-labels", str(true)]) == 0
+    assert "Å voxels; its header says" not in capsys.readouterr().err  # it took 1 Å

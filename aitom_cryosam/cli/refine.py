@@ -87,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
 
     start = time.perf_counter()
     records = options.records_of(args.results)
+    for record in records:
+        record.expect_particles("a second look")
     infos = averaging.infos_of(args, records)
     paths = refined_paths(args.out, args.name or infos[0].name, records, args.star)
     check_output(args.out, paths.values(), overwrite=args.overwrite)

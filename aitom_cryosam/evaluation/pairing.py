@@ -141,6 +141,9 @@ def _read_all(
             # Picks of another run would pass for this one's.
             record = record_beside(path, alone=True)
             points = read(path, shape_zyx=record.info.shape_zyx if record else None)
+            if record:  # a file without picks cannot state it
+                size = points.voxel_size or record.info.voxel_size
+                points = replace(points, voxel_size=size)
         if len(points.picks) and not (voxel_size or points.voxel_size):
             raise InputError(f"{points.path} states no voxel size", Remedy.VOXEL_SIZE)
         yield points
