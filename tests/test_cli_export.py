@@ -272,6 +272,14 @@ def test_options_that_make_no_sense(world, option):
         export("one", "--to", "warp", "--out", "a.star", *option)
 
 
+def test_a_name_that_a_star_file_cannot_hold_is_told(tmp_path, caplog):
+    named = [(PICKS, TomogramInfo("data set/TS 01.mrc", 10.0))]
+    project_files("dynamo", tmp_path, named)
+    assert caplog.text == ""
+    project_files("warp", tmp_path / "a.star", named)
+    assert "'TS 01.mrc' as TS_01; rename" in caplog.text
+
+
 def test_files_of_warp_in_voxels_of_several_sizes(tmp_path, caplog):
     groups = [(PICKS, TomogramInfo("a", 10.0)), (PICKS, TomogramInfo("b", 5.0))]
     names = sorted(path.name for path in project_files("warp", tmp_path, groups))

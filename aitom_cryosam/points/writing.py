@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.names import distinct, listed, relion_name
+from aitom_cryosam.names import distinct, listed, relion_name, star_word, tomogram_root
 from aitom_cryosam.picks import Picks, joined
 from aitom_cryosam.points.formats.registry import Format, known_format
 from aitom_cryosam.points.formats.relion_warp import project_name, safe_for_warp, with_extents
@@ -122,6 +122,8 @@ def project_files(
     kind = known_format(format)
     particle = particle or Particle()
     out = Path(out)
+    if kind.ending == ".star":
+        _tell_renamed(Path(info.name).name for _, info in groups)
     complete = {"relion5": with_extents, "warp": safe_for_warp}
     if format in complete:  # here, so that it warns but once
         groups = complete[format](groups)
@@ -155,6 +157,17 @@ def project_files(
     if format == "relion5":
         files |= _relion5(kind, out, [info for _, info in groups], particle, tomograms_star)
     return files
+
+
+def _tell_renamed(names: Iterable[str]) -> None:
+    """Warn of names that a STAR file cannot hold: a program looks for the tomogram by its own."""
+    changed = [name for name in names if star_word(name) != name]
+    if changed:
+        logger.warning(
+            "STAR files hold no name with a space or a quote, but with underscores: %s; rename "
+            "the files if the program does not find its tomogram.",
+            listed(f"{name!r} as {tomogram_root(name)}" for name in changed),
+        )
 
 
 def _differ(groups: Sequence[TomogramPicks]) -> bool:
