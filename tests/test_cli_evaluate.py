@@ -363,7 +363,7 @@ def bad_input(files):
             {"options": ["--histogram", "{}/c.png", "--curve", "{}/c.png"]},
             "c.png; give each its own name",
         ),
-        ({"options": ["--curve", "{}/p.star"]}, "p.star already exists"),
+        ({"options": ["--curve", "{}/p.star"]}, "p.star is an input of this run"),
         ({"options": ["--histogram", "{}"]}, "is a folder"),
         ({"options": ["--class", "virus"]}, "no class 'virus'; expected one of proteasome, ribo"),
         ({"options": ["--class", "a"], "truth": "t.csv"}, "no column particleClass"),
