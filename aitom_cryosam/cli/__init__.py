@@ -16,7 +16,6 @@ from aitom_cryosam.cli.parser import Parser, options_of
 from aitom_cryosam.cli.signals import Ended, heeded
 from aitom_cryosam.cli.streams import forgiving, status_of_stdout
 from aitom_cryosam.errors import Door, InputError, program_of
-from aitom_cryosam.files import kept
 from aitom_cryosam.messages import PACKAGE, Once, logging_kept
 from aitom_cryosam.names import printable
 
@@ -75,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 command = f"cryosam {args.command}"
                 _log_to_stderr(quiet=args.quiet, verbose=args.verbose)
                 _locate(args)
+                from aitom_cryosam.files import kept  # not for --help
+
                 with kept(inputs_of(args)):
                     status = int(import_module(COMMANDS[args.command][0]).run(args))
                 return status or status_of_stdout()
