@@ -1,8 +1,9 @@
 """STAR files as WarpTools, M and RELION take them.
 
 Every written file is one block `data_particles` with LF line ends, a space before `#N`, no
-comment, no NaN, no blank line inside the loop and no space inside a value; the same picks give
-the same bytes. Coordinates in files are x, y, z; in arrays z, y, x.
+comment, no NaN (but for open scores of our own column), no blank line inside the loop and no
+space inside a value; the same picks give the same bytes. Coordinates in files are x, y, z; in
+arrays z, y, x.
 """
 
 from __future__ import annotations
@@ -274,7 +275,7 @@ def _own_score(picks: Picks) -> Columns:
         OWN_SCORE,
         SCORE,
     )
-    return {OWN_SCORE: [f"{one:.6f}" if np.isfinite(one) else "none" for one in picks.scores]}
+    return {OWN_SCORE: [f"{one:.6f}" if np.isfinite(one) else "nan" for one in picks.scores]}
 
 
 def _carried(columns: Columns, picks: Picks) -> Columns:
