@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -51,8 +52,28 @@ def test_a_batch_script_is_short_and_types_what_exists(script: Path) -> None:
     assert len(script.read_text("utf-8").splitlines()) <= 10
     subprocess.run(["bash", "-n", str(script)], check=True)
     [line] = re.findall(r"^cryosam (.+)$", script.read_text("utf-8"), re.MULTILINE)
-    words = shlex.split(re.sub(r"\$SLURM_ARRAY_TASK_(ID|COUNT)", "3", line))
+    words = shlex.split(re.sub(r"\$(SLURM_ARRAY_TASK_ID|parts)", "3", line))
     build_parser(words).parse_args(words)  # ends the test if it refuses
+
+
+@pytest.mark.parametrize(("again", "part"), [((), "5/8"), (("32",), "5/32")])
+def test_a_part_of_a_job_array_can_be_done_again(
+    again: Sequence[str], part: str, tmp_path: Path
+) -> None:
+    (tmp_path / "cryosam").write_text('#!/usr/bin/env bash\necho "$@"\n')
+    (tmp_path / "cryosam").chmod(0o755)
+    ran = subprocess.run(
+        ["bash", str(EXAMPLES / "slurm" / "array.sbatch"), "a project", *again],
+        env={
+            "PATH": os.pathsep.join([str(tmp_path), os.environ["PATH"]]),
+            "SLURM_ARRAY_TASK_ID": "5",
+            "SLURM_ARRAY_TASK_COUNT": "8",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == f"project run a project --only {part} --workers 1\n"
 
 
 STAND_INS = {

@@ -70,6 +70,14 @@ def test_wrong_order_says_so(tomogram):
         read_prompts(tomogram, ["5,15,25"])
 
 
+def test_typed_in_angstrom_says_so(tomogram):
+    said = f"in Å it would lie inside: divide it by {tomogram.voxel_size:g}"
+    with pytest.raises(InputError, match=said):
+        read_prompts(tomogram, [f"{25 * tomogram.voxel_size},15,5"])
+    with pytest.raises(InputError, match=r"z 0 to 9\.$"):
+        read_prompts(tomogram, ["99999,15,5"])
+
+
 def test_blank_margin(tomogram):
     with pytest.raises(InputError, match=r"25,1,5 lies on the blank margin"):
         read_prompts(tomogram, ["25,1,5"])

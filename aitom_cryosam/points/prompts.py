@@ -179,17 +179,19 @@ def refuse_misplaced(points_zyx: np.ndarray, tomogram: Tomogram, kind: str) -> N
         InputError: one lies there.
     """
     for point in points_zyx:
-        if fault := _fault(point, tomogram):
+        if fault := _fault(point, tomogram, typed=True):
             raise InputError(f"The {kind} {as_typed(point)} {fault}.")
 
 
-def _fault(point_zyx: np.ndarray, tomogram: Tomogram) -> str:
-    """What is wrong with a prompt, or nothing."""
+def _fault(point_zyx: np.ndarray, tomogram: Tomogram, *, typed: bool = False) -> str:
+    """What is wrong with a prompt, or nothing; a file's may be told to be in other pixels."""
     info = TomogramInfo.of(tomogram)
     if len(info.outside(point_zyx[None])):
         hint = ""
         if not len(info.outside(point_zyx[None, ::-1])):
             hint = "; as z,y,x it would lie inside: type it as x,y,z"
+        elif typed and not len(info.outside(point_zyx[None] / tomogram.voxel_size)):
+            hint = f"; in Å it would lie inside: divide it by {tomogram.voxel_size:g}"
         return f"lies outside {tomogram.name}, which has {info.bounds()}{hint}"
     if tomogram.is_blank(point_zyx):
         return f"lies on the blank margin of {tomogram.name}; click on a particle"
