@@ -238,10 +238,10 @@ def test_points_of_a_membrane_are_no_proposals(folder, picked, capsys, typed):
 
 
 def test_a_result_without_points_knows_its_voxel_size(folder, picked, capsys):
-    assert pick(folder, tomogram="empty", out="none") == 0
+    assert pick(folder, tomogram="empty", out="no_points") == 0
     (folder / "truth.csv").write_text("x,y,z\n9,9,9\n")
-    labels, true = folder / "none" / "empty_labels.mrc", picked / "TS_01_labels.mrc"
-    evaluate = ["evaluate", str(folder / "none"), str(folder / "truth.csv"), "--radius", "100"]
+    labels, true = folder / "no_points" / "empty_labels.mrc", picked / "TS_01_labels.mrc"
+    evaluate = ["evaluate", str(folder / "no_points"), str(folder / "truth.csv"), "--radius", "100"]
     capsys.readouterr()
     assert main([*evaluate, "--labels", str(labels), "--truth-labels", str(true)]) == 0
     assert "Å voxels; its header says" not in capsys.readouterr().err  # it took 1 Å
