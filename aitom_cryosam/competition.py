@@ -44,12 +44,11 @@ def best(look: Callable[[float], Found], size: ParticleSize, voxel_size: float) 
     Raises:
         InputError: from the likeliest diameter.
     """
-    found = look(size.diameter_voxels)
-    if not size.estimated or found.verdict.presence is None:
-        return found
-    found = _surer(found, look)
+    if not size.estimated:
+        return look(size.diameter_voxels)
+    found = _surer(look(size.diameter_voxels), look)  # nothing else holds its features
     for rival in size.rivals_voxels:
-        if found.promise >= POOR:
+        if found.verdict.presence is None or found.promise >= POOR:
             break
         found = found.alone()
         other = _quietly(look, rival)

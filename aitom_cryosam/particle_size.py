@@ -29,8 +29,6 @@ _STEP = 1.12  # ratio of neighbouring radii
 _SMALLEST_ANGSTROM, _LARGEST_ANGSTROM = 30.0, 1500.0  # 10 kDa; all but a few viruses
 MIN_DIAMETER = 4.0
 """Voxels: what is smaller cannot be told from noise."""
-
-
 _RIVAL = 0.5
 """Share of the highest maximum from which another one may be the particle's."""
 _APART = 1.35

@@ -1,6 +1,7 @@
 """Which of several diameters a run goes by."""
 
 import logging
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -107,3 +108,20 @@ def test_a_rival_in_doubt_is_asked_aside_too():
 def test_the_likeliest_diameter_refuses_for_all():
     with pytest.raises(InputError):
         chosen({10: None, 20: (0.9, 0.9)})
+
+
+def test_features_are_let_go_before_others_are_made():
+    """Those of two diameters together might be more than the run's memory."""
+    alive = []
+
+    class Features:
+        def __del__(self):
+            alive.remove(id(self))
+
+    def look(diameter):
+        assert alive == []
+        features = Features()
+        alive.append(id(features))
+        return replace(Look({10: (0.5, 0.0), 20: (0.3, 0.0)})(diameter), features=features)
+
+    assert best(look, UNSURE, voxel_size=10.0).diameter_voxels == 10
