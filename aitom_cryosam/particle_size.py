@@ -33,6 +33,8 @@ _RIVAL = 0.5
 """Share of the highest maximum from which another one may be the particle's."""
 _APART = 1.35
 """Ratio of two diameters that are not the same."""
+_FINE = 10.0
+"""Voxels: a smaller rival below this was right of none of 33, and its features are the largest."""
 _RIVALS = 2
 
 
@@ -151,7 +153,7 @@ def estimated_size(
     high = np.array([best, *sorted(1 + np.flatnonzero(peaked), key=lambda i: -mean[i])])
     steps = _vertices(np.tile(mean, (len(high), 1)), high)
     first, *others = (2 * radii[high] * (radii[1] / radii[0]) ** steps).tolist()
-    rivals = [one for one in others if max(one / first, first / one) > _APART]
+    rivals = [one for one in others if one > _APART * first or _FINE <= one < first / _APART]
     return ParticleSize(first, estimated=True, rivals_voxels=tuple(rivals[:_RIVALS]))
 
 

@@ -131,15 +131,21 @@ def test_a_size_that_no_particle_has_is_doubted(voxel_size, given, says, caplog)
     assert all(re.match(says, one) and "1 nm is 10 Å" in one for one in told)
 
 
-def test_another_maximum_of_the_curve_is_a_rival():
-    small, large = ball(CENTRE, 4), ball(CENTRE, 19) & ~ball(CENTRE, 12)
-    size = estimated_size(
-        tomogram(small + 0.5 * large, noise=0.3), [CENTRE], max_diameter_voxels=60
-    )
-    found = np.array([size.diameter_voxels, *size.rivals_voxels])
+@pytest.mark.parametrize(
+    ("inner", "strength", "first", "rivals"),
+    [(4, 0.3, 8, [39]), (4, 0.5, 39, []), (7, 0.7, 39, [14])],
+    ids=["a larger one", "a much smaller one", "a smaller one"],
+)
+def test_another_maximum_of_the_curve_is_a_rival(inner, strength, first, rivals):
+    around = ball(CENTRE, 19) & ~ball(CENTRE, 14)
+    both = tomogram(ball(CENTRE, inner) + strength * around, noise=0.3)
+    size = estimated_size(both, [CENTRE], max_diameter_voxels=60)
     assert size.estimated
-    for expected in (8, 38):
-        assert np.abs(np.log(found / expected)).min() < 0.15
+    assert size.diameter_voxels == pytest.approx(first, rel=0.15)
+    assert size.rivals_voxels == pytest.approx(rivals, rel=0.15)
+
+
+def test_a_ball_that_stands_alone_has_no_rival():
     alone = estimated_size(tomogram(ball(CENTRE, 6), noise=0.1), [CENTRE], max_diameter_voxels=60)
     assert alone.rivals_voxels == ()
 
