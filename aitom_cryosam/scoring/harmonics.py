@@ -46,7 +46,7 @@ def powers(tomogram: Tomogram, points_zyx: np.ndarray, diameter_voxels: float) -
     bin_ = bin_of(radius)
     half = math.ceil(SHELLS[-1] * radius / bin_) + 1
     spheres = np.multiply.outer(np.array(SHELLS) * radius / bin_, _directions())  # (s, d, 3)
-    analysis, degrees = _analysis()
+    analysis, of_degree = _analysis()
 
     def measure(row: int) -> None:
         point = points_zyx[row]
@@ -54,10 +54,9 @@ def powers(tomogram: Tomogram, points_zyx: np.ndarray, diameter_voxels: float) -
         places = (point - first) / bin_ + spheres  # (s, d, 3)
         values = map_coordinates(box, np.moveaxis(places, -1, 0), order=1, mode="nearest")
         parts = values @ analysis  # (s, (DEGREES + 1)²)
-        power = [
-            np.square(parts[:, degrees == degree]).sum(axis=1) for degree in range(1, DEGREES + 1)
-        ]
-        found[row] = np.concatenate([parts[:, 0], *np.sqrt(power)])
+        each = np.sqrt(np.square(parts) @ of_degree)  # (s, DEGREES + 1)
+        each[:, 0] = parts[:, 0]
+        found[row] = each.T.ravel()
 
     side_by_side(measure, range(len(points_zyx)))
     return found
@@ -71,7 +70,11 @@ def _directions() -> np.ndarray:
 
 @cache
 def _analysis() -> tuple[np.ndarray, np.ndarray]:
-    """From samples to the coefficients of real harmonics, (d, h), and the degree of each, (h,)."""
+    """From samples to coefficients of real harmonics, (d, h), and from these to sums by degree.
+
+    Returns:
+        (d, h), and (h, DEGREES + 1) of 0 and 1.
+    """
     z, y, x = _directions().T
     polar, azimuth = np.arccos(z), np.arctan2(y, x)
     columns, degrees = [], []
@@ -81,4 +84,5 @@ def _analysis() -> tuple[np.ndarray, np.ndarray]:
             columns.append(np.sqrt(2 - (order == 0)) * (values.real if order >= 0 else values.imag))
             degrees.append(degree)
     weights = lebedev_rule(EXACT)[1]
-    return (weights[:, None] * np.stack(columns, axis=1)).astype(np.float32), np.array(degrees)
+    of_degree = np.eye(DEGREES + 1, dtype=np.float32)[degrees]
+    return (weights[:, None] * np.stack(columns, axis=1)).astype(np.float32), of_degree
