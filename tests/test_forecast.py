@@ -56,7 +56,12 @@ def test_it_grows_with_what_is_asked_for() -> None:
     assert bytes_of((64, 256, 256), 20, network) > small + 1e9  # its weights
 
 
-def test_time() -> None:
+def test_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = seconds((32, 128, 128), SETTINGS, diameter_voxels=16)
+    assert here is not None
+    assert here > 1
+    # A machine whose speed does not change between the two.
+    monkeypatch.setattr("aitom_cryosam.forecast._shortest", lambda _: 0.01)
     short = seconds((32, 128, 128), SETTINGS, diameter_voxels=16)
     long = seconds((64, 512, 512), SETTINGS, diameter_voxels=16)
     assert short is not None
