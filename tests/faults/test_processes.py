@@ -120,7 +120,7 @@ def test_ctrl_c_in_the_first_second_is_quiet(world: World) -> None:
         "def begun(given):\n    print('begun', flush=True)\n    return build(given)\n"
         "c.build_parser = begun\n"
     )
-    for wait in (0.0, 0.3, 0.7):
+    for wait in (0.0, 0.2, 0.4):  # seconds, of a run that may take less than one
         process = world.start(code=begun)
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
