@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 PACKAGE = __name__.partition(".")[0]
@@ -27,6 +27,17 @@ class Once(logging.Filter):
         return is_new
 
 
+class _Collector(logging.Handler):
+    def __init__(
+        self, collect: Callable[[logging.LogRecord], None], level: int = logging.NOTSET
+    ) -> None:
+        super().__init__(level)
+        self._collect = collect
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._collect(record)
+
+
 @contextmanager
 def logging_kept(name: str = PACKAGE) -> Iterator[logging.Logger]:
     """Leave a logger as it was before the block: handlers, level, and whether it propagates.
@@ -45,10 +56,14 @@ def logging_kept(name: str = PACKAGE) -> Iterator[logging.Logger]:
 
 
 @contextmanager
-def silent() -> Iterator[None]:
-    """The package says nothing in the block, but to handlers that are added there."""
+def silent(to: logging.Handler | None = None) -> Iterator[None]:
+    """The package says nothing in the block, but to a handler and those that are added there.
+
+    Args:
+        to: that is told; none if None.
+    """
     with logging_kept() as logger:
-        logger.handlers[:], logger.propagate = [logging.NullHandler()], False
+        logger.handlers[:], logger.propagate = [to or logging.NullHandler()], False
         yield
 
 
@@ -56,13 +71,7 @@ def silent() -> Iterator[None]:
 def held() -> Iterator[Sequence[logging.LogRecord]]:
     """What the package logs in the block is kept back, to be said later or never."""
     found: list[logging.LogRecord] = []
-
-    class Holder(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            found.append(record)
-
-    with logging_kept(PACKAGE) as logger:
-        logger.handlers[:], logger.propagate = [Holder()], False
+    with silent(_Collector(found.append)):
         yield found
 
 
@@ -76,12 +85,7 @@ def say(records: Sequence[logging.LogRecord]) -> None:
 def collected() -> Iterator[Sequence[str]]:
     """The package's warnings of the block, as text, each once, while it runs."""
     found: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            found.append(record.getMessage())
-
-    handler = Collector(logging.WARNING)
+    handler = _Collector(lambda record: found.append(record.getMessage()), logging.WARNING)
     handler.addFilter(Once())
     logger = logging.getLogger(PACKAGE)
     logger.addHandler(handler)

@@ -1,4 +1,4 @@
-"""CryoSAM: the steps of the paper in their order (its figure 1)."""
+"""CryoSAM: the steps of the paper in their order (its figure 1), the first ones by `Search`."""
 
 from __future__ import annotations
 

@@ -104,13 +104,16 @@ def run(args: argparse.Namespace) -> int:
         if structures is not None:
             asked = excluding.found(structures, asked, progress=progress)
         record = job.run(asked, progress=progress)
+    beside = []
     if args.report:
         from aitom_cryosam.report.files import write_report
 
         write_report(page, [record], overwrite=args.overwrite)
+        beside.append(page)
     if args.labels_zarr:
         asked.open_tomogram().write_labels(masks, record.labels(), overwrite=args.overwrite)
-    note_beside(record, [*([page] if args.report else []), *([masks] if args.labels_zarr else [])])
+        beside.append(masks)
+    note_beside(record, beside)
     if not args.quiet:
         summary = _summary if asked.target is None else _structure_summary
         print(summary(record, time.perf_counter() - start))

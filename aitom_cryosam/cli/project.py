@@ -403,14 +403,19 @@ def _records(project: Project) -> list[tuple[ProjectTomogram, Record]]:
     """
     from aitom_cryosam.project.state import Kind, State
 
-    states = [(one, State.of(project.job(one))) for one in project.tomograms]
-    found = [(one, state.record) for one, state in states if state.record is not None]
+    found, lacking, old = [], [], {}
+    for one in project.tomograms:
+        state = State.of(project.job(one))
+        if state.record is None:
+            lacking.append(one.name)
+            continue
+        found.append((one, state.record))
+        if state.kind is not Kind.DONE:
+            old[one.name] = state.why
     if not found:
         raise InputError(f"{project.path} has no results yet; pick with `cryosam project run`.")
-    if lacking := [one.name for one, state in states if state.record is None]:
+    if lacking:
         logger.warning("Left out, as there is no result yet: %s.", listed(lacking))
-    with_result = [(one.name, state) for one, state in states if state.record is not None]
-    old = {name: state.why for name, state in with_result if state.kind is not Kind.DONE}
     if old:
         logger.warning(
             "Of an earlier run, which `cryosam project run` would renew: the results of %s (%s).",

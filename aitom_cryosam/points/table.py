@@ -273,6 +273,16 @@ def scores(picks: Picks) -> np.ndarray:
     return np.nan_to_num(picks.scores, nan=0.0)
 
 
+def scores_or(missing: str, picks: Picks) -> np.ndarray | list[str]:
+    """(n,) scores as columns have them, with a word for each that is missing."""
+    known = np.isfinite(picks.scores)
+    if known.all():
+        return picks.scores
+    return [
+        f"{one:.6f}" if there else missing for one, there in zip(picks.scores, known, strict=True)
+    ]
+
+
 def scores_if_any(values: Sequence[Any]) -> list[Any] | None:
     """Scores of such a format, or None if all are 0, as programs leave what they have none of."""
     return list(values) if any(values) else None

@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.names import distinct, listed, relion_name, star_word, tomogram_root
-from aitom_cryosam.picks import Picks, joined
+from aitom_cryosam.picks import Picks, apart_from, joined
 from aitom_cryosam.points.formats.registry import Format, known_format
 from aitom_cryosam.points.formats.relion_warp import project_name, safe_for_warp, with_extents
 from aitom_cryosam.points.particle import Particle, object_name
@@ -63,8 +62,8 @@ def merged(groups: Iterable[TomogramPicks]) -> list[TomogramPicks]:
 def _tell_twice(name: str, before: Picks, picks: Picks) -> None:
     """Warn of the same particles in two files, as of a run and of what was made of it."""
     if len(before) and len(picks):
-        gaps = cKDTree(before.points_zyx).query(picks.points_zyx)[0]
-        if again := int((gaps < _SAME_PLACE).sum()):
+        apart = apart_from(picks.points_zyx, before.points_zyx, _SAME_PLACE)
+        if again := int((~apart).sum()):
             logger.warning(
                 "%s: %d of %d picks lie where a file before has one, too; they are written twice.",
                 name,

@@ -4,7 +4,8 @@ The ranking by spreading is better than what a fixed level makes of it: how like
 to a click depends on the tomogram. So each length that the list of picks could have is looked at
 as a whole: how alike the places within are, how far those beyond fall off, what the odds expect,
 how few links lead out of it. A network that was trained on simulated tomograms
-(`benchmarks/verdict_training.py`) says from that which F1 the list would have.
+(`benchmarks/verdict_training.py`) says from that which F1 the list would have. As many places as
+the best list has, those of the best odds, are picked.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def judged(
     similarities = places.similarities[:n]
 
     def by_clusters() -> Verdict:
-        background = places.samples()[0].background
+        background = places.background[places.parts[0]]
         return judge(similarities, places.chance, places.instances, clicked, background)
 
     learned = encoder == JUDGED and len(shapes) == len(clicked)

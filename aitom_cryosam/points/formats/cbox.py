@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.star_syntax import Columns, read_blocks, star_text
-from aitom_cryosam.points.table import SCORE, Table, Unit, numbers, whole
+from aitom_cryosam.points.table import SCORE, Table, Unit, numbers, scores_or, whole
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 _CORNER = ("CoordinateX", "CoordinateY", "CoordinateZ")
@@ -32,18 +30,11 @@ def text(groups: Sequence[TomogramPicks], particle: Particle) -> str:
     boxes |= dict.fromkeys(_SIZES, np.full(len(points), float(particle.box)))
     unknown = dict.fromkeys(_UNKNOWN, [_OPEN] * len(points))
     for label in (*_UNKNOWN[:2], _SCORE, *_UNKNOWN[2:]):
-        boxes[label] = _confidences(picks) if label == _SCORE else unknown[label]
+        boxes[label] = scores_or(_OPEN, picks) if label == _SCORE else unknown[label]
     slices = {"slice_index": np.unique(whole(points[:, 2]))}
     return star_text(
         {"global": {"cbox_format_version": 1.0}, "cryolo": boxes, "cryolo_include": slices}
     )
-
-
-def _confidences(picks: Picks) -> Sequence[Any] | np.ndarray:
-    known = np.isfinite(picks.scores)
-    if known.all():
-        return picks.scores
-    return [f"{one:.6f}" if np.isfinite(one) else _OPEN for one in picks.scores]
 
 
 def read(path: Path) -> Table:

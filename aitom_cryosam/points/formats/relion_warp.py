@@ -36,6 +36,7 @@ from aitom_cryosam.points.table import (
     REASON,
     SCORE,
     VOXEL_SIZE,
+    scores_or,
     whole,
 )
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, TomogramPicks
@@ -264,18 +265,17 @@ def _score(picks: Picks) -> Columns:
 def _own_score(picks: Picks) -> Columns:
     """Ours, which no program reads: open where there is none, and absent if there are none."""
     known = np.isfinite(picks.scores)
-    if known.all():
-        return {OWN_SCORE: picks.scores}
-    if not known.any():
+    if len(picks) and not known.any():
         return {}
-    logger.warning(
-        "%d of %d picks have no score: %s has those of the others, and there is no %s.",
-        int((~known).sum()),
-        len(picks),
-        OWN_SCORE,
-        SCORE,
-    )
-    return {OWN_SCORE: [f"{one:.6f}" if np.isfinite(one) else "nan" for one in picks.scores]}
+    if not known.all():
+        logger.warning(
+            "%d of %d picks have no score: %s has those of the others, and there is no %s.",
+            int((~known).sum()),
+            len(picks),
+            OWN_SCORE,
+            SCORE,
+        )
+    return {OWN_SCORE: scores_or("nan", picks)}
 
 
 def _carried(columns: Columns, picks: Picks) -> Columns:
