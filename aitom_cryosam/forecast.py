@@ -18,21 +18,25 @@ from aitom_cryosam.encoders.filterbank import FilterBankEncoder
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.geometry import TokenGrid, in_plane_axes
 from aitom_cryosam.models import MODELS
-from aitom_cryosam.resources import Resources, size_text, usable_cores
+from aitom_cryosam.resources import Resources, held_ram, size_text, usable_cores
 from aitom_cryosam.segmenters.contour import ContourSegmenter
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
 
 # Bytes.
-_PROGRAM = 200e6  # Python, its libraries, and what a tomogram's normalisation is measured on
+_PROGRAM = 135e6  # Python, its libraries, and the networks of the verdict
 _TORCH = 600e6  # more, with a network
 _MAPPED = 500e6  # of addresses: libraries, and what threads reserve
-_THREAD = 25e6  # that works on tokens
+_THREAD = 25e6  # that works on tokens, if there are so many
+_SAMPLE = 60e6  # what a tomogram's normalisation is measured on, at most
+_SAMPLED = 30  # a voxel of it
 _WAITING = 128e6  # tokens of statistics planes, at most (features/extraction.py)
 _EMBEDDED = 256e6  # planes of the contour segmenter, at most
 _MASK = 4  # a voxel of the cube around a particle: slices along three axes, and their union
 _LABEL = 6  # a voxel of the label volume while its statistics are taken
 _DENSE = 30  # a voxel of the probability of all voxels while it is made: half as much afterwards
+_USUAL = 200.0  # Å, of a particle whose diameter nobody knows yet; as far as it fits the tomogram
+_LEAST = 4.0  # voxels, likewise
 # Work that is timed: the side of a plane in pixels, and clicks.
 _SIDE, _POINTS = 192, 32
 _PLANES = 3  # a diameter, that six walks pass
@@ -63,29 +67,34 @@ class Forecast:
     """What a run will need.
 
     Attributes:
+        program_bytes: before any work: the program, and a tomogram that lies in memory.
         token_bytes: of the features' tokens, which may lie in memory or in files.
         thread_bytes: memory that each thread works in.
-        other_bytes: the most that is held at once beside both.
-        written_bytes: memory while the results are written; tokens and threads are gone.
+        other_bytes: the most that is held at once beside these.
+        written_bytes: likewise while the results are written; tokens and threads are gone.
+        mapped_bytes: of the tomogram's file, whose pages count as held and leave when room is
+            short.
         cores: that may work.
     """
 
+    program_bytes: int
     token_bytes: int
     thread_bytes: int
     other_bytes: int
     written_bytes: int
+    mapped_bytes: int
     cores: int
 
     @property
     def bytes(self) -> int:
         """The most memory that the process holds, with tokens in memory and all cores at work."""
         beside = self.token_bytes + self.other_bytes + self.cores * self.thread_bytes
-        return max(beside, self.written_bytes)
+        return self.program_bytes + self.mapped_bytes + max(beside, self.written_bytes)
 
     @property
     def least_bytes(self) -> int:
-        """The same with the tokens in files, and one core at work."""
-        return max(self.other_bytes + self.thread_bytes, self.written_bytes)
+        """The same with tokens and tomogram in files, and one core at work."""
+        return self.program_bytes + max(self.other_bytes + self.thread_bytes, self.written_bytes)
 
     def plan(self, resources: Resources) -> Plan:
         """What the run may do with the memory.
@@ -107,7 +116,9 @@ class Forecast:
                 f"`ulimit -v` allows {size_text(resources.addresses)}",
                 Remedy.LARGER_LIMIT,
             )
-        room = max(resources.wanted - self.other_bytes, self.thread_bytes)
+        # What a program holds beside the run, a notebook or napari, is not free for it either.
+        held = max(self.program_bytes + self.mapped_bytes, held_ram())
+        room = max(resources.wanted - held - self.other_bytes, self.thread_bytes)
         threads = min(self.cores, max(room // (2 * self.thread_bytes), 1))
         return Plan(room - threads * self.thread_bytes, threads)
 
@@ -131,6 +142,8 @@ def forecast(
     *,
     diameter_voxels: float,
     voxel_size: float,
+    held_bytes: int = 0,
+    mapped_bytes: int = 0,
 ) -> Forecast:
     """The memory of a run.
 
@@ -139,6 +152,8 @@ def forecast(
         settings: of the run.
         diameter_voxels: of the particle.
         voxel_size: Å.
+        held_bytes: of the tomogram's values, if they lie in memory.
+        mapped_bytes: of the tomogram's values, if they lie in a file.
     """
     voxels = math.prod(shape_zyx)
     slab, ratios = settings.slab_planes(diameter_voxels), settings.levels(diameter_voxels)
@@ -149,30 +164,58 @@ def forecast(
         tokens += -(-size // slab) * each
         levels += sum(-(-size // ratio) * each for ratio in ratios)
         thread = max(thread, worked + 12 * slab * height * width)
+    thread = max(thread, min(_THREAD, 8 * channels * tokens))
     masks = _proposals(shape_zyx, settings, diameter_voxels) * _MASK * diameter_voxels**3
     margin = 1.5 * diameter_voxels
     embedded = sum(
         4 * n * (h + margin) * (w + margin) for n, (h, w) in zip(shape_zyx, planes, strict=True)
     )
     networks = [model.weights.size or 0 for model in settings.networks if model.weights]
-    program = _PROGRAM + bool(networks) * (_TORCH + sum(networks))
+    program = _PROGRAM + bool(networks) * (_TORCH + sum(networks)) + held_bytes
     matching = 8 * tokens + 40 * levels + 16 * sum(voxels / ratio**3 for ratio in ratios)
     dense = (_DENSE * voxels) if settings.semantic == "dense" else 0
     return Forecast(
+        program_bytes=int(program),
         token_bytes=int(2 * channels * tokens),
-        thread_bytes=int(max(thread, _THREAD)),
+        thread_bytes=int(thread),
         other_bytes=int(
-            program
-            + max(
+            max(
+                min(_SAMPLE, _SAMPLED * voxels),
                 min(_WAITING, 4 * channels * tokens),
                 matching,
                 20 * levels + masks + min(_EMBEDDED, embedded),
                 20 * levels + masks + dense,
             )
         ),
-        written_bytes=int(program + masks + (dense / 2 or _LABEL * voxels)),
+        written_bytes=int(masks + (dense / 2 or _LABEL * voxels)),
+        mapped_bytes=mapped_bytes,
         cores=usable_cores(),
     )
+
+
+def forecast_on(tomogram: Tomogram, settings: Settings, diameter_voxels: float) -> Forecast:
+    """The memory of a run on a tomogram.
+
+    Args:
+        tomogram: (D, H, W), as it lies in memory or in its file.
+        settings: of the run.
+        diameter_voxels: of the particle.
+    """
+    size = math.prod(tomogram.shape) * tomogram.data.dtype.itemsize
+    held = size if _in_memory(tomogram.data) else 0
+    return forecast(
+        tomogram.shape,
+        settings,
+        diameter_voxels=diameter_voxels,
+        voxel_size=tomogram.voxel_size,
+        held_bytes=held,
+        mapped_bytes=size - held,
+    )
+
+
+def usual_diameter(tomogram: Tomogram) -> float:
+    """Voxels, of a particle whose diameter nobody knows yet."""
+    return min(max(_USUAL / tomogram.voxel_size, _LEAST), min(tomogram.shape))
 
 
 def planned(
@@ -183,10 +226,7 @@ def planned(
     Raises:
         InputError: it cannot.
     """
-    needs = forecast(
-        tomogram.shape, settings, diameter_voxels=diameter_voxels, voxel_size=tomogram.voxel_size
-    )
-    return needs.plan(resources)
+    return forecast_on(tomogram, settings, diameter_voxels).plan(resources)
 
 
 def seconds(
@@ -225,6 +265,15 @@ def seconds(
         + count * (_PLANES * diameter_voxels * point + slower * _PROPOSAL)
     )
     return slower * _ALONE + shared / usable_cores()
+
+
+def _in_memory(data: object) -> bool:
+    """Whether values lie in memory, and not in a file, mapped or read piece by piece."""
+    found = isinstance(data, np.ndarray)
+    while isinstance(data, np.ndarray):
+        found = found and not isinstance(data, np.memmap)
+        data = data.base
+    return found
 
 
 def _proposals(shape_zyx: Sequence[int], settings: Settings, diameter_voxels: float) -> float:

@@ -19,7 +19,7 @@ from aitom_cryosam.files import check_output, settle, write_text
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.messages import collected
 from aitom_cryosam.names import file_stem
-from aitom_cryosam.networks import check_resources
+from aitom_cryosam.networks import check_given
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.picks import Picks
@@ -381,7 +381,7 @@ def _outlining(job: Job) -> dict[str, dict[str, str]]:
     if unused:
         logger.warning("A %s is followed without %s.", job.target.name, " and ".join(unused))
     used = [model for model in models if model.name not in unused]
-    check_resources(job.resources, [model.name for model in used])
+    check_given(job.resources, [model.name for model in used])
     return checkpoints.used(used, job.resources.checkpoints)
 
 

@@ -1,4 +1,4 @@
-"""Names of tomograms, from a path, as each program writes them; and how names and lengths show."""
+"""Names of tomograms, from a path, as each program writes them; of a result's files; for people."""
 
 from __future__ import annotations
 
@@ -26,6 +26,22 @@ _COPICK = re.compile(
     r"(?:^|[\\/])ExperimentRuns[\\/]([^\\/]+)[\\/]VoxelSpacing[\d.]+[\\/][^\\/]+\.zarr[\\/]?$"
 )
 _PREPENDED = re.compile(r"^(rec|recon)_(?=.)", re.I)
+
+RESULT = {
+    "picks": "_picks.star",
+    "proposals": "_proposals.star",
+    "labels": "_labels.mrc",
+    "query": "_query.npz",
+    "trace": "_trace.npz",
+    "run": "_run.json",
+    "picture": "_picks.png",
+    "suggested": "_suggested.star",
+    "suggested_picture": "_suggested.png",
+    "semantic": "_semantic.mrc",
+    "probability": "_probability.mrc",
+    "distance": "_distance.mrc",
+}
+"""What each kind of a result's files appends to the tomogram's name."""
 
 
 def tomogram_root(name: str) -> str:

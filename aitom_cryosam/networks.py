@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aitom_cryosam import checkpoints
@@ -27,7 +28,11 @@ _held: dict[Hashable, Any] = {}
 _lock = Lock()
 
 
-def check_resources(resources: Resources, models: Collection[str]) -> None:
+def check_given(
+    resources: Resources,
+    models: Collection[str],
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """What a run is given must be there, and have an effect.
 
     The command line has told it of its options already.
@@ -35,6 +40,7 @@ def check_resources(resources: Resources, models: Collection[str]) -> None:
     Args:
         resources: of the run.
         models: names of its networks.
+        settings: values by name, of those that have no effect.
 
     Raises:
         InputError: the device is not on this machine.
@@ -45,7 +51,7 @@ def check_resources(resources: Resources, models: Collection[str]) -> None:
         from aitom_cryosam.device import available
 
         available(resources.device)
-    unused = resources.unused(models).items()
+    unused = [*settings.items(), *resources.unused(models).items()]
     tell_without_effect(models, [f"{name} {value}".strip() for name, value in unused])
 
 

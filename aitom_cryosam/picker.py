@@ -7,7 +7,7 @@ from functools import partial
 
 from aitom_cryosam import checkpoints, competition, prompting, propagator
 from aitom_cryosam.errors import expect_kind
-from aitom_cryosam.networks import check_resources
+from aitom_cryosam.networks import check_given
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.particle_size import particle_size
 from aitom_cryosam.picks import Picks
@@ -44,7 +44,7 @@ class CryoSAM(Search):
         settings = settings or Settings.of(resources=resources)
         expect_kind(settings, Settings, 'settings, as Settings.of("embedded") gives')
         expect_kind(resources, Resources, 'resources, as Resources(device="cpu")')
-        check_resources(resources, [model.name for model in settings.networks])
+        check_given(resources, [model.name for model in settings.networks], settings.unused)
         super().__init__(settings, resources, progress)
 
     def pick(

@@ -15,7 +15,7 @@ from scipy import ndimage
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.files import settle, write_text
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.names import in_angstrom, listed, result_stem
+from aitom_cryosam.names import RESULT, in_angstrom, listed, result_stem
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.reading import read_points
@@ -28,8 +28,8 @@ from aitom_cryosam.volumes.reading import read_volume
 
 SCHEMA = 2
 """Of `<stem>_run.json`; version 0.1 wrote none, nor the names of its files."""
-_RUN = "_run.json"
-_KINDS = {"picks": "picks.star", "proposals": "proposals.star", "labels": "labels.mrc"}
+_RUN = RESULT["run"]
+_NEEDED = ("picks", "proposals", "labels")
 
 
 def result_paths(
@@ -49,22 +49,16 @@ def result_paths(
     it is dense. A structure that is no particle has no "proposals", "query" and "trace", but
     "semantic" and "distance".
     """
+    kinds = ["picks", "proposals", "labels", *star, "query", "trace", "run"]
     if target != "particle":
-        ending = {"picks": "picks.star", "labels": "labels.mrc", "semantic": "semantic.mrc"}
-        ending |= {"distance": "distance.mrc", **{one: f"{one}.star" for one in star}}
-        ending |= {"run": _RUN[1:], **({"picture": "picks.png"} if picture else {})}
-        return {kind: Path(folder) / f"{name}_{end}" for kind, end in ending.items()}
-    kinds = {**_KINDS, **{flavour: f"{flavour}.star" for flavour in star}}
-    kinds |= {"query": "query.npz", "trace": "trace.npz", "run": _RUN[1:]}
+        kinds = ["picks", "labels", "semantic", "distance", *star, "run"]
+    elif semantic != "none":
+        kinds += ["semantic", "probability"] if semantic == "dense" else ["semantic"]
     if picture:
-        kinds["picture"] = "picks.png"
-    if suggested:
-        kinds |= {"suggested": "suggested.star", "suggested_picture": "suggested.png"}
-    if semantic != "none":
-        kinds["semantic"] = "semantic.mrc"
-    if semantic == "dense":
-        kinds["probability"] = "probability.mrc"
-    return {kind: Path(folder) / f"{name}_{ending}" for kind, ending in kinds.items()}
+        kinds.append("picture")
+    if suggested and target == "particle":
+        kinds += ["suggested", "suggested_picture"]
+    return {kind: Path(folder) / (name + RESULT.get(kind, f"_{kind}.star")) for kind in kinds}
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +155,7 @@ class Record:
         for kind, checksum in stated.items():
             if kinds and kind not in kinds:
                 continue
-            if kind not in _KINDS and not self.files[kind].exists():
+            if kind not in _NEEDED and not self.files[kind].exists():
                 continue  # a picture that was thrown away makes no other result
             path = self._file(kind)
             with reading(path, "a file of a result"):
@@ -412,9 +406,9 @@ def picks_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     settle(path)
-    found = sorted(path.glob(f"*_{_KINDS['picks']}"))
+    found = sorted(path.glob(f"*{RESULT['picks']}"))
     if not found:
-        raise InputError(f"The folder {path} holds no *_{_KINDS['picks']}; name the files instead.")
+        raise InputError(f"The folder {path} holds no *{RESULT['picks']}; name the files instead.")
     return found
 
 
@@ -511,7 +505,7 @@ def _files(path: Path, name: str, content: Mapping[str, Any]) -> dict[str, Path]
         return {str(kind): path.parent / Path(str(file)).name for kind, file in named.items()}
     flavours = ("relion5", "relion4", "relion31", "warp")
     usual = result_paths(path.parent, name, flavours, picture=True)
-    return {kind: file for kind, file in usual.items() if kind in _KINDS or file.exists()}
+    return {kind: file for kind, file in usual.items() if kind in _NEEDED or file.exists()}
 
 
 def _mask(

@@ -145,6 +145,11 @@ class Settings:
         return {name: value for name, value in vars(self).items() if value != usual[name]}
 
     @property
+    def unused(self) -> dict[str, Any]:
+        """Those of `changes` that have no effect beside the rest."""
+        return {name: value for name, value in self.changes.items() if _idle(self, name)}
+
+    @property
     def networks(self) -> list[Model]:
         """The models that need weights, encoder first, each once."""
         return networks(self.encoder, self.segmenter)
@@ -300,20 +305,27 @@ def refuse_idle(settings: Settings, given: Iterable[str]) -> None:
         InputError: the first of them that has none.
     """
     for name in given:
-        role, families = _FAMILIES.get(name, ("", ()))
-        if not role or getattr(settings, name) is None:
-            continue
-        model = getattr(settings, role)
-        if MODELS[model].family not in families:
-            raise InputError(
-                f"The setting {short_name(name)} has no effect with the {role} {model}; leave it "
-                f"out, or take another {role}."
-            )
-        if name == "plane_shape" and settings.token_size_angstrom is not None:
-            raise InputError(
-                "The setting plane_shape is of whole planes, and the encoder sees tiles; leave it "
-                "out, or take none as token_size."
-            )
+        if sentence := _idle(settings, name):
+            raise InputError(sentence)
+
+
+def _idle(settings: Settings, name: str) -> str:
+    """Why a setting has no effect beside the rest; empty where it has."""
+    role, families = _FAMILIES.get(name, ("", ()))
+    if not role or getattr(settings, name) is None:
+        return ""
+    model = getattr(settings, role)
+    if MODELS[model].family not in families:
+        return (
+            f"The setting {short_name(name)} has no effect with the {role} {model}; leave it out, "
+            f"or take another {role}."
+        )
+    if name == "plane_shape" and settings.token_size_angstrom is not None:
+        return (
+            "The setting plane_shape is of whole planes, and the encoder sees tiles; leave it out, "
+            "or take none as token_size."
+        )
+    return ""
 
 
 def choose(

@@ -1,10 +1,13 @@
 """No command replaces what it was told to read, whatever else it may replace."""
 
+import argparse
 from pathlib import Path
 
 import pytest
 
 from aitom_cryosam.cli import main
+from aitom_cryosam.cli.inputs import inputs_of
+from aitom_cryosam.record import result_paths
 from tests.faults.world import write_tomogram
 
 
@@ -51,6 +54,18 @@ def test_an_input_is_never_replaced(
     assert main([*typed.split(), *(["--overwrite"] if overwrite else [])]) == 2
     assert "is an input of this run and would be replaced" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in world.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("target", ["particle", "membrane"])
+def test_every_file_of_a_result_is_an_input(tmp_path: Path, target: str) -> None:
+    files = result_paths(
+        tmp_path, "TS", picture=True, suggested=True, semantic="dense", target=target
+    )
+    for path in files.values():
+        path.touch()
+    for typed in (tmp_path, files["run"]):
+        args = argparse.Namespace(command="select", results=[str(typed)])
+        assert set(files.values()) <= set(inputs_of(args))
 
 
 def test_a_page_and_an_average_may_lie_in_the_folder_that_they_are_of(

@@ -13,6 +13,7 @@ from aitom_cryosam.cli import main
 from aitom_cryosam.doctor import Observation, examine
 from aitom_cryosam.doctor.header import header_observations
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.particle_size import ParticleSize
 from aitom_cryosam.power_spectrum import Spectrum
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.sample_cubes import sample_cubes
@@ -277,3 +278,23 @@ def test_a_click_near_the_border_is_noted_where_the_size_is_known(tomogram):
     (seen,) = about(examine(tomogram, points, diameter=12).observations, "border")
     assert seen.severity is Severity.NOTE  # a run warns itself
     assert "The click 40,5,20 is near the border" in seen.text
+
+
+def test_other_diameters_that_a_run_may_try_are_told(file, simulation, capsys, monkeypatch):
+    click = ",".join(f"{value:.1f}" for value in simulation.points_zyx[0, ::-1])
+    asked = ["doctor", str(file), "--prompt", click, "--json"]
+
+    def answer(*rivals):
+        size = ParticleSize(12.5, estimated=True, rivals_voxels=rivals)
+        monkeypatch.setattr("aitom_cryosam.particle_size.particle_size", lambda *_, **__: size)
+        assert main(asked) == 0
+        told = json.loads(capsys.readouterr().out)
+        seen = [one for one in told["observations"] if one["about"] == "diameter"]
+        return seen, told["needs"][0]["bytes"]
+
+    nothing, usual = answer()
+    assert nothing == []
+    (seen,), most = answer(24.0, 6.0)
+    assert "the particle is 250 Å wide, or 480 Å or 120 Å, which a run tries, too" in seen["text"]
+    assert "--diameter" in seen["remedy"]
+    assert most > usual

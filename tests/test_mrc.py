@@ -235,6 +235,12 @@ def test_bytes_whose_sign_nobody_states_are_told(tmp_path, caplog, limits):
     assert "read as signed; its header does not tell" in caplog.text
 
 
+def test_an_empty_mask_of_ours_is_known_to_be_signed(tmp_path, caplog):
+    write_volume(tmp_path / "a.mrc", np.zeros(RAMP.shape, np.int8), voxel_size=10)
+    assert read_volume(tmp_path / "a.mrc").data.dtype == np.int8
+    assert not caplog.text
+
+
 @pytest.mark.parametrize("name", ["a.mrc", "a.mrc.gz"])
 def test_an_extended_header_that_is_counted_but_not_there(tmp_path, caplog, name):
     content = save(tmp_path / "plain.mrc", nsymbt=57600).read_bytes()

@@ -10,7 +10,7 @@ import starfile
 
 from aitom_cryosam import CryoSAM, Settings, Tomogram, checkpoints, networks
 from aitom_cryosam.cli import main
-from aitom_cryosam.forecast import forecast
+from aitom_cryosam.forecast import forecast_on
 from aitom_cryosam.napari.session import Session
 from aitom_cryosam.record import Record
 from aitom_cryosam.resources import Resources
@@ -157,7 +157,7 @@ def test_tokens_on_disk_give_the_same_picks() -> None:
     noise = np.random.default_rng(5).standard_normal((24, 40, 44)).astype(np.float32)
     tomogram = Tomogram.from_array(noise, voxel_size=10, contrast="bright")
     settings = Settings(diameter_angstrom=80, cut="none", top_k=20)
-    needs = forecast(tomogram.shape, settings, diameter_voxels=8, voxel_size=10)
+    needs = forecast_on(tomogram, settings, 8)
     in_memory, on_disk = (
         CryoSAM(settings, resources=Resources(ram_bytes=ram)).pick(tomogram, [(20, 20, 12)])
         for ram in (10**9, needs.least_bytes)

@@ -212,6 +212,20 @@ def test_a_device_that_is_not_there_is_refused_by_every_door(monkeypatch):
         CryoSAM(settings, resources=resources)
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (Settings(preset="embedded", window=3), "window 3"),
+        (Settings(encoder="filterbank", token_size_angstrom=60.0), "token_size_angstrom 60.0"),
+        (Settings(preset="paper", encoder="filterbank", segmenter="contour"), ""),
+    ],
+)
+def test_a_setting_without_effect_is_told(settings, told, caplog):
+    CryoSAM(settings)
+    wanted = [f"Without effect, as no network is used here: {told}."] if told else []
+    assert caplog.messages == wanted
+
+
 def test_a_device_without_effect_is_told(monkeypatch, caplog):
     monkeypatch.setattr("aitom_cryosam.device.available", lambda wanted: wanted)
     CryoSAM(Settings.of("embedded"), resources=Resources(device="cuda:0"))

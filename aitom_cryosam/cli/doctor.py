@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from aitom_cryosam.doctor.observation import Observation
+    from aitom_cryosam.particle_size import ParticleSize
     from aitom_cryosam.settings import Settings
     from aitom_cryosam.tomogram import Tomogram
     from aitom_cryosam.trials import Trial
@@ -74,10 +75,10 @@ def run(args: argparse.Namespace) -> int:
     good = points[fitting(tomogram, points)]
     settings = options.typed_settings(args) | ({} if known else {"diameter_angstrom": None})
     presets, lacking = presets_with(options.resources(args), settings)
-    diameter, problems = _diameter(tomogram, good, presets, known=known)
+    size, told = _size(tomogram, good, presets, known=known)
     limits = options.resources(args)
-    needs = needs_of(tomogram, presets, lacking, limits, diameter, voxel_size_known=known)
-    seen += [*problems, *(one.observation for one in needs), _preset(args)]
+    needs = needs_of(tomogram, presets, lacking, limits, size, voxel_size_known=known)
+    seen += [*told, *(one.observation for one in needs), _preset(args)]
     trials = _trials(args, tomogram, good, presets, lacking) if args.presets else []
     if args.json:
         content: dict[str, object] = {"tomogram": str(path)}
@@ -144,19 +145,35 @@ def _trial_line(one: Trial) -> str:
     return f"{_MARKS['note']} {'preset':9} {one.name:9} {what}"
 
 
-def _diameter(
+def _size(
     tomogram: Tomogram, points_zyx: np.ndarray, presets: Mapping[str, Settings], *, known: bool
-) -> tuple[float | None, list[Observation]]:
-    """Voxels, as typed or as clicks inside tell; and what a run would refuse of it."""
+) -> tuple[ParticleSize | None, list[Observation]]:
+    """As typed, or as clicks inside tell; and what is unsure of it, or what a run would refuse."""
+    from aitom_cryosam.doctor import Observation
+    from aitom_cryosam.names import in_angstrom
     from aitom_cryosam.particle_size import particle_size
+    from aitom_cryosam.validation.finding import Severity
 
     settings = presets["embedded"]
     if settings.diameter_angstrom is None and not len(points_zyx):
         return None, []
     try:
-        return particle_size(tomogram, points_zyx, settings, known=known).diameter_voxels, []
+        size = particle_size(tomogram, points_zyx, settings, known=known)
     except InputError as error:
         return None, [_refusal(error, "diameter")]
+    if not size.rivals_voxels:
+        return size, []
+
+    def length(voxels: float) -> str:
+        return in_angstrom(voxels * tomogram.voxel_size) if known else f"{voxels:.0f} voxels"
+
+    text = (
+        f"By what is around the clicks the particle is {length(size.diameter_voxels)} wide, or "
+        f"{' or '.join(map(length, size.rivals_voxels))}, which a run tries, too, if little is "
+        "found at the first, and takes longer."
+    )
+    remedy = "state it by --diameter if you know it, or click on more of the particles"
+    return size, [Observation(Severity.NOTE, "diameter", text, remedy=remedy)]
 
 
 def _preset(args: argparse.Namespace) -> Observation:

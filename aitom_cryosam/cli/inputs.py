@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from aitom_cryosam.names import RESULT
+
 _OUTPUTS = {"command", "action", "out", "curve", "histogram", "json", "cache", "folder"}
 _EDITS = {"view"}
 """Commands that save onto what they have opened, as a text editor does."""
-_RUN = "_run.json"
-_OF_RESULT = ("_picks.star", "_proposals.star", "_labels.mrc", "_query.npz", "_trace.npz", _RUN)
+_RUN = RESULT["run"]
 
 
 def inputs_of(args: argparse.Namespace) -> list[Path]:
@@ -36,4 +37,4 @@ def _of_result(path: Path) -> Iterator[Path]:
     runs = path.glob(f"*{_RUN}") if path.is_dir() else [path] if path.name.endswith(_RUN) else []
     for run in runs:
         stem = run.name.removesuffix(_RUN)
-        yield from (run.with_name(stem + ending) for ending in _OF_RESULT)
+        yield from (run.with_name(stem + ending) for ending in RESULT.values())

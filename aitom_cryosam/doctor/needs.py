@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aitom_cryosam.doctor.observation import Observation
-from aitom_cryosam.forecast import forecast, seconds
+from aitom_cryosam.forecast import forecast_on, seconds, usual_diameter
+from aitom_cryosam.names import in_angstrom
+from aitom_cryosam.particle_size import ParticleSize
 from aitom_cryosam.resources import Resources, size_text
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.validation.finding import Severity
-
-USUAL = 200.0
-"""Å, of a particle whose diameter nobody knows yet; as far as it fits the tomogram."""
-LEAST = 4.0
-"""Voxels, likewise."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class Needs:
 
     Attributes:
         preset: its name.
-        bytes: memory, at the most.
+        bytes: memory, at the most; of all diameters that a run may try.
         seconds: time; None where it depends on a device that is not timed.
         diameter_voxels: of the particle that it is for.
         diameter_angstrom: of the particle; None where the voxel size is not known.
@@ -46,7 +43,7 @@ class Needs:
         parts = [f"{self.preset} takes about {size_text(self.bytes)} of memory", duration]
         parts += [f"it cannot run here: {self.lack}"] if self.lack else []
         known = self.diameter_angstrom
-        size = f"{self.diameter_voxels:.0f} voxels" if known is None else f"{known:.0f} Å"
+        size = f"{self.diameter_voxels:.0f} voxels" if known is None else in_angstrom(known)
         text = f"{'; '.join(parts)}. For a particle of {size}."
         return Observation(Severity.NOTE, "needs", text)
 
@@ -56,7 +53,7 @@ def needs_of(
     presets: Mapping[str, Settings],
     lacking: Mapping[str, str],
     resources: Resources,
-    diameter_voxels: float | None = None,
+    size: ParticleSize | None = None,
     *,
     voxel_size_known: bool = True,
 ) -> list[Needs]:
@@ -67,19 +64,21 @@ def needs_of(
         presets: settings by name.
         lacking: what keeps a preset from running, by its name.
         resources: of the machine.
-        diameter_voxels: of the particle, if it is known.
+        size: of the particle, if it is known. A smaller one that a run may try takes more memory.
         voxel_size_known: whether the tomogram's is not only assumed.
     """
-    voxel_size = tomogram.voxel_size
-    most = min(tomogram.shape)
-    voxels = diameter_voxels or min(max(USUAL / voxel_size, LEAST), most)
-    angstrom = voxels * voxel_size if voxel_size_known else None
+    size = size or ParticleSize(usual_diameter(tomogram))
+    voxels = size.diameter_voxels
+    angstrom = voxels * tomogram.voxel_size if voxel_size_known else None
     found = []
     for name, settings in presets.items():
-        needs = forecast(tomogram.shape, settings, diameter_voxels=voxels, voxel_size=voxel_size)
+        needs, *others = (
+            forecast_on(tomogram, settings, each) for each in (voxels, *size.rivals_voxels)
+        )
         lacks = [lacking[name]] if name in lacking else []
         if needs.least_bytes > resources.most:
             lacks.append(f"{size_text(resources.most)} of memory may be used")
+        most = max(one.bytes for one in (needs, *others))
         time = seconds(tomogram.shape, settings, diameter_voxels=voxels)
-        found.append(Needs(name, needs.bytes, time, voxels, angstrom, "; ".join(lacks)))
+        found.append(Needs(name, most, time, voxels, angstrom, "; ".join(lacks)))
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import output_folder
-from aitom_cryosam.forecast import forecast
+from aitom_cryosam.forecast import forecast_on, usual_diameter
 from aitom_cryosam.job import Job
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.project.outcome import Outcome, Task, pick
@@ -81,14 +81,9 @@ class Plan:
             with suppress(InputError):
                 tomogram, settings = job.open_tomogram(), job.settings
                 given = job.query and ParticleQuery.read(job.query).diameter_angstrom
-                size = settings.diameter_angstrom or given or settings.max_diameter_angstrom
-                voxel_size = tomogram.voxel_size
-                needs = forecast(
-                    tomogram.shape,
-                    settings,
-                    diameter_voxels=size / voxel_size,
-                    voxel_size=voxel_size,
-                )
+                size = settings.diameter_angstrom or given
+                voxels = size / tomogram.voxel_size if size else usual_diameter(tomogram)
+                needs = forecast_on(tomogram, settings, voxels)
                 return replace(needs, cores=1).bytes
         return 0
 

@@ -13,7 +13,7 @@ import numpy as np
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import writing
 from aitom_cryosam.source_file import SourceFile
-from aitom_cryosam.volumes.mrc_header import HEADER_BYTES, MrcHeader
+from aitom_cryosam.volumes.mrc_header import HEADER_BYTES, LABEL, MrcHeader
 from aitom_cryosam.volumes.volume import Shape, Triple, Volume
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def write_volume(
         header = f.header
         header.origin.x, header.origin.y, header.origin.z = origin
         header.nxstart, header.nystart, header.nzstart = nstart
-        header.label[0] = b"Written by aitom_cryosam"  # in place of a label with the time
+        header.label[0] = LABEL  # in place of a label with the time
         header.nlabl = 1
 
 

@@ -30,6 +30,8 @@ from aitom_cryosam.volumes.volume import (
 logger = logging.getLogger(__name__)
 
 HEADER_BYTES = 1024
+LABEL = b"Written by aitom_cryosam"
+"""First of the labels in files of this program, whose bytes are signed."""
 
 _COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
 _COMPLEX_MODES = {3, 4}
@@ -198,7 +200,7 @@ class MrcHeader:
             )
             return True
         within = -128 <= low <= high <= 127 and (low, high) != (0, 0)
-        if not within:
+        if not within and not bytes(self.fields.label[0]).startswith(LABEL):
             logger.warning(
                 "%s: its bytes are read as signed; its header does not tell, with values of %g to "
                 "%g. If they are 0 to 255, convert the file to mode 1 or 2.",
