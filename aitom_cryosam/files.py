@@ -11,7 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.publication import Publication, locked, place_exclusively
+from aitom_cryosam.publication import Publication, locked, place_exclusively, to_disk
 from aitom_cryosam.temporaries import any_temporary, leftovers, sweep, temporary_folder
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -49,8 +49,7 @@ def writing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
         with temporary_folder(target.parent) as folder:
             temporary = folder / target.name
             yield temporary
-            with temporary.open("rb") as file:  # network disks report a full quota only here
-                os.fsync(file.fileno())
+            to_disk(temporary)
             if overwrite:
                 temporary.replace(target)
             else:
@@ -82,8 +81,7 @@ def writing_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Pat
             yield draft
             for written in draft.rglob("*"):
                 if written.is_file():
-                    with written.open("rb") as file:
-                        os.fsync(file.fileno())
+                    to_disk(written)
             with locked(target.parent):
                 _finish(target.parent)
                 moves = {str(draft.relative_to(home)): target.name}

@@ -11,6 +11,7 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.npz import reading_npz, write_npz
+from aitom_cryosam.signatures import flat
 
 _FORMAT = 2
 _ARRAYS = (
@@ -69,6 +70,7 @@ class ParticleQuery:
         for other in queries[1:]:
             other.require(first.signature, first.contrast, first.pooling)
         clicks = [len(query.instances) for query in queries]
+        rejected = [query.rejected for query in queries]
         vector = np.average([query.vector for query in queries], axis=0, weights=clicks)
         return replace(
             first,
@@ -77,8 +79,10 @@ class ParticleQuery:
             prompts_zyx=np.concatenate([query.prompts_zyx for query in queries]),
             instances=np.concatenate([query.instances for query in queries]),
             shapes=_of_all([query.shapes for query in queries]),
-            rejected=np.concatenate([query.rejected for query in queries]),
-            rejected_shapes=_of_all_rejected(queries),
+            rejected=np.concatenate(rejected),
+            rejected_shapes=_of_all_rejected(
+                rejected, [query.rejected_shapes for query in queries]
+            ),
             diameter_angstrom=float(
                 np.average([query.diameter_angstrom for query in queries], weights=clicks)
             ),
@@ -87,11 +91,12 @@ class ParticleQuery:
 
     def rejecting(self, instances: np.ndarray, shapes: np.ndarray) -> ParticleQuery:
         """The same with further instances, (r, k, 3C), of something else; shapes (r, h)."""
-        more = replace(self, rejected=instances, rejected_shapes=shapes)
         return replace(
             self,
             rejected=np.concatenate([self.rejected, instances]),
-            rejected_shapes=_of_all_rejected([self, more]),
+            rejected_shapes=_of_all_rejected(
+                [self.rejected, instances], [self.rejected_shapes, shapes]
+            ),
         )
 
     def require(
@@ -115,7 +120,7 @@ class ParticleQuery:
                 Remedy.QUERY_CONTRAST,
                 contrast=self.contrast,
             )
-        ours, theirs = _flat(self.signature), _flat(signature)
+        ours, theirs = flat(self.signature), flat(signature)
         ours["pooling"], theirs["pooling"] = self.pooling, pooling
         for key in dict.fromkeys((*ours, *theirs) if whole else theirs):
             if key not in _LENGTHS and ours.get(key) != theirs.get(key):
@@ -184,18 +189,7 @@ def _of_all(rows: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(rows) if all(len(some) for some in rows) else rows[0][:0]
 
 
-def _of_all_rejected(queries: Sequence[ParticleQuery]) -> np.ndarray:
+def _of_all_rejected(rejected: Sequence[np.ndarray], shapes: Sequence[np.ndarray]) -> np.ndarray:
     """(r, h) of all rejected places; none where those of some were not measured."""
-    some = [query for query in queries if len(query.rejected)] or queries[:1]
-    return _of_all([query.rejected_shapes for query in some])
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted names; sequences as lists, as JSON has them."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
-    return flat
+    some = [rows for places, rows in zip(rejected, shapes, strict=True) if len(places)]
+    return _of_all(some or shapes[:1])

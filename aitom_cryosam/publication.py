@@ -74,14 +74,14 @@ class Publication:
         drafts = [self.temporary / draft for draft in self.moves]
         if len(drafts) > _FEW:  # a disk takes a thousand together, in a tenth of the time
             with ThreadPoolExecutor(_WAITING) as pool:
-                list(pool.map(_to_disk, drafts))
+                list(pool.map(to_disk, drafts))
         else:
             for draft in drafts:
-                _to_disk(draft)
+                to_disk(draft)
         content = {"moves": self.moves, "stale": self.stale, "overwrite": self.overwrite}
         mark = self.temporary / MARK
         mark.write_text(json.dumps(content), "utf-8")
-        _to_disk(mark)
+        to_disk(mark)
         with _signals_held():
             try:
                 self._move()
@@ -116,7 +116,7 @@ class Publication:
                 self._keep(place, gone=whole)
         for draft, place in left.items():
             self._place(self.temporary / draft, self.folder / place)
-        _to_disk(self.folder)
+        to_disk(self.folder)
 
     def _copy(self, place: str) -> Path:
         """Where a file is kept that is going to be replaced."""
@@ -186,6 +186,22 @@ def place_exclusively(draft: Path, place: Path) -> None:
         draft.unlink()
 
 
+def to_disk(path: Path) -> None:
+    """Wait until a file or folder is on the disk: network disks report a full quota only here.
+
+    Raises:
+        OSError: it cannot be read, or the disk does not take it.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF):  # folders, on some file systems
+            raise
+    finally:
+        os.close(handle)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Wait until no other process moves files in a folder. Where that cannot be, do not wait."""
@@ -212,15 +228,3 @@ def _signals_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file or folder is on the disk: network disks report a full quota only here."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EBADF):  # folders, on some file systems
-            raise
-    finally:
-        os.close(handle)

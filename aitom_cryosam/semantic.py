@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from scipy.optimize import isotonic_regression
 
 from aitom_cryosam.features import Query, TriplanarFeatures
 from aitom_cryosam.masks import ParticleMask, labels
 
-Semantic = Literal["none", "union", "dense"]
 _BINS = 512  # of the similarity, in which members are counted
 
 

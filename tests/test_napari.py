@@ -444,7 +444,7 @@ def test_the_widget_takes_over_a_result_that_was_opened_before(qtbot, record):
     qtbot.addWidget(made)
     before = int(record.proposals.kept.sum())
     assert made.count.text() == f"{before} picks"
-    made.set_cut(-10)
+    made.slider.setValue(0)
     assert viewer.layers["picks"].shown.sum() > before
 
 

@@ -14,12 +14,12 @@ FIRST_RESOLUTION = 4.0  # diameters by this is the finest detail of the first re
 COARSEST = 50.0  # ... but nothing coarser than so many Å is left for it
 
 
-def noise_weights(spectra: Sequence[np.ndarray], ball: Ball, power: float = 1.0) -> np.ndarray:
+def noise_weights(spectra: Sequence[np.ndarray], ball: Ball) -> np.ndarray:
     """(k,) one by the amplitude of a typical (k,) spectrum in each shell."""
     mean = np.mean([(np.abs(one) ** 2).mean(axis=0) for one in spectra if len(one)], axis=0)
     counts = np.maximum(np.bincount(ball.shells), 1)
     shells = np.bincount(ball.shells, mean) / counts
-    return np.asarray(np.maximum(shells[ball.shells], 1e-20) ** (-power / 2))
+    return np.asarray(np.maximum(shells[ball.shells], 1e-20) ** -0.5)
 
 
 def first_shell(size: int, voxel_size: float, diameter_angstrom: float) -> int:

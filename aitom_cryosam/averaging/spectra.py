@@ -105,20 +105,18 @@ class Readable:
         self._spectra = torch.from_numpy(_with_mirror(np.asarray(spectra, np.complex64))).to(device)
         self.device = device
 
-    def at(self, points_xyz: torch.Tensor, which: int | None = None) -> torch.Tensor:
+    def at(self, points_xyz: torch.Tensor) -> torch.Tensor:
         """Coefficients at frequencies.
 
         Args:
-            points_xyz: (n, m, 3) float32, for box i its own m points; (1, m, 3) with `which`.
-            which: read this box only.
+            points_xyz: (n, m, 3) float32, for box i its own m points.
 
         Returns:
             (n, m) complex64.
         """
         import torch
 
-        spectra = self._spectra if which is None else self._spectra[which : which + 1]
-        n, depth, height, width, _ = spectra.shape
+        n, depth, height, width, _ = self._spectra.shape
         mirrored = points_xyz[..., 0] < 0
         points = torch.where(mirrored[..., None], -points_xyz, points_xyz) * PADDING
         # grid_sample counts from -1 to 1 between the centres of the outermost points.
@@ -126,7 +124,7 @@ class Readable:
         last = torch.tensor([width - 1, height - 1, depth - 1], device=points.device)
         grid = ((points + middle) * (2 / last) - 1).reshape(n, 1, 1, -1, 3)
         read = torch.nn.functional.grid_sample(
-            spectra.permute(0, 4, 1, 2, 3), grid, align_corners=True, padding_mode="border"
+            self._spectra.permute(0, 4, 1, 2, 3), grid, align_corners=True, padding_mode="border"
         ).reshape(n, 2, -1)
         imaginary = torch.where(mirrored, -read[:, 1], read[:, 1])
         return torch.complex(read[:, 0], imaginary)

@@ -63,9 +63,6 @@ class MissingWedge:
         return f"{self.lowest:g}° to {self.highest:g}°, axis {self.axis:g}° from y"
 
 
-NO_WEDGE = MissingWedge(-90.0, 90.0)
-
-
 def estimated_wedge(tomogram: Tomogram) -> MissingWedge | None:
     """The tilt range as the tomogram's own spectrum shows it; None if it shows none.
 

@@ -25,6 +25,8 @@ from typing import Any, Literal, TypeVar
 
 from aitom_cryosam.cache.embedding_files import EmbeddingFiles
 from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.publication import to_disk
+from aitom_cryosam.signatures import flat
 from aitom_cryosam.source_file import existing_file, sha256_of
 from aitom_cryosam.temporaries import sweep, temporary_folder
 from aitom_cryosam.tomogram import Tomogram
@@ -64,7 +66,7 @@ class Entry:
         try:
             content = json.loads(existing_file(path / _SIGNATURE).read_text("utf-8"))
             signature = dict(content["signature"])
-            _flat(signature)
+            flat(signature)
             checksums = {str(name): str(sum) for name, sum in content["sha256"].items()}
             return cls(path, str(content["tomogram"]), signature, checksums)
         except (*_MALFORMED, InputError):
@@ -213,12 +215,12 @@ class Cache:
 
     def _why_missing(self, kind: Kind, tomogram: Tomogram, signature: dict[str, Any]) -> str:
         """Compared with the entry of the same tomogram that differs least."""
-        wanted = _flat(signature)
+        wanted = flat(signature)
         differences = []
         for entry in self.entries():
             same = entry.tomogram == tomogram.name or entry.signature.get("data") == wanted["data"]
             if same and entry.kind == kind and entry.problem != "unfinished":
-                found = _flat(entry.signature)
+                found = flat(entry.signature)
                 keys = sorted(found.keys() | wanted.keys())
                 differing = [key for key in keys if found.get(key) != wanted.get(key)]
                 texts = [
@@ -247,8 +249,7 @@ def _made(path: Path, tomogram: Tomogram, signature: dict[str, Any]) -> Iterator
             }
             (folder / _SIGNATURE).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
             for file in folder.iterdir():  # a power cut must not leave a complete name with holes
-                with file.open("rb") as opened:
-                    os.fsync(opened.fileno())
+                to_disk(file)
             folder.rename(path)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not path.is_dir():
@@ -288,17 +289,6 @@ def _versions() -> dict[str, Any]:
 def _entry_name(kind: Kind, signature: dict[str, Any]) -> str:
     text = json.dumps(signature, sort_keys=True)
     return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-def _flat(signature: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys of nested mappings joined by dots."""
-    flat: dict[str, Any] = {}
-    for key, value in signature.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key}.{inner}": leaf for inner, leaf in _flat(value).items()}
-        else:
-            flat[key] = value
-    return flat
 
 
 def _short(value: object) -> str:

@@ -230,17 +230,6 @@ class CryoSAMWidget(QWidget):
             self.worker.stop()
             self._say("Stopping …")
 
-    def set_cut(self, cut: float) -> None:
-        """Another cut, without another run."""
-        if self.curation is None:
-            return
-        self.curation.cut = cut
-        low, high = self.curation.range
-        self.slider.blockSignals(True)
-        self.slider.setValue(round(STEPS * (cut - low) / max(high - low, 1e-12)))
-        self.slider.blockSignals(False)
-        self._show_verdict()
-
     def suggest(self) -> None:
         """Go to the proposal that it is most useful to judge."""
         if self.curation is not None:
