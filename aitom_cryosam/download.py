@@ -70,16 +70,12 @@ def download(
                 f"The download of {url} stalled: less than {_LEAST} bytes came in {_STALL:g} "
                 f"seconds; type the command again to go on with it, or {hint}."
             ) from error
-        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
+        except (requests.exceptions.ChunkedEncodingError, HTTPError):
+            broken = True
+        except requests.exceptions.RequestException as error:
             raise InputError(
                 f"{url} cannot be reached; check the network and its proxy, or {hint}."
             ) from error
-        except (requests.exceptions.RequestException, HTTPError) as error:
-            broken = True
-            if not isinstance(error, (HTTPError, requests.exceptions.ChunkedEncodingError)):
-                raise InputError(
-                    f"{url} cannot be reached; check the network and its proxy, or {hint}."
-                ) from error
         if broken:
             raise InputError(
                 f"The download of {url} broke off; type the command again to go on with it, or "

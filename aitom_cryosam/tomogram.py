@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from aitom_cryosam.binning import binned
 from aitom_cryosam.errors import InputError, expect_kind
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.names import file_stem
@@ -210,6 +211,18 @@ class Tomogram:
             values -= kind(centre)
             values *= kind((-1 if self.contrast == "dark" else 1) / scale)
         return np.clip(values, -CLIP, CLIP, out=values).astype(np.float32, copy=False)
+
+    def binned(self, side: int) -> np.ndarray:
+        """The whole of it as means of blocks of side³ voxels, read a few planes at a time.
+
+        Args:
+            side: voxels; a rest at the far faces is left out.
+
+        Returns:
+            (D // side, H // side, W // side) float32, normalised, protein positive.
+        """
+        starts = range(0, self.shape[0] - side + 1, side)
+        return np.concatenate([binned(self.planes(0, z, z + side), side) for z in starts])
 
     def check_source(self) -> None:
         """Refuse to go on with a file that is no longer what was opened.

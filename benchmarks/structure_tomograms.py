@@ -139,7 +139,7 @@ def simulated(kind: str, seed: int, shape: tuple[int, int, int]) -> Scene:
             turn = 1 + 0.4 * np.cos(2 * np.pi * along * settings.voxel_size / _PITCH)
             sample += 0.8 * turn * np.exp(-0.5 * (angstrom / 20) ** 2)
         truth |= angstrom <= WIDTHS_ANGSTROM[kind] / 2
-    images = microscope._filtered(microscope.tilt_images(sample, settings), settings, rng)
+    images = microscope.recorded(microscope.tilt_images(sample, settings), settings, rng)
     data = -microscope.back_projection(images, settings)
     if rng.random() < 0.5:
         data = ndimage.gaussian_filter(data, rng.uniform(8, 14) / settings.voxel_size)
@@ -157,7 +157,7 @@ def noise(seed: int, shape: tuple[int, int, int]) -> tuple[Tomogram, np.ndarray]
     points = place_particles([one.radius for one in densities], [], settings, rng)
     turns = np.repeat(np.eye(3)[None], len(points), axis=0)
     sample, _ = make_sample(densities, points, turns, [], settings)
-    images = microscope._filtered(microscope.tilt_images(sample, settings), settings, rng)
+    images = microscope.recorded(microscope.tilt_images(sample, settings), settings, rng)
     data = -microscope.back_projection(images, settings)
     return Tomogram.from_array(data, voxel_size=10.0, name=f"noise{seed}"), points
 

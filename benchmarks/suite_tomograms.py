@@ -138,7 +138,7 @@ def make_tomogram(seed: int, shape: tuple[int, int, int], maps: Path | None) -> 
     if rng.random() < 0.25:
         note += ", carbon"
         _add_carbon(sample, rng, settings.voxel_size)
-    images = microscope._filtered(microscope.tilt_images(sample, settings), settings, rng)
+    images = microscope.recorded(microscope.tilt_images(sample, settings), settings, rng)
     images = _corrected(images, settings, filter_)
     data = microscope.back_projection(images, settings)
     if filter_ == "low-pass":
@@ -172,7 +172,7 @@ def without_particles(seed: int, shape: tuple[int, int, int], maps: Path | None)
         return np.fft.irfftn(spectrum, shape).astype(np.float32)
     settings = SimulationSettings(shape_zyx=shape, tilt_range=(-57, 57), seed=seed)
     empty = microscope.tilt_images(np.zeros(shape, np.float32), settings)
-    images = microscope._filtered(empty, settings, rng)
+    images = microscope.recorded(empty, settings, rng)
     data = microscope.back_projection(images, settings)
     return ndimage.gaussian_filter(data, rng.uniform(0.4, 1.6)) if rng.random() < 0.7 else data
 

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +27,8 @@ from scipy import ndimage
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 from torch.nn.utils.rnn import pad_sequence
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -46,6 +49,8 @@ from aitom_cryosam.scoring.verdict import same
 from aitom_cryosam.simulation.settings import SimulationSettings
 from aitom_cryosam.simulation.simulate import simulate
 from benchmarks.suite_tomograms import SuiteTomogram, make_tomogram, without_particles
+
+N = TypeVar("N", bound=torch.nn.Module)
 
 SHAPE, SMALL = (40, 144, 144), (40, 72, 96)
 KINDS, FEWEST = 3, 6  # of a tomogram, and copies of each, that are clicked
@@ -461,25 +466,24 @@ def embedded(draws: list[Draw]) -> Network:
         torch.nn.Dropout(DROPOUT),
         torch.nn.Linear(HIDDEN, SIZE),
     )
-    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=STEPS)
     scale = torch.tensor(1 / spread.astype(np.float32))
-    for _ in range(STEPS):
+
+    def loss() -> torch.Tensor:
         rows, alike, teaches, of_none = seen[rng.integers(len(seen))]
         turned = (rows * scale)[:, turns[rng.integers(len(turns))]]
         found = torch.nn.functional.normalize(network(turned), dim=1)
         likeness = (found @ found.T / TEMPERATURE).fill_diagonal_(-torch.inf)
         crowd = likeness.logsumexp(dim=1)  # how close all others are
-        loss = APART * crowd[of_none].mean() if of_none.any() else torch.zeros(())
-        if teaches.any():
-            copies = alike.sum(dim=1)[teaches]
-            near = likeness.masked_fill(~alike, 0)[teaches].sum(dim=1) / copies
-            weights = 1 / copies  # each kind counts as much as another
-            loss = loss + (weights * (crowd[teaches] - near)).sum() / weights.sum()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+        far = APART * crowd[of_none].mean() if of_none.any() else torch.zeros(())
+        if not teaches.any():
+            return far
+        copies = alike.sum(dim=1)[teaches]
+        near = likeness.masked_fill(~alike, 0)[teaches].sum(dim=1) / copies
+        weights = 1 / copies  # each kind counts as much as another
+        return far + (weights * (crowd[teaches] - near)).sum() / weights.sum()
+
+    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    _descend(loss, optimiser, OneCycleLR(optimiser, 2e-3, total_steps=STEPS), STEPS)
     first, last = network[1], network[4]
     return Network(
         middle=np.zeros(width),
@@ -520,7 +524,10 @@ def fit(lessons: list[Lesson], training: Training) -> Network:
         return _cross_entropy(found[real], f1[real]) + REGRET * lost.mean()
 
     loss = of_whole if training.whole else of_rows
-    networks = [_network(rows.shape[1], loss, training) for _ in range(training.networks)]
+    networks = [
+        _trained(_network(rows.shape[1], training.hidden), loss, training, 1e-2)
+        for _ in range(training.networks)
+    ]
     first, last = ([network[i] for network in networks] for i in (0, 3))
     # The mean of their answers is that of one network with all hidden units.
     return Network(
@@ -585,27 +592,24 @@ def fit_graph(lessons: list[Lesson], training: Training) -> GraphNetwork:
         right = [torch.tensor(x.astype(np.float32)) for x in (one.answers, one.weights)]
         taught.append(((torch.tensor(scaled), torch.tensor(one.neighbours)), *right))
     copies = np.sqrt([max(one.answers.sum(), 1) for one in lessons])
-    networks = []
-    for i in range(training.networks):
-        deaf = bool(i % 2)
-        network = _Listening(rows.shape[1], training.hidden, deaf)
-        often = np.ones(len(lessons)) if deaf else copies  # of many copies there is more to hear
-        optimiser = torch.optim.AdamW(network.parameters(), lr=5e-3, weight_decay=training.decay)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, training.steps)
-        for _ in range(training.steps):
-            some = rng.choice(len(taught), AT_ONCE, p=often / often.sum())
-            seen, answers, weights = zip(*(taught[i] for i in some), strict=True)
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(
-                network(list(seen)), torch.cat(answers), torch.cat(weights), reduction="sum"
-            )
-            optimiser.zero_grad()
-            (loss / AT_ONCE).backward()
-            optimiser.step()
-            schedule.step()
-        networks.append({name: value.numpy() for name, value in network.state_dict().items()})
+
+    def loss(network: _Listening) -> torch.Tensor:
+        # Of many copies there is more to hear.
+        often = np.ones(len(lessons)) if network.deaf else copies
+        some = rng.choice(len(taught), AT_ONCE, p=often / often.sum())
+        seen, answers, weights = zip(*(taught[i] for i in some), strict=True)
+        costs = torch.nn.functional.binary_cross_entropy_with_logits(
+            network(list(seen)), torch.cat(answers), torch.cat(weights), reduction="sum"
+        )
+        return costs / AT_ONCE
+
+    networks = [
+        _trained(_Listening(rows.shape[1], training.hidden, bool(i % 2)), loss, training, 5e-3)
+        for i in range(training.networks)
+    ]
 
     def every(name: str) -> np.ndarray:
-        return np.stack([network[name] for network in networks])
+        return np.stack([network.state_dict()[name].numpy() for network in networks])
 
     learned = GraphNetwork(
         middle=middle,
@@ -639,23 +643,31 @@ def calibrated(learned: GraphNetwork, lessons: list[Lesson]) -> GraphNetwork:
     )
 
 
-def _network(
-    width: int, loss: Callable[[torch.nn.Module], torch.Tensor], training: Training
-) -> torch.nn.Sequential:
-    network = torch.nn.Sequential(
-        torch.nn.Linear(width, training.hidden),
+def _network(width: int, hidden: int) -> torch.nn.Sequential:
+    return torch.nn.Sequential(
+        torch.nn.Linear(width, hidden),
         torch.nn.Tanh(),
         torch.nn.Dropout(DROPOUT),
-        torch.nn.Linear(training.hidden, 1),
+        torch.nn.Linear(hidden, 1),
     )
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-2, weight_decay=training.decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, training.steps)
-    for _ in range(training.steps):
+
+
+def _trained(network: N, loss: Callable[[N], torch.Tensor], training: Training, rate: float) -> N:
+    """The network after its steps, from a learning rate down to 0 along a cosine."""
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=training.decay)
+    schedule = CosineAnnealingLR(optimiser, training.steps)
+    _descend(lambda: loss(network), optimiser, schedule, training.steps)
+    return network
+
+
+def _descend(
+    loss: Callable[[], torch.Tensor], optimiser: Optimizer, schedule: LRScheduler, steps: int
+) -> None:
+    for _ in range(steps):
         optimiser.zero_grad()
-        loss(network).backward()
+        loss().backward()
         optimiser.step()
         schedule.step()
-    return network
 
 
 def _cross_entropy(log_odds: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:

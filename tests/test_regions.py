@@ -205,7 +205,7 @@ def test_the_lamella_of_a_simulated_cell_between_empty_ice(snr):
     sample, _ = make_sample([body] * 30, points, turns, [], settings)
     crowd = gaussian_filter(rng.standard_normal((36, 140, 140)), 1.2)
     sample[slab] += 0.2 * sample.max() * np.maximum(crowd / crowd.std(), 0)
-    images = microscope._filtered(microscope.tilt_images(sample, settings), settings, rng)
+    images = microscope.recorded(microscope.tilt_images(sample, settings), settings, rng)
     data = -microscope.back_projection(images, settings).astype(np.float32)
     found = find_slab(Tomogram.from_array(data, voxel_size=20.0))
     assert found is not None

@@ -23,7 +23,6 @@ from aitom_cryosam.averaging.spectra import Ball, Readable
 from aitom_cryosam.averaging.subvolumes import particle_ball
 from aitom_cryosam.averaging.template import Template
 from aitom_cryosam.averaging.wedge import MissingWedge
-from aitom_cryosam.binning import binned
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.picks import suppressed
 from aitom_cryosam.progress import Progress
@@ -106,7 +105,7 @@ def score_map(
     ball = Ball(box, min(shell / scale, box / 2 - 1))
     rotations = all_rotations(step)
     check_memory(math.prod(tomogram.shape) / bin_**3 * _FILTER_BYTES, memory)
-    values, spectrum_weights = _whitened(_binned(tomogram, bin_), ball, wedge)
+    values, spectrum_weights = _whitened(tomogram.binned(bin_), ball, wedge)
     template = _template(average, ball, scale, spectrum_weights, wedge, across / coarser, device)
     logger.info(
         "%s: the average is looked for everywhere, in %d turns, %g° apart, in voxels of %.0f Å.",
@@ -116,15 +115,6 @@ def score_map(
         bin_ * tomogram.voxel_size,
     )
     return ScoreMap(correlated(values, template, rotations, memory, progress), bin_)
-
-
-def _binned(tomogram: Tomogram, bin_: int) -> np.ndarray:
-    """(d, h, w) float32, read a few planes at a time."""
-    planes = [
-        binned(tomogram.box([z, 0, 0], [z + bin_, *tomogram.shape[1:]]), bin_)
-        for z in range(0, tomogram.shape[0] - bin_ + 1, bin_)
-    ]
-    return np.concatenate(planes)
 
 
 def _whitened(volume: np.ndarray, ball: Ball, wedge: MissingWedge) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.table import SAME_SIZE
 from aitom_cryosam.regions import Regions
 from aitom_cryosam.tomogram import Tomogram
 
@@ -26,7 +27,6 @@ logger = logging.getLogger(__name__)
 CORRELATION, HALF = "cryosamCorrelation", "rlnRandomSubset"
 """Columns of oriented picks: how well a particle fits the average, and its half, 1 or 2."""
 NOISE = "noise class"
-_SAME_SIZE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ def box_of(sources: Sequence[Source], diameter: float) -> tuple[BoxSize, float]:
         InputError: the tomograms have voxels of different sizes, or are smaller than a box.
     """
     sizes = [one.tomogram.voxel_size for one in sources]
-    if max(sizes) - min(sizes) > _SAME_SIZE * min(sizes):
+    if max(sizes) - min(sizes) > SAME_SIZE * min(sizes):
         raise InputError(
             f"The tomograms have voxels of {min(sizes):g} to {max(sizes):g} Å; expected one size: "
             "average them one after the other."

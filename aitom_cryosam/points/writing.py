@@ -16,11 +16,11 @@ from aitom_cryosam.points.formats.registry import Format, known_format
 from aitom_cryosam.points.formats.relion_warp import project_name, safe_for_warp, with_extents
 from aitom_cryosam.points.particle import Particle, object_name
 from aitom_cryosam.points.star_syntax import star_text
+from aitom_cryosam.points.table import SAME_SIZE
 from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 
 logger = logging.getLogger(__name__)
 
-_SAME_SIZE = 0.01
 _SAME_PLACE = 1.0  # voxel
 
 
@@ -46,7 +46,7 @@ def merged(groups: Iterable[TomogramPicks]) -> list[TomogramPicks]:
             continue
         before, known = result[name]
         sizes = [size for size in (known.voxel_size, info.voxel_size) if size]
-        if len(sizes) == 2 and abs(sizes[0] - sizes[1]) > _SAME_SIZE * sizes[0]:
+        if len(sizes) == 2 and abs(sizes[0] - sizes[1]) > SAME_SIZE * sizes[0]:
             raise InputError(
                 f"{name} has picks in voxels of {sizes[0]:g} Å and of {sizes[1]:g} Å; expected "
                 "one size: export them one after the other."
@@ -172,7 +172,7 @@ def _tell_renamed(names: Iterable[str]) -> None:
 def _differ(groups: Sequence[TomogramPicks]) -> bool:
     """Whether the tomograms have voxels of different sizes."""
     sizes = [info.voxel_size or 0.0 for _, info in groups]
-    return max(sizes) - min(sizes) > _SAME_SIZE * min(sizes)
+    return max(sizes) - min(sizes) > SAME_SIZE * min(sizes)
 
 
 def _by_object(

@@ -92,6 +92,22 @@ def shifted(
     return sliding_window_view(framed, size, axis=(1, 2))[np.arange(len(windows)), rows, columns]
 
 
+def on_plane(offsets_yx: np.ndarray, side: int, shape: Sequence[int] | np.ndarray) -> np.ndarray:
+    """The pixels of square windows that lie on their plane.
+
+    Args:
+        offsets_yx: (n, 2) int64, the plane pixel of each window's first pixel.
+        side: pixels of a window.
+        shape: (h, w) of the planes.
+
+    Returns:
+        (n, side, side) bool.
+    """
+    places = offsets_yx[:, :, None] + np.arange(side)  # (n, 2, side)
+    inside = (places >= 0) & (places < np.array(shape)[:, None])
+    return inside[:, 0, :, None] & inside[:, 1, None, :]
+
+
 class PlaneSegmenter(Protocol):
     """Point prompts (and the previous plane's masks) to masks on planes.
 

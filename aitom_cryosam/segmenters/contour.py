@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from aitom_cryosam.filters import gaussians
-from aitom_cryosam.segmenters.base import Segmentation, shifted
+from aitom_cryosam.segmenters.base import Segmentation, on_plane, shifted
 from aitom_cryosam.segmenters.codec import ArrayCodec
 from aitom_cryosam.targets import PARTICLE
 from aitom_cryosam.threads import even_parts, mapped
@@ -166,7 +166,7 @@ class ContourSegmenter:
 
         least = self._clicked if previous is None else 0
         edges, rims, levels = self._best_candidate(self._grid.rays(evidence), least)
-        masks = self._grid.inside(edges * self._step) & _on_plane(offsets, side, shape)
+        masks = self._grid.inside(edges * self._step) & on_plane(offsets, side, shape)
         masks[(rims <= 0) | (edges.mean(axis=1) * self._step < self._smallest)] = False
         scores = np.tanh(contrast * rims / 2) * masks.any(axis=(1, 2))
         logits = evidence - levels[:, None, None]
@@ -341,13 +341,6 @@ def _deviation(values: np.ndarray) -> float:
         return 0.0
     values = values - values.mean()
     return math.sqrt(float(values @ values) / values.size)
-
-
-def _on_plane(offsets: np.ndarray, side: int, shape: np.ndarray) -> np.ndarray:
-    """(n, side, side) bool: the pixels of windows that lie on the plane."""
-    places = offsets[:, :, None] + np.arange(side)  # (n, 2, side)
-    inside = (places >= 0) & (places < shape[:, None])
-    return inside[:, 0, :, None] & inside[:, 1, None, :]
 
 
 def _middles(masks: np.ndarray, offsets: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.sam.decoder import SamDecoder
 from aitom_cryosam.sam.encoder import SamEncoder
-from aitom_cryosam.segmenters.base import Segmentation, shifted
+from aitom_cryosam.segmenters.base import Segmentation, on_plane, shifted
 from aitom_cryosam.segmenters.codec import ArrayCodec, EmbeddingCodec
 
 SHOWN = 3.0
@@ -227,7 +227,7 @@ class SamSegmenter:
         with self.device.autocast():
             logits, scores = self._decoder(view.tokens, self._send(points_xy), masks)
         maps = self._upsampled(logits, view)  # (b, k, side, side)
-        inside = self._send(view.inside(self.side))
+        inside = self._send(on_plane(view.offsets_yx, self.side, view.plane_shape))
         before = None
         if previous is not None and self.agreement > 0:
             old = shifted(previous.masks, previous.offsets_yx, view.offsets_yx, False)
@@ -428,12 +428,6 @@ class _Shown:
     corners_yx: np.ndarray
     offsets_yx: np.ndarray
     plane_shape: tuple[int, int]
-
-    def inside(self, side: int) -> np.ndarray:
-        """(b, side, side) bool: the pixels of the masks that lie on the plane."""
-        places = self.offsets_yx[:, :, None] + np.arange(side)  # (b, 2, side)
-        inside = (places >= 0) & (places < np.array(self.plane_shape)[:, None])
-        return inside[:, 0, :, None] & inside[:, 1, None, :]
 
 
 def grey(planes: np.ndarray) -> np.ndarray:

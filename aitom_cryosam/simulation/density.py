@@ -16,8 +16,6 @@ from aitom_cryosam.volumes.reading import read_volume
 
 LABEL_FRACTION = 0.1
 """A voxel belongs to a particle where its density is above this fraction of the map's maximum."""
-
-
 CUBIC = 3  # order of the spline that turns and moves the particles
 
 

@@ -11,11 +11,7 @@ from scipy.sparse import csr_array
 from aitom_cryosam.simulation.settings import SimulationSettings
 
 _WAVELENGTH = 0.0196875  # Å, electrons of 300 kV
-
-
 _SPHERICAL_ABERRATION = 2.7e7  # Å
-
-
 _AMPLITUDE_CONTRAST = 0.07
 
 
@@ -63,7 +59,7 @@ def _rays(tilt: float, depth: int, width: int, n_u: int) -> csr_array:
     return csr_array(entries, shape=(n_u, depth * width))
 
 
-def _filtered(
+def recorded(
     images: np.ndarray, settings: SimulationSettings, rng: np.random.Generator
 ) -> np.ndarray:
     """The images (t, u, H) as the microscope takes them, ramp-filtered across the tilt axis."""

@@ -13,23 +13,11 @@ from aitom_cryosam.simulation.density import CUBIC, LABEL_FRACTION, Density
 from aitom_cryosam.simulation.settings import SimulationSettings
 
 MEMBRANE_LABEL = -1
-
-
 _LEAFLET_DISTANCE = 20.0  # Å, from the middle of the membrane to the middle of a leaflet
-
-
 _LEAFLET_SIGMA = 8.0  # Å
-
-
 _MEMBRANE_HALF_THICKNESS = 35.0  # Å, labelled
-
-
 _MEMBRANE_DENSITY = 0.5  # of a particle's maximum
-
-
 _VESICLE_RADII = (0.15, 0.2)  # of the volume's shorter side in x and y
-
-
 _CANDIDATES, _ROUNDS = 64, 100  # random places tried for each particle
 
 

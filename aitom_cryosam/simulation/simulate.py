@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.simulation.density import Density
-from aitom_cryosam.simulation.microscope import _filtered, back_projection, tilt_images
+from aitom_cryosam.simulation.microscope import back_projection, recorded, tilt_images
 from aitom_cryosam.simulation.sample import make_sample, place_particles, place_vesicles
 from aitom_cryosam.simulation.settings import SimulationSettings
 
@@ -76,7 +76,7 @@ def simulate(
     rotations = Rotation.from_quat(quaternions).as_matrix() if copies else np.empty((0, 3, 3))
     sample, labels = make_sample(copies, points, rotations, vesicles, settings)
     logger.info("Simulating %d particles in %d tilts.", len(copies), len(settings.tilts))
-    images = _filtered(tilt_images(sample, settings), settings, rng)
+    images = recorded(tilt_images(sample, settings), settings, rng)
     data = back_projection(images, settings)
     if settings.denoise:
         data = ndimage.gaussian_filter(data, settings.denoise / settings.voxel_size)

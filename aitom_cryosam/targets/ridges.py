@@ -19,7 +19,6 @@ from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 from scipy.special import j0
 
-from aitom_cryosam.binning import binned
 from aitom_cryosam.geometry import binned_coordinate, nearest_voxel, unbinned_coordinate
 from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.tomogram import Tomogram
@@ -341,10 +340,8 @@ def _averaged(tomogram: Tomogram, binning: int) -> np.ndarray:
     Gold, and the holes that it leaves where it was erased, would answer to any filter: what is far
     beyond the noise is cut.
     """
-    depth = tomogram.shape[0] // binning
-    planes = (tomogram.planes(0, z * binning, (z + 1) * binning) for z in range(depth))
-    cells = np.concatenate([binned(few, binning) for few in planes])
-    low, middle, high = np.quantile(cells[:: max(1, depth // 64)], (0.25, 0.5, 0.75))
+    cells = tomogram.binned(binning)
+    low, middle, high = np.quantile(cells[:: max(1, len(cells) // 64)], (0.25, 0.5, 0.75))
     spread = (high - low) / _QUARTILES
     return np.clip(cells, middle - _LOWEST * spread, middle + _HIGHEST * spread, out=cells)
 

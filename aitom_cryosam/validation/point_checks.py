@@ -15,6 +15,7 @@ from aitom_cryosam.points.formats.relion_warp import WARP_CRASHES
 from aitom_cryosam.points.reading import of_tomogram, read_points
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import (
+    ANGLES,
     CENTRED,
     NAMES,
     ORIGINS,
@@ -27,7 +28,7 @@ from aitom_cryosam.points.table import (
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.validation.finding import Expected, Finding, Severity
-from aitom_cryosam.validation.programs import ANGLES, is_tomostar
+from aitom_cryosam.validation.programs import is_tomostar
 
 _SAME_PLACE = 1e-3  # of a unit of the file
 _MANY = 10  # points from which on their spread says something

@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aitom_cryosam.points.star_syntax import Block
-from aitom_cryosam.points.table import CENTRED, NAMES, PIXELS
+from aitom_cryosam.points.table import ANGLES, CENTRED, NAMES, PIXELS, SAME_SIZE
 
-ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 LISTED = ("rlnTomoName", "rlnTomoImportParticleFile")
-_SAME = 0.01
 
 
 @dataclass(frozen=True)
@@ -223,7 +221,7 @@ def _too_near(points: StarPoints) -> str:
     if not (points.unit and points.pixel_size):
         return ""
     binning = points.unit / points.pixel_size
-    if abs(binning - 1) < _SAME:
+    if abs(binning - 1) < SAME_SIZE:
         return ""
     return f", {binning:.3g} times too near to the corner: they count {points.unit:g} Å"
 
