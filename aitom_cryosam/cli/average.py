@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli import averaging, options
+from aitom_cryosam.cli.tables import file_rows, labelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,6 +176,6 @@ def _summary(
         ("halves", f"agree to {said(average.resolution)} (FSC 0.143)"),
         ("symmetry", average.symmetry.name),
         ("seconds", f"{seconds:.0f}"),
-        *(("" if i else "files", str(path)) for i, path in enumerate(paths.values())),
+        *file_rows(paths.values()),
     ]
-    return "\n".join(f"{label:10}{value}" for label, value in rows)
+    return labelled(rows)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
-from aitom_cryosam.cli.options import add_tilt_series
+from aitom_cryosam.cli.argument_types import tilt_range
+from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of_record
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def add_wedge(parser: argparse.ArgumentParser, of: str = "") -> argparse._Argume
     """
     title = f"tilt range, for {of}" if of else "tilt series"
     series = parser.add_argument_group(title, "estimated from the tomogram if not given")
-    series.add_argument("--tilt-range", type=options.tilt_range, metavar="LOW,HIGH", help="degrees")
+    series.add_argument("--tilt-range", type=tilt_range, metavar="LOW,HIGH", help="degrees")
     series.add_argument(
         "--tilts", metavar="FILE", help=".tlt, .rawtlt, .mdoc, .xml or STAR with the tilt angles"
     )
@@ -92,9 +93,7 @@ def infos_of(args: argparse.Namespace, records: Sequence[Record]) -> list[Tomogr
     """The tomograms with their tilt series, as far as it was given."""
     from dataclasses import replace
 
-    return [
-        replace(one.info, tilt_series=options.tilt_series_of_record(args, one)) for one in records
-    ]
+    return [replace(one.info, tilt_series=tilt_series_of_record(args, one)) for one in records]
 
 
 def device_of(args: argparse.Namespace) -> str:

@@ -13,18 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli import averaging
-from aitom_cryosam.cli.options import (
-    add_matching,
-    add_method,
-    add_prompts,
-    add_resources,
-    add_tilt_series,
-    add_tomogram,
-    add_volume,
-    tilt_series_of_tomogram,
-)
-from aitom_cryosam.cli.tables import aligned
+from aitom_cryosam.cli import averaging, machine, method
+from aitom_cryosam.cli.machine import add_resources
+from aitom_cryosam.cli.method import add_method
+from aitom_cryosam.cli.options import add_matching, add_prompts, add_tomogram, add_volume
+from aitom_cryosam.cli.tables import aligned, number
+from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of_tomogram
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -291,13 +285,12 @@ def _refined(bench: _Bench, result: Result) -> Picks:
 
 def _job(bench: _Bench) -> Job:
     """With the clicks, or points of the truth in their place."""
-    from aitom_cryosam.cli import options
     from aitom_cryosam.job import Job
 
-    resources = options.resources(bench.args)
+    resources = machine.resources(bench.args)
     return Job(
         tomogram=bench.tomogram,
-        settings=options.settings(bench.args, resources),
+        settings=method.settings(bench.args, resources),
         resources=resources,
         prompts=tuple(_prompts(bench).points_zyx[:, ::-1].tolist()),
     )
@@ -349,7 +342,6 @@ def _dog(bench: _Bench) -> Callable[[], Found]:
 
 def _template_matching(bench: _Bench) -> Callable[[], Found]:
     from aitom_cryosam import baselines
-    from aitom_cryosam.cli import options
 
     args = bench.args
     baselines.need_aitom()
@@ -369,7 +361,7 @@ def _template_matching(bench: _Bench) -> Callable[[], Found]:
         angular_step=args.angular_step,
         binning=args.binning,
         processes=args.threads,
-        resources=options.resources(args),
+        resources=machine.resources(args),
         progress=bench.progress,
     ).run
 
@@ -394,16 +386,12 @@ def _row(name: str, one: Compared) -> list[str]:
     return [
         name,
         f"{picks.n_picks}",
-        *(_text(share, "{:.3f}") for share in shares),
-        _text(picks.localisation_error, "{:.1f}"),
+        *(number(share) for share in shares),
+        number(picks.localisation_error, "{:.1f}"),
         "-" if one.found.seconds is None else f"{one.found.seconds:.0f}",
-        _text(best, "{:.3f}"),
+        number(best),
         one.found.annotations,
     ]
-
-
-def _text(value: float, template: str) -> str:
-    return template.format(value) if math.isfinite(value) else "-"
 
 
 def _notes(bench: _Bench) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli.simulate import load_densities
+from aitom_cryosam.cli.tables import labelled
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _table(evaluation: Evaluation, densities: list[Density], seconds: float) -> 
         ("localisation error", f"{evaluation.localisation_error:.0f} Å (median)"),
         ("seconds", f"{seconds:.0f}"),
     ]
-    return "\n".join(f"{label:20}{value}" for label, value in rows)
+    return labelled(rows)
 
 
 def _by_hand(args: argparse.Namespace, click: np.ndarray, density: Density) -> str:

@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import options
+from aitom_cryosam.cli import machine, method, options
+from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of_tomogram
 from aitom_cryosam.errors import Door, InputError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam doctor`."""
     options.add_tomogram(parser)
     options.add_prompts(parser)
-    options.add_tilt_series(parser)
+    add_tilt_series(parser)
     parser.add_argument(
         "--voxel-size", type=float, metavar="ANGSTROM", help="if the header's is wrong or missing"
     )
@@ -43,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="try every preset that can run, and rank them by how well each click finds the others",
     )
     parser.add_argument("--json", action="store_true", help="as JSON, for other programs")
-    options.add_method(parser)
-    options.add_resources(parser)
+    method.add_method(parser)
+    machine.add_resources(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,10 +74,10 @@ def run(args: argparse.Namespace) -> int:
     given = args.diameter / tomogram.voxel_size if args.diameter and known else None
     seen += examine(tomogram, points, diameter=given).observations
     good = points[fitting(tomogram, points)]
-    settings = options.typed_settings(args) | ({} if known else {"diameter_angstrom": None})
-    presets, lacking = presets_with(options.resources(args), settings)
+    settings = method.typed_settings(args) | ({} if known else {"diameter_angstrom": None})
+    presets, lacking = presets_with(machine.resources(args), settings)
     size, told = _size(tomogram, good, presets, known=known)
-    limits = options.resources(args)
+    limits = machine.resources(args)
     needs = needs_of(tomogram, presets, lacking, limits, size, voxel_size_known=known)
     seen += [*told, *(one.observation for one in needs), _preset(args)]
     trials = _trials(args, tomogram, good, presets, lacking) if args.presets else []
@@ -106,7 +107,7 @@ def _opened(args: argparse.Namespace, voxel_size: float | None) -> tuple[Tomogra
         args.prompt,
         args.prompts,
         coords_angpix=args.coords_angpix,
-        tilt_series=options.tilt_series_of_tomogram(args),
+        tilt_series=tilt_series_of_tomogram(args),
     )
 
 
@@ -123,7 +124,7 @@ def _trials(
 
     able = {name: one for name, one in presets.items() if name not in lacking}
     with ShownProgress(quiet=args.quiet) as progress:
-        trials = tried(tomogram, points_zyx, able, options.resources(args), progress)
+        trials = tried(tomogram, points_zyx, able, machine.resources(args), progress)
     return trials + [Trial(name, float("nan"), 0, problem) for name, problem in lacking.items()]
 
 
@@ -182,7 +183,7 @@ def _preset(args: argparse.Namespace) -> Observation:
     from aitom_cryosam.validation.finding import Severity
 
     try:
-        _, note = options.explained_settings(args, options.resources(args))
+        _, note = method.explained_settings(args, machine.resources(args))
         return Observation(Severity.NOTE, "preset", note)
     except InputError as error:
         return _refusal(error, "preset")

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli import options, resolution
-from aitom_cryosam.cli.options import add_matching, add_tilt_series, tilt_series_of, tomograms_of
-from aitom_cryosam.cli.tables import aligned
+from aitom_cryosam.cli.options import add_matching
+from aitom_cryosam.cli.tables import aligned, number
+from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of, tomograms_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def _table(
     averages: resolution.Averages | None,
     of_averages: bool,
 ) -> str:
-    further = [(f"recall of {name}", _text(recall)) for name, recall in recalls.items()]
+    further = [(f"recall of {name}", number(recall)) for name, recall in recalls.items()]
     if angles:
         parts = ", ".join(
             f"{axis} {part:.1f}°" for axis, part in zip("xyz", angles.median_about_xyz, strict=True)
@@ -269,31 +270,31 @@ def _table(
             )
         )
     if averages:
-        picks, true = (_text(one, "{:.1f} Å") for one in averages[:2])
+        picks, true = (number(one, "{:.1f} Å") for one in averages[:2])
         further.append(("resolution", f"{picks} (of the true positions {true})"))
     if masks:
         further += _mask_rows(*masks, args.tolerance)
     if len(evaluations) == 1:
-        return _list(_rows(args, summary.total) + further)
+        return aligned(_rows(args, summary.total) + further, left=(0, 1))
     table = _grid(args, evaluations, summary)
     notes = [("matched", f"within {args.radius:g} Å"), *further]
-    return f"{table}\n\n{_list(notes)}"
+    return f"{table}\n\n{aligned(notes, left=(0, 1))}"
 
 
 def _rows(args: argparse.Namespace, evaluation: Evaluation) -> list[tuple[str, str]]:
     """Everything about the only tomogram."""
     of_class = f" of class {args.particle_class}" if args.particle_class else ""
-    beta = [(f"F{args.beta:g}", _text(evaluation.f_beta(args.beta)))] if args.beta else []
+    beta = [(f"F{args.beta:g}", number(evaluation.f_beta(args.beta)))] if args.beta else []
     return [
         ("picks", f"{evaluation.n_picks}"),
         ("particles", f"{evaluation.n_truth}{of_class}"),
         ("matched", f"{len(evaluation.pairs)} within {args.radius:g} Å"),
-        ("precision", _text(evaluation.precision)),
-        ("recall", _text(evaluation.recall)),
-        ("F1", _text(evaluation.f1)),
+        ("precision", number(evaluation.precision)),
+        ("recall", number(evaluation.recall)),
+        ("F1", number(evaluation.f1)),
         *beta,
-        ("average precision", _text(evaluation.average_precision)),
-        ("localisation error", _text(evaluation.localisation_error, "{:.1f} Å (median)")),
+        ("average precision", number(evaluation.average_precision)),
+        ("localisation error", number(evaluation.localisation_error, "{:.1f} Å (median)")),
         ("95 % intervals", "- (need several tomograms)"),
     ]
 
@@ -304,26 +305,26 @@ def _mask_rows(
     counts = f"{masks.n_matched} of {masks.n_found} found and {masks.n_truth} true ones"
     return [
         ("masks", f"{counts}, IoU ≥ {masks.iou:g}"),
-        ("  precision", _text(masks.precision)),
-        ("  recall", _text(masks.recall)),
-        ("  F1", _text(masks.f1)),
+        ("  precision", number(masks.precision)),
+        ("  recall", number(masks.recall)),
+        ("  F1", number(masks.f1)),
         (
             "  mean IoU",
-            f"{_text(masks.mean_iou)} (of matched ones {_text(masks.mean_matched_iou)})",
+            f"{number(masks.mean_iou)} (of matched ones {number(masks.mean_matched_iou)})",
         ),
-        ("voxels, IoU", _text(masks.voxel_iou)),
-        ("  Dice", _text(masks.voxel_dice)),
-        ("  precision", _text(masks.voxel_precision)),
-        ("  recall", _text(masks.voxel_recall)),
+        ("voxels, IoU", number(masks.voxel_iou)),
+        ("  Dice", number(masks.voxel_dice)),
+        ("  precision", number(masks.voxel_precision)),
+        ("  recall", number(masks.voxel_recall)),
         (
             "  surface distance",
-            f"{_text(surface.mean, '{:.1f} Å')} (mean), "
-            f"{_text(surface.percentile95, '{:.1f} Å')} (95 %)",
+            f"{number(surface.mean, '{:.1f} Å')} (mean), "
+            f"{number(surface.percentile95, '{:.1f} Å')} (95 %)",
         ),
         *(
             [
-                (f"  precision within {tolerance:g} Å", _text(surface.precision)),
-                (f"  recall within {tolerance:g} Å", _text(surface.recall)),
+                (f"  precision within {tolerance:g} Å", number(surface.precision)),
+                (f"  recall within {tolerance:g} Å", number(surface.recall)),
             ]
             if tolerance
             else []
@@ -356,16 +357,7 @@ def _grid(args: argparse.Namespace, evaluations: Mapping[str, Evaluation], summa
 def _cell(metric: str, value: float | tuple[float, float]) -> str:
     template = "{:.1f}" if metric == "localisation_error" else "{:.3f}"
     ends = value if isinstance(value, tuple) else (value,)
-    return "–".join(_text(end, template) for end in ends)
-
-
-def _list(rows: Sequence[tuple[str, str]]) -> str:
-    width = max(len(label) for label, _ in rows)
-    return "\n".join(f"{label:{width}}  {value}" for label, value in rows)
-
-
-def _text(value: float, template: str = "{:.3f}") -> str:
-    return template.format(value) if math.isfinite(value) else "-"
+    return "–".join(number(end, template) for end in ends)
 
 
 def _report(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aitom_cryosam.cli import machine
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import refuse_existing
 from aitom_cryosam.targets import STRUCTURES, structure
@@ -45,7 +46,6 @@ def structure_job(args: argparse.Namespace) -> Job | None:
     Raises:
         InputError: the options do not go together, or the mask exists.
     """
-    from aitom_cryosam.cli import options
     from aitom_cryosam.job import Job
     from aitom_cryosam.points.prompts import parse_prompt
 
@@ -63,7 +63,7 @@ def structure_job(args: argparse.Namespace) -> Job | None:
         out=Path(args.out) / wanted,
         voxel_size=args.voxel_size,
         contrast=args.contrast,
-        resources=options.resources(args),
+        resources=machine.resources(args),
         overwrite=args.overwrite,
     )
     refuse_existing(job.files.values(), overwrite=args.overwrite)

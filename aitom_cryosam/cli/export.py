@@ -9,13 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli.options import (
-    add_tilt_series,
-    count,
-    size_xyz,
-    tilt_series_of,
-    tomograms_of,
-)
+from aitom_cryosam.cli.argument_types import whole_number
+from aitom_cryosam.cli.tables import file_rows, labelled
+from aitom_cryosam.cli.tilt_series import tilt_series_of, tomograms_of
+from aitom_cryosam.cli.tomogram_info import add_tomogram_info, size_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,11 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ANGSTROM",
         help="pixel size that PICKS are written in, if not the tomogram's",
     )
-    info = parser.add_argument_group("tomogram", "what PICKS do not say of it")
-    info.add_argument("--tomo", metavar="FILE", help="MRC; only its header is read")
-    info.add_argument("--voxel-size", type=float, metavar="ANGSTROM", help="of the tomogram")
-    info.add_argument("--shape", type=size_xyz, metavar="X,Y,Z", help="of the tomogram, voxels")
-    add_tilt_series(info)
+    add_tomogram_info(parser, "what PICKS do not say of it")
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +56,9 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-score", type=float, metavar="SCORE", help="only picks that score at least this much"
     )
-    parser.add_argument("--top", type=count, metavar="N", help="only the N best of each tomogram")
+    parser.add_argument(
+        "--top", type=whole_number, metavar="N", help="only the N best of each tomogram"
+    )
     parser.add_argument("--object", default="particle", metavar="NAME", help="for copick, eman2")
     parser.add_argument(
         "--user-id",
@@ -77,7 +72,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--box",
-        type=count,
+        type=whole_number,
         default=32,
         metavar="VOXELS",
         help="for cbox, eman2, imod-model (default: 32)",
@@ -130,8 +125,7 @@ def write(args: argparse.Namespace, points: Iterable[TomogramPicks]) -> int:
         logger.warning("%s", _nothing(args))
     if not args.quiet:
         rows = [("picks", f"{len(picks)} of {relion_name(info.name)}") for picks, info in groups]
-        rows += [("" if i else "files", str(path)) for i, path in enumerate(files)]
-        print("\n".join(f"{label:10}{value}" for label, value in rows))
+        print(labelled([*rows, *file_rows(files)]))
     return 0
 
 
@@ -172,7 +166,7 @@ def _into_copick(args: argparse.Namespace, groups: Sequence[TomogramPicks]) -> l
 
 
 def _results(args: argparse.Namespace) -> dict[str, Record]:
-    """The results among PICKS, by the names that `_frame` gives their tomograms."""
+    """The results among PICKS, by the names that `_known` gives their tomograms."""
     from aitom_cryosam.record import record_beside
 
     found = [record_beside(path) for path in _files(getattr(args, "picks", ()))]
@@ -190,7 +184,7 @@ def read_groups(args: argparse.Namespace) -> Iterator[TomogramPicks]:
     tilt_series = tilt_series_of(args)
     tomograms = tomograms_of(args)
     for path in _files(args.picks):
-        known = _frame(args, path, tilt_series)
+        known = _known(args, path, tilt_series)
         file = read_points(
             path,
             voxel_size=known.voxel_size,
@@ -214,23 +208,16 @@ def _files(paths: Sequence[str]) -> Iterator[Path]:
         yield path
 
 
-def _frame(args: argparse.Namespace, path: Path, tilt_series: TiltSeries | None) -> TomogramInfo:
+def _known(args: argparse.Namespace, path: Path, tilt_series: TiltSeries | None) -> TomogramInfo:
     """Of the options, or of the run that wrote the picks; the name is empty if neither has it."""
     from aitom_cryosam.points.tomogram_info import TomogramInfo
     from aitom_cryosam.record import record_beside
-    from aitom_cryosam.volumes.reading import read_size
 
-    name, voxel_size, shape = "", args.voxel_size, None
-    if args.tomo:
-        name = args.tomo
-        shape, voxel_size = read_size(args.tomo, voxel_size=args.voxel_size)
-    elif record := record_beside(path):
+    name, (shape, voxel_size) = args.tomo or "", size_of(args)
+    if not args.tomo and (record := record_beside(path)):
         name = str(record.tomogram_path or record.info.name)
         voxel_size = voxel_size or record.info.voxel_size
-        shape = record.info.shape_zyx
-    if args.shape:
-        x, y, z = (round(size) for size in args.shape)
-        shape = (z, y, x)
+        shape = shape or record.info.shape_zyx
     return TomogramInfo(name, voxel_size, shape, tilt_series)
 
 

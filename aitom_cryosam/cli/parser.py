@@ -57,6 +57,26 @@ class Parser(argparse.ArgumentParser):
         return f"one argument too many, {argument!r}{hint}"
 
 
+def add_action(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, line: str
+) -> argparse.ArgumentParser:
+    """The parser of one action of a command.
+
+    Args:
+        actions: of the command.
+        name: that is typed.
+        line: what it does, as a sentence without its capital and its full stop.
+    """
+    added = actions.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+    added.add_argument(
+        "--quiet",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="print only warnings and errors",
+    )
+    return added
+
+
 def options_of(parser: argparse.ArgumentParser, args: argparse.Namespace) -> set[str]:
     """The options of the command that was typed, and of those above it."""
     found: set[str] = set()

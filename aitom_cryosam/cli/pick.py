@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import averaging, excluding, options, refine
-from aitom_cryosam.cli.options import add_tilt_series, tilt_series_of_tomogram
+from aitom_cryosam.cli import averaging, excluding, machine, method, options, refine
+from aitom_cryosam.cli.argument_types import whole_number
+from aitom_cryosam.cli.tables import file_rows, labelled
+from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of_tomogram
 from aitom_cryosam.errors import Door, InputError
 from aitom_cryosam.files import refuse_existing, refuse_existing_folder
 
@@ -49,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--suggest",
-        type=options.count,
+        type=whole_number,
         default=0,
         metavar="N",
         help="also list and draw the N places whose yes or no (--prompt or --reject in another "
@@ -68,8 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_targets(parser)
     options.add_regions(parser)
     excluding.add_options(parser)
-    options.add_method(parser)
-    options.add_resources(parser)
+    method.add_method(parser)
+    machine.add_resources(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -118,9 +120,9 @@ def run(args: argparse.Namespace) -> int:
         summary = _summary if asked.target is None else _structure_summary
         print(summary(record, time.perf_counter() - start))
         if args.report:
-            print(f"{'report':10}{page}")
+            print(labelled([("report", str(page))]))
         if args.labels_zarr:
-            print(f"{'masks':10}{masks}")
+            print(labelled([("masks", str(masks))]))
     if asked.target is not None:
         if not record.content["counts"]["structures"]:
             logger.warning(_no_structure(asked.target.name, record))
@@ -155,15 +157,15 @@ def _job(args: argparse.Namespace) -> Job:
     from aitom_cryosam.settings import Settings
 
     options.refuse_pixel_size_alone(args)
-    resources = options.resources(args)
+    resources = machine.resources(args)
     target, note = options.target(args), ""
     if target is None:
-        settings, note = options.explained_settings(args, resources)
+        settings, note = method.explained_settings(args, resources)
     else:  # a network is used only where it is asked for
-        typed = options.typed_settings(args)
+        typed = method.typed_settings(args)
         typed.pop("diameter_angstrom", None)  # the target has it
         settings = Settings(preset="embedded" if args.preset == "auto" else args.preset, **typed)
-        options.tell_unused(args, settings, resources)
+        machine.tell_unused(args, settings, resources)
     return Job(
         tomogram=Path(args.tomogram),
         prompts=tuple(map(parse_prompt, args.prompt)),
@@ -199,9 +201,9 @@ def _summary(record: Record, seconds: float) -> str:
         ("cut", _cut_line(record)),
         ("seconds", f"{seconds:.0f}: {_seconds(record)}"),
         *_asked(record),
-        *(("" if i else "files", str(path)) for i, path in enumerate(record.files.values())),
+        *file_rows(record.files.values()),
     ]
-    return "\n".join(f"{label:10}{value}" for label, value in rows)
+    return labelled(rows)
 
 
 def _asked(record: Record) -> Iterator[tuple[str, str]]:
@@ -223,9 +225,9 @@ def _structure_summary(record: Record, seconds: float) -> str:
         ("found", f"{counts['structures']} {name}{'' if counts['structures'] == 1 else 's'}"),
         ("points", f"{counts['picks']}, {record.content['target']['spacing_angstrom']:g} Å apart"),
         ("seconds", f"{seconds:.0f}: {_seconds(record)}"),
-        *(("" if i else "files", str(path)) for i, path in enumerate(record.files.values())),
+        *file_rows(record.files.values()),
     ]
-    return "\n".join(f"{label:10}{value}" for label, value in rows)
+    return labelled(rows)
 
 
 def _no_structure(name: str, record: Record) -> str:

@@ -13,7 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import evaluate, export, options, report
+from aitom_cryosam.cli import evaluate, export, machine, method, options, report
+from aitom_cryosam.cli.argument_types import whole_number
+from aitom_cryosam.cli.parser import add_action
 from aitom_cryosam.cli.tables import aligned
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import listed
@@ -38,13 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def action(name: str, line: str, *, project: bool = True) -> argparse.ArgumentParser:
-        added = actions.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
-        added.add_argument(
-            "--quiet",
-            action="store_true",
-            default=argparse.SUPPRESS,
-            help="print only warnings and errors",
-        )
+        added = add_action(actions, name, line)
         if project:
             added.add_argument("project", metavar="PROJECT", help="folder, or its project.star")
         return added
@@ -91,7 +87,7 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tomograms-star", type=Path, metavar="FILE", help="of the RELION project")
     options.add_volume(parser)
     options.add_regions(parser, of=f"; {NAME} in its path is the tomogram's name")
-    options.add_method(parser)
+    method.add_method(parser)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +103,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     workers.add_argument(
         "--workers",
-        type=options.count,
+        type=whole_number,
         metavar="N",
         help="on this machine, 1 to work in this process (default: one a GPU for networks, else "
         "one a core as the memory allows)",
@@ -125,7 +121,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="for the scheduler and its first worker (default: 60)",
     )
-    options.add_resources(parser)
+    machine.add_resources(parser)
 
 
 def _part(text: str) -> tuple[int, int]:
@@ -173,7 +169,7 @@ def _init(args: argparse.Namespace) -> int:
     for path in (args.prompts, args.rejects, tomograms_star):
         if path is not None:
             existing_file(path)
-    settings = options.settings(args, Resources())
+    settings = method.settings(args, Resources())
     if args.query is not None:
         sized(settings, ParticleQuery.read(args.query), args.contrast)  # refused if it cannot fit
     paths = list(dict.fromkeys(path for one in args.sources for path in tomograms_of(one)))
@@ -281,9 +277,9 @@ def _run(args: argparse.Namespace) -> int:
     project = Project.read(args.project)
     number, of = args.only
     here = not (args.scheduler or args.scheduler_file)
-    resources = options.resources(args, here=here)
+    resources = machine.resources(args, here=here)
     plan = Plan.of(project, project.part(number, of), resources)
-    options.tell_unused(args, project.settings, resources)
+    machine.tell_unused(args, project.settings, resources)
     if not args.quiet:
         _tell(plan)
     failed, picks, total = [], 0, len(plan.tasks)
@@ -337,7 +333,7 @@ def _engine(args: argparse.Namespace, plan: Plan) -> Iterator[Engine]:
         with cluster.remote(args.scheduler, args.scheduler_file, args.wait) as engine:
             yield engine
         return
-    ram = options.resources(args).wanted
+    ram = machine.resources(args).wanted
     parts = cluster.share(plan.worker_bytes(), ram, workers=args.workers, gpus=_gpus(args, plan))
     if len(parts.cores) == 1:
         yield serial

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import options
+from aitom_cryosam.cli import machine, method, options
+from aitom_cryosam.cli.tables import labelled
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import in_angstrom, listed
 
@@ -33,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     options.add_volume(parser)
-    options.add_method(parser)
-    options.add_resources(parser)
+    method.add_method(parser)
+    machine.add_resources(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
             )
     options.refuse_pixel_size_alone(args)
     ready_to_write([args.out], overwrite=args.overwrite)
-    resources = options.resources(args)
-    settings = options.settings(args, resources)
+    resources = machine.resources(args)
+    settings = method.settings(args, resources)
     tomograms = [
         Tomogram.open(path, voxel_size=args.voxel_size, contrast=args.contrast)
         for path in dict.fromkeys(args.tomograms)
@@ -88,11 +89,13 @@ def run(args: argparse.Namespace) -> int:
         query.write(draft)
     if not args.quiet:
         count, n = len(query.instances), len(query.sources)
-        print(f"diameter  {in_angstrom(query.diameter_angstrom)}")
-        if len(query.rejected):
-            print(f"rejects   {len(query.rejected)}")
-        print(f"clicks    {count} in {n} tomogram{'' if n == 1 else 's'}")
-        print(f"file      {args.out}")
+        rows = [("diameter", in_angstrom(query.diameter_angstrom))]
+        rows += [("rejects", f"{len(query.rejected)}")] if len(query.rejected) else []
+        rows += [
+            ("clicks", f"{count} in {n} tomogram{'' if n == 1 else 's'}"),
+            ("file", f"{args.out}"),
+        ]
+        print(labelled(rows))
     return 0
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli import averaging, options
+from aitom_cryosam.cli.tables import file_rows, labelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -202,7 +203,6 @@ def _summary(result: Refined, entries: Mapping[str, Any], paths: Mapping[str, Pa
     rows += [
         ("halves", f"agree to {said(result.average.resolution)} (FSC 0.143)"),
         ("seconds", f"{entries['seconds']:.0f}"),
-        *(("" if i else "files", str(path)) for i, path in enumerate(paths.values())),
+        *file_rows(paths.values()),
     ]
-    width = max(10, *(len(label) + 2 for label, _ in rows))
-    return "\n".join(f"{label:{width}}{value}" for label, value in rows)
+    return labelled(rows)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
+from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of_record
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_regions(parser)
     options.add_flavours(parser)
-    options.add_tilt_series(parser)
+    add_tilt_series(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         reject_ids=_numbers(args.reject_ids) if args.reject_ids else frozenset(),
         keep=args.keep,
     )
-    series = [options.tilt_series_of_record(args, record) for record in records]
+    series = [tilt_series_of_record(args, record) for record in records]
     # Before the first is written.
     chosen = [selection.of(*pair) for pair in zip(records, series, strict=True)]
     for record, proposals, tilt_series in zip(records, chosen, series, strict=True):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
+from aitom_cryosam.cli.argument_types import tilt_range
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _add_microscope(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--tilt-range",
-        type=options.tilt_range,
+        type=tilt_range,
         default=(-60.0, 60.0),
         metavar="LOW,HIGH",
         help="degrees around y (default: -60,60)",

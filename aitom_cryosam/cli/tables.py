@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Iterable, Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: Collection[int] = (0,)) -> str:
@@ -20,3 +21,20 @@ def aligned(rows: Sequence[Sequence[str]], *, left: Collection[int] = (0,)) -> s
         ).rstrip()
         for row in rows
     )
+
+
+def labelled(rows: Iterable[tuple[str, str]]) -> str:
+    """A line for each label and what it is of, in the order of the rows."""
+    rows = list(rows)
+    width = max(10, *(len(label) + 2 for label, _ in rows))
+    return "\n".join(f"{label:{width}}{value}" for label, value in rows)
+
+
+def file_rows(files: Iterable[object]) -> list[tuple[str, str]]:
+    """Rows for `labelled` of the files that were written."""
+    return [("" if i else "files", str(path)) for i, path in enumerate(files)]
+
+
+def number(value: float, template: str = "{:.3f}") -> str:
+    """A number, or a dash where it is infinite or none."""
+    return template.format(value) if math.isfinite(value) else "-"

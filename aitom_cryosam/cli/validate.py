@@ -7,7 +7,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli.options import add_tilt_series, size_xyz, tilt_series_of, tomograms_of
+from aitom_cryosam.cli.tilt_series import tilt_series_of, tomograms_of
+from aitom_cryosam.cli.tomogram_info import add_tomogram_info, size_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,11 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", metavar="FILE", help="the reports for machines; - is stdout")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing --json FILE")
-    info = parser.add_argument_group("tomogram", "what FILE is checked against")
-    info.add_argument("--tomo", metavar="FILE", help="MRC; only its header is read")
-    info.add_argument("--voxel-size", type=float, metavar="ANGSTROM", help="of the tomogram")
-    info.add_argument("--shape", type=size_xyz, metavar="X,Y,Z", help="of the tomogram, voxels")
-    add_tilt_series(info)
+    add_tomogram_info(parser, "what FILE is checked against")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.files import ready_to_write, write_text
     from aitom_cryosam.validation import check
 
-    expected = _world(args)
+    expected = _expected(args)
     if args.json and args.json != "-":
         ready_to_write([args.json], overwrite=args.overwrite)
     reports = [check(path, expected) for path in args.files]
@@ -68,11 +65,10 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(report.valid for report in reports) else 2
 
 
-def _world(args: argparse.Namespace) -> Expected:
+def _expected(args: argparse.Namespace) -> Expected:
     from aitom_cryosam.points.formats.registry import known_format
     from aitom_cryosam.points.tomogram_info import TomogramInfo
     from aitom_cryosam.validation.finding import Expected
-    from aitom_cryosam.volumes.reading import read_size
 
     for name in ("voxel_size", "coords_angpix", "distance"):
         value = getattr(args, name)
@@ -82,12 +78,7 @@ def _world(args: argparse.Namespace) -> Expected:
         known_format(args.source)
     tomograms = tomograms_of(args)
     tilt_series = tomograms.of(args.tomo) if tomograms and args.tomo else tilt_series_of(args)
-    shape, voxel_size = None, args.voxel_size
-    if args.tomo:
-        shape, voxel_size = read_size(args.tomo, voxel_size=args.voxel_size)
-    if args.shape:
-        x, y, z = (round(size) for size in args.shape)
-        shape = (z, y, x)
+    shape, voxel_size = size_of(args)
     return Expected(
         TomogramInfo(args.tomo or "", voxel_size, shape, tilt_series),
         tomograms,

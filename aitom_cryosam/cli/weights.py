@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aitom_cryosam.cli.parser import add_action
 from aitom_cryosam.cli.tables import aligned
 from aitom_cryosam.errors import InputError
 
@@ -25,16 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The actions of `cryosam weights` and their options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    def action(name: str, line: str) -> argparse.ArgumentParser:
-        added = actions.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
-        added.add_argument(
-            "--quiet",
-            action="store_true",
-            default=argparse.SUPPRESS,
-            help="print only warnings and errors",
-        )
-        return added
-
+    action = partial(add_action, actions)
     listing = action("list", "show the known weights, and where they are on this machine")
     listing.add_argument("--json", action="store_true", help="for programs, with all that is known")
     fetching = action("fetch", "download weights and check them; the only action that does")

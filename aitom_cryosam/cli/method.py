@@ -1,0 +1,179 @@
+"""Options of the method: the preset and the switches of `Settings`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from aitom_cryosam.cli.argument_types import whole_numbers, word_or
+from aitom_cryosam.cli.machine import tell_unused
+from aitom_cryosam.models import ENCODERS, SEGMENTERS
+
+if TYPE_CHECKING:
+    from aitom_cryosam.resources import Resources
+    from aitom_cryosam.settings import Settings
+
+
+def add_method(parser: argparse.ArgumentParser) -> None:
+    """The preset, the particle's diameter and every switch of `Settings`."""
+    parser.add_argument(
+        "--preset",
+        choices=("auto", "embedded", "paper", "networks"),
+        default="auto",
+        help="embedded: models without weights; paper: DINOv2 and SAM to the letter; networks: "
+        "these with what was found to help; auto (default): embedded",
+    )
+    parser.add_argument(
+        "--diameter", type=float, metavar="ANGSTROM", help="of the particle, instead of an estimate"
+    )
+    method = parser.add_argument_group("method", "defaults are the preset's")
+    method.add_argument("--encoder", choices=ENCODERS, metavar="NAME", help=", ".join(ENCODERS))
+    method.add_argument(
+        "--segmenter", choices=SEGMENTERS, metavar="NAME", help=", ".join(SEGMENTERS)
+    )
+    method.add_argument("--top-k", type=int, metavar="N", help="largest number of proposals")
+    method.add_argument(
+        "--cut",
+        type=word_or(float, "a score", "auto", "none"),
+        metavar="auto|none|SCORE",
+        help="which proposals become picks: those like the click, all, or those that score SCORE",
+    )
+    method.add_argument(
+        "--fdr",
+        type=float,
+        metavar="SHARE",
+        help="instead of the cut: as many picks as an expected share of false ones allows",
+    )
+    method.add_argument(
+        "--tau-iou",
+        type=float,
+        metavar="T",
+        help="smallest overlap (IoU) of masks in neighbouring planes",
+    )
+    method.add_argument(
+        "--tau-sim", type=float, metavar="T", help="smallest cosine similarity of a proposal"
+    )
+    method.add_argument(
+        "--tau-sim-finest",
+        action=argparse.BooleanOptionalAction,
+        help="hold it against the finest level's cells, too",
+    )
+    method.add_argument(
+        "--ratios",
+        type=word_or(whole_numbers, "whole numbers R,R,...", "auto"),
+        metavar="R[,R...]",
+        help="pyramid levels in voxels, coarse to fine; 1 for naive matching",
+    )
+    method.add_argument(
+        "--candidate",
+        choices=("agreeing", "best"),
+        help="which of SAM's masks of a plane a walk takes: the best scored of those that agree "
+        "with the mask before, or of all",
+    )
+    method.add_argument(
+        "--merge", choices=("union", "consensus"), help="how to merge the masks of the three axes"
+    )
+    method.add_argument(
+        "--pooling",
+        choices=("mask", "core"),
+        help="average the query over the prompts' whole masks, or without their rims",
+    )
+    method.add_argument(
+        "--slab",
+        type=float,
+        metavar="RADII",
+        help="thickness to average planes over, in radii of the particle; 0: none",
+    )
+    method.add_argument(
+        "--shrinkage",
+        type=word_or(float, "a number", "none"),
+        metavar="none|S",
+        help="whiten the features over the tomogram",
+    )
+    method.add_argument(
+        "--normalisation",
+        choices=("tomogram", "imagenet"),
+        help="whose mean and deviation a network's planes get",
+    )
+    method.add_argument(
+        "--token-size",
+        type=word_or(float, "a length", "auto", "none"),
+        metavar="auto|none|ANGSTROM",
+        help="a network's token stands for so much (auto: half a diameter); none: a whole plane "
+        "fills its input",
+    )
+    method.add_argument(
+        "--plane-shape",
+        choices=("aspect", "square"),
+        help="a network sees a whole plane in its own aspect, or made a square",
+    )
+    method.add_argument(
+        "--subcell",
+        action=argparse.BooleanOptionalAction,
+        help="place the maxima of the similarity finer than its cells",
+    )
+    method.add_argument(
+        "--centring",
+        action=argparse.BooleanOptionalAction,
+        help="move proposals to the middle of what stands out there",
+    )
+    method.add_argument(
+        "--position",
+        choices=("mask", "proposal", "halfway"),
+        help="a pick is in the middle of its mask, where it was proposed, or half-way",
+    )
+    method.add_argument(
+        "--window",
+        type=float,
+        metavar="DIAMETERS",
+        help="SAM sees so much around a particle, scaled up, in place of the whole plane",
+    )
+    method.add_argument(
+        "--mask-fallback",
+        choices=("none", "clicks", "all"),
+        help="whose missing masks a ball of the particle's diameter takes the place of; without "
+        "it a click is left out and a proposal is no pick",
+    )
+    method.add_argument(
+        "--semantic",
+        choices=("none", "union", "dense"),
+        help="also write which voxels are of the particle's kind: those of the picks' masks, or "
+        "those that their own similarity makes probable",
+    )
+    method.add_argument(
+        "--all-masks",
+        action=argparse.BooleanOptionalAction,
+        help="masks and refined positions also of the proposals that are left out",
+    )
+
+
+def settings(args: argparse.Namespace, available: Resources) -> Settings:
+    """The preset with what was typed, as `explained_settings`."""
+    return explained_settings(args, available)[0]
+
+
+def explained_settings(args: argparse.Namespace, available: Resources) -> tuple[Settings, str]:
+    """The preset with what was typed, and a line that says which preset it is and why.
+
+    Raises:
+        InputError: a value is out of its range, or the preset's weights are missing.
+    """
+    from aitom_cryosam.settings import choose
+
+    chosen, reason = choose(args.preset, available, typed_settings(args))
+    tell_unused(args, chosen, available)
+    return chosen, f"Preset {chosen.preset}: {reason}."
+
+
+def typed_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Settings by name that were typed, without the preset."""
+    from aitom_cryosam.settings import Settings, short_name
+
+    typed: dict[str, Any] = {}
+    for field in fields(Settings):
+        value = getattr(args, short_name(field.name), None)
+        if value is not None and field.name != "preset":
+            absent = value == "none" and field.name in ("shrinkage", "token_size_angstrom")
+            typed[field.name] = None if absent else value
+    return typed
