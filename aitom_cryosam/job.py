@@ -28,10 +28,11 @@ from aitom_cryosam.points.prompts import read_prompts, read_rejects
 from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_extents
 from aitom_cryosam.progress import Progress
-from aitom_cryosam.record import Record, result_paths
+from aitom_cryosam.record import Record
 from aitom_cryosam.regions import RegionRules, Regions
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
+from aitom_cryosam.result_files import result_paths
 from aitom_cryosam.settings import Settings, short_name
 from aitom_cryosam.source_file import FileStamp, existing_file, reading
 from aitom_cryosam.stages import Stages

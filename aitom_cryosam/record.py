@@ -15,50 +15,18 @@ from scipy import ndimage
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.files import settle, write_text
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.names import RESULT, in_angstrom, listed, result_stem
+from aitom_cryosam.names import in_angstrom, listed, result_stem
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TomogramInfo
+from aitom_cryosam.result_files import NEEDED, RUN, result_paths
+from aitom_cryosam.run_entries import SCHEMA
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.source_file import FileStamp, existing_file, reading, sha256_of
 from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.volumes.reading import read_volume
-
-SCHEMA = 2
-"""Of `<stem>_run.json`; version 0.1 wrote none, nor the names of its files."""
-_RUN = RESULT["run"]
-_NEEDED = ("picks", "proposals", "labels")
-
-
-def result_paths(
-    folder: str | Path,
-    name: str,
-    star: Sequence[str] = (),
-    *,
-    picture: bool = False,
-    suggested: bool = False,
-    semantic: str = "none",
-    target: str = "particle",
-) -> dict[str, Path]:
-    """The files of a result for a tomogram of this name, by kind.
-
-    The kinds are "picks", "proposals", "labels", each of the flavours `star`, "query", "trace",
-    "run" and "picture"; "suggested" with its "suggested_picture"; "semantic", and "probability" if
-    it is dense. A structure that is no particle has no "proposals", "query" and "trace", but
-    "semantic" and "distance".
-    """
-    kinds = ["picks", "proposals", "labels", *star, "query", "trace", "run"]
-    if target != "particle":
-        kinds = ["picks", "labels", "semantic", "distance", *star, "run"]
-    elif semantic != "none":
-        kinds += ["semantic", "probability"] if semantic == "dense" else ["semantic"]
-    if picture:
-        kinds.append("picture")
-    if suggested and target == "particle":
-        kinds += ["suggested", "suggested_picture"]
-    return {kind: Path(folder) / (name + RESULT.get(kind, f"_{kind}.star")) for kind in kinds}
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,18 +65,18 @@ class Record:
         path = Path(path)
         settle(path if path.is_dir() else path.parent)
         if path.is_dir():
-            found = sorted(path.glob(f"*{_RUN}"))
+            found = sorted(path.glob(f"*{RUN}"))
             if len(found) != 1:
                 there = listed(file.name for file in found) or "none"
                 raise InputError(
-                    f"Expected a folder with the record of one run, *{_RUN}; {path} has {there}."
+                    f"Expected a folder with the record of one run, *{RUN}; {path} has {there}."
                 )
             path = found[0]
         if existing_file(path).suffix.lower() != ".json":
-            beside = path.with_name(f"{result_stem(path)}{_RUN}")
+            beside = path.with_name(f"{result_stem(path)}{RUN}")
             hint = f", here {beside.name}" if beside.is_file() else ""
             raise InputError(
-                f"{path} is no result; expected a folder that `pick` wrote, or the file *{_RUN} "
+                f"{path} is no result; expected a folder that `pick` wrote, or the file *{RUN} "
                 f"in it{hint}."
             )
         with reading(path, "the record of a run"):
@@ -136,7 +104,7 @@ class Record:
             InputError: one is damaged or of a newer version.
         """
         settle(Path(folder))
-        return [cls.open(path) for path in sorted(Path(folder).glob(f"*{_RUN}"))]
+        return [cls.open(path) for path in sorted(Path(folder).glob(f"*{RUN}"))]
 
     def check(self, *kinds: str) -> None:
         """Refuse a set of files that are not all of one run.
@@ -155,7 +123,7 @@ class Record:
         for kind, checksum in stated.items():
             if kinds and kind not in kinds:
                 continue
-            if kind not in _NEEDED and not self.files[kind].exists():
+            if kind not in NEEDED and not self.files[kind].exists():
                 continue  # a picture that was thrown away makes no other result
             path = self._file(kind)
             with reading(path, "a file of a result"):
@@ -370,7 +338,7 @@ def record_beside(path: Path, *, alone: bool = False) -> Record | None:
         InputError: the record is damaged, or the file is one of its but not as the run left it.
     """
     settle(path.parent)
-    place = path.with_name(f"{result_stem(path)}{_RUN}")
+    place = path.with_name(f"{result_stem(path)}{RUN}")
     if not place.is_file():
         return None
     record = Record.open(place)
@@ -390,62 +358,11 @@ def runs(path: Path) -> list[Record]:
         return [Record.open(path)]
     found = Record.all_in(path)
     if not found:
-        below = [*path.glob(f"*/*{_RUN}"), *path.glob(f"results/*/*{_RUN}")]
+        below = [*path.glob(f"*/*{RUN}"), *path.glob(f"results/*/*{RUN}")]
         there = listed(str(one) for one in sorted({one.parent for one in below}))
         hint = f", here {there}" if there else ""
-        raise InputError(f"{path} holds no *{_RUN}; expected a folder that `pick` wrote{hint}.")
+        raise InputError(f"{path} holds no *{RUN}; expected a folder that `pick` wrote{hint}.")
     return found
-
-
-def picks_files(path: Path) -> list[Path]:
-    """The files of picks in a folder of results; a file itself.
-
-    Raises:
-        InputError: a folder holds none.
-    """
-    if not path.is_dir():
-        return [path]
-    settle(path)
-    found = sorted(path.glob(f"*{RESULT['picks']}"))
-    if not found:
-        raise InputError(f"The folder {path} holds no *{RESULT['picks']}; name the files instead.")
-    return found
-
-
-def counts(proposals: Picks, *, by_clusters: bool = False) -> dict[str, Any]:
-    """What `<stem>_run.json` counts of proposals; with their probabilities, also what to expect.
-
-    Args:
-        proposals: with their verdict.
-        by_clusters: that is not by the probabilities, which let nothing be expected of it then.
-    """
-    expected: dict[str, Any] = {}
-    if by_clusters:
-        expected = {"decided_by": "clusters"}
-    elif proposals.probabilities is not None and len(proposals):
-        of_picks = proposals.probabilities[proposals.kept]
-        expected = {
-            "expected_precision": round(float(of_picks.mean()), 3) if len(of_picks) else None,
-            "expected_particles": round(float(proposals.probabilities.sum()), 1),
-        }
-    return {
-        "proposals": len(proposals),
-        "picks": int(proposals.kept.sum()),
-        "left_out": dict(sorted(proposals.left_out.items())),
-        **expected,
-    }
-
-
-def written(drafts: Mapping[str, Path]) -> dict[str, Any]:
-    """Names and checksums of the files of a run, by kind, for its `<stem>_run.json`.
-
-    Nothing lies beside them yet, whatever did beside those that they were made from.
-    """
-    return {
-        "beside": [],
-        "files": {kind: path.name for kind, path in drafts.items()},
-        "sha256": {kind: sha256_of(path) for kind, path in drafts.items() if kind != "run"},
-    }
 
 
 def note_beside(record: Record, paths: Sequence[Path]) -> None:
@@ -505,7 +422,7 @@ def _files(path: Path, name: str, content: Mapping[str, Any]) -> dict[str, Path]
         return {str(kind): path.parent / Path(str(file)).name for kind, file in named.items()}
     flavours = ("relion5", "relion4", "relion31", "warp")
     usual = result_paths(path.parent, name, flavours, picture=True)
-    return {kind: file for kind, file in usual.items() if kind in _NEEDED or file.exists()}
+    return {kind: file for kind, file in usual.items() if kind in NEEDED or file.exists()}
 
 
 def _mask(

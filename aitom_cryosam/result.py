@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from aitom_cryosam.clicks import Worth
-from aitom_cryosam.files import publishing, write_text, writing
+from aitom_cryosam.files import publishing, writing
 from aitom_cryosam.masks import ParticleMask, labels
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks, write_proposals
 from aitom_cryosam.points.tomogram_info import TiltSeries
-from aitom_cryosam.record import SCHEMA, counts, result_paths, stale_files, written
+from aitom_cryosam.record import stale_files
 from aitom_cryosam.report import write_picture
 from aitom_cryosam.report.suggestion_picture import write_suggestions
+from aitom_cryosam.result_files import result_paths
+from aitom_cryosam.run_entries import (
+    SCHEMA,
+    counts,
+    prompt_entries,
+    tomogram_entry,
+    versions,
+    write_run,
+    written,
+    xyz,
+)
 from aitom_cryosam.scoring.suggestions import rows_of
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.source_file import FileStamp
@@ -119,7 +127,7 @@ class Result:
             overwrite: replace existing files.
 
         Returns:
-            The files by kind, as `record.result_paths`.
+            The files by kind, as `result_files.result_paths`.
 
         Raises:
             InputError: a file exists, or the folder cannot be written.
@@ -156,14 +164,9 @@ class Result:
                 diameter = self.diameter_angstrom / self.tomogram.voxel_size
                 write_proposals(drafts["suggested"], asked, self.tomogram)
                 write_suggestions(drafts["suggested_picture"], self.tomogram, asked, diameter)
-            content = {
-                "schema": SCHEMA,
-                **self.record(),
-                **written(drafts),
-                "job": dict(job),
-            }
+            content = {**self.record(), **written(drafts), "job": dict(job)}
             self.tomogram.check_source()  # the checksum is that of what was read
-            write_text(drafts["run"], json.dumps(content, indent=1, default=np.generic.item) + "\n")
+            write_run(drafts["run"], {"schema": SCHEMA, **content})
         return paths
 
     def record(self) -> dict[str, Any]:
@@ -189,7 +192,7 @@ class Result:
                     strict=True,
                 )
             ],
-            "rejects": [{"xyz": _xyz(point)} for point in self.rejects.points_zyx],
+            "rejects": [{"xyz": xyz(point)} for point in self.rejects.points_zyx],
             "diameter_angstrom": round(self.diameter_angstrom, 1),
             "diameter_estimated": self.settings.diameter_angstrom is None,
             "counts": counts(self.proposals, by_clusters=self.by_clusters),
@@ -197,50 +200,3 @@ class Result:
             "warnings": list(self.warnings),
             **self.stages.rounded(),
         }
-
-
-def versions(*further: str) -> dict[str, str]:
-    """Of this package, of what it always computes with, and of further packages."""
-    return {
-        "aitom_cryosam": version_of("aitom-cryosam"),
-        "python": platform.python_version(),
-        **{package: version_of(package) for package in ("numpy", "scipy", *further)},
-    }
-
-
-def prompt_entries(prompts: Picks) -> list[dict[str, Any]]:
-    """What `<stem>_run.json` says of each prompt."""
-    return [
-        {
-            "xyz": _xyz(point),
-            "used": bool(kept),
-            "reason": reason,
-        }
-        for point, kept, reason in zip(
-            prompts.points_zyx, prompts.kept, prompts.reasons, strict=True
-        )
-    ]
-
-
-def _xyz(point_zyx: np.ndarray) -> list[float]:
-    return [round(float(value), 3) for value in point_zyx[::-1]]
-
-
-def tomogram_entry(tomogram: Tomogram) -> dict[str, Any]:
-    """What `<stem>_run.json` says of the tomogram."""
-    return {
-        "path": str(tomogram.path.absolute()) if tomogram.path else None,
-        "name": tomogram.name,
-        "shape_zyx": tomogram.shape,
-        "voxel_size_angstrom": tomogram.voxel_size,
-        "contrast": tomogram.contrast,
-        "sha256": tomogram.digest(),
-    }
-
-
-def version_of(package: str) -> str:
-    """Of an installed package."""
-    try:
-        return version(package)
-    except PackageNotFoundError:  # used from its folder
-        return "not installed"

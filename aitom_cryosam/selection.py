@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,14 +13,16 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import publishing, write_text
+from aitom_cryosam.files import publishing
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks, write_proposals
 from aitom_cryosam.points.reading import of_tomogram, read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries
-from aitom_cryosam.record import Record, counts, result_paths, stale_files, written
+from aitom_cryosam.record import Record, stale_files
 from aitom_cryosam.regions import RegionRules, located
+from aitom_cryosam.result_files import result_paths
+from aitom_cryosam.run_entries import counts, write_run, written
 from aitom_cryosam.settings import check_fdr
 from aitom_cryosam.volumes.mrc import label_type, write_volume
 from aitom_cryosam.volumes.reading import read_volume
@@ -176,7 +177,7 @@ def write_selection(
             "selection": {"from": str(record.path), **selection.to_json()},
             **written(drafts),
         }
-        write_text(drafts["run"], json.dumps(content, indent=1) + "\n")
+        write_run(drafts["run"], content)
     return Record.open(paths["run"])
 
 

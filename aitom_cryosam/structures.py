@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,12 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from aitom_cryosam.files import publishing, write_text
+from aitom_cryosam.files import publishing
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks
 from aitom_cryosam.points.tomogram_info import TiltSeries
-from aitom_cryosam.record import SCHEMA, result_paths, stale_files, written
+from aitom_cryosam.record import stale_files
 from aitom_cryosam.report.structure_picture import write_structure_picture
-from aitom_cryosam.result import prompt_entries, tomogram_entry, versions
+from aitom_cryosam.result_files import result_paths
+from aitom_cryosam.run_entries import (
+    SCHEMA,
+    prompt_entries,
+    tomogram_entry,
+    versions,
+    write_run,
+    written,
+)
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.source_file import FileStamp
 from aitom_cryosam.stages import Stages
@@ -70,7 +77,7 @@ class StructureResult:
             overwrite: replace existing files.
 
         Returns:
-            The files by kind, as `record.result_paths`.
+            The files by kind, as `result_files.result_paths`.
 
         Raises:
             InputError: a file exists, or the folder cannot be written.
@@ -93,14 +100,9 @@ class StructureResult:
                 )
             if picture:
                 write_structure_picture(drafts["picture"], tomogram, found, labels)
-            content = {
-                "schema": SCHEMA,
-                **self.record(),
-                **written(drafts),
-                "job": dict(job),
-            }
+            content = {**self.record(), **written(drafts), "job": dict(job)}
             tomogram.check_source()
-            write_text(drafts["run"], json.dumps(content, indent=1, default=np.generic.item) + "\n")
+            write_run(drafts["run"], {"schema": SCHEMA, **content})
         return paths
 
     def record(self) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference, best_of
 from aitom_cryosam.averaging.average import Average
-from aitom_cryosam.averaging.averaging import Averaging, AveragingSettings, Particles
+from aitom_cryosam.averaging.averaging import Averaging
 from aitom_cryosam.averaging.classes import check_classes, classified
 from aitom_cryosam.averaging.fsc import masked_shell_correlation, resolution, shell_correlation
+from aitom_cryosam.averaging.particles import Particles
 from aitom_cryosam.averaging.reconstruction import Sum
 from aitom_cryosam.averaging.rotations import (
     all_rotations,
@@ -19,6 +20,7 @@ from aitom_cryosam.averaging.rotations import (
     common_rotation,
     nearby_rotations,
 )
+from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.spectra import Ball, Readable
 from aitom_cryosam.averaging.subvolumes import BoxSize, Subvolumes, extract, inside, soft_ball
 from aitom_cryosam.averaging.symmetry import LEAST, Symmetry, evidence, symmetrised

@@ -10,7 +10,6 @@ from scipy.spatial.transform import Rotation
 from aitom_cryosam.averaging import refinement
 from aitom_cryosam.averaging.alignment import Poses
 from aitom_cryosam.averaging.average import Average
-from aitom_cryosam.averaging.averaging import AveragingSettings
 from aitom_cryosam.averaging.likely import with_likely
 from aitom_cryosam.averaging.look_alikes import without_look_alikes, without_weak_places
 from aitom_cryosam.averaging.outcome import (
@@ -28,6 +27,7 @@ from aitom_cryosam.averaging.rescoring import (
     rescored,
     with_buried,
 )
+from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.averaging.subvolumes import particle_ball
 from aitom_cryosam.averaging.wedge import MissingWedge

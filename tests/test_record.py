@@ -14,7 +14,9 @@ from aitom_cryosam.cli.pick import _summary
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ball, labels
 from aitom_cryosam.particle_query import ParticleQuery
-from aitom_cryosam.record import SCHEMA, Record, note_beside, record_beside, result_paths
+from aitom_cryosam.record import Record, note_beside, record_beside
+from aitom_cryosam.result_files import result_paths
+from aitom_cryosam.run_entries import SCHEMA
 from aitom_cryosam.selection import Selection, write_selection
 from aitom_cryosam.volumes.mrc import write_volume
 from tests.toys import small_simulation

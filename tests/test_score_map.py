@@ -9,11 +9,11 @@ from scipy import ndimage
 from skimage.feature import match_template
 
 from aitom_cryosam.averaging.average import Average
-from aitom_cryosam.averaging.averaging import AveragingSettings
 from aitom_cryosam.averaging.full_search import ORIGIN, with_new_places
 from aitom_cryosam.averaging.rescoring import Rescored, background_places, rescored
 from aitom_cryosam.averaging.rotations import all_rotations
 from aitom_cryosam.averaging.score_map import score_map
+from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.slabs import correlated, duration
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.averaging.spectra import Ball, Readable

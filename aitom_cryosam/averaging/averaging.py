@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -19,10 +18,12 @@ from scipy.spatial.transform import Rotation
 from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference, best_of, by_tomogram
 from aitom_cryosam.averaging.average import Average, said
 from aitom_cryosam.averaging.fsc import masked_shell_correlation
+from aitom_cryosam.averaging.particles import Particles
 from aitom_cryosam.averaging.reconstruction import Sum
+from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.shells import first_shell, noise_weights, search_shell, trust
 from aitom_cryosam.averaging.spectra import Ball
-from aitom_cryosam.averaging.subvolumes import EDGE, Subvolumes, particle_ball, soft_ball
+from aitom_cryosam.averaging.subvolumes import EDGE, particle_ball, soft_ball
 from aitom_cryosam.averaging.symmetry import (
     C1,
     CANDIDATES,
@@ -44,57 +45,6 @@ FREE = 0.15  # of the diameter that a particle may be shifted
 MASK_SHARE = 0.35  # of the instance masks that hold a voxel of the average's mask
 MASK_VOLUMES = (0.3, 3.0)  # of the particle's ball: a mask beyond them is none
 FINEST_SHELL = 5  # that halves must agree on before axes are looked for
-
-
-@dataclass(frozen=True, kw_only=True)
-class AveragingSettings:
-    """How to average.
-
-    Attributes:
-        diameter: Å, of the particle.
-        iterations: rounds of alignment and averaging, at least 1.
-        step: degrees, of the first search over all turns; halved from round to round.
-        share: of the particles that is averaged, those that correlate best; all if it is below 10.
-        symmetry: of the particle; its axes are looked for in the average. None looks for one too.
-        device: of torch.
-
-    Raises:
-        InputError: a value outside of what makes sense.
-    """
-
-    diameter: float
-    iterations: int = 4
-    step: float = 24.0
-    share: float = 1.0
-    symmetry: Symmetry | None = C1
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.diameter < math.inf:
-            raise InputError(f"Expected a diameter above 0 Å, got {self.diameter:g}.")
-        if self.iterations < 1:
-            raise InputError(f"Expected 1 iteration or more, got {self.iterations}.")
-        if not 5 <= self.step <= 90:
-            raise InputError(f"Expected an angular step from 5 to 90 degrees, got {self.step:g}.")
-        if not 0 < self.share <= 1:
-            raise InputError(f"Expected a share above 0, at most 1, got {self.share:g}.")
-
-
-@dataclass(frozen=True, eq=False)
-class Particles:
-    """What one tomogram gives to an average.
-
-    Attributes:
-        subvolumes: n boxes around picks, best first.
-        wedge: of the tilt series.
-        clicks: the boxes around the user's prompts, perhaps none.
-        masks: (n, size, size, size) 0 to 1, the picks' instance masks; None if there are none.
-    """
-
-    subvolumes: Subvolumes
-    wedge: MissingWedge
-    clicks: Subvolumes
-    masks: np.ndarray | None = None
 
 
 def mass_centre(volume: np.ndarray) -> np.ndarray:

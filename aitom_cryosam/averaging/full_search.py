@@ -14,7 +14,6 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Poses
 from aitom_cryosam.averaging.average import Average
-from aitom_cryosam.averaging.averaging import AveragingSettings
 from aitom_cryosam.averaging.rescoring import (
     PRIORS,
     SHIFT,
@@ -24,6 +23,7 @@ from aitom_cryosam.averaging.rescoring import (
     rescored,
 )
 from aitom_cryosam.averaging.score_map import ScoreMap, score_map
+from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.device import Device
 from aitom_cryosam.picks import Picks, apart_from, joined

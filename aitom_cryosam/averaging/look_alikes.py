@@ -16,9 +16,9 @@ from scipy.stats import ttest_ind
 
 from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference
 from aitom_cryosam.averaging.average import Average
-from aitom_cryosam.averaging.averaging import AveragingSettings
 from aitom_cryosam.averaging.reconstruction import Sum
 from aitom_cryosam.averaging.rescoring import CLICKS, Rescored, combined, earlier
+from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.shells import noise_weights
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.averaging.spectra import Ball

@@ -27,7 +27,9 @@ from aitom_cryosam.points.formats.relion_warp import (
 )
 from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TomogramInfo
-from aitom_cryosam.record import Record, counts, result_paths, stale_files, written
+from aitom_cryosam.record import Record, stale_files
+from aitom_cryosam.result_files import result_paths
+from aitom_cryosam.run_entries import counts, write_run, written
 from aitom_cryosam.volumes.mrc import write_volume
 
 _VOLUMES = ("average", "half1", "half2", "mask")
@@ -197,8 +199,7 @@ def write_refined(
                 **written(mine),
                 "refinement": dict(entries),
             }
-            text = json.dumps(content, indent=1, default=np.generic.item)
-            mine["run"].write_text(text + "\n", encoding="utf-8")
+            write_run(mine["run"], content)
 
 
 def _write_volumes(

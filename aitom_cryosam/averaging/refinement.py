@@ -17,11 +17,13 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Reference
 from aitom_cryosam.averaging.average import Average, said
-from aitom_cryosam.averaging.averaging import FEWEST, Averaging, AveragingSettings, Particles
+from aitom_cryosam.averaging.averaging import FEWEST, Averaging
 from aitom_cryosam.averaging.full_search import with_new_places
 from aitom_cryosam.averaging.likely import with_likely
 from aitom_cryosam.averaging.look_alikes import without_look_alikes, without_weak_places
+from aitom_cryosam.averaging.particles import Particles
 from aitom_cryosam.averaging.rescoring import CLICKS, Rescored, rescored, with_buried
+from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.sources import (
     CORRELATION,
     Source,

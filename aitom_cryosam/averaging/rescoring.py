@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from aitom_cryosam.averaging.alignment import Aligner, Poses, best_of
 from aitom_cryosam.averaging.average import Average
-from aitom_cryosam.averaging.averaging import AveragingSettings
+from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.shells import noise_weights, search_shell
 from aitom_cryosam.averaging.spectra import Ball
 from aitom_cryosam.averaging.subvolumes import BoxSize, Subvolumes, extract, particle_ball

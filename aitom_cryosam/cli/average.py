@@ -50,9 +50,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or option cannot be used; nothing is written then.
     """
-    from aitom_cryosam.averaging.averaging import Averaging, AveragingSettings
+    from aitom_cryosam.averaging.averaging import Averaging
     from aitom_cryosam.averaging.classes import check_classes, classified
     from aitom_cryosam.averaging.outcome import average_paths, write_average
+    from aitom_cryosam.averaging.settings import AveragingSettings
     from aitom_cryosam.averaging.sources import (
         box_of,
         oriented,

@@ -14,7 +14,7 @@ from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
     from aitom_cryosam.averaging.alignment import Reference
-    from aitom_cryosam.averaging.averaging import AveragingSettings
+    from aitom_cryosam.averaging.settings import AveragingSettings
     from aitom_cryosam.averaging.sources import Source
     from aitom_cryosam.averaging.wedge import MissingWedge
     from aitom_cryosam.picks import Picks
@@ -192,7 +192,7 @@ def typed_wedge(args: argparse.Namespace) -> MissingWedge | None:
 
 def usual_settings(diameter: float) -> AveragingSettings:
     """Where nothing is typed, for a particle of so many Å."""
-    from aitom_cryosam.averaging.averaging import AveragingSettings
+    from aitom_cryosam.averaging.settings import AveragingSettings
 
     return AveragingSettings(diameter=diameter, iterations=ITERATIONS, step=STEP)
 

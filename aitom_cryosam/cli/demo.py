@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
 def _refuse_earlier(args: argparse.Namespace) -> None:
     """Say before the work, and with what to type, that the folder holds a demo."""
     from aitom_cryosam.files import refuse_existing
-    from aitom_cryosam.record import result_paths
+    from aitom_cryosam.result_files import result_paths
     from aitom_cryosam.simulation.files import simulation_paths
 
     paths = [

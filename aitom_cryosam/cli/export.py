@@ -198,7 +198,7 @@ def read_groups(args: argparse.Namespace) -> Iterator[TomogramPicks]:
 
 
 def _files(paths: Sequence[str]) -> Iterator[Path]:
-    from aitom_cryosam.record import picks_files
+    from aitom_cryosam.result_files import picks_files
 
     seen = set[Path]()
     for path in (file for one in paths for file in picks_files(Path(one))):

@@ -79,9 +79,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or option cannot be used; nothing is written then.
     """
-    from aitom_cryosam.averaging.averaging import AveragingSettings
     from aitom_cryosam.averaging.outcome import refined_paths, write_refined
     from aitom_cryosam.averaging.refinement import refined
+    from aitom_cryosam.averaging.settings import AveragingSettings
     from aitom_cryosam.averaging.sources import box_of
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.files import check_output

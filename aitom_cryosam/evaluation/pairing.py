@@ -15,7 +15,8 @@ from aitom_cryosam.names import distinct, listed, relion_name, result_stem
 from aitom_cryosam.points.reading import PointFile, of_tomogram, read_points
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_outside
-from aitom_cryosam.record import picks_files, record_beside
+from aitom_cryosam.record import record_beside
+from aitom_cryosam.result_files import picks_files
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from aitom_cryosam.job import Job
 from aitom_cryosam.messages import silent
 from aitom_cryosam.project.claims import claimed
 from aitom_cryosam.project.state import Kind, State, failure_note
-from aitom_cryosam.result import version_of
+from aitom_cryosam.run_entries import version_of
 
 _alone = Lock()
 """A process picks in one tomogram at a time."""

@@ -1,0 +1,59 @@
+"""Result files: what the files of a run are called, and which of them hold picks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.files import settle
+from aitom_cryosam.names import RESULT
+
+RUN = RESULT["run"]
+"""Ending of the record of a run."""
+NEEDED = ("picks", "proposals", "labels")
+"""What every result of particles has."""
+
+
+def result_paths(
+    folder: str | Path,
+    name: str,
+    star: Sequence[str] = (),
+    *,
+    picture: bool = False,
+    suggested: bool = False,
+    semantic: str = "none",
+    target: str = "particle",
+) -> dict[str, Path]:
+    """The files of a result for a tomogram of this name, by kind.
+
+    The kinds are "picks", "proposals", "labels", each of the flavours `star`, "query", "trace",
+    "run" and "picture"; "suggested" with its "suggested_picture"; "semantic", and "probability" if
+    it is dense. A structure that is no particle has no "proposals", "query" and "trace", but
+    "semantic" and "distance".
+    """
+    kinds = ["picks", "proposals", "labels", *star, "query", "trace", "run"]
+    if target != "particle":
+        kinds = ["picks", "labels", "semantic", "distance", *star, "run"]
+    elif semantic != "none":
+        kinds += ["semantic", "probability"] if semantic == "dense" else ["semantic"]
+    if picture:
+        kinds.append("picture")
+    if suggested and target == "particle":
+        kinds += ["suggested", "suggested_picture"]
+    return {kind: Path(folder) / (name + RESULT.get(kind, f"_{kind}.star")) for kind in kinds}
+
+
+def picks_files(path: Path) -> list[Path]:
+    """The files of picks in a folder of results; a file itself.
+
+    Raises:
+        InputError: a folder holds none.
+    """
+    if not path.is_dir():
+        return [path]
+    settle(path)
+    found = sorted(path.glob(f"*{RESULT['picks']}"))
+    if not found:
+        raise InputError(f"The folder {path} holds no *{RESULT['picks']}; name the files instead.")
+    return found
