@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram, job
+from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram
 from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.points.prompts import read_rejects
 from aitom_cryosam.prompting import as_rejects
+from aitom_cryosam.record import Record
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.rejects import BY_HAND, LIKE_REJECTED, without_like
 from tests.toys import SMALL, small_simulation
@@ -109,7 +110,7 @@ def test_what_lies_there_is_rejected_and_what_is_like_it(result, simulation):
 
 def test_they_are_in_the_files_and_travel_with_the_query(result, simulation, tmp_path):
     files = result.write(tmp_path)
-    record = job.Record.open(tmp_path)
+    record = Record.open(tmp_path)
     np.testing.assert_allclose(record.rejects.points_zyx, simulation.points_zyx[8:11], atol=1e-3)
     query = ParticleQuery.read(files["query"])
     assert query.rejected.shape == (3, *query.instances.shape[1:])

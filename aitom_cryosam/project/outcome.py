@@ -17,6 +17,7 @@ from aitom_cryosam.job import Job
 from aitom_cryosam.messages import silent
 from aitom_cryosam.project.claims import claimed
 from aitom_cryosam.project.state import Kind, State, failure_note
+from aitom_cryosam.record import Record
 from aitom_cryosam.run_entries import version_of
 
 _alone = Lock()
@@ -113,7 +114,7 @@ def pick(task: Task) -> Outcome:
     return Outcome(task=task, picks=_count(record), seconds=seconds, warnings=record.warnings)
 
 
-def _count(record: jobs.Record) -> int:
+def _count(record: Record) -> int:
     return int(record.content["counts"]["picks"])
 
 
