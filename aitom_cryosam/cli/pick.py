@@ -106,30 +106,22 @@ def run(args: argparse.Namespace) -> int:
         if structures is not None:
             asked = excluding.found(structures, asked, progress=progress)
         record = job.run(asked, progress=progress)
-    beside = []
+    beside: dict[str, Path] = {}
     if args.report:
         from aitom_cryosam.report.files import write_report
 
         write_report(page, [record], overwrite=args.overwrite)
-        beside.append(page)
+        beside["report"] = page
     if args.labels_zarr:
         asked.open_tomogram().write_labels(masks, record.labels(), overwrite=args.overwrite)
-        beside.append(masks)
-    note_beside(record, beside)
+        beside["masks"] = masks
+    note_beside(record, [*beside.values()])
     if not args.quiet:
         summary = _summary if asked.target is None else _structure_summary
-        print(summary(record, time.perf_counter() - start))
-        if args.report:
-            print(labelled([("report", str(page))]))
-        if args.labels_zarr:
-            print(labelled([("masks", str(masks))]))
-    if asked.target is not None:
-        if not record.content["counts"]["structures"]:
-            logger.warning(_no_structure(asked.target.name, record))
-    elif not len(record.picks):
-        logger.warning(_nothing(record))
-    elif record.settings.cut == "auto" and len(record.picks) < FEW * len(record.proposals):
-        logger.warning(_few(record))
+        rows = summary(record, time.perf_counter() - start)
+        print(labelled([*rows, *((what, str(path)) for what, path in beside.items())]))
+    if advice := _advice(record):
+        logger.warning(advice)
     if args.refine:
         try:
             refine.after_pick(args, record)
@@ -190,10 +182,10 @@ def _job(args: argparse.Namespace) -> Job:
     )
 
 
-def _summary(record: Record, seconds: float) -> str:
-    """A few lines for the end of a run."""
+def _summary(record: Record, seconds: float) -> list[tuple[str, str]]:
+    """What to print at the end of a run."""
     used = int(record.prompts.kept.sum())
-    rows = [
+    return [
         ("diameter", record.diameter_told),
         ("prompts", f"{used} of {len(record.prompts)} used"),
         ("picks", f"{len(record.picks)} of {len(record.proposals)} proposals{_expected(record)}"),
@@ -203,7 +195,6 @@ def _summary(record: Record, seconds: float) -> str:
         *_asked(record),
         *file_rows(record.files.values()),
     ]
-    return labelled(rows)
 
 
 def _asked(record: Record) -> Iterator[tuple[str, str]]:
@@ -216,18 +207,29 @@ def _asked(record: Record) -> Iterator[tuple[str, str]]:
         yield "ask about", "  ".join(map(as_typed, points))
 
 
-def _structure_summary(record: Record, seconds: float) -> str:
+def _structure_summary(record: Record, seconds: float) -> list[tuple[str, str]]:
     """As `_summary`, of membranes or filaments."""
     used, counts = int(record.prompts.kept.sum()), record.content["counts"]
     name = record.content["target"]["name"]
-    rows = [
+    return [
         ("prompts", f"{used} of {len(record.prompts)} used"),
         ("found", f"{counts['structures']} {name}{'' if counts['structures'] == 1 else 's'}"),
         ("points", f"{counts['picks']}, {record.content['target']['spacing_angstrom']:g} Å apart"),
         ("seconds", f"{seconds:.0f}: {_seconds(record)}"),
         *file_rows(record.files.values()),
     ]
-    return labelled(rows)
+
+
+def _advice(record: Record) -> str:
+    """What to try where less was found than is to be expected; empty where enough was."""
+    target = record.content.get("target")
+    if target is not None:
+        found = record.content["counts"]["structures"]
+        return "" if found else _no_structure(target["name"], record)
+    if not len(record.picks):
+        return _nothing(record)
+    few = len(record.picks) < FEW * len(record.proposals)
+    return _few(record) if few and record.settings.cut == "auto" else ""
 
 
 def _no_structure(name: str, record: Record) -> str:
