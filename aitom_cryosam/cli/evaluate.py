@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options, resolution
+from aitom_cryosam.cli.evaluated import Evaluated, as_json, table
 from aitom_cryosam.cli.options import add_matching
-from aitom_cryosam.cli.tables import aligned, number
 from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of, tomograms_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
-    from aitom_cryosam.evaluation import Evaluation, Summary
+    from aitom_cryosam.evaluation import Evaluation
     from aitom_cryosam.evaluation.angles import AngularErrors
     from aitom_cryosam.evaluation.labels import LabelEvaluation
     from aitom_cryosam.evaluation.pairing import Searched
@@ -123,10 +122,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or option cannot be used, or picks and truth do not fit together.
     """
-    from aitom_cryosam.evaluation import evaluate, summarise
-    from aitom_cryosam.evaluation.curves import write_curve, write_histograms
     from aitom_cryosam.evaluation.pairing import read_searched
-    from aitom_cryosam.files import ready_to_write, write_text
+    from aitom_cryosam.files import ready_to_write
 
     files = [path for path in (args.json, args.curve, args.histogram) if path]
     ready_to_write(files, overwrite=args.overwrite)
@@ -143,6 +140,15 @@ def run(args: argparse.Namespace) -> int:
         tilt_series=tilt_series_of(args),
         tomograms=tomograms_of(args),
     )
+    found = _evaluated(args, searched)
+    print(table(args, found))
+    _write(args, found)
+    return 0
+
+
+def _evaluated(args: argparse.Namespace, searched: Sequence[Searched]) -> Evaluated:
+    from aitom_cryosam.evaluation import evaluate, summarise
+
     holds_truth = any(len(one.truth.picks) for one in searched)
     evaluations = {
         one.name: evaluate(
@@ -160,36 +166,35 @@ def run(args: argparse.Namespace) -> int:
         resamples=args.resamples,
         seed=args.seed,
     )
-    recalls = _class_recalls(summary.total, searched)
     masks = _masks(args, searched)
     angles = _angles(args, searched, evaluations)
-    averages = resolution.averages(args, searched)
-    of_averages = angles is None
-    if averages and of_averages:
-        angles = averages.angles
-    print(_table(args, evaluations, summary, recalls, masks, angles, averages, of_averages))
+    averages = resolution.averages(args, searched)  # takes minutes: after what may be refused
+    return Evaluated(
+        searched,
+        evaluations,
+        summary,
+        recalls=_class_recalls(summary.total, searched),
+        masks=masks,
+        angles=averages.angles if averages and angles is None else angles,
+        averages=averages,
+    )
+
+
+def _write(args: argparse.Namespace, found: Evaluated) -> None:
+    """The files that were asked for."""
+    from aitom_cryosam.evaluation.curves import write_curve, write_histograms
+    from aitom_cryosam.files import write_text
+
+    total, overwrite = found.summary.total, args.overwrite
     if args.curve:
-        parts = list(evaluations.values()) if len(evaluations) > 1 else []
-        name = "all tomograms" if parts else searched[0].name
-        write_curve(args.curve, {name: summary.total}, parts=parts, overwrite=args.overwrite)
+        parts = list(found.evaluations.values()) if len(found.evaluations) > 1 else []
+        name = "all tomograms" if parts else found.searched[0].name
+        write_curve(args.curve, {name: total}, parts=parts, overwrite=overwrite)
     if args.histogram:
-        write_histograms(
-            args.histogram, summary.total, radius=args.radius, overwrite=args.overwrite
-        )
+        write_histograms(args.histogram, total, radius=args.radius, overwrite=overwrite)
     if args.json:
-        report = _report(args, searched, evaluations, summary, recalls, masks)
-        report["angular_error_degrees"] = angles and {
-            "median": angles.median,
-            "median_about_xyz": angles.median_about_xyz,
-            "symmetry": angles.symmetry.name,
-            "of_averages": of_averages,
-            "each": angles.degrees.round(3).tolist(),
-        }
-        report["resolution_angstrom"] = averages and _without_nan(
-            {"picks": averages.picks, "truth": averages.truth}
-        )
-        write_text(args.json, json.dumps(report, indent=1) + "\n", overwrite=args.overwrite)
-    return 0
+        content = json.dumps(as_json(args, found), indent=1)
+        write_text(args.json, content + "\n", overwrite=overwrite)
 
 
 def _class_recalls(total: Evaluation, searched: Sequence[Searched]) -> dict[str, float]:
@@ -244,204 +249,3 @@ def _masks(
     return overlap, surface_distances(
         found > 0, inside, voxel_size=one.voxel_size, tolerance=args.tolerance or 0.0
     )
-
-
-def _table(
-    args: argparse.Namespace,
-    evaluations: Mapping[str, Evaluation],
-    summary: Summary,
-    recalls: dict[str, float],
-    masks: tuple[LabelEvaluation, SurfaceDistances] | None,
-    angles: AngularErrors | None,
-    averages: resolution.Averages | None,
-    of_averages: bool,
-) -> str:
-    further = [(f"recall of {name}", number(recall)) for name, recall in recalls.items()]
-    if angles:
-        parts = ", ".join(
-            f"{axis} {part:.1f}°" for axis, part in zip("xyz", angles.median_about_xyz, strict=True)
-        )
-        against = ", against the average of the true positions" if of_averages else ""
-        further.append(
-            (
-                "angular error",
-                f"{angles.median:.1f}° (median, {angles.symmetry.name}, up to one rotation common "
-                f"to all{against}); about {parts}",
-            )
-        )
-    if averages:
-        picks, true = (number(one, "{:.1f} Å") for one in averages[:2])
-        further.append(("resolution", f"{picks} (of the true positions {true})"))
-    if masks:
-        further += _mask_rows(*masks, args.tolerance)
-    if len(evaluations) == 1:
-        return aligned(_rows(args, summary.total) + further, left=(0, 1))
-    table = _grid(args, evaluations, summary)
-    notes = [("matched", f"within {args.radius:g} Å"), *further]
-    return f"{table}\n\n{aligned(notes, left=(0, 1))}"
-
-
-def _rows(args: argparse.Namespace, evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Everything about the only tomogram."""
-    of_class = f" of class {args.particle_class}" if args.particle_class else ""
-    beta = [(f"F{args.beta:g}", number(evaluation.f_beta(args.beta)))] if args.beta else []
-    return [
-        ("picks", f"{evaluation.n_picks}"),
-        ("particles", f"{evaluation.n_truth}{of_class}"),
-        ("matched", f"{len(evaluation.pairs)} within {args.radius:g} Å"),
-        ("precision", number(evaluation.precision)),
-        ("recall", number(evaluation.recall)),
-        ("F1", number(evaluation.f1)),
-        *beta,
-        ("average precision", number(evaluation.average_precision)),
-        ("localisation error", number(evaluation.localisation_error, "{:.1f} Å (median)")),
-        ("95 % intervals", "- (need several tomograms)"),
-    ]
-
-
-def _mask_rows(
-    masks: LabelEvaluation, surface: SurfaceDistances, tolerance: float | None
-) -> list[tuple[str, str]]:
-    counts = f"{masks.n_matched} of {masks.n_found} found and {masks.n_truth} true ones"
-    return [
-        ("masks", f"{counts}, IoU ≥ {masks.iou:g}"),
-        ("  precision", number(masks.precision)),
-        ("  recall", number(masks.recall)),
-        ("  F1", number(masks.f1)),
-        (
-            "  mean IoU",
-            f"{number(masks.mean_iou)} (of matched ones {number(masks.mean_matched_iou)})",
-        ),
-        ("voxels, IoU", number(masks.voxel_iou)),
-        ("  Dice", number(masks.voxel_dice)),
-        ("  precision", number(masks.voxel_precision)),
-        ("  recall", number(masks.voxel_recall)),
-        (
-            "  surface distance",
-            f"{number(surface.mean, '{:.1f} Å')} (mean), "
-            f"{number(surface.percentile95, '{:.1f} Å')} (95 %)",
-        ),
-        *(
-            [
-                (f"  precision within {tolerance:g} Å", number(surface.precision)),
-                (f"  recall within {tolerance:g} Å", number(surface.recall)),
-            ]
-            if tolerance
-            else []
-        ),
-    ]
-
-
-def _grid(args: argparse.Namespace, evaluations: Mapping[str, Evaluation], summary: Summary) -> str:
-    """A row for each tomogram, then total and mean with their intervals."""
-    from aitom_cryosam.evaluation import metrics
-
-    columns = {"precision": "precision", "recall": "recall", "f1": "F1"}
-    columns |= {"f_beta": f"F{args.beta:g}"} if args.beta else {}
-    columns |= {"average_precision": "AP", "localisation_error": "error (Å)"}
-
-    def row(name: str, one: Evaluation | None, values: Mapping[str, Any]) -> list[str]:
-        counts = (one.n_picks, one.n_truth, len(one.pairs)) if one else ("", "", "")
-        return [name, *map(str, counts), *(_cell(key, values[key]) for key in columns)]
-
-    beta = args.beta or 1
-    rows = [["tomogram", "picks", "particles", "matched", *columns.values()]]
-    rows += [row(name, one, metrics(one, beta)) for name, one in evaluations.items()]
-    rows.append(row("total", summary.total, metrics(summary.total, beta)))
-    rows.append(row("  95 % interval", None, summary.total_interval or {}))
-    rows.append(row("mean", None, summary.mean))
-    rows.append(row("  95 % interval", None, summary.mean_interval or {}))
-    return aligned(rows)
-
-
-def _cell(metric: str, value: float | tuple[float, float]) -> str:
-    template = "{:.1f}" if metric == "localisation_error" else "{:.3f}"
-    ends = value if isinstance(value, tuple) else (value,)
-    return "–".join(number(end, template) for end in ends)
-
-
-def _report(
-    args: argparse.Namespace,
-    searched: Sequence[Searched],
-    evaluations: Mapping[str, Evaluation],
-    summary: Summary,
-    recalls: dict[str, float],
-    masks: tuple[LabelEvaluation, SurfaceDistances] | None,
-) -> dict[str, Any]:
-    """What the table says, and the curves; null where there is no number."""
-    from aitom_cryosam.evaluation import LEVEL
-
-    beta = args.beta or 1
-    report = {
-        "picks": args.picks,
-        "truth": args.truth,
-        "class": args.particle_class,
-        "radius_angstrom": args.radius,
-        "voxel_size_angstrom": searched[0].voxel_size,
-        "beta": beta,
-        **_numbers(summary.total, beta),
-        "recall_by_class": recalls,
-        "tomograms": {
-            one.name: {
-                "voxel_size_angstrom": one.voxel_size,
-                **_numbers(evaluations[one.name], beta),
-            }
-            for one in searched
-        },
-        "mean": summary.mean,
-        "intervals": {
-            "level": LEVEL,
-            "resamples": args.resamples,
-            "seed": args.seed,
-            "total": summary.total_interval,
-            "mean": summary.mean_interval,
-        },
-        "masks": _mask_numbers(*masks) if masks else None,
-    }
-    return _without_nan(report)
-
-
-def _numbers(evaluation: Evaluation, beta: float) -> dict[str, Any]:
-    from aitom_cryosam.evaluation import metrics
-
-    paired = evaluation.paired
-    return {
-        "n_picks": evaluation.n_picks,
-        "n_truth": evaluation.n_truth,
-        "n_matched": len(evaluation.pairs),
-        **metrics(evaluation, beta),
-        "distances_angstrom": evaluation.distances.tolist(),
-        "scores": {
-            "true": evaluation.scores[paired].tolist(),
-            "false": evaluation.scores[~paired].tolist(),
-        },
-        "curve": {
-            "recall": evaluation.curve_recall.tolist(),
-            "precision": evaluation.curve_precision.tolist(),
-        },
-    }
-
-
-def _mask_numbers(masks: LabelEvaluation, surface: SurfaceDistances) -> dict[str, Any]:
-    names = [
-        *("iou", "n_found", "n_truth", "n_matched", "precision", "recall", "f1", "mean_iou"),
-        *("mean_matched_iou", "voxel_dice", "voxel_iou", "voxel_precision"),
-        "voxel_recall",
-    ]
-    return {name: getattr(masks, name) for name in names} | {
-        "surface_distance_angstrom": {"mean": surface.mean, "percentile95": surface.percentile95},
-        "within_tolerance": {"precision": surface.precision, "recall": surface.recall},
-        "pairs": [
-            {"label": found, "truth_label": true, "iou": overlap}
-            for (found, true), overlap in zip(masks.pairs.tolist(), masks.ious, strict=True)
-        ],
-    }
-
-
-def _without_nan(value: Any) -> Any:
-    """The same with None, null in JSON, for every number that is not finite."""
-    if isinstance(value, dict):
-        return {key: _without_nan(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
