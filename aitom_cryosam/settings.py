@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from numbers import Integral, Real
@@ -168,61 +168,10 @@ class Settings:
         for name, value in VALUES[self.preset].items():
             if getattr(self, name) is _OF_PRESET:
                 object.__setattr__(self, name, value)
-        checks = {
-            "encoder": (self.encoder in ENCODERS, f"one of {', '.join(ENCODERS)}"),
-            "segmenter": (self.segmenter in SEGMENTERS, f"one of {', '.join(SEGMENTERS)}"),
-            "diameter_angstrom": (
-                self.diameter_angstrom is None or _positive(self.diameter_angstrom),
-                "a length above 0 Å",
-            ),
-            "max_diameter_angstrom": (_positive(self.max_diameter_angstrom), "a length above 0 Å"),
-            "tau_iou": (_between(self.tau_iou, 0, 1), "a number from 0 to 1"),
-            "candidate": (self.candidate in ("agreeing", "best"), "agreeing or best"),
-            "merge": (self.merge in ("union", "consensus"), "union or consensus"),
-            "tau_sim": (_between(self.tau_sim, -1, 1), "a number from -1 to 1"),
-            "ratios": (
-                self.ratios == "auto" or _falling(self.ratios),
-                "whole numbers from 1 that fall, as (16, 8, 4), or auto",
-            ),
-            "top_k": (_count(self.top_k), "a whole number from 1"),
-            "pooling": (self.pooling in ("mask", "core"), "mask or core"),
-            "slab": (_between(self.slab, 0, 2), "a number of radii from 0 to 2"),
-            "shrinkage": (
-                self.shrinkage is None or _between(self.shrinkage, 0, 1),
-                "a number from 0 to 1, or None",
-            ),
-            "normalisation": (
-                self.normalisation in ("tomogram", "imagenet"),
-                "tomogram or imagenet",
-            ),
-            "token_size_angstrom": (
-                self.token_size_angstrom in (None, "auto") or _positive(self.token_size_angstrom),
-                "a length above 0 Å, auto, or None",
-            ),
-            "plane_shape": (self.plane_shape in ("aspect", "square"), "aspect or square"),
-            "tau_sim_finest": (isinstance(self.tau_sim_finest, bool), "True or False"),
-            "subcell": (isinstance(self.subcell, bool), "True or False"),
-            "centring": (isinstance(self.centring, bool), "True or False"),
-            "position": (
-                self.position in ("mask", "proposal", "halfway"),
-                "mask, proposal or halfway",
-            ),
-            "window": (
-                self.window is None or (_positive(self.window) and self.window >= MIN_WINDOW),
-                f"a number of diameters from {MIN_WINDOW:g}, or None",
-            ),
-            "mask_fallback": (
-                self.mask_fallback in ("none", "clicks", "all"),
-                "none, clicks or all",
-            ),
-            "semantic": (self.semantic in ("none", "union", "dense"), "none, union or dense"),
-            "all_masks": (isinstance(self.all_masks, bool), "True or False"),
-            "cut": (self.cut in ("auto", "none") or _finite(self.cut), "auto, none or a score"),
-        }
-        for name, (good, expected) in checks.items():
-            if not good:
-                called, value = short_name(name), getattr(self, name)
-                raise InputError(f"Expected {expected} as {called}, got {value!r}.")
+        for name, (good, expected) in _CHECKS.items():
+            value = getattr(self, name)
+            if not good(value):
+                raise InputError(f"Expected {expected} as {short_name(name)}, got {value!r}.")
         check_fdr(self.fdr, beside=None)
         if self.fdr is not None and self.encoder != JUDGED:
             raise InputError(
@@ -280,6 +229,52 @@ def _falling(values: Any) -> bool:
         and all(high > low for high, low in pairwise(values))
     )
 
+
+def _one_of(*words: str) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: value in words, f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+_YES_OR_NO = (lambda value: isinstance(value, bool)), "True or False"
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "encoder": (lambda value: value in ENCODERS, f"one of {', '.join(ENCODERS)}"),
+    "segmenter": (lambda value: value in SEGMENTERS, f"one of {', '.join(SEGMENTERS)}"),
+    "diameter_angstrom": (lambda value: value is None or _positive(value), "a length above 0 Å"),
+    "max_diameter_angstrom": (_positive, "a length above 0 Å"),
+    "tau_iou": (lambda value: _between(value, 0, 1), "a number from 0 to 1"),
+    "candidate": _one_of("agreeing", "best"),
+    "merge": _one_of("union", "consensus"),
+    "tau_sim": (lambda value: _between(value, -1, 1), "a number from -1 to 1"),
+    "ratios": (
+        lambda value: value == "auto" or _falling(value),
+        "whole numbers from 1 that fall, as (16, 8, 4), or auto",
+    ),
+    "top_k": (_count, "a whole number from 1"),
+    "pooling": _one_of("mask", "core"),
+    "slab": (lambda value: _between(value, 0, 2), "a number of radii from 0 to 2"),
+    "shrinkage": (
+        lambda value: value is None or _between(value, 0, 1),
+        "a number from 0 to 1, or None",
+    ),
+    "normalisation": _one_of("tomogram", "imagenet"),
+    "token_size_angstrom": (
+        lambda value: value in (None, "auto") or _positive(value),
+        "a length above 0 Å, auto, or None",
+    ),
+    "plane_shape": _one_of("aspect", "square"),
+    "tau_sim_finest": _YES_OR_NO,
+    "subcell": _YES_OR_NO,
+    "centring": _YES_OR_NO,
+    "position": _one_of("mask", "proposal", "halfway"),
+    "window": (
+        lambda value: value is None or (_positive(value) and value >= MIN_WINDOW),
+        f"a number of diameters from {MIN_WINDOW:g}, or None",
+    ),
+    "mask_fallback": _one_of("none", "clicks", "all"),
+    "semantic": _one_of("none", "union", "dense"),
+    "all_masks": _YES_OR_NO,
+    "cut": (lambda value: value in ("auto", "none") or _finite(value), "auto, none or a score"),
+}
+"""Of each setting, what makes a value good, and the words for that."""
 
 PRESETS = {name: Settings(preset=name) for name in VALUES}
 """The settings of each preset, by its name."""
