@@ -52,10 +52,10 @@ def check_given(
 
         available(resources.device)
     unused = [*settings.items(), *resources.unused(models).items()]
-    tell_without_effect(models, [f"{name} {value}".strip() for name, value in unused])
+    warn_without_effect(models, [f"{name} {value}".strip() for name, value in unused])
 
 
-def tell_without_effect(models: Collection[str], unused: Sequence[str]) -> None:
+def warn_without_effect(models: Collection[str], unused: Sequence[str]) -> None:
     """Warn of what was given and has no effect, in the words of a door.
 
     Args:

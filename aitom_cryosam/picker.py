@@ -76,7 +76,7 @@ class CryoSAM(Search):
                 place is on one, the query does not fit the run, or a network cannot be run.
         """
         prompts = prompting.as_picks(tomogram, prompts, query)
-        prompting.check_asked(regions, suggest)
+        prompting.check_search(regions, suggest)
         stages = Stages()
         with stages.measure("weights"):
             networks = checkpoints.used(self.settings.networks, self.resources.checkpoints)

@@ -59,7 +59,7 @@ def as_picks(
     return _points(tomogram, prompts, PROMPT)
 
 
-def check_asked(regions: Regions | None, suggest: int) -> None:
+def check_search(regions: Regions | None, suggest: int) -> None:
     """Refuse what would be found to be none after minutes.
 
     Args:

@@ -73,6 +73,6 @@ def test_options_without_effect_are_told(tmp_path, caplog, typed, settings, says
     typed = [word.replace("FILE", str(tmp_path / "FILE")) for word in typed]
     pick = ["pick", "TS.mrc", "--prompt", "1,2,3", "--out", "out", *typed]
     args = build_parser(pick).parse_args(pick)
-    machine.tell_unused(args, Settings(**settings), machine.resources(args, here=False))
+    machine.warn_of_unused(args, Settings(**settings), machine.resources(args, here=False))
     assert len(caplog.messages) == bool(says)
     assert says in caplog.text

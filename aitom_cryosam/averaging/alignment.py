@@ -313,8 +313,8 @@ class Aligner:
 
         matrices = rotations.as_matrix().astype(np.float32)
         points = self.ball.points_xyz.astype(np.float32) @ matrices  # R^-1 k, (r, k, 3)
-        asked = torch.from_numpy(points.reshape(1, -1, 3)).to(self._device)
-        templates = read.at(asked).reshape(len(matrices), -1)
+        frequencies = torch.from_numpy(points.reshape(1, -1, 3)).to(self._device)
+        templates = read.at(frequencies).reshape(len(matrices), -1)
         templates = templates * (self._weights * self._wedge)
         coverage = reference.coverage(points)
         power = templates.abs() ** 2

@@ -65,6 +65,11 @@ class Average:
         return resolution(self.fsc, self.extent)
 
     @property
+    def resolution_text(self) -> str:
+        """The resolution in words."""
+        return f"{self.resolution:.1f} Å" if math.isfinite(self.resolution) else "nothing"
+
+    @property
     def is_limited_by_voxels(self) -> bool:
         """Whether the halves agree to the last shell, so that nobody knows where they part."""
         return bool((self.fsc >= THRESHOLD).all())
@@ -81,8 +86,3 @@ class Average:
         ball = Ball(len(self.volume), len(self.volume) / 2 - 1)
         weights = trust(self.fsc, self.coarsest)[ball.shells]
         return Reference(ball.box(ball.of(self.halves[side][None])[0] * weights) * self.mask)
-
-
-def said(resolution_angstrom: float) -> str:
-    """A resolution in words."""
-    return f"{resolution_angstrom:.1f} Å" if math.isfinite(resolution_angstrom) else "nothing"

@@ -16,7 +16,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference, best_of, by_tomogram
-from aitom_cryosam.averaging.average import Average, said
+from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.fsc import masked_shell_correlation
 from aitom_cryosam.averaging.particles import Particles
 from aitom_cryosam.averaging.reconstruction import Sum
@@ -119,7 +119,7 @@ class Averaging:
                 average.count,
                 step,
                 self.size * self.voxel_size / shell,
-                said(average.resolution),
+                average.resolution_text,
             )
             if not last:
                 references = [average.half_reference(side) for side in (0, 1)]
@@ -144,7 +144,7 @@ class Averaging:
         halves = [self._moved(half, centre) * self.ball_mask for half in average.halves]
         if average.agreed_shell < FINEST_SHELL or not math.isfinite(average.resolution):
             raise InputError(
-                f"The halves agree to {said(average.resolution)}, which is too little to look "
+                f"The halves agree to {average.resolution_text}, which is too little to look "
                 "for a symmetry",
                 Remedy.NO_SYMMETRY,
             )

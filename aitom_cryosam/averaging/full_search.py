@@ -19,7 +19,7 @@ from aitom_cryosam.averaging.rescoring import (
     SHIFT,
     Rescored,
     combined,
-    earlier,
+    prior_of,
     rescored,
 )
 from aitom_cryosam.averaging.score_map import ScoreMap, score_map
@@ -93,7 +93,7 @@ def with_new_places(
     every = joined([_of_origin(proposals, FEATURES), _of_origin(new, AVERAGE)])
     poses = Poses.joined([score.poses, more.poses])
     background = np.concatenate([score.background, more.background])
-    prior = np.concatenate([earlier(proposals), np.full(len(new), PRIORS[0])])
+    prior = np.concatenate([prior_of(proposals), np.full(len(new), PRIORS[0])])
     clicked = source.rows_at_clicks(proposals.points_zyx, settings.diameter)
     expected = np.concatenate([score.expected, more.expected])
     odds, apart = combined(poses.scores, background, prior, clicked, expected=expected)

@@ -17,7 +17,7 @@ from scipy.stats import ttest_ind
 from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.reconstruction import Sum
-from aitom_cryosam.averaging.rescoring import CLICKS, Rescored, combined, earlier
+from aitom_cryosam.averaging.rescoring import CLICKS, Rescored, combined, prior_of
 from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.shells import noise_weights
 from aitom_cryosam.averaging.sources import Source
@@ -120,7 +120,7 @@ def without_weak_places(
         seen = score.poses.scores[np.unique(rows[rows >= 0])]
         if len(seen) >= CLICKS:
             least = max(least, seen.mean() - seen.std(ddof=1))
-        if score.apart < _FAR:
+        if score.separation < _FAR:
             least = np.inf
         weak = _added(every, score) & (score.poses.scores < least)
         result.append(_taken_back(every, score, weak))
@@ -135,7 +135,7 @@ def _added(proposals: Picks, score: Rescored) -> np.ndarray:
 
 def _taken_back(proposals: Picks, score: Rescored, rows: np.ndarray) -> Rescored:
     """With the odds of before, even at most, for (n,) bool proposals."""
-    prior = np.minimum(earlier(proposals), 0.5)
+    prior = np.minimum(prior_of(proposals), 0.5)
     return replace(score, odds=np.where(rows, np.log(prior / (1 - prior)), score.odds))
 
 
@@ -148,7 +148,7 @@ def _believed(
 ) -> _Believed:
     # Clicks leave fewer in doubt; here numbers count, and what the correlations alone say will do.
     odds, apart = combined(
-        score.poses.scores, score.background, earlier(proposals), expected=score.expected
+        score.poses.scores, score.background, prior_of(proposals), expected=score.expected
     )
     rows = np.flatnonzero((score.odds > 0) | ((apart > 0) & (odds > 0)))
     box = BoxSize(len(mask), round(average.voxel_size / source.tomogram.voxel_size))

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Reference
-from aitom_cryosam.averaging.average import Average, said
+from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.averaging import FEWEST, Averaging
 from aitom_cryosam.averaging.full_search import with_new_places
 from aitom_cryosam.averaging.likely import with_likely
@@ -30,7 +30,7 @@ from aitom_cryosam.averaging.sources import (
     box_of,
     oriented,
     particles_of,
-    say_missing_masks,
+    warn_of_missing_masks,
 )
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
@@ -93,13 +93,13 @@ def refined(
     _, voxel_size = box_of(sources, settings.diameter)
     sources = with_likely(sources, proposals, settings.diameter)
     particles = particles_of(sources, settings.diameter)
-    say_missing_masks(particles)
+    warn_of_missing_masks(particles)
     average, whole = _averages(particles, voxel_size, settings, first, progress)
     picks = oriented(sources, average, particles, settings.diameter)
     averaged = "the picks" if average is whole else "the better half of the picks"
     if average.resolution > settings.diameter / DETAIL:
         why = (
-            f"the halves of {averaged} agree to {said(average.resolution)} only, where "
+            f"the halves of {averaged} agree to {average.resolution_text} only, where "
             f"{settings.diameter / DETAIL:.0f} Å would show the particle"
         )
         return _unchanged(whole, proposals, picks, why, [])
@@ -145,8 +145,8 @@ def refined(
     again = Averaging(particles, voxel_size, short, progress=progress).run(begin)
     if again.resolution > LOSS * average.resolution:
         why = (
-            f"the halves of the new picks agree to {said(again.resolution)}, those of {averaged} "
-            f"before to {said(average.resolution)}"
+            f"the halves of the new picks agree to {again.resolution_text}, those of {averaged} "
+            f"before to {average.resolution_text}"
         )
         return _unchanged(whole, proposals, picks, why, scores)
     results = _turned(decided, oriented(chosen, again, particles, settings.diameter))
@@ -192,7 +192,7 @@ def judged(
         average: that they were scored with.
         settings: of the average.
     """
-    told = [row for row, score in enumerate(scores) if score.told]
+    told = [row for row, score in enumerate(scores) if score.separates]
     some, every = [sources[row] for row in told], [proposals[row] for row in told]
     better = [scores[row] for row in told]
     better, alike = without_look_alikes(some, every, better, average, settings)
@@ -255,11 +255,11 @@ def drifted(
         scores: of the proposals.
         diameter: Å.
     """
-    if not any(one.told for one in scores):
+    if not any(one.separates for one in scores):
         return "the proposals' correlations with the average do not fall into two"
     found = []
     for one, every, score in zip(sources, proposals, scores, strict=True):
-        if not score.told:
+        if not score.separates:
             continue
         rows = one.rows_at_clicks(every.points_zyx, diameter)
         found += score.probabilities[rows[rows >= 0]].tolist()

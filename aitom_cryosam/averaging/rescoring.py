@@ -3,7 +3,7 @@
 A proposal's correlation with the average says what its features cannot: whether it is the same
 structure. Two distributions are fitted to the correlations of a tomogram: that of background
 places and of all other proposals, and that of the particles; where each proposal begins between
-them is its earlier probability. Bayes' rule makes one probability of both.
+them is its prior probability. Bayes' rule makes one probability of both.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Rescored:
         background: (m,) correlations of background places.
         odds: (n,) log of the odds that a proposal is a particle; the earlier verdict's where the
             correlations do not tell.
-        apart: spreads between the correlations of particles and of all else; 0 where they do
+        separation: spreads between the correlations of particles and of all else; 0 where they do
             not fall into two.
         expected: (n,) what the average itself would correlate there: 1, less where the
             tomogram's border cuts the box.
@@ -68,13 +68,13 @@ class Rescored:
     points_zyx: np.ndarray
     background: np.ndarray
     odds: np.ndarray
-    apart: float
+    separation: float
     expected: np.ndarray
 
     @property
-    def told(self) -> bool:
-        """Whether the correlations say anything."""
-        return self.apart > 0
+    def separates(self) -> bool:
+        """Whether the correlations fall into two, and so say anything."""
+        return self.separation > 0
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -120,7 +120,7 @@ def rescored(
     poses, expected = _aligned(subvolumes, half, average, settings, wedge, steps)
     background = poses.scores[n:]
     odds, apart = combined(
-        poses.scores[:n], background, earlier(proposals), clicked, expected=expected[:n]
+        poses.scores[:n], background, prior_of(proposals), clicked, expected=expected[:n]
     )
     return Rescored(
         poses.take(np.arange(n)),
@@ -148,7 +148,7 @@ def background_places(
     return np.asarray(places[:BACKGROUND])
 
 
-def earlier(proposals: Picks) -> np.ndarray:
+def prior_of(proposals: Picks) -> np.ndarray:
     """(n,) what the features say: the probability, or the verdict as one that may be wrong."""
     if proposals.probabilities is not None:
         least = np.where(proposals.kept, PICKED, 0)
@@ -163,7 +163,7 @@ def with_buried(proposals: Picks, score: Rescored) -> Rescored:
         proposals: kept as they were before.
         score: of the proposals, by two Gaussians.
     """
-    prior = earlier(proposals)
+    prior = prior_of(proposals)
     logits = np.log(prior / (1 - prior))
     spared = logits + np.logaddexp(np.log(BURIED), np.log1p(-BURIED) + score.odds - logits)
     return replace(score, odds=np.where(proposals.kept, spared, score.odds))
@@ -177,7 +177,7 @@ def combined(
     *,
     expected: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
-    """Log odds of each proposal from its correlation and its earlier probability.
+    """Log odds of each proposal from its correlation and its prior probability.
 
     Two Gaussians, the lower of which also holds the background. The particles' own is wide, if
     there are enough of them to say so: neighbours and the sample's surface cost some of them half
@@ -191,7 +191,7 @@ def combined(
         prior: (n,) probabilities, without 0 and 1.
         clicked: (c,) rows of proposals that the user clicked, -1 for a click without one.
         expected: (n,) as of `Rescored`; all 1 if None. A particle is expected to correlate by so
-            much less, so that a place of which little is seen keeps its earlier odds.
+            much less, so that a place of which little is seen keeps its prior odds.
 
     Returns:
         (n,) log odds, and how many spreads the two lie apart; 0, and the prior's odds, where they
@@ -200,11 +200,11 @@ def combined(
     logits = np.log(prior / (1 - prior))
     rows = np.zeros(0, np.int64) if clicked is None else np.unique(clicked)
     share = np.ones(len(correlations)) if expected is None else expected
-    odds, apart = _two(correlations, background, logits, rows[rows >= 0], share)
+    odds, apart = _two_gaussians(correlations, background, logits, rows[rows >= 0], share)
     return (odds, apart) if apart >= APART else (logits, 0.0)
 
 
-def _two(
+def _two_gaussians(
     correlations: np.ndarray,
     background: np.ndarray,
     logits: np.ndarray,
@@ -228,9 +228,9 @@ def _two(
         high = _level(correlations, expected, member)
         low = float(np.average(values, weights=lower))
         if len(clicked) >= CLICKS:
-            apart = np.average((correlations - high * expected) ** 2, weights=member)
+            squares = np.average((correlations - high * expected) ** 2, weights=member)
             seen = _level(correlations[clicked], expected[clicked], np.ones(len(clicked)))
-            high = max(high, seen - float(np.sqrt(apart / len(clicked))))
+            high = max(high, seen - float(np.sqrt(squares / len(clicked))))
         upper = np.maximum(high * expected, low)  # (n,)
         squares_high = member * (correlations - upper) ** 2
         squares_low = float(lower @ (values - low) ** 2)

@@ -87,14 +87,14 @@ class _Clock:
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
         self._last: float | None = None
-        self._told = False
+        self._forecast_given = False
 
     def add(self, count: int) -> None:
         now = time.perf_counter()
-        if self._last is not None and not self._told:  # the first turns also warm up
+        if self._last is not None and not self._forecast_given:  # the first turns also warm up
             seconds = (now - self._last) / count * self.steps.total
             logger.info("This takes about %s.", duration(seconds))
-            self._told = True
+            self._forecast_given = True
         self._last = now
         self.steps.add(count)
 

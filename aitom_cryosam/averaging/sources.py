@@ -118,7 +118,7 @@ def particles_of(sources: Sequence[Source], diameter: float) -> list[Particles]:
     return result
 
 
-def say_missing_masks(particles: Sequence[Particles]) -> None:
+def warn_of_missing_masks(particles: Sequence[Particles]) -> None:
     """A warning where no pick has an instance mask."""
     if all(one.masks is None for one in particles):
         logger.warning("The picks have no instance masks; a soft ball is the average's mask.")

@@ -189,6 +189,6 @@ def symmetrised(box: np.ndarray, symmetry: Symmetry) -> np.ndarray:
     matrices = symmetry.rotations.as_matrix().astype(np.float32)
     total = np.zeros(len(ball.points_xyz), np.complex128)
     for matrix in matrices:
-        asked = (ball.points_xyz @ matrix.T).astype(np.float32)
-        total += read.at(torch.from_numpy(asked[None]))[0].numpy()
+        frequencies = (ball.points_xyz @ matrix.T).astype(np.float32)
+        total += read.at(torch.from_numpy(frequencies[None]))[0].numpy()
     return ball.box(total / len(matrices))

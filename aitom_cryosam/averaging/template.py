@@ -40,8 +40,8 @@ class Template:
         device = self.weights.device
         matrices = rotations.as_matrix().astype(np.float32)
         points = self.ball.points_xyz.astype(np.float32) * np.float32(self.scale) @ matrices
-        asked = torch.from_numpy(points.reshape(1, -1, 3)).to(device)
-        values = self.read.at(asked).reshape(n, -1) * self.weights
+        frequencies = torch.from_numpy(points.reshape(1, -1, 3)).to(device)
+        values = self.read.at(frequencies).reshape(n, -1) * self.weights
         spectra = torch.zeros((n, size, size, size), dtype=values.dtype, device=device)
         x, y, z = torch.from_numpy(self.ball.points_xyz.T).to(device)
         spectra[:, z, y, x] = values

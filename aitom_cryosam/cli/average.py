@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         box_of,
         oriented,
         particles_of,
-        say_missing_masks,
+        warn_of_missing_masks,
         with_classes,
     )
     from aitom_cryosam.averaging.symmetry import Symmetry
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     box, voxel_size = box_of(sources, diameter)
     first = averaging.reference_of(args, box.size, voxel_size)
     particles = particles_of(sources, diameter)
-    say_missing_masks(particles)
+    warn_of_missing_masks(particles)
     with ShownProgress(quiet=args.quiet) as progress:
         work = Averaging(particles, voxel_size, settings, progress=progress)
         average = work.run(first)
@@ -168,13 +168,11 @@ def _record(
 def _summary(
     average: Average, sources: list[Source], paths: dict[str, Path], seconds: float
 ) -> str:
-    from aitom_cryosam.averaging.average import said
-
     rows = [
         ("averaged", f"{average.count} of {sum(len(one.picks) for one in sources)} picks"),
         ("box", f"{len(average.volume)} voxels of {average.voxel_size:g} Å"),
         *(("tilts" if not i else "", str(one.wedge)) for i, one in enumerate(sources)),
-        ("halves", f"agree to {said(average.resolution)} (FSC 0.143)"),
+        ("halves", f"agree to {average.resolution_text} (FSC 0.143)"),
         ("symmetry", average.symmetry.name),
         ("seconds", f"{seconds:.0f}"),
         *file_rows(paths.values()),

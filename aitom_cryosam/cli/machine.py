@@ -69,15 +69,15 @@ def resources(args: argparse.Namespace, *, here: bool = True) -> Resources:
     return wanted
 
 
-def tell_unused(args: argparse.Namespace, settings: Settings, available: Resources) -> None:
+def warn_of_unused(args: argparse.Namespace, settings: Settings, available: Resources) -> None:
     """Say which of `add_resources` have no effect; whoever types them always is not stopped."""
-    from aitom_cryosam.networks import tell_without_effect
+    from aitom_cryosam.networks import warn_without_effect
 
     models = [model.name for model in settings.networks]
     unused = available.unused(models)
     if getattr(args, "search", "") == "full":
         unused.pop("device", None)
     options = {"compiled": "compile", "checkpoints": "checkpoint"}
-    tell_without_effect(
+    warn_without_effect(
         models, [f"--{options.get(name, name)} {value}".strip() for name, value in unused.items()]
     )

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli.argument_types import whole_numbers, word_or
-from aitom_cryosam.cli.machine import tell_unused
+from aitom_cryosam.cli.machine import warn_of_unused
 from aitom_cryosam.models import ENCODERS, SEGMENTERS
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def explained_settings(args: argparse.Namespace, available: Resources) -> tuple[
     from aitom_cryosam.settings import choose
 
     chosen, reason = choose(args.preset, available, typed_settings(args))
-    tell_unused(args, chosen, available)
+    warn_of_unused(args, chosen, available)
     return chosen, f"Preset {chosen.preset}: {reason}."
 
 

@@ -86,26 +86,26 @@ def run(args: argparse.Namespace) -> int:
 
     start = time.perf_counter()
     structures = excluding.structure_job(args)
-    asked = _job(args)
+    wanted = _job(args)
     for option in ("report", "refine"):
-        if asked.target is not None and getattr(args, option):
+        if wanted.target is not None and getattr(args, option):
             raise InputError(
-                f"A {asked.target.name} is no particle; leave --{option} out with --target."
+                f"A {wanted.target.name} is no particle; leave --{option} out with --target."
             )
-    page = Path(args.out) / f"{asked.name}_report.html"
+    page = Path(args.out) / f"{wanted.name}_report.html"
     if args.report:
         refuse_existing([page], overwrite=args.overwrite)
-    masks = Path(args.out) / f"{asked.name}_labels.zarr"
+    masks = Path(args.out) / f"{wanted.name}_labels.zarr"
     if args.labels_zarr:
         from aitom_cryosam.volumes.zarr_store import package
 
         package()
         refuse_existing_folder(masks, overwrite=args.overwrite)
-    _check_refine(args, asked)
+    _check_refine(args, wanted)
     with ShownProgress(quiet=args.quiet) as progress:
         if structures is not None:
-            asked = excluding.found(structures, asked, progress=progress)
-        record = job.run(asked, progress=progress)
+            wanted = excluding.found(structures, wanted, progress=progress)
+        record = job.run(wanted, progress=progress)
     beside: dict[str, Path] = {}
     if args.report:
         from aitom_cryosam.report.files import write_report
@@ -113,11 +113,11 @@ def run(args: argparse.Namespace) -> int:
         write_report(page, [record], overwrite=args.overwrite)
         beside["report"] = page
     if args.labels_zarr:
-        asked.open_tomogram().write_labels(masks, record.labels(), overwrite=args.overwrite)
+        wanted.open_tomogram().write_labels(masks, record.labels(), overwrite=args.overwrite)
         beside["masks"] = masks
     note_beside(record, [*beside.values()])
     if not args.quiet:
-        summary = _summary if asked.target is None else _structure_summary
+        summary = _summary if wanted.target is None else _structure_summary
         rows = summary(record, time.perf_counter() - start)
         print(labelled([*rows, *((what, str(path)) for what, path in beside.items())]))
     if advice := _advice(record):
@@ -130,11 +130,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_refine(args: argparse.Namespace, asked: Job) -> None:
+def _check_refine(args: argparse.Namespace, wanted: Job) -> None:
     """Before the work: what `--refine` could not write or read."""
     typed = averaging.typed_wedge(args)
     if args.refine:
-        done = Path(args.out) / refine.FOLDER / f"{asked.name}_run.json"
+        done = Path(args.out) / refine.FOLDER / f"{wanted.name}_run.json"
         refuse_existing([done], overwrite=args.overwrite)
     elif typed is not None or args.tilt_axis is not None:
         raise InputError("The tilt range is used by --refine only; add it, or leave the range out.")
@@ -153,11 +153,11 @@ def _job(args: argparse.Namespace) -> Job:
     target, note = options.target(args), ""
     if target is None:
         settings, note = method.explained_settings(args, resources)
-    else:  # a network is used only where it is asked for
+    else:  # a network is used only where it is wanted for
         typed = method.typed_settings(args)
         typed.pop("diameter_angstrom", None)  # the target has it
         settings = Settings(preset="embedded" if args.preset == "auto" else args.preset, **typed)
-        machine.tell_unused(args, settings, resources)
+        machine.warn_of_unused(args, settings, resources)
     return Job(
         tomogram=Path(args.tomogram),
         prompts=tuple(map(parse_prompt, args.prompt)),

@@ -35,7 +35,7 @@ class ShownProgress:
         self._bars = sys.stderr.isatty()
         self._bar: Any = None
         self._stage = ""
-        self._told = 0.0
+        self._printed = 0.0
 
     def __enter__(self) -> ShownProgress:
         return self
@@ -54,10 +54,10 @@ class ShownProgress:
             self._move_bar(stage, done, total, unit)
         elif begins:
             print(f"{stage}: {total} {unit}", file=sys.stderr)
-            self._told = time.monotonic()
-        elif time.monotonic() - self._told > EVERY and done < total:
+            self._printed = time.monotonic()
+        elif time.monotonic() - self._printed > EVERY and done < total:
             print(f"{stage}: {done} of {total} {unit}", file=sys.stderr)
-            self._told = time.monotonic()
+            self._printed = time.monotonic()
 
     def line(self, text: str) -> None:
         """Say something that stays, above the bar if there is one."""

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     here = not (args.scheduler or args.scheduler_file)
     resources = machine.resources(args, here=here)
     plan = Plan.of(project, project.part(number, of), resources)
-    machine.tell_unused(args, project.settings, resources)
+    machine.warn_of_unused(args, project.settings, resources)
     if not args.quiet:
         _tell(plan)
     failed, picks, total = [], 0, len(plan.tasks)

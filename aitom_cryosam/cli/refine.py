@@ -194,14 +194,12 @@ def _changes(record: Record, proposals: Any) -> dict[str, int]:
 
 
 def _summary(result: Refined, entries: Mapping[str, Any], paths: Mapping[str, Path]) -> str:
-    from aitom_cryosam.averaging.average import said
-
     rows = []
     for name, changes in entries["changes"].items():
         words = [f"{count} {what}" for what, count in changes.items() if what != "after"]
         rows.append((name, f"{changes['after']} picks ({', '.join(words)})"))
     rows += [
-        ("halves", f"agree to {said(result.average.resolution)} (FSC 0.143)"),
+        ("halves", f"agree to {result.average.resolution_text} (FSC 0.143)"),
         ("seconds", f"{entries['seconds']:.0f}"),
         *file_rows(paths.values()),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,7 @@ class CryoSAMWidget(QWidget):
 
     def show_circle(self) -> None:
         """The diameter as a circle around the last click, or in the middle of the view."""
-        with self._told():
+        with self._errors_shown():
             image, (clicks, _) = self.image, self.split_clicks()
             diameter = self.diameter_box.value()
             if not diameter and len(clicks):
@@ -202,7 +203,7 @@ class CryoSAMWidget(QWidget):
 
     def show_mask(self) -> None:
         """Show the mask of the last click: first in three planes, then all of it."""
-        with self._told():
+        with self._errors_shown():
             positive, _ = self.split_clicks()
             if not len(positive):
                 raise InputError("There is no click", Remedy.PROMPT)
@@ -215,7 +216,7 @@ class CryoSAMWidget(QWidget):
 
     def pick(self) -> None:
         """Pick with all clicks, in a thread."""
-        with self._told():
+        with self._errors_shown():
             positive, negative = self.split_clicks()
             session, settings, region = self.session(), self.settings, self.region
 
@@ -256,7 +257,7 @@ class CryoSAMWidget(QWidget):
 
     def save(self, folder: str | Path | None = None) -> None:
         """Write the files of the command, with the curation recorded."""
-        with self._told():
+        with self._errors_shown():
             if self.curation is None:
                 raise InputError("There is nothing to save: pick first.")
             chosen = folder or QFileDialog.getExistingDirectory(self, "Folder for the picks")
@@ -272,7 +273,7 @@ class CryoSAMWidget(QWidget):
 
     def export(self, path: str | Path | None = None) -> None:
         """Write the picks in the format that the file's ending names."""
-        with self._told():
+        with self._errors_shown():
             if self.curation is None:
                 raise InputError("There is nothing to export: pick first.")
             chosen = path or QFileDialog.getSaveFileName(self, "Export picks")[0]
@@ -408,7 +409,7 @@ class CryoSAMWidget(QWidget):
             return
         point = self.image.world_to_data(event.position)
         negative = event.button == 2 or "Alt" in event.modifiers
-        with self._told():
+        with self._errors_shown():
             self.add_click(np.asarray(point), negative=negative)
 
     def _slid(self, value: int) -> None:
@@ -564,8 +565,13 @@ class CryoSAMWidget(QWidget):
 
     # Errors ------------------------------------------------------------------------------
 
-    def _told(self) -> _Told:
-        return _Told(self.tell)
+    @contextmanager
+    def _errors_shown(self) -> Iterator[None]:
+        """Show the user's errors of a block instead of raising them."""
+        try:
+            yield
+        except InputError as error:
+            self.tell(Problem.of(error))
 
     def tell(self, problem: Problem) -> None:
         """A box with what is wrong, what to do and details to copy."""
@@ -583,22 +589,6 @@ class CryoSAMWidget(QWidget):
             box.setDetailedText(problem.details)
         box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         return box
-
-
-class _Told:
-    """Shows the user's errors of a block instead of raising them."""
-
-    def __init__(self, tell: Callable[[Problem], None]) -> None:
-        self._tell = tell
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        if isinstance(error, InputError):
-            self._tell(Problem.of(error))
-            return True
-        return False
 
 
 def _place(image: Image) -> dict[str, Any]:
