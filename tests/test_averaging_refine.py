@@ -23,7 +23,7 @@ from aitom_cryosam.averaging.rescoring import (
     Rescored,
     background_places,
     combined,
-    earlier,
+    prior_of,
     rescored,
     with_buried,
 )
@@ -156,18 +156,18 @@ class TestCombined:
         expected = np.ones(60)
         correlations[[0, 59]], expected[[0, 59]] = 0.1, 0.2  # hardly in the tomogram
         odds, apart = combined(
-            correlations, np.full(20, 0.2), earlier(proposals), expected=expected
+            correlations, np.full(20, 0.2), prior_of(proposals), expected=expected
         )
         assert apart
         assert odds[0] > 0 > odds[59]
 
     def test_a_probability_is_taken_as_it_is_but_never_as_certain(self):
         picks = Picks.from_points(np.zeros((3, 3))).reject([2], "chance")
-        assert earlier(picks).tolist() == pytest.approx([0.8, 0.8, 0.2])
+        assert prior_of(picks).tolist() == pytest.approx([0.8, 0.8, 0.2])
         sure = replace(picks, probabilities=np.array([1.0, 0.7, 0.0]))
-        assert earlier(sure).tolist() == [0.95, 0.7, 0.05]
+        assert prior_of(sure).tolist() == [0.95, 0.7, 0.05]
         doubted = replace(picks, probabilities=np.array([1.0, 0.2, 0.2]))
-        assert earlier(doubted).tolist() == [0.95, 0.6, 0.2]
+        assert prior_of(doubted).tolist() == [0.95, 0.6, 0.2]
 
 
 def test_no_pick_loses_more_than_a_buried_particle_would():
