@@ -91,34 +91,29 @@ def run(args: argparse.Namespace) -> int:
         classes: list[Class] = []
         if args.classes > 1:
             classes = classified(work, average, args.classes, progress=progress)
-            average = classes[0].average
-        average = work.symmetric(average)
+        average = work.symmetric(classes[0].average if classes else average)
     paths = {kind: path for kind, path in paths.items() if kind not in _unused(args, classes)}
     picks = oriented(sources, average, particles, diameter)
     if classes:
         picks = with_classes(picks, classes)
-    record = _record(args, sources, diameter, box.bin, time.perf_counter() - start)
-    if classes:
-        record["classes"] = [
-            {
-                "particles": one.average.count,
-                "median_correlation": round(one.correlation, 4),
-                "noise": one.noise,
-            }
-            for one in classes
-        ]
     write_average(
         paths,
         average,
         picks,
         infos,
-        record,
+        _record(args, sources, diameter, box.bin, classes, time.perf_counter() - start),
         classes=classes,
         star=args.star,
         overwrite=args.overwrite,
     )
     if not args.quiet:
         print(_summary(average, sources, paths, time.perf_counter() - start))
+    _warn(average)
+    return 0
+
+
+def _warn(average: Average) -> None:
+    """Of what makes the resolution, or all of it, mean little."""
     if average.is_limited_by_voxels:
         logger.warning(
             "The halves agree to the last shell, %s: the voxels limit the resolution, or both "
@@ -131,7 +126,6 @@ def run(args: argparse.Namespace) -> int:
             "The two halves have nothing in common: the picks may not be of one kind, or are too "
             "few; the orientations mean nothing then."
         )
-    return 0
 
 
 def _unused(args: argparse.Namespace, classes: Sequence[Class]) -> set[str]:
@@ -140,9 +134,15 @@ def _unused(args: argparse.Namespace, classes: Sequence[Class]) -> set[str]:
 
 
 def _record(
-    args: argparse.Namespace, sources: list[Source], diameter: float, bin_: int, seconds: float
+    args: argparse.Namespace,
+    sources: Sequence[Source],
+    diameter: float,
+    bin_: int,
+    classes: Sequence[Class],
+    seconds: float,
 ) -> dict[str, Any]:
-    return {
+    """What the run did, for its JSON file."""
+    record = {
         "diameter_angstrom": round(diameter, 1),
         "binning": bin_,
         "reference": args.reference or "the clicks",
@@ -163,6 +163,16 @@ def _record(
         ],
         "seconds": round(seconds, 1),
     }
+    if classes:
+        record["classes"] = [
+            {
+                "particles": one.average.count,
+                "median_correlation": round(one.correlation, 4),
+                "noise": one.noise,
+            }
+            for one in classes
+        ]
+    return record
 
 
 def _summary(
