@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -96,13 +97,14 @@ def refined(
     warn_of_missing_masks(particles)
     average, whole = _averages(particles, voxel_size, settings, first, progress)
     picks = oriented(sources, average, particles, settings.diameter)
+    unchanged = partial(_unchanged, whole, proposals, picks)
     averaged = "the picks" if average is whole else "the better half of the picks"
     if average.resolution > settings.diameter / DETAIL:
         why = (
             f"the halves of {averaged} agree to {average.resolution_text} only, where "
             f"{settings.diameter / DETAIL:.0f} Å would show the particle"
         )
-        return _unchanged(whole, proposals, picks, why, [])
+        return unchanged(why, [])
     clicked = [
         one.rows_at_clicks(every.points_zyx, settings.diameter)
         for one, every in zip(sources, proposals, strict=True)
@@ -121,7 +123,7 @@ def refined(
         for one, every, some, rows in zip(sources, proposals, picks, clicked, strict=True)
     ]
     if why := drifted(sources, proposals, scores, settings.diameter):
-        return _unchanged(whole, proposals, picks, why, scores)
+        return unchanged(why, scores)
     every = list(proposals)
     if full is not None:
         searched = [
@@ -139,16 +141,13 @@ def refined(
         logger.info("Fewer than %d particles are left: the average stays as it was.", FEWEST)
         masks = [_missing_masks(*each, whole) for each in zip(sources, decided, strict=True)]
         return Refined(whole, decided, masks, "", scores)
-    begin = Reference(average.volume * average.mask)
-    # The reference is near its end already.
-    short = replace(settings, iterations=min(settings.iterations, 2))
-    again = Averaging(particles, voxel_size, short, progress=progress).run(begin)
+    again = _averaged_again(particles, voxel_size, settings, average, progress)
     if again.resolution > LOSS * average.resolution:
         why = (
             f"the halves of the new picks agree to {again.resolution_text}, those of {averaged} "
             f"before to {average.resolution_text}"
         )
-        return _unchanged(whole, proposals, picks, why, scores)
+        return unchanged(why, scores)
     results = _turned(decided, oriented(chosen, again, particles, settings.diameter))
     masks = [_missing_masks(*each, again) for each in zip(sources, results, strict=True)]
     return Refined(again, results, masks, "", scores)
@@ -172,6 +171,19 @@ def _averages(
     work = Averaging(particles, voxel_size, better, progress=progress)
     average = work.run(first)
     return average, average if average.members is None else work.averaged(average.poses)
+
+
+def _averaged_again(
+    particles: Sequence[Particles],
+    voxel_size: float,
+    settings: AveragingSettings,
+    average: Average,
+    progress: Progress | None,
+) -> Average:
+    """The new picks, from the average on: in fewer rounds, as that is near its end already."""
+    short = replace(settings, iterations=min(settings.iterations, 2))
+    begin = Reference(average.volume * average.mask)
+    return Averaging(particles, voxel_size, short, progress=progress).run(begin)
 
 
 def judged(
