@@ -62,7 +62,16 @@ def _rays(tilt: float, depth: int, width: int, n_u: int) -> csr_array:
 def recorded(
     images: np.ndarray, settings: SimulationSettings, rng: np.random.Generator
 ) -> np.ndarray:
-    """The images (t, u, H) as the microscope takes them, ramp-filtered across the tilt axis."""
+    """What the microscope records, ready for `back_projection`.
+
+    Args:
+        images: (t, u, H) projections.
+        settings: contrast transfer and noise.
+        rng: of the noise.
+
+    Returns:
+        (t, u, H) images, ramp-filtered across the tilt axis.
+    """
     if settings.defocus:
         transfer = _contrast_transfer(images.shape[1:], settings)
         images = np.stack([_filter2d(image, transfer) for image in images])
