@@ -292,7 +292,7 @@ class TestDrift:
         assert why.startswith("2 of 3 clicked particles are unlike the average")
 
     def test_correlations_that_do_not_tell_are_told(self):
-        score = replace(told(self.points, np.array([0.9, 0.1, 0.2])), apart=0.0)
+        score = replace(told(self.points, np.array([0.9, 0.1, 0.2])), separation=0.0)
         why = drifted([self.source(0)], [Picks.from_points(self.points)], [score], 200.0)
         assert "do not fall into two" in why
 
@@ -303,7 +303,7 @@ def test_a_tomogram_that_tells_nothing_keeps_its_verdict_and_the_others_are_judg
     sources = [TestDrift().source(0)] * 2
     proposals = [replace(Picks.from_points(points), probabilities=np.array([0.9, 0.3, 0.3]))] * 2
     sure = told(points, np.array([0.95, 0.02, 0.02]))
-    scores = [sure, replace(sure, apart=0.0)]
+    scores = [sure, replace(sure, separation=0.0)]
     clicked = [np.array([0])] * 2
     assert drifted(sources, proposals, scores, 200.0) == ""
     first, second = judged(sources, proposals, scores, clicked, average, SETTINGS)
@@ -366,7 +366,7 @@ class TestWeakPlaces:
         score = told(proposals.points_zyx, np.full(3, 0.9))
         score = replace(score, poses=replace(score.poses, scores=np.array([0.6, 0.6, 0.8])))
         for apart, added in ((3.5, False), (4.5, True)):
-            close = replace(score, apart=apart)
+            close = replace(score, separation=apart)
             (after,), _ = without_weak_places([proposals], [close], [NOBODY])
             assert (after.probabilities > 0.5).tolist() == [True, True, added]
 
