@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -143,41 +143,35 @@ def located(tomogram: str) -> str:
 
 def write_back(
     config: str | Path,
-    picks: Picks,
-    info: TomogramInfo,
+    groups: Sequence[tuple[Picks, TomogramInfo, Callable[[], np.ndarray] | None]],
     *,
     object_name: str,
     user: str,
     session: str,
-    labels: np.ndarray | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
     """Write picks, and their masks as an instance segmentation, into a project's overlay.
 
     Args:
         config: the project's JSON file.
-        picks: in voxels of the tomogram; those that are kept are written.
-        info: of the tomogram; its name is the run's, or its path.
+        groups: for each tomogram the picks in its voxels, of which those that are kept are
+            written; what is known of it, whose name is the run's or its path; and what gives the
+            (D, H, W) ids of the picks, or None.
         object_name: one of the project's pickable objects.
         user: user id, without an underscore.
         session: session id, without an underscore.
-        labels: (D, H, W) ids of the picks, or None.
         overwrite: replace what this user has written in this session.
 
     Returns:
         What was written.
 
     Raises:
-        InputError: the project has no such run, object or voxel spacing, the session has picks
-            of this object, or its overlay cannot be written; nothing is written then.
+        InputError: the project has no such run, object or voxel spacing, two tomograms are of
+            one run, the session has picks of this object, and nothing is written then; or its
+            overlay cannot be written.
     """
     config = Path(config)
     root = _opened(config)
-    run = root.get_run(file_stem(info.name)) or root.get_run(relion_name(info.name))
-    if run is None:
-        listed = _some(run.name for run in root.runs)
-        raise InputError(f"{config} has no run {relion_name(info.name)}; it has {listed}.")
-    voxel_size = info.known_voxel_size("A project of copick")
     objects = [one.name for one in root.pickable_objects]
     if object_name not in objects:
         raise InputError(
@@ -187,35 +181,68 @@ def write_back(
         if not re.fullmatch(r"[^<>:\"/\\|?*\s_]+", name):
             raise InputError(f"Expected a {what} id without spaces, _ and /, got {name!r}.")
     place = {"user_id": user, "session_id": session}
-    segmentation = {"voxel_size": voxel_size, "name": object_name, "is_instance": True, **place}
-    there = run.get_picks(object_name=object_name, **place)
-    masks = [] if labels is None else run.get_segmentations(**segmentation)
-    if (there or masks) and not overwrite:
-        raise InputError(
-            f"{run.name} has picks or masks of {object_name} by {user} in session {session}",
-            Remedy.OVERWRITE,
-        )
-    content = json.loads(text([(picks.take(picks.kept), info)], Particle(object_name)))
-    content |= {"run_name": run.name, **place}
-    from copick.models import CopickPicksFile
-
-    new_masks = None
+    runs: dict[str, Any] = {}
+    for _, info, _ in groups:
+        run = root.get_run(file_stem(info.name)) or root.get_run(relion_name(info.name))
+        if run is None:
+            listed = _some(run.name for run in root.runs)
+            raise InputError(f"{config} has no run {relion_name(info.name)}; it has {listed}.")
+        info.known_voxel_size("A project of copick")
+        if run.name in runs:
+            raise InputError(
+                f"Several of the tomograms are of the run {run.name}, which has one set of picks "
+                "by a user in a session; export them one after the other, into sessions of their "
+                "own."
+            )
+        runs[run.name] = run
+        there = run.get_picks(object_name=object_name, **place)
+        masks = run.get_segmentations(name=object_name, is_instance=True, **place)
+        if (there or masks) and not overwrite:
+            raise InputError(
+                f"{run.name} has picks or masks of {object_name} by {user} in session {session}",
+                Remedy.OVERWRITE,
+            )
     try:
-        written = []
-        if labels is not None:
-            new_masks = run.new_segmentation(**segmentation, exist_ok=True)
-            new_masks.from_numpy(np.asarray(labels))
-            written.append(Path(new_masks.path))
-        new_picks = run.new_picks(object_name=object_name, exist_ok=True, **place)
-        new_picks.meta = CopickPicksFile(**content)
-        new_picks.store()
-        return [Path(new_picks.path), *written]
+        return [
+            path
+            for run, group in zip(runs.values(), groups, strict=True)
+            for path in _written(run, *group, object_name, place)
+        ]
     except OSError as error:
-        if new_masks is not None and not masks:
-            new_masks.delete()
         raise InputError(
             f"The overlay of {config} cannot be written ({error.strerror}); correct overlay_root."
         ) from None
+
+
+def _written(
+    run: Any,
+    picks: Picks,
+    info: TomogramInfo,
+    labels: Callable[[], np.ndarray] | None,
+    object_name: str,
+    place: Mapping[str, str],
+) -> list[Path]:
+    """The files of picks and masks in a run; where one cannot be written, no masks are left."""
+    from copick.models import CopickPicksFile
+
+    content = json.loads(text([(picks.take(picks.kept), info)], Particle(object_name)))
+    content |= {"run_name": run.name, **place}
+    voxel_size = info.known_voxel_size("A project of copick")
+    segmentation = {"voxel_size": voxel_size, "name": object_name, "is_instance": True, **place}
+    before = run.get_segmentations(**segmentation)
+    masks = None
+    try:
+        if labels is not None:
+            masks = run.new_segmentation(**segmentation, exist_ok=True)
+            masks.from_numpy(np.asarray(labels()))
+        made = run.new_picks(object_name=object_name, exist_ok=True, **place)
+        made.meta = CopickPicksFile(**content)
+        made.store()
+    except OSError:
+        if masks is not None and not before:
+            masks.delete()
+        raise
+    return [Path(made.path), *([Path(masks.path)] if masks is not None else [])]
 
 
 def _content(path: Path) -> dict[str, Any] | None:

@@ -157,12 +157,14 @@ def forecast(
     """
     voxels = math.prod(shape_zyx)
     slab, ratios = settings.slab_planes(diameter_voxels), settings.levels(diameter_voxels)
+    whole = settings.semantic == "dense"
     planes = [tuple(shape_zyx[i] for i in in_plane_axes(axis)) for axis in range(3)]
-    tokens = levels = thread = 0.0
+    tokens = levels = finest = thread = 0.0
     for size, (height, width) in zip(shape_zyx, planes, strict=True):
         each, channels, worked = _tokens((height, width), settings, diameter_voxels, voxel_size)
         tokens += -(-size // slab) * each
         levels += sum(-(-size // ratio) * each for ratio in ratios)
+        finest += whole * size * each
         thread = max(thread, worked + 12 * slab * height * width)
     thread = max(thread, min(_THREAD, 8 * channels * tokens))
     masks = _proposals(shape_zyx, settings, diameter_voxels) * _MASK * diameter_voxels**3
@@ -173,7 +175,7 @@ def forecast(
     networks = [model.weights.size or 0 for model in settings.networks if model.weights]
     program = _PROGRAM + bool(networks) * (_TORCH + sum(networks)) + held_bytes
     matching = 8 * tokens + 40 * levels + 16 * sum(voxels / ratio**3 for ratio in ratios)
-    dense = (_DENSE * voxels) if settings.semantic == "dense" else 0
+    dense = whole * _DENSE * voxels
     return Forecast(
         program_bytes=int(program),
         token_bytes=int(2 * channels * tokens),
@@ -184,7 +186,7 @@ def forecast(
                 min(_WAITING, 4 * channels * tokens),
                 matching,
                 20 * levels + masks + min(_EMBEDDED, embedded),
-                20 * levels + masks + dense,
+                20 * (levels + finest) + masks + dense,
             )
         ),
         written_bytes=int(masks + (dense / 2 or _LABEL * voxels)),

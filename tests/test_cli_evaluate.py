@@ -1,6 +1,7 @@
 """`cryosam` and `cryosam evaluate` as a user meets them."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -297,6 +298,20 @@ def test_pictures(several):
     assert evaluate(several, *options, picks="results", truth="all.star") == 0
     for name in ("c.png", "h.png"):
         assert (several / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_is_drawn_without_a_word_where_the_home_cannot_be_written(files):
+    code = "import sys; from aitom_cryosam.cli import main; sys.exit(main())"
+    typed = [str(files / "p.star"), str(files / "t.star"), "--radius", "25", "--voxel-size", "10"]
+    run = subprocess.run(
+        [sys.executable, "-c", code, "evaluate", *typed, "--histogram", str(files / "h.png")],
+        capture_output=True,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "MPLCONFIGDIR"}
+        | {"HOME": "/dev/null", "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": ""},
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert (files / "h.png").exists()
 
 
 def test_a_curve_needs_scores(files, capsys):

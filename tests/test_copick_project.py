@@ -14,6 +14,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.tomogram import Tomogram
+from tests.faults.world import write_tomogram
 
 copick = pytest.importorskip("copick", reason="needs the package copick")
 
@@ -111,7 +112,7 @@ def test_picks_and_masks_come_back(config, makes_folders):
     picks = Picks.from_points(POINTS_ZYX)
     info = TomogramInfo("TS_02", 10.0, SHAPE)
     place = {"object_name": "ribosome", "user": "cryosam", "session": "1"}
-    written = write_back(config, picks, info, labels=labels, **place)
+    written = write_back(config, [(picks, info, lambda: labels)], **place)
     assert all(path.exists() for path in written)
     run = copick.from_file(str(config)).get_run("TS_02")
     [found] = run.get_picks(object_name="ribosome", user_id="cryosam", session_id="1")
@@ -120,8 +121,8 @@ def test_picks_and_masks_come_back(config, makes_folders):
     [masks] = run.get_segmentations(name="ribosome", user_id="cryosam", is_instance=True)
     np.testing.assert_array_equal(masks.numpy(), labels)
     with pytest.raises(InputError, match="TS_02 has picks or masks of ribosome by cryosam"):
-        write_back(config, picks, info, **place)
-    write_back(config, picks.take(np.array([1])), info, overwrite=True, **place)
+        write_back(config, [(picks, info, None)], **place)
+    write_back(config, [(picks.take(np.array([1])), info, None)], overwrite=True, **place)
     run = copick.from_file(str(config)).get_run("TS_02")
     assert len(run.get_picks(object_name="ribosome")[0].points) == 1
 
@@ -132,16 +133,19 @@ def test_picks_and_masks_come_back(config, makes_folders):
         ({"object_name": "virus"}, "has no object virus; it has ribosome"),
         ({"user": "my_name"}, "Expected a user id without"),
         ({"session": ""}, "Expected a session id without"),
-        ({"info": TomogramInfo("TS_09", 10.0)}, "has no run TS_09; it has TS_01, TS_02"),
-        ({"info": TomogramInfo("TS_02")}, "needs the voxel size"),
+        ({"others": [TomogramInfo("TS_09", 10.0)]}, "has no run TS_09; it has TS_01, TS_02"),
+        ({"others": [TomogramInfo("TS_01")]}, "needs the voxel size"),
+        ({"others": [TomogramInfo("rec_TS_02", 10.0)]}, "Several of the tomograms are of the run"),
     ],
 )
 def test_what_cannot_be_written_leaves_nothing(config, change, words):
     before = sorted(config.parent.rglob("*"))
     asked = {"object_name": "ribosome", "user": "cryosam", "session": "1"}
-    asked["info"] = TomogramInfo("TS_02", 10.0, SHAPE)
+    asked["others"] = []
+    asked |= change
+    infos = [TomogramInfo("TS_02", 10.0, SHAPE), *asked.pop("others")]
     with pytest.raises(InputError, match=words):
-        write_back(config, Picks.from_points(POINTS_ZYX), **{**asked, **change})
+        write_back(config, [(Picks.from_points(POINTS_ZYX), one, None) for one in infos], **asked)
     assert sorted(config.parent.rglob("*")) == before
 
 
@@ -214,6 +218,27 @@ def test_export_into_a_project(config, tmp_path, capsys):
     place = found.points[0].location
     assert (place.x, place.y, place.z) == (50, 40, 30)
     assert str(found.path) in capsys.readouterr().out
+
+
+def test_a_project_exports_masks_as_its_results_do(config, tmp_path):
+    click = write_tomogram(tmp_path / "TS.mrc")
+    spacing = copick.from_file(str(config)).new_run("TS_03").new_voxel_spacing(20.0)
+    spacing.new_tomogram("wbp").from_numpy(np.array(Tomogram.open(tmp_path / "TS.mrc").data))
+    tomogram, query, many = f"{config}/TS_03/wbp", tmp_path / "q.npz", tmp_path / "many"
+    asked = ["--diameter", "250", "--cut", "none", "--top-k", "4"]
+    assert main(["query", tomogram, "--prompt", click, *asked[:2], "--out", str(query)]) == 0
+    options = [*asked[2:], "--query", str(query), "--out", str(many)]
+    assert main(["project", "init", tomogram, *options]) == 0
+    assert main(["project", "run", str(many)]) == 0
+    into = ["--to", "copick", "--out", str(config), "--object", "ribosome", "--session-id"]
+    assert main(["project", "export", str(many), *into, "1"]) == 0
+    assert main(["export", str(many / "results" / "TS_03"), *into, "2"]) == 0
+    run = copick.from_file(str(config)).get_run("TS_03")
+    of_project, of_result = (
+        run.get_segmentations(session_id=one, is_instance=True)[0].numpy() for one in "12"
+    )
+    assert of_project.max() > 0
+    np.testing.assert_array_equal(of_project, of_result)
 
 
 def test_the_command_line_takes_it_for_a_tomogram(config, capsys):

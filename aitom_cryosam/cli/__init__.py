@@ -63,7 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = "cryosam"
     # Else pandas' arrays would reserve 1 GB of addresses, which count against `ulimit -v`.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    with forgiving(), program_of(Door.COMMAND_LINE) as running, logging_kept():
+    with (
+        forgiving(),
+        program_of(Door.COMMAND_LINE) as running,
+        logging_kept(),
+        logging_kept("matplotlib") as drawing,
+    ):
+        drawing.setLevel(logging.ERROR)  # it would tell of a home that it cannot write to
         try:
             with heeded():
                 given = sys.argv[1:] if argv is None else argv

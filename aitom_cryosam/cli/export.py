@@ -6,6 +6,7 @@ import argparse
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from aitom_cryosam.cli.tomogram_info import add_tomogram_info, size_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from aitom_cryosam.picks import Picks
     from aitom_cryosam.points.reading import PointFile
     from aitom_cryosam.points.tilt_series import TomogramsStar
     from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, TomogramPicks
@@ -85,11 +89,20 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or option cannot be used; nothing is written then.
     """
-    return write(args, read_groups(args))
+    return write(args, read_groups(args), _results(args) if args.to == "copick" else [])
 
 
-def write(args: argparse.Namespace, points: Iterable[TomogramPicks]) -> int:
+def write(
+    args: argparse.Namespace,
+    points: Iterable[TomogramPicks],
+    results: Iterable[tuple[str, Record]] = (),
+) -> int:
     """Write the chosen of these points, say what is in the files.
+
+    Args:
+        args: of the command.
+        points: of each tomogram.
+        results: that have masks of the points, by the names of the tomograms.
 
     Raises:
         InputError: as for `run`.
@@ -110,7 +123,7 @@ def write(args: argparse.Namespace, points: Iterable[TomogramPicks]) -> int:
     ]
     warn_of_extents(info for _, info in groups)
     if into_copick:
-        files = _into_copick(args, groups)
+        files = _into_copick(args, groups, results)
     else:
         made = project_files(
             args.to,
@@ -139,38 +152,46 @@ def _nothing(args: argparse.Namespace) -> str:
     )
 
 
-def _into_copick(args: argparse.Namespace, groups: Sequence[TomogramPicks]) -> list[Path]:
-    """Write into the project whose configuration is `args.out`; the masks, too, of results."""
+def _into_copick(
+    args: argparse.Namespace,
+    groups: Sequence[TomogramPicks],
+    results: Iterable[tuple[str, Record]],
+) -> list[Path]:
+    """Into the overlay of a project; with the masks, where the picks are of one result."""
     import numpy as np
 
     from aitom_cryosam.copick_project import write_back
 
-    results = _results(args)
-    written: list[Path] = []
+    records: dict[str, list[Record]] = {}
+    for name, record in results:
+        records.setdefault(name, []).append(record)
+
+    def labels(picks: Picks, record: Record) -> np.ndarray:
+        found = record.labels()
+        return np.where(np.isin(found, picks.ids), found, 0).astype(np.int32)
+
+    masked = []
     for picks, info in groups:
-        labels = None
-        if info.name in results:
-            found = results[info.name].labels()
-            labels = np.where(np.isin(found, picks.ids), found, 0).astype(np.int32)
-        written += write_back(
-            args.out,
-            picks,
-            info,
-            object_name=args.object,
-            user=args.user_id,
-            session=args.session_id,
-            labels=labels,
-            overwrite=args.overwrite,
-        )
-    return written
+        own = records.get(info.name, [])
+        if len(own) > 1:
+            logger.warning("%s: picks of several results; their masks are not written.", info.name)
+        masked.append((picks, info, partial(labels, picks, own[0]) if len(own) == 1 else None))
+    return write_back(
+        args.out,
+        masked,
+        object_name=args.object,
+        user=args.user_id,
+        session=args.session_id,
+        overwrite=args.overwrite,
+    )
 
 
-def _results(args: argparse.Namespace) -> dict[str, Record]:
+def _results(args: argparse.Namespace) -> list[tuple[str, Record]]:
     """The results among PICKS, by the names that `_known` gives their tomograms."""
     from aitom_cryosam.record import record_beside
 
-    found = [record_beside(path) for path in _files(getattr(args, "picks", ()))]
-    return {str(one.tomogram_path or one.info.name): one for one in found if one}
+    found = [record_beside(path) for path in _files(args.picks)]
+    return [(str(one.tomogram_path or one.info.name), one) for one in found if one]
 
 
 def read_groups(args: argparse.Namespace) -> Iterator[TomogramPicks]:

@@ -136,7 +136,9 @@ def _export(args: argparse.Namespace) -> int:
     project = Project.read(args.project)
     args.tomograms_star = args.tomograms_star or project.tomograms_star
     star = read_tomograms_star(args.tomograms_star) if args.tomograms_star else None
-    return export.write(args, (_points(*pair, star) for pair in _records(project)))
+    found = list(_records(project))
+    points = (_points(*pair, star) for pair in found)
+    return export.write(args, points, [(tomogram.label, record) for tomogram, record in found])
 
 
 def _points(tomogram: ProjectTomogram, record: Record, star: TomogramsStar | None) -> TomogramPicks:
