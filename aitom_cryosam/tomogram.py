@@ -78,7 +78,8 @@ class Tomogram:
         if len(self.data.shape) != 3 or 0 in self.data.shape:
             raise InputError(f"Expected a volume of shape (D, H, W), got {self.data.shape}.")
         if self.data.dtype.kind not in "iuf":
-            raise InputError(f"Expected real numbers, got {self.data.dtype}.")
+            where = f" in {self.path}" if self.path else ""
+            raise InputError(f"Expected real numbers{where}, got {self.data.dtype}.")
         refuse_voxel_size(self.voxel_size)
         expect_kind(self.name, str, "a name of the tomogram as text")
         if not self.name or {"/", "\0"} & set(self.name):  # files are called after it

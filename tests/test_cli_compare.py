@@ -39,6 +39,23 @@ def compare(folder: Path, *options: str, radius: str = "15") -> int:
     return main(["compare", f"{folder}/TS.mrc", *truth, *options])
 
 
+def test_a_folder_of_results_is_of_the_tomogram_s_own_picks(folder: Path, capsys) -> None:
+    results = folder / "results"
+    results.mkdir()
+    asked = ["--class", "a", "--methods", "none", "--picks"]
+    written = (folder / "mine.star").read_bytes()
+    tables = []
+    for name in ("TS_picks.star", "TS_2_picks.star"):
+        (results / name).write_bytes(written)
+        assert compare(folder, *asked, f"x={results}") == 0
+        tables.append(capsys.readouterr().out)
+    assert compare(folder, *asked, f"x={folder}/mine.star") == 0
+    assert [*tables, capsys.readouterr().out] == [tables[0]] * 3
+    (results / "TS_picks.star").rename(results / "TS_3_picks.star")
+    assert compare(folder, *asked, f"x={results}") == 2
+    assert "TS_2_picks.star, TS_3_picks.star; name the file that has" in capsys.readouterr().err
+
+
 def both(folder: Path) -> list[str]:
     files = [f"--picks={name}={folder}/{name}" for name in ("mine.star", "theirs.csv")]
     return ["--methods", "none", *files]

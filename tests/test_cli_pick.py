@@ -182,6 +182,11 @@ def test_evaluate_reads_what_pick_wrote(golden, world, capsys):
     assert main(["evaluate", str(command[1]), str(world[0] / "far.csv"), "--radius", "125"]) == 0
     told = capsys.readouterr().err
     assert "far.csv: 1 of 2 points lie outside TS_01, which has x 0 to 89, y" in told
+    assert "angpix" not in told
+    (world[0] / "far.csv").write_text("x,y,z\n190,20,30\n90,20,30\n")
+    assert main(["evaluate", str(command[1]), str(world[0] / "far.csv"), "--radius", "125"]) == 0
+    told = capsys.readouterr().err
+    assert "if it is of other pixels, correct it, or add --truth-angpix ANGSTROM if that is" in told
 
 
 def test_a_result_is_replaced_only_when_told(world, capsys):

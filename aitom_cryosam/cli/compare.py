@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_named_file,
         metavar="NAME=FILE",
-        help="any program's picks of this tomogram; repeatable",
+        help="any program's picks of this tomogram, or a folder of results; repeatable",
     )
     add_volume(parser)
     parser.add_argument("--out", metavar="DIR", help="also write JSON, a figure, and the picks")
@@ -134,8 +134,24 @@ def _truth(args: argparse.Namespace, tomogram: Tomogram, tilt_series: TiltSeries
 def _found_by_others(path: str, tomogram: Tomogram, tilt_series: TiltSeries | None) -> Found:
     from aitom_cryosam.evaluation.comparison import Found
 
-    picks = _of(tomogram, _points(path, tomogram, tilt_series, None)).picks
+    file = _in_folder(path, tomogram)
+    picks = _of(tomogram, _points(file, tomogram, tilt_series, None)).picks
     return Found.of(picks, "file", settings={"file": path})
+
+
+def _in_folder(path: str, tomogram: Tomogram) -> str:
+    """The file of picks of a tomogram in a folder of results; a file itself."""
+    from aitom_cryosam.names import listed, relion_name, result_stem
+    from aitom_cryosam.result_files import picks_files
+
+    files = picks_files(Path(path))
+    wanted = relion_name(str(tomogram.path or tomogram.name))
+    own = [file for file in files if relion_name(result_stem(file)) == wanted]
+    own = own or (files if len(files) == 1 else [])  # whose points say which tomogram's they are
+    if len(own) != 1:
+        names = listed(file.name for file in files)
+        raise InputError(f"{path} holds {names}; name the file that has the picks of {wanted}.")
+    return str(own[0])
 
 
 def _points(

@@ -121,14 +121,16 @@ def warn_of_outside(path: object, parts: Iterable[tuple[TomogramInfo, np.ndarray
         return
     outside, n, info = lost[0]
     others = f"; likewise in {len(lost) - 1} more" if len(lost) > 1 else ""
+    advice = f"; if it is of other pixels, {Remedy.PIXEL_SIZE.said()}" if outside == n else ""
     logger.warning(
-        "%s: %d of %d points lie outside %s, which has %s%s.",
+        "%s: %d of %d points lie outside %s, which has %s%s%s.",
         path,
         outside,
         n,
         info.name,
         info.bounds(),
         others,
+        advice,
     )
 
 
