@@ -13,26 +13,25 @@ MOST = 12
 """Enough for the missing wedge and the skew to show, few enough to be read in a moment."""
 
 
-def sample_cubes(tomogram: Tomogram, *, side: int = SIDE, most: int = MOST) -> list[np.ndarray]:
-    """At most `most` cubes on an even lattice inside the margins, in the file's own contrast.
+def sample_cubes(tomogram: Tomogram) -> list[np.ndarray]:
+    """At most `MOST` cubes on an even lattice inside the margins, in the file's own contrast.
 
     Args:
         tomogram: to cut from.
-        side: voxels; less where the tomogram is thinner.
-        most: cubes.
 
     Returns:
-        (side, side, side) float32 each, mean 0 and deviation 1; none of them constant.
+        (side, side, side) float32 each, `SIDE` voxels or as thin as the tomogram, with mean 0
+        and deviation 1; none of them constant.
     """
     lower, upper = tomogram.content_box
     sizes = [high - low for low, high in zip(lower, upper, strict=True)]
-    side = min(side, *sizes)
+    side = min(SIDE, *sizes)
     lattice = [
         low + np.unique(np.linspace(0, size - side, math.ceil(size / side)).astype(int))
         for low, size in zip(lower, sizes, strict=True)
     ]
     corners = np.stack(np.meshgrid(*lattice, indexing="ij"), axis=-1).reshape(-1, 3)
-    chosen = np.linspace(0, len(corners) - 1, min(most, len(corners))).round().astype(int)
+    chosen = np.linspace(0, len(corners) - 1, min(MOST, len(corners))).round().astype(int)
     cubes = []
     for corner in corners[chosen]:
         cut = tuple(slice(int(start), int(start) + side) for start in corner)

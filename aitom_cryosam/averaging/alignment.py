@@ -148,17 +148,15 @@ class Aligner:
         step: float,
         max_shift: float,
         keep: int = 1,
-        start: Poses | None = None,
         steps: Steps | None = None,
     ) -> list[Poses]:
-        """The best of all turns on a grid, and of all whole-voxel shifts around `start`.
+        """The best of all turns on a grid, and of all shifts on a lattice around the origin.
 
         Args:
             reference: of the particles' box size.
             step: degrees between neighbouring turns.
             max_shift: voxels.
             keep: how many different turns of each particle to return.
-            start: whose shifts the search is around; the boxes' origins if None.
             steps: told of every particle.
 
         Returns:
@@ -174,16 +172,14 @@ class Aligner:
         phases = torch.from_numpy(self.ball.shifts(lattice)).to(self._device)
         matrices = rotations.as_matrix()
         found: list[list[tuple[int, np.ndarray, float]]] = []
-        for i, spectrum in enumerate(self._spectra):
-            centred = spectrum * self._phase(None if start is None else start.shifts_xyz[i])
-            moved = centred * phases  # (s, k)
+        for spectrum in self._spectra:
+            moved = spectrum * phases  # (s, k)
             products = flat @ torch.cat([moved.real, moved.imag], dim=1).T  # (r, s)
             best, where = products.max(dim=1)
             scores = (best / (norms * self._norm(spectrum, seen))).cpu().numpy()
             chosen = _apart(scores, matrices, keep, step)
-            origin = np.zeros(3) if start is None else start.shifts_xyz[i]
             where_np = where.cpu().numpy()
-            found.append([(r, origin + lattice[where_np[r]], float(scores[r])) for r in chosen])
+            found.append([(r, lattice[where_np[r]], float(scores[r])) for r in chosen])
             if steps:
                 steps.add(1)
         return [
@@ -329,11 +325,10 @@ class Aligner:
         total = power.sum() if seen is None else seen @ power
         return total.clamp_min(1e-30).sqrt()
 
-    def _phase(self, shifts_xyz: np.ndarray | None) -> torch.Tensor:
+    def _phase(self, shifts_xyz: np.ndarray) -> torch.Tensor:
         import torch
 
-        shifts = np.zeros(3) if shifts_xyz is None else shifts_xyz
-        return torch.from_numpy(self.ball.shifts(shifts)).to(self._device)
+        return torch.from_numpy(self.ball.shifts(shifts_xyz)).to(self._device)
 
 
 def shift_lattice(step: float, reach: float) -> np.ndarray:

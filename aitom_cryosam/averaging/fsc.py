@@ -65,22 +65,21 @@ def masked_shell_correlation(
     return corrected
 
 
-def resolution(curve: np.ndarray, extent: float, threshold: float = THRESHOLD) -> float:
-    """Å, where a curve first falls below a threshold, between shells by interpolation.
+def resolution(curve: np.ndarray, extent: float) -> float:
+    """Å, where a curve first falls below `THRESHOLD`, between shells by interpolation.
 
     Args:
         curve: (shells,) from `shell_correlation`.
         extent: Å, of the box.
-        threshold: of the correlation.
 
     Returns:
         The finest shell's if it never falls; `inf` if the first shell is below already.
     """
-    below = np.flatnonzero(curve < threshold)
+    below = np.flatnonzero(curve < THRESHOLD)
     if not len(below):
         return extent / (len(curve) - 1)
     shell = int(below[0])
     if shell <= 1:
         return float("inf")
     high, low = curve[shell - 1], curve[shell]
-    return float(extent / (shell - 1 + (high - threshold) / (high - low)))
+    return float(extent / (shell - 1 + (high - THRESHOLD) / (high - low)))

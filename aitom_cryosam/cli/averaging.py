@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from aitom_cryosam.averaging.settings import AveragingSettings
     from aitom_cryosam.averaging.sources import Source
     from aitom_cryosam.averaging.wedge import MissingWedge
-    from aitom_cryosam.picks import Picks
     from aitom_cryosam.points.tomogram_info import TomogramInfo
     from aitom_cryosam.record import Record
     from aitom_cryosam.tomogram import Tomogram
@@ -115,14 +114,8 @@ def diameter_of(args: argparse.Namespace, records: Sequence[Record]) -> float:
     return sum(one.diameter_angstrom for one in records) / len(records)
 
 
-def source_of(args: argparse.Namespace, record: Record, picks: Picks | None = None) -> Source:
-    """What was picked in one tomogram.
-
-    Args:
-        args: of `add_results`.
-        record: of the run.
-        picks: instead of the run's picks.
-    """
+def source_of(args: argparse.Namespace, record: Record) -> Source:
+    """What was picked in one tomogram, with the tilt range that `args` of `add_results` says."""
     from aitom_cryosam.averaging.sources import Source
 
     tomogram = record.tomogram()
@@ -130,7 +123,7 @@ def source_of(args: argparse.Namespace, record: Record, picks: Picks | None = No
     prompts = record.prompts
     return Source(
         tomogram,
-        record.picks if picks is None else picks,
+        record.picks,
         prompts.points_zyx[prompts.kept],
         record.masks,
         wedge_of(args, tomogram),

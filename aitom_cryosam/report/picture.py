@@ -59,9 +59,7 @@ class Drawn(Protocol):
         ...
 
 
-def write_picture(
-    path: str | Path, result: Drawn, *, note: str = "", overwrite: bool = False
-) -> None:
+def write_picture(path: str | Path, result: Drawn, *, note: str = "") -> None:
     """Write a PNG: slices across z and y through a clicked particle, bare and with the picks.
 
     The circles have the particle's diameter and fade with their distance from the slice.
@@ -70,13 +68,12 @@ def write_picture(
         path: to write.
         result: of a run.
         note: a line below the title.
-        overwrite: replace an existing file.
 
     Raises:
         InputError: the file exists or cannot be written.
     """
     figure = _draw(result, note)
-    with writing(path, overwrite=overwrite) as temporary:
+    with writing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100, pil_kwargs={"optimize": True})
 
 

@@ -21,12 +21,7 @@ _ARROW = 60.0  # Å
 
 
 def write_structure_picture(
-    path: str | Path,
-    tomogram: Tomogram,
-    found: Structures,
-    labels: np.ndarray,
-    *,
-    overwrite: bool = False,
+    path: str | Path, tomogram: Tomogram, found: Structures, labels: np.ndarray
 ) -> None:
     """Write a PNG of the plane across z that meets most of the clicks: bare, mask, points.
 
@@ -35,7 +30,6 @@ def write_structure_picture(
         tomogram: (D, H, W).
         found: in it.
         labels: (D, H, W) of `found`.
-        overwrite: replace an existing file.
 
     Raises:
         InputError: the file exists or cannot be written.
@@ -65,7 +59,7 @@ def write_structure_picture(
     panels[1].set_title(plural(found.count, "structure"))
     _show_points(panels[2], tomogram, found, z, reach)
     panels[2].set_title(plural(int(found.points.kept.sum()), "point"))
-    with writing(path, overwrite=overwrite) as temporary:
+    with writing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100, pil_kwargs={"optimize": True})
 
 

@@ -95,7 +95,6 @@ def write_flavour(
     tomogram: Tomogram | TomogramInfo,
     *,
     tilt_series: TiltSeries | None = None,
-    overwrite: bool = False,
 ) -> None:
     """Write the kept picks, best first, for one program.
 
@@ -106,15 +105,15 @@ def write_flavour(
         tomogram: which they lie in.
         tilt_series: the tilt series; `relion4` needs its pixel size, `relion5` its size too, or
             takes the tomogram's own extent in its place and warns.
-        overwrite: replace an existing file.
 
     Raises:
-        InputError: no such flavour, the tilt series is missing, or the file cannot be written.
+        InputError: no such flavour, the tilt series is missing, or the file exists or cannot be
+            written.
     """
     if flavour not in FLAVOURS:
         raise InputError(f"Expected a STAR flavour of {', '.join(FLAVOURS)}, got {flavour!r}.")
     group = (picks.take(picks.kept).best_first(), TomogramInfo.of(tomogram, tilt_series))
-    write_text(path, particles(flavour, [group]), overwrite=overwrite)
+    write_text(path, particles(flavour, [group]))
 
 
 def particles(flavour: str, groups: Sequence[TomogramPicks]) -> str:
