@@ -14,6 +14,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import in_angstrom, listed
 
 if TYPE_CHECKING:
+    from aitom_cryosam.picks import Picks
     from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,6 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.files import ready_to_write, writing
     from aitom_cryosam.particle_query import ParticleQuery
     from aitom_cryosam.picker import CryoSAM
-    from aitom_cryosam.points.prompts import read_prompts, read_rejects
     from aitom_cryosam.tomogram import Tomogram
 
     for option in ("prompt", "reject"):
@@ -65,19 +65,7 @@ def run(args: argparse.Namespace) -> int:
         Tomogram.open(path, voxel_size=args.voxel_size, contrast=args.contrast)
         for path in dict.fromkeys(args.tomograms)
     ]
-    _clicked(tomograms, args.prompts, args.coords_angpix)
-    rejected = _clicked(tomograms, args.rejects, args.coords_angpix)
-    pixels = {"coords_angpix": args.coords_angpix}
-    clicks, without = [], []  # of all, before anything long
-    for tomogram in tomograms:
-        here = tomogram.path in rejected
-        prompts = read_prompts(tomogram, args.prompt, args.prompts, **pixels)
-        rejects = read_rejects(tomogram, args.reject, args.rejects if here else None, **pixels)
-        clicks.append((prompts, rejects))
-        if args.rejects and not here:
-            without.append(tomogram.name)
-    if without:
-        logger.warning("%s has no clicks in %s.", args.rejects, listed(without))
+    clicks = _clicks(args, tomograms)  # of all, before anything long
     with ShownProgress(quiet=args.quiet) as progress:
         picker = CryoSAM(settings, resources=resources, progress=progress)
         queries = [
@@ -97,6 +85,30 @@ def run(args: argparse.Namespace) -> int:
         ]
         print(labelled(rows))
     return 0
+
+
+def _clicks(args: argparse.Namespace, tomograms: Sequence[Tomogram]) -> list[tuple[Picks, Picks]]:
+    """Prompts and rejected places in each tomogram.
+
+    Raises:
+        InputError: a file cannot be read, or a tomogram has no prompt.
+    """
+    from aitom_cryosam.points.prompts import read_prompts, read_rejects
+
+    _clicked(tomograms, args.prompts, args.coords_angpix)
+    rejected = _clicked(tomograms, args.rejects, args.coords_angpix)
+    pixels = {"coords_angpix": args.coords_angpix}
+    clicks, without = [], []
+    for tomogram in tomograms:
+        here = tomogram.path in rejected
+        prompts = read_prompts(tomogram, args.prompt, args.prompts, **pixels)
+        rejects = read_rejects(tomogram, args.reject, args.rejects if here else None, **pixels)
+        clicks.append((prompts, rejects))
+        if args.rejects and not here:
+            without.append(tomogram.name)
+    if without:
+        logger.warning("%s has no clicks in %s.", args.rejects, listed(without))
+    return clicks
 
 
 def _clicked(
