@@ -28,6 +28,7 @@ from aitom_cryosam.averaging.symmetry import (
     C1,
     CANDIDATES,
     LEAST,
+    Evidence,
     Symmetry,
     evidence,
     symmetrised,
@@ -141,7 +142,30 @@ class Averaging:
         if wanted is not None and len(wanted) == 1:
             return average
         centre = mass_centre(average.volume * average.mask)
-        halves = [self._moved(half, centre) * self.ball_mask for half in average.halves]
+        best = self._likeliest_symmetry(average, centre)
+        if best is None:
+            return average
+        poses = [
+            Poses(
+                one.rotations * best.frame,
+                one.shifts_xyz + one.rotations.apply(centre),
+                one.scores,
+            )
+            for one in average.poses
+        ]
+        self.symmetry = best.symmetry
+        self.mask = self.ball_mask
+        members = average.members
+        average = self.averaged(poses, members)
+        references = [average.half_reference(side) for side in (0, 1)]
+        shell = average.agreed_shell
+        poses = self._aligned(references, poses, shell, self.settings.step, 1)
+        return self.averaged(poses, members)
+
+    def _likeliest_symmetry(self, average: Average, centre_xyz: np.ndarray) -> Evidence | None:
+        """The settings' with its axes, or the largest that the average shows; None for no other."""
+        wanted = self.settings.symmetry
+        halves = [self._moved(half, centre_xyz) * self.ball_mask for half in average.halves]
         if average.agreed_shell < FINEST_SHELL or not math.isfinite(average.resolution):
             raise InputError(
                 f"The halves agree to {average.resolution_text}, which is too little to look "
@@ -164,7 +188,7 @@ class Averaging:
             found = [one for one in found if one.share >= LEAST]
             if not found:
                 logger.info("Symmetry auto: none is kept; C1.")
-                return average
+                return None
         best = max(found, key=lambda one: len(one.symmetry))
         if best.share < LEAST:
             logger.warning(
@@ -175,22 +199,7 @@ class Averaging:
                 best.unturned,
                 Remedy.ANY_SYMMETRY.said(),
             )
-        poses = [
-            Poses(
-                one.rotations * best.frame,
-                one.shifts_xyz + one.rotations.apply(centre),
-                one.scores,
-            )
-            for one in average.poses
-        ]
-        self.symmetry = best.symmetry
-        self.mask = self.ball_mask
-        members = average.members
-        average = self.averaged(poses, members)
-        references = [average.half_reference(side) for side in (0, 1)]
-        shell = average.agreed_shell
-        poses = self._aligned(references, poses, shell, self.settings.step, 1)
-        return self.averaged(poses, members)
+        return best
 
     def _moved(self, box: np.ndarray, shift_xyz: np.ndarray) -> np.ndarray:
         """What lies at a shift (x, y, z voxels) in the middle."""
