@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.regions import Regions, located
@@ -17,6 +18,17 @@ from aitom_cryosam.tomogram import Tomogram
 
 STRUCTURE = "cryosamStructureId"
 """Column of the structure that a point lies on: its label in the label volume."""
+
+
+def refuse_lengths(**lengths: float | None) -> None:
+    """See to it that lengths are some, Å by name; None is one that was not given.
+
+    Raises:
+        InputError: the first that is none.
+    """
+    for name, value in lengths.items():
+        if not (value is None or 0 < value < np.inf):
+            raise InputError(f"Expected {name} as a length above 0 Å, got {value:g}.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,11 +10,10 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
-from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.rotations import along_z
 from aitom_cryosam.progress import Progress
-from aitom_cryosam.targets.base import STRUCTURE, Structures
+from aitom_cryosam.targets.base import STRUCTURE, Structures, refuse_lengths
 from aitom_cryosam.targets.fitting import centred, fitted
 from aitom_cryosam.targets.growth import NOTHING_THERE, Grown, grown
 from aitom_cryosam.targets.outliner import Outliner
@@ -55,10 +54,7 @@ class Filament:
     name = "filament"
 
     def __post_init__(self) -> None:
-        for name in ("spacing", "diameter"):
-            value = getattr(self, f"{name}_angstrom")
-            if not (value is None or 0 < value < np.inf):
-                raise InputError(f"Expected {name} as a length above 0 Å, got {value:g}.")
+        refuse_lengths(spacing=self.spacing_angstrom, diameter=self.diameter_angstrom)
 
     def find(
         self,

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.points.rotations import along_z
 from aitom_cryosam.progress import Progress
-from aitom_cryosam.targets.base import STRUCTURE, Structures
+from aitom_cryosam.targets.base import STRUCTURE, Structures, refuse_lengths
 from aitom_cryosam.targets.fitting import fitted
 from aitom_cryosam.targets.growth import grown
 from aitom_cryosam.targets.outliner import Outliner
@@ -42,10 +41,7 @@ class Membrane:
     name = "membrane"
 
     def __post_init__(self) -> None:
-        for name in ("spacing", "thickness"):
-            if not 0 < getattr(self, f"{name}_angstrom") < np.inf:
-                value = getattr(self, f"{name}_angstrom")
-                raise InputError(f"Expected {name} as a length above 0 Å, got {value:g}.")
+        refuse_lengths(spacing=self.spacing_angstrom, thickness=self.thickness_angstrom)
 
     def find(
         self,
