@@ -209,28 +209,22 @@ class Job:
                 raise InputError(f"{tomogram.name} is an array; a job on paper needs its file.")
             voxel_size, contrast = tomogram.voxel_size, tomogram.contrast
             tomogram = tomogram.path
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        plain = {name: str(one) if isinstance(one, Path) else one for name, one in values.items()}
         return {
             "schema": _SCHEMA,
+            **plain,
             "tomogram": str(tomogram),
             "prompts": [list(row) for row in self.prompts],
             "rejects": [list(row) for row in self.rejects],
-            "query": None if self.query is None else str(self.query),
             "target": self.target and {"name": self.target.name, **_lengths(self.target)},
             "regions": self.regions.to_json(),
-            "prompts_file": None if self.prompts_file is None else str(self.prompts_file),
-            "rejects_file": None if self.rejects_file is None else str(self.rejects_file),
-            "coords_angpix": self.coords_angpix,
-            "out": None if self.out is None else str(self.out),
             "voxel_size": voxel_size,
             "contrast": contrast,
             "settings": asdict(self.settings),
-            "settings_note": self.settings_note,
             "resources": self.resources.to_json(),
             "star": list(self.star),
             "tilt_series": self.tilt_series and asdict(self.tilt_series),
-            "picture": self.picture,
-            "suggest": self.suggest,
-            "overwrite": self.overwrite,
         }
 
     @classmethod
