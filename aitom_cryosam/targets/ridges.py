@@ -9,7 +9,7 @@ Of the response only the crest is kept.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -210,15 +210,13 @@ class Ridges:
 
     def take(self, index: np.ndarray) -> Ridges:
         """The points of (m,) indices or (n,) booleans."""
-        return Ridges(
-            self.kind,
-            self.cells_zyx[index],
-            self.binning,
-            self.offsets[index],
-            self.directions_zyx[index],
-            self.responses[index],
-            self.contrasts[index],
-            self.cells,
+        return replace(
+            self,
+            cells_zyx=self.cells_zyx[index],
+            offsets=self.offsets[index],
+            directions_zyx=self.directions_zyx[index],
+            responses=self.responses[index],
+            contrasts=self.contrasts[index],
         )
 
 
