@@ -8,7 +8,6 @@ them is its prior probability. Bayes' rule makes one probability of both.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,8 +23,6 @@ from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.tomogram import Tomogram
-
-logger = logging.getLogger(__name__)
 
 BACKGROUND = 100  # places of a tomogram that its background is known from
 SHIFT = 0.25  # of the diameter, that a proposal may be off

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -25,8 +24,6 @@ from aitom_cryosam.source_file import FileStamp, existing_file, reading
 from aitom_cryosam.targets import structure
 from aitom_cryosam.targets.base import StructureTarget
 from aitom_cryosam.tomogram import Contrast, Tomogram
-
-logger = logging.getLogger(__name__)
 
 _SCHEMA = 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -51,8 +50,6 @@ from aitom_cryosam.record import Record
 from aitom_cryosam.result import Result
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Contrast, Tomogram
-
-logger = logging.getLogger(__name__)
 
 STEPS = 1000
 """Of the slider."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -19,8 +18,6 @@ from aitom_cryosam.project.project import Project, ProjectTomogram
 from aitom_cryosam.project.state import Kind, State
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.source_file import FileStamp
-
-logger = logging.getLogger(__name__)
 
 LOG = "project.log"
 Engine = Callable[[Iterable[Task]], Iterator[Outcome]]
