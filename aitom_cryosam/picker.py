@@ -87,9 +87,7 @@ class CryoSAM(Search):
         with stages.measure("proposal masks"):
             walks = found.walks or self.propagator(tomogram, diameter_voxels)
             wanted = proposals.kept | settings.all_masks
-            masks = propagator.masks_of(
-                walks, tomogram, proposals, wanted, self.progress, "proposal masks"
-            )
+            masks = propagator.masks_of(walks, tomogram, proposals, wanted, self.progress)
             proposals = propagator.without_mask(
                 proposals, masks, found.own | (settings.mask_fallback == "all")
             )

@@ -37,17 +37,16 @@ def tomogram_layer(path: Path, *, voxel_size: float | None = None) -> LayerData:
     return volume.data, how, "image"
 
 
-def picks_layer(picks: Picks, diameter: float, about: dict[str, Any], name: str) -> LayerData:
+def picks_layer(picks: Picks, diameter: float, about: dict[str, Any]) -> LayerData:
     """A points layer with score, probability and reason of every point, coloured by score.
 
     Args:
         picks: kept ones are shown, the others hidden.
         diameter: voxels, of the particle.
         about: of the tomogram: its "path", "name", "voxel_size" and "shape_zyx".
-        name: of the layer.
     """
     how = {
-        "name": name,
+        "name": "picks",
         "features": features(picks),
         "size": diameter,
         "shown": picks.kept.copy(),
@@ -92,7 +91,7 @@ def record_layers(record: Record) -> list[LayerData]:
     if masks.dtype.kind not in "iu":
         masks = masks.astype(np.int32)
     layers.append((masks, {"name": "masks", "opacity": 0.4, "metadata": {KEY: about}}, "labels"))
-    layers.append(picks_layer(record.proposals, diameter, about, "picks"))
+    layers.append(picks_layer(record.proposals, diameter, about))
     clicks = clicks_layer(record.prompts.points_zyx, diameter, about, record.rejects.points_zyx)
     layers.append(clicks)
     return layers

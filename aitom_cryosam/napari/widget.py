@@ -539,7 +539,7 @@ class CryoSAMWidget(QWidget):
         }
         diameter = result.diameter_angstrom / tomogram.voxel_size
         self._put_labels("masks", result.labels())
-        data, how, _ = picks_layer(result.proposals, diameter, about, "picks")
+        data, how, _ = picks_layer(result.proposals, diameter, about)
         if "picks" in self.viewer.layers:
             self.viewer.layers.remove("picks")
         self.viewer.add_points(data, **how, **_place(self.image))

@@ -92,29 +92,27 @@ def outliner(settings: Settings, resources: Resources) -> Outlines | None:
 def masks_of(
     propagator: Propagator,
     tomogram: Tomogram,
-    points: Picks,
+    proposals: Picks,
     wanted: np.ndarray,
     progress: Progress | None = None,
-    stage: str = "masks",
 ) -> list[ParticleMask]:
-    """The masks of some points.
+    """The masks of some proposals.
 
     Args:
         propagator: that makes them.
-        tomogram: which the points lie in.
-        points: n.
-        wanted: (n,) bool, the points that get one.
+        tomogram: which the proposals lie in.
+        proposals: n.
+        wanted: (n,) bool, the proposals that get one.
         progress: as for `Propagator.propagate`.
-        stage: likewise.
 
     Returns:
-        n masks; that of a point which is not wanted is empty.
+        n masks; that of a proposal which is not wanted is empty.
     """
-    chosen = points.points_zyx[wanted]
-    made = iter(propagator.propagate(tomogram, chosen, progress=progress, stage=stage))
+    chosen = proposals.points_zyx[wanted]
+    made = iter(propagator.propagate(tomogram, chosen, progress=progress, stage="proposal masks"))
     return [
         next(made) if now else ParticleMask.empty(point)
-        for point, now in zip(points.points_zyx, wanted, strict=True)
+        for point, now in zip(proposals.points_zyx, wanted, strict=True)
     ]
 
 
