@@ -35,12 +35,12 @@ def result_paths(
     kinds = ["picks", "proposals", "labels", *star, "query", "trace", "run"]
     if target != "particle":
         kinds = ["picks", "labels", "semantic", "distance", *star, "run"]
-    elif semantic != "none":
-        kinds += ["semantic", "probability"] if semantic == "dense" else ["semantic"]
     if picture:
         kinds.append("picture")
-    if suggested and target == "particle":
-        kinds += ["suggested", "suggested_picture"]
+    if target == "particle":
+        kinds += ["suggested", "suggested_picture"] if suggested else []
+        kinds += ["semantic"] if semantic != "none" else []
+        kinds += ["probability"] if semantic == "dense" else []
     return {kind: Path(folder) / (name + RESULT.get(kind, f"_{kind}.star")) for kind in kinds}
 
 
