@@ -382,7 +382,7 @@ def test_the_slider_cuts_five_thousand_picks_ten_times_a_second(qtbot):
     made = CryoSAMWidget(viewer)
     qtbot.addWidget(made)
     made.curation = Curation(proposals, "me")
-    viewer.add_points(points, name="picks", features={"score": proposals.scores})
+    made._picks = viewer.add_points(points, name="picks", features={"score": proposals.scores})
     made._set_slider()
     start = time.perf_counter()
     for value in range(0, 1000, 20):
@@ -454,3 +454,79 @@ def test_the_manifest_names_what_is_there():
     manifest = npe2.PluginManifest.from_file(path)
     manifest.validate_imports()
     assert [one.display_name for one in manifest.contributions.widgets] == ["CryoSAM"]
+
+
+def add(viewer, path: Path) -> None:
+    for layer in reader(str(path))(str(path)):
+        viewer.add_layer(Layer.create(*layer))
+
+
+def test_layers_are_the_user_s_to_rename_and_remove(qtbot, record, tmp_path):
+    made = CryoSAMWidget(opened())
+    qtbot.addWidget(made)
+    made.buttons["Click"].click()
+    assert made.message.text() == "There is no tomogram: open one with three axes first."
+    made.box.close()
+    add(made.viewer, record.path.parent)  # with the panel open
+    assert made.count.text() == f"{len(record.picks)} picks"
+    for layer in made.viewer.layers:
+        layer.name = f"my {layer.name}"
+    assert made.image.name == made.tomogram_box.currentText() == "my TS_01"
+    np.testing.assert_allclose(made.split_clicks()[0], record.prompts.points_zyx)
+    made.follow()
+    made.judge(False)
+    assert made.viewer.layers["my picks"].shown.sum() == len(record.picks) - 1
+    made.viewer.layers.remove("my picks")
+    made.slider.setValue(made.slider.value() + 1)
+    made.export(tmp_path / "out.star")
+    assert len(points_star(tmp_path / "out.star")) == made.viewer.layers["my picks"].shown.sum()
+
+
+def test_a_second_result_does_not_take_the_place_of_the_picks(qtbot, record):
+    made = CryoSAMWidget(opened(record.path.parent))
+    qtbot.addWidget(made)
+    made.follow()
+    made.judge(False)
+    curation = made.curation
+    add(made.viewer, record.path.parent)
+    assert made.curation is curation
+    assert "remove the layer of the others" in made.message.text()
+    made.viewer.layers.remove("picks")
+    add(made.viewer, record.path.parent)
+    assert made.count.text() == f"{len(record.picks)} picks"
+
+
+def test_a_layer_of_clicks_of_the_user_s_own_is_of_particles(widget, simulation):
+    widget.viewer.add_points(simulation.points_zyx[:2], name="clicks")
+    positive, negative = widget.split_clicks()
+    np.testing.assert_allclose(positive, simulation.points_zyx[:2])
+    assert len(negative) == 0
+    widget.add_click(simulation.points_zyx[2], negative=True)
+    assert [len(some) for some in widget.split_clicks()] == [2, 1]
+
+
+def test_picks_are_saved_on_their_own_tomogram_whichever_is_chosen(qtbot, record, tmp_path):
+    made = CryoSAMWidget(opened(record.path.parent))
+    qtbot.addWidget(made)
+    good = int(np.flatnonzero(~record.proposals.kept)[0])
+    made._go_to(good, "")
+    made.judge(True)
+    made.save(tmp_path / "one")
+    made.viewer.add_image(np.zeros((40, 76, 90), np.float32), name="another")
+    made.tomogram_box.setCurrentText("another")
+    made.contrast_box.setCurrentText("bright")
+    made.save(tmp_path / "two")
+    one, two = (Record.open(tmp_path / name).labels() for name in ("one", "two"))
+    assert (one == record.proposals.ids[good]).any()
+    np.testing.assert_array_equal(one, two)
+
+
+def test_a_picture_in_colours_is_no_tomogram_and_a_pyramid_is_its_finest_level(widget, simulation):
+    widget.viewer.add_image(np.zeros((10, 30, 30, 3), np.uint8), name="colours", rgb=True)
+    levels = [simulation.data, simulation.data[::2, ::2, ::2]]
+    widget.viewer.add_image(levels, name="pyramid", multiscale=True)
+    names = [widget.tomogram_box.itemText(i) for i in range(widget.tomogram_box.count())]
+    assert names == ["TS_01", "pyramid"]
+    widget.tomogram_box.setCurrentText("pyramid")
+    widget.voxel_box.setValue(20)
+    assert widget.session().tomogram.shape == simulation.data.shape

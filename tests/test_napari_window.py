@@ -71,7 +71,7 @@ def test_keys_accept_reject_go_on_and_undo(qtbot, window):
     points = np.array([[5, 20, 20], [6, 30, 40], [7, 40, 60], [8, 50, 70]], float)
     picks = Picks.from_points(points, np.array([0.9, 0.8, 0.4, 0.1])).reject([2, 3], "chance")
     data, how, _ = picks_layer(picks, 10, {"voxel_size": 20.0, "name": "TS_01"})
-    viewer.add_points(data, **how)
+    made._picks = viewer.add_points(data, **how)
     from aitom_cryosam.napari.curation import Curation
 
     made.curation = Curation(picks, "me")

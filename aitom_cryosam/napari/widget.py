@@ -76,9 +76,15 @@ class CryoSAMWidget(QWidget):
         self._row: int | None = None
         self.box: QMessageBox | None = None
         self.circle = DiameterCircle(viewer, self._dragged)
+        # Layers are the user's to rename and to remove: they are known by themselves.
+        self._tomograms: list[Image] = []
+        self._regions: list[Labels] = []
+        self._clicks: Points | None = None
+        self._picks: Points | None = None
         self._build()
         self._bind_keys()
         viewer.layers.events.inserted.connect(self._list_layers)
+        viewer.layers.events.inserted.connect(self._adopt_result)
         viewer.layers.events.removed.connect(self._list_layers)
         self._list_layers()
         self._adopt_result()
@@ -92,11 +98,10 @@ class CryoSAMWidget(QWidget):
         Raises:
             InputError: there is none.
         """
-        name = self.tomogram_box.currentText()
-        if name not in self.viewer.layers:
+        chosen = self.tomogram_box.currentIndex()
+        if chosen < 0:
             raise InputError("There is no tomogram: open one with three axes first.")
-        layer = self.viewer.layers[name]
-        return layer
+        return self._tomograms[chosen]
 
     @property
     def settings(self) -> Settings:
@@ -110,14 +115,16 @@ class CryoSAMWidget(QWidget):
     @property
     def clicks(self) -> Points | None:
         """The layer of clicks, if it is there."""
-        found = [one for one in self.viewer.layers if one.name == "clicks"]
-        return found[0] if found and isinstance(found[0], Points) else None
+        if not self._is_there(self._clicks):
+            named = [one for one in self.viewer.layers if one.name == "clicks"]
+            self._clicks = next((one for one in named if isinstance(one, Points)), None)
+        return self._clicks
 
     @property
     def region(self) -> np.ndarray | None:
         """(D, H, W) voxels of the layer in whose labels picks may lie; None for everywhere."""
-        name = self.region_box.currentText()
-        return np.asarray(self.viewer.layers[name].data) if name in self.viewer.layers else None
+        chosen = self.region_box.currentIndex()
+        return np.asarray(self._regions[chosen - 1].data) if chosen > 0 else None
 
     def session(self) -> Session:
         """The method on the chosen tomogram, with its features as long as that stays the same.
@@ -136,7 +143,7 @@ class CryoSAMWidget(QWidget):
                 tomogram = Tomogram.open(about["path"], voxel_size=voxel_size, contrast=contrast)
             else:
                 tomogram = Tomogram.from_array(
-                    np.asarray(image.data),
+                    np.asarray(image.data[0] if image.multiscale else image.data),
                     voxel_size=voxel_size,
                     name=star_word(image.name),
                     contrast=contrast,
@@ -150,7 +157,7 @@ class CryoSAMWidget(QWidget):
         if layer is None or not len(layer.data):
             return np.zeros((0, 3)), np.zeros((0, 3))
         points = voxels_of(layer, self.image)
-        negative = np.asarray(layer.features["negative"], bool)
+        negative = _negative(layer)
         return points[~negative], points[negative]
 
     # What can be done --------------------------------------------------------------------
@@ -161,11 +168,12 @@ class CryoSAMWidget(QWidget):
         if self.clicks is None:
             diameter = self.diameter_box.value() / self._voxel_size() or 10.0
             data, how, _ = clicks_layer(np.zeros((0, 3)), diameter, known_of(image))
-            layer = self.viewer.add_points(data, **how, **_place(image))
-            layer.mouse_drag_callbacks.append(self._clicked)
+            self._clicks = self.viewer.add_points(data, **how, **_place(image))
             self._thicken(diameter)
         layer = self.clicks
         assert layer is not None
+        if self._clicked not in layer.mouse_drag_callbacks:  # as in a layer from a file
+            layer.mouse_drag_callbacks.append(self._clicked)
         layer.mode = "pan_zoom"
         self.viewer.layers.selection.active = layer
         self._say("Click on particles; right-click, or Alt and click, on what is none.")
@@ -178,11 +186,10 @@ class CryoSAMWidget(QWidget):
         assert layer is not None
         data = layer.world_to_data(self.image.data_to_world(point_zyx))
         layer.add(np.asarray(data)[None])
-        table = layer.features.copy()
-        table.loc[len(table) - 1, "negative"] = negative
-        table["negative"] = table["negative"].astype(bool)
-        layer.features = table
-        layer.face_color = click_colours(table["negative"].to_numpy())
+        every = _negative(layer)
+        every[-1] = negative
+        layer.features = layer.features.assign(negative=every)
+        layer.face_color = click_colours(every)
 
     def show_circle(self) -> None:
         """The diameter as a circle around the last click, or in the middle of the view."""
@@ -260,13 +267,25 @@ class CryoSAMWidget(QWidget):
             chosen = folder or QFileDialog.getExistingDirectory(self, "Folder for the picks")
             if not chosen:
                 return
-            session, curated = self.session(), self.curation.curated()
+            session, curated = self._session_of_picks(), self.curation.curated()
             if self.result is not None:
                 paths: Mapping[str, Path] = session.save(self.result, curated, Path(chosen))
             else:
                 assert self.record is not None  # that the curation came with
                 paths = session.save_again(self.record, curated, Path(chosen))
             self._say(f"Saved {int(self.curation.kept.sum())} picks: {paths['picks']}")
+
+    def _session_of_picks(self) -> Session:
+        """On the tomogram that the picks are of, whichever is chosen now."""
+        if self.result is not None:
+            tomogram = self.result.tomogram
+        else:
+            assert self.record is not None  # that the curation came with
+            if self.record.tomogram_path is None:  # it was an array
+                return self.session()
+            tomogram = self.record.tomogram()
+        kept = self._session
+        return kept if kept is not None and kept.tomogram is tomogram else Session(tomogram)
 
     def export(self, path: str | Path | None = None) -> None:
         """Write the picks in the format that the file's ending names."""
@@ -276,7 +295,7 @@ class CryoSAMWidget(QWidget):
             chosen = path or QFileDialog.getSaveFileName(self, "Export picks")[0]
             if not chosen:
                 return
-            target, about = Path(chosen), known_of(self._picks_layer())
+            target, about = Path(chosen), known_of(self._picks_layer)
             shape = about.get("shape_zyx")
             info = TomogramInfo(about["name"], about["voxel_size"], shape and tuple(shape))
             picks = self.curation.curated()
@@ -352,7 +371,7 @@ class CryoSAMWidget(QWidget):
         row = QHBoxLayout()
         for label, action in buttons:
             button = QPushButton(label)
-            button.clicked.connect(lambda _=False, action=action: action())
+            button.clicked.connect(lambda _=False, action=action: self._do(action))
             self.buttons[label.split(" (")[0].removesuffix(" …")] = button
             row.addWidget(button)
         return row
@@ -366,35 +385,68 @@ class CryoSAMWidget(QWidget):
             "U": self.undo,
         }
         for key, action in actions.items():
-            self.viewer.bind_key(key, lambda _, action=action: action(), overwrite=True)
+            self.viewer.bind_key(key, lambda _, action=action: self._do(action), overwrite=True)
+
+    def _do(self, action: Callable[[], None]) -> None:
+        """What a button or key stands for."""
+        with self._errors_shown():
+            action()
 
     def _list_layers(self, _event: Any = None) -> None:
         """Tomograms to choose from, and layers in whose labels picks may lie."""
         layers = [one for one in self.viewer.layers if one.ndim == 3]
-        names = [one.name for one in layers if isinstance(one, Image)]
-        drawn = [one.name for one in layers if isinstance(one, Labels) and one.name not in _OURS]
-        for box, found in (
-            (self.tomogram_box, names),
-            (self.region_box, [_EVERYWHERE, *drawn]),
+        for one in layers:
+            one.events.name.connect(self._list_layers)
+        self._clicks = self.clicks
+        tomograms = [one for one in layers if isinstance(one, Image) and not one.rgb]
+        regions = [one for one in layers if isinstance(one, Labels) and one.name not in _OURS]
+        for box, before, found, first in (
+            (self.tomogram_box, self._tomograms, tomograms, []),
+            (self.region_box, self._regions, regions, [_EVERYWHERE]),
         ):
-            chosen = box.currentText()
+            at = box.currentIndex() - len(first)
+            chosen = before[at] if 0 <= at < len(before) else None
+            before[:] = found
             box.clear()
-            box.addItems(found)
+            box.addItems([*first, *(one.name for one in found)])
             if chosen in found:
-                box.setCurrentText(chosen)
+                box.setCurrentIndex(found.index(chosen) + len(first))
 
-    def _adopt_result(self) -> None:
-        """Take over a result that was opened before the widget."""
-        for layer in self.viewer.layers:
+    def _adopt_result(self, event: Any = None) -> None:
+        """Take over a result that was opened, now or before, unless there are picks already."""
+        for layer in self.viewer.layers if event is None else [event.value]:
             record = known_of(layer).get("record")
-            if isinstance(layer, Points) and layer.name == "picks" and record:
-                self.record = Record.open(record)
+            if not (record and isinstance(layer, Points) and "reason" in layer.features):
+                continue
+            if self._is_there(self._picks):
+                self._say(
+                    "The panel stays with the picks that it has; to judge those of the result "
+                    "that was opened, remove the layer of the others and open it again."
+                )
+                continue
+            with self._errors_shown():
+                self.record, self.result = Record.open(record), None
                 self.curation = Curation(self.record.proposals, _user())
+                self._picks, self._row = layer, None
                 self._set_slider()
                 self._show_verdict()
 
+    def _is_there(self, layer: Layer | None) -> bool:
+        """Whether a layer was not removed."""
+        return layer is not None and any(one == layer for one in self.viewer.layers)
+
+    @property
     def _picks_layer(self) -> Points:
-        return self.viewer.layers["picks"]
+        """Where the picks show; the layer comes back if it was removed.
+
+        Raises:
+            InputError: there are no picks.
+        """
+        if self._picks is None:
+            raise InputError("There are no picks: pick first.")
+        if not self._is_there(self._picks):
+            self.viewer.add_layer(self._picks)
+        return self._picks
 
     def _clicked(self, _layer: Points, event: Any) -> Iterator[None]:
         """Left adds a click, right or Alt a negative one; dragging moves the view as ever."""
@@ -428,7 +480,7 @@ class CryoSAMWidget(QWidget):
     def _show_verdict(self) -> None:
         assert self.curation is not None
         kept = self.curation.kept
-        self._picks_layer().shown = kept
+        self._picks_layer.shown = kept
         cut = "" if self.curation.cut is None else f" from {self.curation.cut:.3f} on"
         self.count.setText(f"{int(kept.sum())} picks{cut}")
 
@@ -454,9 +506,9 @@ class CryoSAMWidget(QWidget):
             return
         self._row = row
         picks = self.curation.proposals
-        self._look_at(self._picks_layer(), picks.points_zyx[row])
-        self.viewer.layers.selection.active = self._picks_layer()
-        self._picks_layer().selected_data = {row}
+        self._look_at(self._picks_layer, picks.points_zyx[row])
+        self.viewer.layers.selection.active = self._picks_layer
+        self._picks_layer.selected_data = {row}
         reason = f", {picks.reasons[row]}" if picks.reasons[row] else ""
         self._say(f"Number {picks.ids[row]}: score {picks.scores[row]:.3f}{reason}. Y or N?")
 
@@ -540,9 +592,10 @@ class CryoSAMWidget(QWidget):
         diameter = result.diameter_angstrom / tomogram.voxel_size
         self._put_labels("masks", result.labels())
         data, how, _ = picks_layer(result.proposals, diameter, about)
-        if "picks" in self.viewer.layers:
-            self.viewer.layers.remove("picks")
-        self.viewer.add_points(data, **how, **_place(self.image))
+        before, self._picks = self._picks, None
+        if self._is_there(before):
+            self.viewer.layers.remove(before)
+        self._picks = self.viewer.add_points(data, **how, **_place(self.image))
         self._thicken(diameter)
         self._set_slider()
         self._show_verdict()
@@ -586,6 +639,14 @@ class CryoSAMWidget(QWidget):
             box.setDetailedText(problem.details)
         box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         return box
+
+
+def _negative(clicks: Points) -> np.ndarray:
+    """(n,) bool, which clicks of a layer are on something else; none in a layer of the user's."""
+    column = clicks.features.get("negative")
+    if column is None:
+        return np.zeros(len(clicks.data), bool)
+    return column.fillna(False).to_numpy(bool, copy=True)
 
 
 def _place(image: Image) -> dict[str, Any]:
