@@ -122,7 +122,7 @@ _WORDS: dict[Remedy, str | dict[Door, str | tuple[str, ...]]] = {
         _PYTHON: "give map_voxel_size in Å",
     },
     Remedy.SHAPE: {
-        _LINE: "add --tomo FILE, or --shape X,Y,Z in voxels",
+        _LINE: ("add --tomo FILE, or --shape X,Y,Z in voxels", f"{_CONVERT} --tomo TOMO`"),
         _PYTHON: "give shape_zyx in voxels",
     },
     Remedy.TILT_SERIES: {
@@ -408,7 +408,7 @@ def program_of(door: Door) -> Iterator[Running]:
 
 
 _OPTION = re.compile(
-    r"(?<![\w-])--[a-z][a-z-]*(?![\w-])(?: [A-Z]\w*| \{[^}]*\}| \d[^\s`]*)?"
+    r"(?<![\w-])--[a-z][a-z-]*(?![\w-])(?: [A-Z][\w,]*| \{[^}]*\}| \d[^\s`]*)?"
     r"(?=[^`]*(?:`[^`]*`[^`]*)*$)"
 )
 """An option with its value, outside of what is quoted as a whole command."""

@@ -90,6 +90,17 @@ def test_an_option_of_another_command_is_named_with_it() -> None:
             assert not missing_options(remedy.said(**VALUES)), remedy
 
 
+def test_a_command_that_cannot_be_told_a_size_says_which_can() -> None:
+    with program_of(Door.COMMAND_LINE) as running:
+        running.options = options_after("validate", "a")
+        assert Remedy.SHAPE.said() == "add --tomo FILE, or --shape X,Y,Z in voxels"
+        running.options = options_after("evaluate", "a", "b", "--radius", "1")
+        assert Remedy.SHAPE.said() == (
+            "convert the file to voxels first, by `cryosam export FILE --to warp --tomo TOMO`"
+        )
+        assert Remedy.PROMPT.said().startswith("add --prompt X,Y,Z of `cryosam pick` or --prompts")
+
+
 def test_pixels_of_a_truth_are_told_by_its_own_option() -> None:
     with program_of(Door.COMMAND_LINE) as running:
         running.options = options_after("evaluate", "a", "b", "--radius", "1")
