@@ -195,7 +195,11 @@ def fetch(model: Model, *, folder: str | Path | None = None, progress: bool = Fa
             not the published file.
     """
     weights = weights_of(model)
-    target = output_folder(home() if folder is None else folder) / weights.file
+    place = home() if folder is None else Path(folder)
+    try:
+        target = output_folder(place) / weights.file
+    except InputError as error:
+        raise InputError(f"Weights cannot be written into {place}", Remedy.WEIGHTS_FOLDER) from error
     if target.exists():
         try:
             _check(target, weights)

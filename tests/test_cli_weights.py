@@ -229,6 +229,14 @@ def test_what_is_missing_is_said(arguments: list[str], capsys) -> None:
     assert "cryosam weights" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_written_is_told_with_its_option(machine: Path, capsys) -> None:
+    (machine / "file").touch()
+    assert weights("fetch", "--folder", machine / "file" / "below", "sam_vit_b") == 2
+    told = capsys.readouterr().err
+    assert f"Weights cannot be written into {machine / 'file' / 'below'}; " in told
+    assert told.endswith("choose another --folder.\n")
+
+
 def test_looking_needs_no_torch() -> None:
     code = (
         "import sys; from aitom_cryosam.cli import main; main(['weights', 'list', '--quiet']); "

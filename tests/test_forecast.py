@@ -42,7 +42,8 @@ def test_tokens_are_counted_as_they_are_made(diameter: float) -> None:
     )
 
 
-def test_a_run_holds_what_was_forecast(tmp_path: Path) -> None:
+def test_a_run_holds_what_was_forecast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "2")  # on any machine: each core is forecast
     world = World(tmp_path)
     peak = tmp_path / "peak"
     code = (
