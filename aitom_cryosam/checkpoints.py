@@ -199,7 +199,9 @@ def fetch(model: Model, *, folder: str | Path | None = None, progress: bool = Fa
     try:
         target = output_folder(place) / weights.file
     except InputError as error:
-        raise InputError(f"Weights cannot be written into {place}", Remedy.WEIGHTS_FOLDER) from error
+        raise InputError(
+            f"Weights cannot be written into {place}", Remedy.WEIGHTS_FOLDER
+        ) from error
     if target.exists():
         try:
             _check(target, weights)
