@@ -130,3 +130,16 @@ def cores(masks: list[ParticleMask], diameter_voxels: float) -> list[ParticleMas
         core[mask.mask] = squares <= max((diameter_voxels / 4) ** 2, squares.min())
         cores.append(replace(mask, mask=core))
     return cores
+
+
+def labels_of(labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """(D, H, W) the labels of these ids alone, read a plane at a time.
+
+    Args:
+        labels: (D, H, W) integers, perhaps of a mapped file.
+        ids: (n,) to keep; all else becomes 0.
+    """
+    kept = np.zeros_like(labels)
+    for plane, into in zip(labels, kept, strict=True):
+        np.copyto(into, plane, where=np.isin(plane, ids))
+    return kept

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import publishing
-from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.masks import ParticleMask, labels_of
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks, write_proposals
 from aitom_cryosam.points.reading import of_tomogram, read_points
@@ -230,9 +230,7 @@ def _write_labels(
 ) -> None:
     """The labels of the run, those of picks alone, and new masks where there are none."""
     volume = read_volume(record.files["labels"], voxel_size=record.info.voxel_size)
-    labels = np.zeros_like(volume.values)
-    for plane, kept in zip(volume.values, labels, strict=True):
-        np.copyto(kept, plane, where=np.isin(plane, ids))
+    labels = labels_of(volume.values, ids)
     for mask in masks:
         box = labels[mask.box]
         box[mask.mask & (box == 0)] = mask.id

@@ -158,17 +158,15 @@ def _into_copick(
     results: Iterable[tuple[str, Record]],
 ) -> list[Path]:
     """Into the overlay of a project; with the masks, where the picks are of one result."""
-    import numpy as np
-
     from aitom_cryosam.copick_project import write_back
+    from aitom_cryosam.masks import labels_of
 
     records: dict[str, list[Record]] = {}
     for name, record in results:
         records.setdefault(name, []).append(record)
 
     def labels(picks: Picks, record: Record) -> np.ndarray:
-        found = record.labels()
-        return np.where(np.isin(found, picks.ids), found, 0).astype(np.int32)
+        return labels_of(record.labels(), picks.ids).astype(np.int32)
 
     masked = []
     for picks, info in groups:
