@@ -136,7 +136,7 @@ def _export(args: argparse.Namespace) -> int:
     project = Project.read(args.project)
     args.tomograms_star = args.tomograms_star or project.tomograms_star
     star = read_tomograms_star(args.tomograms_star) if args.tomograms_star else None
-    found = list(_records(project))
+    found = _records(project)
     points = (_points(*pair, star) for pair in found)
     return export.write(args, points, [(tomogram.label, record) for tomogram, record in found])
 

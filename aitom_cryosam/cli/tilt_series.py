@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli.argument_types import size_xyz
@@ -69,10 +70,9 @@ def tilt_series_of_tomogram(args: argparse.Namespace) -> TiltSeries | None:
     """The tilt series of `args.tomogram`, typed or in `--tomograms-star`.
 
     Raises:
-        InputError: as `unbinned_of`, or the file does not know the tomogram.
+        InputError: as `tilt_series_of`, or the file does not know the tomogram.
     """
-    typed, tomograms = tilt_series_of(args), tomograms_of(args)
-    return tomograms.of(args.tomogram) if tomograms else typed
+    return _of(args, args.tomogram)
 
 
 def tilt_series_of_record(args: argparse.Namespace, record: Record) -> TiltSeries | None:
@@ -83,5 +83,9 @@ def tilt_series_of_record(args: argparse.Namespace, record: Record) -> TiltSerie
     Raises:
         InputError: as for `tilt_series_of_tomogram`.
     """
+    return _of(args, record.tomogram_path or record.info.name)
+
+
+def _of(args: argparse.Namespace, tomogram: str | Path) -> TiltSeries | None:
     typed, tomograms = tilt_series_of(args), tomograms_of(args)
-    return tomograms.of(record.tomogram_path or record.info.name) if tomograms else typed
+    return tomograms.of(tomogram) if tomograms else typed
