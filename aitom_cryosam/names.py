@@ -190,6 +190,11 @@ def in_angstrom(length: float) -> str:
     return f"{round(length, 1):.0f} Å"
 
 
+def plural(count: int, noun: str) -> str:
+    """The count and the noun, with an s unless it is one."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def listed(names: Iterable[str], most: int = 5) -> str:
     """The first names, for a sentence; dots where there are more.
 

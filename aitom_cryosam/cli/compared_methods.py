@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import averaging, machine, method, options
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.names import plural
 
 if TYPE_CHECKING:
     from aitom_cryosam.evaluation.comparison import Found
@@ -105,7 +106,7 @@ def _cryosam(bench: Bench, *, refine: bool = False) -> Callable[[], Found]:
 
     def pick() -> Found:
         result = job.pick(wanted, progress=bench.progress)
-        clicks = f"{len(result.prompts)} click{'' if len(result.prompts) == 1 else 's'}"
+        clicks = plural(len(result.prompts), "click")
         origin = " of the truth" if bench.args.draw else ""
         return Found.of(
             _refined(bench, result) if refine else result.proposals,

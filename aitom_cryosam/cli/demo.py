@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aitom_cryosam.cli.simulate import load_densities
 from aitom_cryosam.cli.tables import labelled
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.names import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,6 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam import job
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.files import check_output
-    from aitom_cryosam.report import plural
     from aitom_cryosam.settings import Settings
     from aitom_cryosam.simulation.files import write_simulation
     from aitom_cryosam.simulation.settings import SimulationSettings
@@ -157,8 +157,6 @@ def _radius(density: Density) -> float:
 
 
 def _table(evaluation: Evaluation, densities: list[Density], seconds: float) -> str:
-    from aitom_cryosam.report import plural
-
     picked, *others = [density.name for density in densities]
     crowd = [*(f"{evaluation.n_truth} {name}" for name in others), plural(MEMBRANES, "vesicle")]
     rows = [

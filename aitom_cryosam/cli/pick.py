@@ -15,6 +15,7 @@ from aitom_cryosam.cli.tables import file_rows, labelled
 from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of_tomogram
 from aitom_cryosam.errors import Door, InputError
 from aitom_cryosam.files import refuse_existing, refuse_existing_folder
+from aitom_cryosam.names import plural
 
 if TYPE_CHECKING:
     from aitom_cryosam.job import Job
@@ -213,7 +214,7 @@ def _structure_summary(record: Record, seconds: float) -> list[tuple[str, str]]:
     name = record.content["target"]["name"]
     return [
         ("prompts", f"{used} of {len(record.prompts)} used"),
-        ("found", f"{counts['structures']} {name}{'' if counts['structures'] == 1 else 's'}"),
+        ("found", plural(counts["structures"], name)),
         ("points", f"{counts['picks']}, {record.content['target']['spacing_angstrom']:g} Å apart"),
         ("seconds", f"{seconds:.0f}: {_seconds(record)}"),
         *file_rows(record.files.values()),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aitom_cryosam.cli import machine, method, options
 from aitom_cryosam.cli.tables import labelled
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import in_angstrom, listed
+from aitom_cryosam.names import in_angstrom, listed, plural
 
 if TYPE_CHECKING:
     from aitom_cryosam.picks import Picks
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         rows = [("diameter", in_angstrom(query.diameter_angstrom))]
         rows += [("rejects", f"{len(query.rejected)}")] if len(query.rejected) else []
         rows += [
-            ("clicks", f"{count} in {n} tomogram{'' if n == 1 else 's'}"),
+            ("clicks", f"{count} in {plural(n, 'tomogram')}"),
             ("file", f"{args.out}"),
         ]
         print(labelled(rows))

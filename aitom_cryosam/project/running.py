@@ -12,6 +12,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import output_folder
 from aitom_cryosam.forecast import forecast_on, usual_diameter
 from aitom_cryosam.job import Job
+from aitom_cryosam.names import plural
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.project.outcome import Outcome, Task, pick
 from aitom_cryosam.project.project import Project, ProjectTomogram
@@ -126,7 +127,7 @@ def in_words(outcome: Outcome) -> str:
     if not outcome.seconds:
         return f"{outcome.picks} picks, by another run"
     warned = len(outcome.warnings)
-    told = f", {warned} warning{'' if warned == 1 else 's'}" if warned else ""
+    told = f", {plural(warned, 'warning')}" if warned else ""
     return f"{outcome.picks} picks, {outcome.seconds:.0f} s{told}"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from aitom_cryosam.files import writing
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
+from aitom_cryosam.names import plural
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.tomogram import Tomogram
 
@@ -246,8 +247,3 @@ def _voxel(point: np.ndarray, axis: int) -> int:
 def _in_plane(point_zyx: np.ndarray, axis: int) -> np.ndarray:
     """(2,) the two coordinates other than `axis`."""
     return np.delete(point_zyx, axis)
-
-
-def plural(count: int, noun: str) -> str:
-    """The count and the noun, with an s unless it is one."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"

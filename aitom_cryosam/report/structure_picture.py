@@ -9,7 +9,8 @@ import numpy as np
 
 from aitom_cryosam.files import writing
 from aitom_cryosam.geometry import nearest_voxel
-from aitom_cryosam.report.picture import CLICK, MASK, PICK, plural
+from aitom_cryosam.names import plural
+from aitom_cryosam.report.picture import CLICK, MASK, PICK
 from aitom_cryosam.targets.base import Structures
 from aitom_cryosam.tomogram import Tomogram
 

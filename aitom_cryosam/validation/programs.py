@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from aitom_cryosam.names import plural
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import ANGLES, CENTRED, NAMES, PIXELS, SAME_SIZE
 
@@ -54,7 +55,7 @@ def of_star(points: StarPoints) -> tuple[Outcome, ...]:
 def of_format(name: str, n: int) -> tuple[Outcome, ...]:
     """What is done with n points in a format of `formats.FORMATS` that is no STAR file."""
     return tuple(
-        Outcome(program, reads, text.format(n=_count(n, "point")))
+        Outcome(program, reads, text.format(n=plural(n, "point")))
         for program, reads, text in _OTHERS.get(name, ())
     )
 
@@ -91,7 +92,7 @@ def _import5(points: StarPoints) -> str:
     """RELION 5's Import Coordinates takes a list of files (relion#1287)."""
     for block in points.blocks[:1]:
         if block.has(LISTED):
-            return f"reads a list of {_count(len(block.rows), 'file')}"
+            return f"reads a list of {plural(len(block.rows), 'file')}"
     raise _Refused(f"no {LISTED[1]}: it wants a list of files (relion#1287)")
 
 
@@ -99,7 +100,7 @@ def _import4(points: StarPoints) -> str:
     """RELION 4 reads the first block, whatever its name."""
     block = _first(points)
     if block.has(LISTED):
-        return f"reads a list of {_count(len(block.rows), 'file')}"
+        return f"reads a list of {plural(len(block.rows), 'file')}"
     _need(block, PIXELS)
     _need(block, NAMES[:1])
     return f"reads {_what(block, NAMES[0])} in pixels of the tilt series{_too_near(points)}"
@@ -113,7 +114,7 @@ def _beside(points: StarPoints) -> str:
     cut = any(value.rpartition(".")[2].strip("0") for value in values if "." in value)
     name = next((label for label in NAMES if label in block.labels), None)
     several = name is not None and len(set(block.column(name))) > 1
-    text = f"reads {_count(len(block.rows), 'particle')} in voxels of the tomogram beside it"
+    text = f"reads {plural(len(block.rows), 'particle')} in voxels of the tomogram beside it"
     return text + (", fractions cut off" if cut else "") + (", all as of one" if several else "")
 
 
@@ -208,8 +209,8 @@ def _warp_names(block: Block) -> str:
 
 
 def _what(block: Block, name: str) -> str:
-    particles = _count(len(block.rows), "particle")
-    return f"{particles} of {_count(len(set(block.column(name))), 'tomogram')}"
+    particles = plural(len(block.rows), "particle")
+    return f"{particles} of {plural(len(set(block.column(name))), 'tomogram')}"
 
 
 def _angpix(points: StarPoints) -> str:
@@ -224,7 +225,3 @@ def _too_near(points: StarPoints) -> str:
     if abs(binning - 1) < SAME_SIZE:
         return ""
     return f", {binning:.3g} times too near to the corner: they count {points.unit:g} Å"
-
-
-def _count(n: int, thing: str) -> str:
-    return f"{n} {thing}" + ("" if n == 1 else "s")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import settle
-from aitom_cryosam.names import relion_name
+from aitom_cryosam.names import plural, relion_name
 from aitom_cryosam.points.formats.registry import FORMATS, reader
 from aitom_cryosam.points.formats.text import is_number
 from aitom_cryosam.points.star_syntax import Block, scan
@@ -148,8 +148,7 @@ def _points(path: Path, blocks: list[Block], expected: Expected) -> Report:
     tomograms = sorted(set(map(relion_name, names)))
     of = f" of {tomograms[0]}" if len(tomograms) == 1 else ""
     of = f" of {len(tomograms)} tomograms" if len(tomograms) > 1 else of
-    plural = "" if len(values) == 1 else "s"
-    content = f"{len(values)} point{plural}{of} in {_meaning(table, expected)}"
+    content = f"{plural(len(values), 'point')}{of} in {_meaning(table, expected)}"
     return Report(path, content, tuple(findings), verdicts)
 
 
