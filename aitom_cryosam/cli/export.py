@@ -158,6 +158,8 @@ def _into_copick(
     results: Iterable[tuple[str, Record]],
 ) -> list[Path]:
     """Into the overlay of a project; with the masks, where the picks are of one result."""
+    import numpy as np
+
     from aitom_cryosam.copick_project import write_back
     from aitom_cryosam.masks import labels_of
 
