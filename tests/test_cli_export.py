@@ -105,6 +105,8 @@ def test_a_project_of_relion5(world, capsys):
         ),
         ("imod", ["00255_cryosam.txt", "TS_02_cryosam.txt"]),
         ("dynamo", ["particles.doc", "particles.tbl"]),
+        ("motl", ["particles.doc", "particles.em"]),
+        ("stopgap", ["particles.doc", "particles.star"]),
         (
             "copick",
             [

@@ -60,6 +60,8 @@ def test_the_known_formats():
         "imod",
         "imod-model",
         "dynamo",
+        "motl",
+        "stopgap",
         "copick",
         "portal",
         "cbox",
@@ -84,6 +86,11 @@ def test_the_known_formats():
         (
             "dynamo",
             "1 1 1 0 0 0 0 0 0 0.500000 0 0 0 0 0 0 0 0 0 1 0 1 0 300.000000 200.000000 100.000000",
+        ),
+        (
+            "stopgap",
+            "1 1 1 1 A 301 201 101 0.500000 0.000000 0.000000 0.000000 "
+            "0.000000 0.000000 0.000000 1",
         ),
         ("portal", '{"type": "point", "location": {"x": 300.0, "y": 200.0, "z": 100.0}}'),
         ("coords", "300.000000 200.000000 100.000000"),
@@ -202,8 +209,8 @@ def test_round_trips(tmp_path_factory, name, world):
         expected = np.floor(expected + 0.5)
         np.testing.assert_array_equal(back.points_zyx, expected)
     np.testing.assert_allclose(back.points_zyx, expected, atol=1e-3, rtol=0)
-    blank = name in ("dynamo", "eman2") and not np.round(picks.scores, 6).any()
-    if FORMATS[name].scores and not blank:  # in these two 0 everywhere is no score
+    blank = name in ("dynamo", "motl", "stopgap", "eman2") and not np.round(picks.scores, 6).any()
+    if FORMATS[name].scores and not blank:  # in these 0 everywhere is no score
         np.testing.assert_allclose(back.scores, picks.scores, atol=1e-6, rtol=0)
     else:
         assert np.isnan(back.scores).all()
@@ -256,7 +263,9 @@ def test_points_without_scores_make_no_nan(tmp_path, name):
     np.testing.assert_allclose(read(path, name).picks.points_zyx, [[1, 2, 3]])
 
 
-@pytest.mark.parametrize("name", ["relion5", "relion4", "warp", "dynamo", "copick"])
+@pytest.mark.parametrize(
+    "name", ["relion5", "relion4", "warp", "dynamo", "motl", "stopgap", "copick"]
+)
 def test_leading_zeros_survive(tmp_path, name):
     info = TomogramInfo("00255", 10.8, (200, 464, 480), FRAME.tilt_series)
     [back] = read(save(tmp_path, name, info=info)).names
@@ -320,7 +329,7 @@ def test_what_a_format_needs(name, info, says):
 
 
 @pytest.mark.parametrize(
-    "name", ["relion31", "imod", "dynamo", "portal", "cbox", "coords", "aitom"]
+    "name", ["relion31", "imod", "dynamo", "motl", "stopgap", "portal", "cbox", "coords", "aitom"]
 )
 def test_formats_in_voxels_need_no_sizes(name):
     assert written(name, info=TomogramInfo("a")) == written(name, info=TomogramInfo("a", 10))

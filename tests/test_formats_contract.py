@@ -126,10 +126,10 @@ def test_some_scores_are_not_there(tmp_path, name, caplog):
     if not FORMATS[name].scores:
         assert np.isnan(found).all()
         return
-    has_numbers_only = name in ("dynamo", "eman2")
+    has_numbers_only = name in ("dynamo", "motl", "stopgap", "eman2")
     expected = np.nan_to_num(scores) if has_numbers_only else scores
     np.testing.assert_allclose(np.sort(found), np.sort(expected), atol=1e-6)
-    if path.suffix == ".star":
+    if path.suffix == ".star" and not has_numbers_only:
         assert "rlnAutopickFigureOfMerit" not in path.read_text()
         assert "2 of 5 picks have no score" in caplog.text
 

@@ -96,7 +96,8 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
         files = project_files(name, f"a{form.ending}", [(SEVERAL, INFO)])
         for path, text in files.items():
             raw = text.encode() if isinstance(text, str) else text
-            result[f"{name}{path.suffix}"] = Kind(raw, f"a{path.suffix}", points)
+            header = 16 if path.suffix == ".em" else 0
+            result[f"{name}{path.suffix}"] = Kind(raw, f"a{path.suffix}", points, header)
     result["csv"] = Kind(b"x,y,z,score\n1,2,3,0.5\n4.5,5,6,1\n", "a.csv", points)
     result["prompts"] = Kind(b"[[1, 2, 3], [4, 5, 6.5]]", "a.prompts.json", _of_json)
     tomograms = (

@@ -150,7 +150,7 @@ def angle_between(one, other):
 def test_any_format_to_any_other(tmp_path):
     turning = [name for name, kind in FORMATS.items() if kind.rotations]
     star = ["relion5", "relion4", "relion31", "warp"]
-    assert turning == [*star, "dynamo", "copick", "portal", "aitom"]
+    assert turning == [*star, "dynamo", "motl", "stopgap", "copick", "portal", "aitom"]
     these = picks()
     for name in turning:
         for other in turning:

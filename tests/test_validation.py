@@ -393,7 +393,7 @@ def test_pixels_of_another_size(tmp_path):
     [
         ("a.star", b"", "is empty"),
         ("a.star", b" \n\n", "is empty"),
-        ("a.png", b"\x89PNG\0\0", "is binary; expected a text file of points, or an IMOD model"),
+        ("a.png", b"\x89PNG\0\0", "is binary; expected a text file of points, an IMOD model"),
         ("a.gz", gzip.compress(b"1 2 3", mtime=0), "is binary; expected a text file of points"),
         ("a.json", b"{", "is not a JSON file"),
         ("a.tbl", b"1 2 3\n", "is not a Dynamo table"),

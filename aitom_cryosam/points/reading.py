@@ -374,8 +374,9 @@ def of_tomogram(points: PointFile, tomogram: str | Path) -> PointFile:
 
     Names count without folder, extension, `.tomostar`, `rec_` and `_<v>Apx`; of two tomograms of
     one file name the folders decide. If none is equal, one that differs only by what programs
-    append (`TS_01_Vol` and `TS_01_bin4`), or by parts that each begin with a letter, is taken
-    with a warning; `TS_01` and `TS_02` or `TS_01_2` differ.
+    append (`TS_01_Vol` and `TS_01_bin4`), by zeros before a number (`051` and `51`), or by parts
+    that each begin with a letter, is taken with a warning; `TS_01` and `TS_02` or `TS_01_2`
+    differ.
 
     Args:
         points: all points belong if their file gives no names.
@@ -436,8 +437,15 @@ def _fits(name: str, path: str) -> bool:
 
 
 def _similar(name: str, wanted: str) -> bool:
-    same = series_name(name) == series_name(wanted)
-    return same or _processed(name, wanted) or _processed(wanted, name)
+    one, two = series_name(name), series_name(wanted)
+    return (
+        one == two or _one_number(one, two) or _processed(name, wanted) or _processed(wanted, name)
+    )
+
+
+def _one_number(name: str, wanted: str) -> bool:
+    """Whether both are one number, which formats that number tomograms write without zeros."""
+    return name.lstrip("0") == wanted.lstrip("0") and name.isdigit() and wanted.isdigit()
 
 
 def _processed(name: str, longer: str) -> bool:

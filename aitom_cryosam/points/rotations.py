@@ -9,6 +9,7 @@ at its position + R r in the tomogram. In these terms
 - RELION's tomography has two rotations, R = R(rlnTomoSubtomogram*) R(rlnAngle*), and turns the
   shift by the first of them: position = coordinate - R(rlnTomoSubtomogram*) origin;
 - Dynamo: R is the inverse of Rz(narot) Rx(tilt) Rz(tdrot);
+- TOM, AV3, Artiatomi, novaSTA and STOPGAP turn the reference: R = Rz(psi) Rx(theta) Rz(phi);
 - EMAN2's `xform.align3d` aligns the particle with the reference, R is its inverse; its angles are
   R = Rz(az) Rx(alt) Rz(phi);
 - AITom's angle is RELION's in radians: its `rotate` reads a volume v at R r for what lies at r;
@@ -71,6 +72,20 @@ def from_dynamo(degrees: np.ndarray) -> Rotation:
 def to_dynamo(rotations: Rotation) -> np.ndarray:
     """(n, 3) degrees, tdrot, tilt, narot; tilt from 0 to 180."""
     return _degrees(rotations.inv(), "zxz")
+
+
+def from_av3(degrees: np.ndarray) -> Rotation:
+    """Rotations of the angles of TOM, AV3 and STOPGAP.
+
+    Args:
+        degrees: (n, 3) phi, theta, psi, in the order in which they turn.
+    """
+    return Rotation.from_euler("zxz", degrees.reshape(-1, 3), degrees=True)
+
+
+def to_av3(rotations: Rotation) -> np.ndarray:
+    """(n, 3) degrees, phi, theta, psi; theta from 0 to 180."""
+    return _degrees(rotations, "zxz")
 
 
 def from_eman(degrees: Sequence[float]) -> Rotation:

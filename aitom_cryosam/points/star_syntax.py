@@ -192,17 +192,19 @@ def words_of(line: str) -> list[str]:
     return [found[2] if found[1] else found[0] for found in _QUOTED.finditer(line)]
 
 
-def star_text(blocks: Mapping[str, Columns]) -> str:
+def star_text(blocks: Mapping[str, Columns], *, numbered: bool = True) -> str:
     """The blocks as the text of a STAR file, real numbers with six decimals.
 
     Args:
         blocks: by name, their columns by label, all of one length; or one value for each label.
+        numbered: whether the number of each column stands behind its label.
     """
     lines = []
     for name, block in blocks.items():
         lines += [f"data_{name}", ""]
         if any(map(np.ndim, block.values())):
-            lines += ["loop_", *(f"_{label} #{i}" for i, label in enumerate(block, 1))]
+            counted = [f" #{i}" if numbered else "" for i in range(1, len(block) + 1)]
+            lines += ["loop_", *(f"_{label}{n}" for label, n in zip(block, counted, strict=True))]
             lines += map(" ".join, zip(*map(_texts, block.values()), strict=True))
         else:
             lines += [f"_{label}\t\t\t{value}" for label, value in block.items()]

@@ -199,7 +199,8 @@ def _tell_lost(kind: Format, format: str, groups: Sequence[TomogramPicks]) -> No
         )
 
 
-_COMBINED_ONLY = ("relion4", "dynamo")  # their readers take one file of all tomograms
+# The readers of these take one file of all tomograms.
+_COMBINED_ONLY = ("relion4", "dynamo", "motl", "stopgap")
 
 
 def _file(

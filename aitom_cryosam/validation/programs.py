@@ -161,6 +161,11 @@ _OTHERS: dict[str, tuple[tuple[str, bool, str], ...]] = {
     ),
     "imod-model": (("IMOD 3dmod", True, "shows {n}, half a voxel from the corner in x and y"),),
     "dynamo": (("Dynamo", True, "reads {n} (columns 24 to 26) of the tomograms in column 20"),),
+    "motl": (
+        ("TOM, AV3, novaSTA", True, "read {n}, voxels from 1, of the tomograms in row 5"),
+        ("ArtiaX", True, "shows {n}, all as of one tomogram, with its voxel size as scale"),
+    ),
+    "stopgap": (("STOPGAP", True, "reads {n}, voxels from 1, of the tomograms in tomo_num"),),
     "copick": (("copick", True, "reads {n} in Å from the corner"),),
     "portal": (("CryoET Data Portal", True, "reads {n} in voxels"),),
     "cbox": (("crYOLO", True, "shows {n} as boxes"),),

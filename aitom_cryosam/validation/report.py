@@ -33,6 +33,7 @@ from aitom_cryosam.validation.point_checks import (
 from aitom_cryosam.validation.programs import LISTED, Outcome, StarPoints, of_format, of_star
 
 _SET = ("rlnTomoParticlesFile", "rlnTomoTomogramsFile")
+_BINARY = (".pickle", ".pkl", ".em")
 _PROJECT = ("rlnTomoName", "rlnTomoTiltSeriesPixelSize")
 
 
@@ -114,8 +115,8 @@ def _no_points(path: Path) -> str:
         return "is empty"
     if head[208:212] == b"MAP ":
         return "is an MRC volume; expected a file of points"
-    if b"\0" in head and head[:5] != b"IMODV" and path.suffix.lower() not in (".pickle", ".pkl"):
-        return "is binary; expected a text file of points, or an IMOD model"
+    if b"\0" in head and head[:5] != b"IMODV" and path.suffix.lower() not in _BINARY:
+        return "is binary; expected a text file of points, an IMOD model or a motive list (.em)"
     return ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
@@ -10,13 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError
+from aitom_cryosam.points.formats import numbers
 from aitom_cryosam.points.rotations import from_dynamo, some, to_dynamo
 from aitom_cryosam.points.table import Table, Unit, one_size, scores, scores_if_any, text_of
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 from aitom_cryosam.source_file import reading
-
-logger = logging.getLogger(__name__)
 
 # Columns, counted from 0.
 _TAG, _ALIGNED, _AVERAGED, _SCORE, _TOMOGRAM, _CLASS = 0, 1, 2, 9, 19, 21
@@ -32,8 +29,8 @@ def table(groups: Sequence[TomogramPicks]) -> str:
     """
     lines = []
     tags = count(1)
-    classes = _numbers_of_classes(groups)
-    for number, (picks, _) in enumerate(groups, 1):
+    classes = numbers.of_classes(groups, "Dynamo")
+    for number, (picks, _) in zip(numbers.of_tomograms(groups), groups, strict=True):
         turned = picks.rotations is not None and len(picks) > 0
         angles = to_dynamo(picks.rotations) if turned else None
         for i, (point, score) in enumerate(zip(picks.points_zyx, scores(picks), strict=True)):
@@ -47,22 +44,6 @@ def table(groups: Sequence[TomogramPicks]) -> str:
             row[_POINTS] = [f"{value:.6f}" for value in point[::-1]]
             lines.append(" ".join(row) + "\n")
     return "".join(lines)
-
-
-def _numbers_of_classes(groups: Sequence[TomogramPicks]) -> dict[str, int]:
-    """The number of each class: its own, or, with a warning, its place among all names."""
-    names = sorted({name for picks, _ in groups for name in picks.classes or ()})
-    if all(name.isascii() and name.isdigit() for name in names):
-        return {name: int(name) for name in names}
-    numbered = {name: number for number, name in enumerate(names, 1)}
-    listed = ", ".join(f"{number} is {name}" for name, number in numbered.items())
-    logger.warning("Dynamo's classes are numbers: %s.", listed)
-    return numbered
-
-
-def index(groups: Sequence[TomogramPicks]) -> str:
-    """The `.doc` beside a table: number and name of each tomogram."""
-    return "".join(f"{number} {info.name}\n" for number, (_, info) in enumerate(groups, 1))
 
 
 def read(path: Path) -> Table:
@@ -82,7 +63,7 @@ def read(path: Path) -> Table:
     table = Table.of(
         values[:, _POINTS] + np.where(np.isnan(shifts), 0, shifts),
         Unit.VOXEL,
-        names=_names(path, values[:, _TOMOGRAM]),
+        names=numbers.names(path, values[:, _TOMOGRAM]),
         classes=[f"{value:g}" if np.isfinite(value) else None for value in values[:, _CLASS]],
         scores=scores_if_any(values[:, _SCORE].tolist()),
         rotations=some(from_dynamo(angles)) if len(values) else None,
@@ -91,20 +72,3 @@ def read(path: Path) -> Table:
     if not len(sizes) or not (sizes > 0).all() or (sizes == 1).all():  # 1 stands for unknown
         return table
     return replace(table, sizes=sizes, voxel_size=one_size(sizes))
-
-
-def _names(path: Path, column: np.ndarray) -> list[str] | None:
-    """The tomogram of each point; none if the table does not number them."""
-    if not np.isfinite(column).all():
-        return None
-    tomograms = column.astype(int)
-    beside = path.with_suffix(".doc")
-    if beside.is_file():
-        with reading(beside, "a list of tomograms by number"):
-            lines = [line.split(maxsplit=1) for line in text_of(beside).splitlines()]
-            known = {int(number): name.strip() for number, name in lines}
-        if not set(tomograms) <= set(known):
-            missing = min(set(tomograms) - set(known))
-            raise InputError(f"{beside} does not name the tomogram {missing} of {path}.")
-        return [known[number] for number in tomograms]
-    return [str(number) for number in tomograms] if len(set(tomograms)) > 1 else None

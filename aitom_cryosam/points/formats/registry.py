@@ -20,9 +20,12 @@ from aitom_cryosam.points.formats import (
     dynamo,
     eman,
     imod,
+    motl,
+    numbers,
     portal,
     relion_warp,
     star_points,
+    stopgap,
     text,
 )
 from aitom_cryosam.points.particle import Particle
@@ -167,7 +170,27 @@ FORMATS: dict[str, Format] = {
         rotations=True,
         classes=True,
         names=True,
-        beside={".doc": _plain(dynamo.index)},
+        beside={".doc": _plain(numbers.doc)},
+    ),
+    "motl": Format(
+        about="TOM, AV3, Artiatomi, novaSTA: a motive list, and the .doc that names its tomograms",
+        ending=".em",
+        write=_plain(motl.content),
+        read=motl.read,
+        rotations=True,
+        classes=True,
+        names=True,
+        beside={".doc": _plain(numbers.doc)},
+    ),
+    "stopgap": Format(
+        about="STOPGAP: a motive list, and the .doc that names its tomograms",
+        ending=".star",
+        write=_plain(stopgap.text),
+        read=stopgap.read,
+        rotations=True,
+        classes=True,
+        names=True,
+        beside={".doc": _plain(numbers.doc)},
     ),
     "copick": Format(
         about="copick: JSON in its folders, Å",
@@ -219,6 +242,7 @@ _BY_ENDING: dict[str, Reader] = {
     ".box": cbox.refuse,
     ".mod": imod.read_model,
     ".tbl": dynamo.read,
+    ".em": motl.read,
     ".ndjson": portal.read,
     ".jsonl": portal.read,
     ".pickle": aitom.read_pickle,
@@ -253,6 +277,8 @@ def reader(path: Path, name: str | None = None) -> Reader:
     head = path.read_bytes()[:65536]
     if head.startswith(b"IMODV"):
         return imod.read_model
+    if stopgap.recognises(head):
+        return stopgap.read
     if ending == ".star" and re.search(rb"^data_cryolo\s*$", head, re.M):
         return cbox.read
     if ending in _BY_ENDING:
