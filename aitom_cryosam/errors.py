@@ -36,6 +36,8 @@ class Remedy(Enum):
     TILT_SERIES = "pixel size of the tilt series"
     TILT_SERIES_SIZE = "size of the tilt series"
     COORDS_ANGPIX = "pixel size of the coordinates"
+    MARKERS = "what markers of ChimeraX count"
+    MARKERS_FROM_ZERO = "markers of ChimeraX that count from the first voxel"
     PROMPT = "a prompt"
     DIAMETER = "diameter"
     NEARER_PROMPT = "a prompt nearer to the particle"
@@ -151,6 +153,26 @@ _WORDS: dict[Remedy, str | dict[Door, str | tuple[str, ...]]] = {
         ),
         _PYTHON: "check the voxel size, or give coords_angpix={size:g}",
         _PROJECT: f"check its cryosamVoxelSize, or write coords_angpix {{size:g}} {_IN_PROJECT}",
+    },
+    Remedy.MARKERS: {
+        _LINE: (
+            "add --coords-angpix 1 if the markers count Å, or --coords-angpix {size:g} if voxels",
+            "add --truth-angpix 1 if the markers count Å, or --truth-angpix {size:g} if voxels",
+            f"{_CONVERT} --coords-angpix 1` if the markers count Å, or {{size:g}} in place of 1 if "
+            "voxels",
+        ),
+        _PYTHON: "give coords_angpix=1 if the markers count Å, or {size:g} if voxels",
+        _PROJECT: f"write coords_angpix 1 {_IN_PROJECT} if the markers count Å, or {{size:g}} if "
+        "voxels",
+    },
+    Remedy.MARKERS_FROM_ZERO: {
+        _LINE: (
+            "add --coords-angpix 1",
+            "add --truth-angpix 1",
+            f"{_CONVERT} --coords-angpix 1`",
+        ),
+        _PYTHON: "give coords_angpix=1",
+        _PROJECT: f"write coords_angpix 1 {_IN_PROJECT}",
     },
     Remedy.PROMPT: {
         _LINE: "add --prompt X,Y,Z or --prompts FILE",

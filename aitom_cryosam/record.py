@@ -36,10 +36,8 @@ class Record:
     Attributes:
         path: the file `<stem>_run.json`.
         content: of that file.
-        info: name, voxel size (Å) and shape of the tomogram.
+        info: name, voxel size (Å), shape and file of the tomogram.
         contrast: of protein in the tomogram.
-        tomogram_path: the tomogram's file, where it was or as it lies to the result now; or None
-            if it was an array.
         files: the result's files by kind, as in `result_paths`.
         known: the proposals where they have just been written, which need not be read then.
     """
@@ -48,7 +46,6 @@ class Record:
     content: Mapping[str, Any]
     info: TomogramInfo
     contrast: Contrast = "dark"
-    tomogram_path: Path | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     known: Picks | None = None
 
@@ -87,14 +84,19 @@ class Record:
             depth, height, width = map(int, tomogram["shape_zyx"])
             name, file = str(tomogram["name"]), tomogram["path"]
             voxel_size = float(tomogram["voxel_size_angstrom"])
+            place = None if file is None else _moved(Path(file), path.parent)
             return cls(
                 path=path,
                 content=content,
-                info=TomogramInfo(name, voxel_size, (depth, height, width)),
+                info=TomogramInfo(name, voxel_size, (depth, height, width), path=place),
                 contrast=tomogram.get("contrast", "dark"),
-                tomogram_path=None if file is None else _moved(Path(file), path.parent),
                 files=_files(path, name, content),
             )
+
+    @property
+    def tomogram_path(self) -> Path | None:
+        """The tomogram's file, where it was or as it lies to the result now; None of an array."""
+        return self.info.path
 
     @classmethod
     def all_in(cls, folder: str | Path) -> list[Record]:

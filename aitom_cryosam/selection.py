@@ -194,7 +194,11 @@ def _listed(
     """(n,) bool: whether each proposal is in a curated file, by its id, else by its place."""
     info = record.info
     file = read_points(
-        path, voxel_size=info.voxel_size, shape_zyx=info.shape_zyx, tilt_series=tilt_series
+        path,
+        voxel_size=info.voxel_size,
+        shape_zyx=info.shape_zyx,
+        tilt_series=tilt_series,
+        tomogram=info.path,
     )
     if not len(file.picks):
         raise InputError(f"{path} holds no points; expected those to keep.")

@@ -64,6 +64,7 @@ def test_the_known_formats():
         "stopgap",
         "copick",
         "portal",
+        "cmm",
         "cbox",
         "coords",
         "eman2",
@@ -136,6 +137,17 @@ def test_golden_eman():
         "boxes_3d": [[480.0, -256.0, 0.0, "cryosam", 0.5, 0]],
         "class_list": {"0": {"boxsize": 256, "name": "particle"}},
     }
+
+
+def test_golden_cmm():
+    assert written("cmm").splitlines() == [
+        "<marker_sets>",
+        '<marker_set name="markers">',
+        '<marker id="1" x="3240.000000" y="2160.000000" z="1080.000000" '
+        'r="1" g="1" b="0" radius="172.8" score="0.500000"/>',
+        "</marker_set>",
+        "</marker_sets>",
+    ]
 
 
 def test_golden_cbox(tmp_path):
@@ -303,6 +315,7 @@ def test_what_the_user_says_decides_between_two_units(tmp_path):
             TomogramInfo("a", 10),
             "without tomograms.star, needs the tomogram's size",
         ),
+        ("cmm", TomogramInfo("a"), "format cmm needs the voxel size"),
         ("relion4", TomogramInfo("a"), "format relion4 needs the voxel size"),
         (
             "relion4",

@@ -165,6 +165,7 @@ def _points(
         coords_angpix=angpix,
         tilt_series=tilt_series,
         shape_zyx=tomogram.shape,
+        tomogram=tomogram.path,
     )
 
 

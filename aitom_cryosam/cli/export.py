@@ -213,6 +213,7 @@ def read_groups(args: argparse.Namespace) -> Iterator[TomogramPicks]:
             tilt_series=tomograms.of(known.name) if tomograms and known.name else tilt_series,
             tomograms=tomograms,
             shape_zyx=known.shape_zyx,
+            tomogram=known.path,
             format=args.source,
         )
         yield from _groups(file, known, tomograms, only=args.tomo is not None)
@@ -235,11 +236,13 @@ def _known(args: argparse.Namespace, path: Path, tilt_series: TiltSeries | None)
     from aitom_cryosam.record import record_beside
 
     name, (shape, voxel_size) = args.tomo or "", size_of(args)
+    place = Path(args.tomo) if args.tomo else None
     if not args.tomo and (record := record_beside(path)):
         name = str(record.tomogram_path or record.info.name)
         voxel_size = voxel_size or record.info.voxel_size
         shape = shape or record.info.shape_zyx
-    return TomogramInfo(name, voxel_size, shape, tilt_series)
+        place = record.info.path
+    return TomogramInfo(name, voxel_size, shape, tilt_series, place)
 
 
 def _groups(

@@ -160,7 +160,10 @@ def _file(tomogram: ProjectTomogram, record: Record) -> PointFile:
     record.check("picks")
     info = record.info
     points = read_points(
-        record.files["picks"], voxel_size=info.voxel_size, shape_zyx=info.shape_zyx
+        record.files["picks"],
+        voxel_size=info.voxel_size,
+        shape_zyx=info.shape_zyx,
+        tomogram=info.path,
     )
     named = points.path.with_name(f"{tomogram.name}_picks.star")
     return replace(points, path=named, names=(tomogram.label,) * len(points.picks))

@@ -149,6 +149,7 @@ def _clicked(file: Path | None, args: argparse.Namespace, paths: Sequence[Path])
         coords_angpix=args.coords_angpix,
         tomograms=read_tomograms_star(star) if star else None,
         shape_zyx=shape,
+        tomogram=paths[0],
     )
     return points_in(points, paths)
 

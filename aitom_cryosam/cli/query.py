@@ -129,5 +129,6 @@ def _clicked(
         voxel_size=first.voxel_size,
         coords_angpix=coords_angpix,
         shape_zyx=first.shape,
+        tomogram=first.path,
     )
     return points_in(points, [one.path for one in tomograms if one.path])

@@ -87,6 +87,7 @@ def _truth(args: argparse.Namespace, record: Record) -> Truth:
         voxel_size=record.info.voxel_size,
         coords_angpix=args.truth_angpix,
         shape_zyx=record.info.shape_zyx,
+        tomogram=record.info.path,
     )
     here = of_class(of_tomogram(everything, record.info.name), everything, args.particle_class)
     warn_of_outside(args.truth, [(record.info, here.picks.points_zyx)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli.tilt_series import tilt_series_of, tomograms_of
@@ -79,8 +80,9 @@ def _expected(args: argparse.Namespace) -> Expected:
     tomograms = tomograms_of(args)
     tilt_series = tomograms.of(args.tomo) if tomograms and args.tomo else tilt_series_of(args)
     shape, voxel_size = size_of(args)
+    place = Path(args.tomo) if args.tomo else None
     return Expected(
-        TomogramInfo(args.tomo or "", voxel_size, shape, tilt_series),
+        TomogramInfo(args.tomo or "", voxel_size, shape, tilt_series, place),
         tomograms,
         args.coords_angpix,
         args.distance,

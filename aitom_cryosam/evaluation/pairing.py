@@ -75,16 +75,25 @@ def read_searched(
     read = partial(read_points, tilt_series=tilt_series, tomograms=tomograms)
 
     @cache
-    def in_voxels(voxel: float | None, shape: tuple[int, int, int] | None) -> PointFile:
+    def in_voxels(
+        voxel: float | None, shape: tuple[int, int, int] | None, tomogram: Path | None
+    ) -> PointFile:
         """The whole truth."""
         angpix = truth_angpix if voxel else None
-        return read(truth, voxel_size=voxel, coords_angpix=angpix, shape_zyx=shape)
+        return read(
+            truth,
+            voxel_size=voxel,
+            coords_angpix=angpix,
+            shape_zyx=shape,
+            tomogram=tomogram,
+        )
 
     searched: dict[str, Searched] = {}
     refused: dict[str, InputError] = {}
     covered: set[str] = set()
     files = list(_read_all(picks, partial(read, voxel_size=voxel_size), voxel_size))
-    whole = in_voxels(voxel_size or files[0].voxel_size, files[0].shape_zyx)
+    first = files[0]
+    whole = in_voxels(voxel_size or first.voxel_size, first.shape_zyx, first.tomogram)
     label = distinct([name for one in files for name in one.names or ()], whole.names or ())
     everything = [pair for one in files for pair in _by_tomogram(one, label)]
     for name, points in everything:
@@ -94,7 +103,7 @@ def read_searched(
                 "each tomogram once."
             )
         voxel = voxel_size or points.voxel_size
-        whole = in_voxels(voxel, points.shape_zyx)
+        whole = in_voxels(voxel, points.shape_zyx, points.tomogram)
         parts = _split(whole, label)
         try:
             one = parts.get(name) or _of_one(whole, name, points, alone=len(everything) == 1)
@@ -141,7 +150,8 @@ def _read_all(
         else:
             # Picks of another run would pass for this one's.
             record = record_beside(path, alone=True)
-            points = read(path, shape_zyx=record.info.shape_zyx if record else None)
+            info = record.info if record else TomogramInfo("")
+            points = read(path, shape_zyx=info.shape_zyx, tomogram=info.path)
             if record:  # a file without picks cannot state it
                 size = points.voxel_size or record.info.voxel_size
                 points = replace(points, voxel_size=size)

@@ -297,7 +297,10 @@ class CryoSAMWidget(QWidget):
                 return
             target, about = Path(chosen), known_of(self._picks_layer)
             shape = about.get("shape_zyx")
-            info = TomogramInfo(about["name"], about["voxel_size"], shape and tuple(shape))
+            place = Path(about["path"]) if about.get("path") else None
+            info = TomogramInfo(
+                about["name"], about["voxel_size"], shape and tuple(shape), path=place
+            )
             picks = self.curation.curated()
             for one in write_picks_as(format_of(target), target, picks, info):
                 self._say(f"Exported {int(picks.kept.sum())} picks: {one}")

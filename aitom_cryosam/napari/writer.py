@@ -81,5 +81,6 @@ def layer_picks(data: Any, meta: dict[str, Any], path: Path) -> tuple[Picks, Tom
         str(about.get("name") or file_stem(about.get("path") or path)),
         about.get("voxel_size"),
         tuple(about["shape_zyx"]) if about.get("shape_zyx") else None,
+        path=Path(about["path"]) if about.get("path") else None,
     )
     return picks, info

@@ -120,6 +120,7 @@ def _in_file(
         coords_angpix=coords_angpix,
         tilt_series=tilt_series,
         shape_zyx=tomogram.shape,
+        tomogram=tomogram.path,
     )
     if not len(file.picks):
         raise InputError(f"{path} holds no points; expected at least one click.")

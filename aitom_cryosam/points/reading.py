@@ -57,6 +57,7 @@ class PointFile:
         voxel_size: Å, as the file states for its coordinates, or None.
         has_ids: whether the file itself numbers its points, as ours do.
         shape_zyx: (D, H, W) of the tomogram, if whoever read the file knew it.
+        tomogram: its file, likewise.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class PointFile:
     voxel_size: float | None = None
     has_ids: bool = False
     shape_zyx: tuple[int, int, int] | None = None
+    tomogram: Path | None = None
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -86,6 +88,7 @@ def read_points(
     tilt_series: TiltSeries | None = None,
     tomograms: TomogramsStar | None = None,
     shape_zyx: tuple[int, int, int] | None = None,
+    tomogram: Path | None = None,
     format: str | None = None,
 ) -> PointFile:
     """Read points of any format in `formats.FORMATS`, csv or text columns.
@@ -102,6 +105,7 @@ def read_points(
         tilt_series: the tilt series of every point that `tomograms` does not know by name.
         tomograms: the tilt series by name.
         shape_zyx: (D, H, W) of the tomogram, for coordinates from its centre.
+        tomogram: its file, which ChimeraX places markers by.
         format: a name in `formats.FORMATS`, where the file itself leaves it open.
 
     Raises:
@@ -116,7 +120,7 @@ def read_points(
     with reading(existing_file(path), "a file of points"):
         table = reader(path, format)(path)
     stated = table.voxel_size or (tomograms and tomograms.voxel_size) or None
-    info = TomogramInfo(str(path), voxel_size or stated, shape_zyx)
+    info = TomogramInfo(str(path), voxel_size or stated, shape_zyx, path=tomogram)
     names = table.names
     if nameless := [row for row, name in enumerate(names or (), 1) if not name.strip()]:
         raise InputError(
@@ -135,6 +139,7 @@ def read_points(
         stated,
         ID in table.rows,
         shape_zyx,
+        tomogram,
     )
 
 
@@ -165,6 +170,8 @@ def _voxels(
         points = points / info.known_voxel_size(f"{path}: {table.columns[0]}")
     elif table.unit is Unit.ANGSTROM:
         points = points / info.known_voxel_size(f"{path}: a coordinate in Å")
+    elif table.unit is Unit.SCENE:
+        points = _of_scene(points, path, info, coords_angpix)
     elif table.unit is Unit.CENTRED_PIXEL:
         asking = f"{path}: a coordinate from the centre"
         pixel_size = coords_angpix or table.pixel_size or 1
@@ -173,6 +180,52 @@ def _voxels(
     else:
         points = points * _scale(table, path, info, series, coords_angpix)
     return points - _origins(table, path, info, coords_angpix)
+
+
+def _of_scene(
+    points_xyz: np.ndarray, path: Path, info: TomogramInfo, coords_angpix: float | None
+) -> np.ndarray:
+    """(n, 3) voxels of markers that count Å from where ChimeraX shows the tomogram.
+
+    What the user says they count is counted from voxel 0: ArtiaX, and whoever sets the origin to
+    0, shows it there.
+
+    Raises:
+        InputError: the header gives another voxel size, and so either may have been shown.
+    """
+    size = info.known_voxel_size(f"{path}: a marker in Å")
+    if coords_angpix is not None:
+        return points_xyz * (coords_angpix / size)
+    placement = info.placement
+    if placement is None:
+        logger.warning(
+            "%s: its markers are taken as Å from the first voxel, as the header of their tomogram "
+            "is not known here.",
+            path,
+        )
+        return points_xyz / size
+    step = np.array(placement.step_xyz)
+    if (np.abs(step - size) > SAME_SIZE * size).any():
+        shown = " × ".join(f"{one:.4g}" for one in dict.fromkeys(placement.step_xyz))
+        raise InputError(
+            f"{path}: ChimeraX shows {info.path} in voxels of {shown} Å, as its header says, but "
+            f"the voxels here have {size:g} Å",
+            Remedy.MARKERS,
+            size=size,
+        )
+    if any(placement.origin_xyz):
+        x, y, z = placement.origin_xyz
+        logger.warning(
+            "%s: its markers are counted from %g,%g,%g Å, where ChimeraX shows %s by its header; "
+            "if it was shown from 0, as by ArtiaX, %s.",
+            path,
+            x,
+            y,
+            z,
+            info.path,
+            Remedy.MARKERS_FROM_ZERO.said(),
+        )
+    return (points_xyz - np.array(placement.origin_xyz)) / step
 
 
 def _scale(

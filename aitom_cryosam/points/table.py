@@ -53,6 +53,7 @@ class Unit(Enum):
     VOXEL = "voxels of the tomogram"
     PIXEL = "pixels of the tilt series where that is known, else voxels"
     ANGSTROM = "Å from the corner"
+    SCENE = "Å in the scene of ChimeraX, where the tomogram's header places it"
     CENTRED_ANGSTROM = "Å from the centre of the unbinned tomogram"
     CENTRED_PIXEL = "pixels of the tilt series from voxel size // 2"
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.volumes.placement import Placement
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +46,14 @@ class TomogramInfo:
         voxel_size: Å, or None.
         shape_zyx: (D, H, W) voxels, or None.
         tilt_series: its tilt series, or None.
+        path: its file, or None; it need not be there.
     """
 
     name: str
     voxel_size: float | None = None
     shape_zyx: tuple[int, int, int] | None = None
     tilt_series: TiltSeries | None = None
+    path: Path | None = None
 
     @classmethod
     def of(
@@ -58,7 +62,18 @@ class TomogramInfo:
         """What an open tomogram says of itself; an info stays what it is."""
         if isinstance(tomogram, TomogramInfo):
             return tomogram
-        return cls(tomogram.name, tomogram.voxel_size, tomogram.shape, tilt_series)
+        return cls(tomogram.name, tomogram.voxel_size, tomogram.shape, tilt_series, tomogram.path)
+
+    @property
+    def placement(self) -> Placement | None:
+        """Where ChimeraX shows its voxels; None where its file is not there or not MRC.
+
+        Raises:
+            InputError: the file's header cannot be used.
+        """
+        if self.path is None or not self.path.exists():
+            return None
+        return Placement.of(self.path)
 
     def known_voxel_size(self, asking: str) -> float:
         """The voxel size, Å.

@@ -47,6 +47,8 @@ def unit_of(table: Table, expected: Expected) -> float | None:
     """Å that one unit of the file counts, or None."""
     if table.unit in (Unit.ANGSTROM, Unit.CENTRED_ANGSTROM):
         return 1.0
+    if table.unit is Unit.SCENE:
+        return expected.coords_angpix or 1.0
     if table.unit is Unit.VOXEL:
         project = expected.tomograms.voxel_size if expected.tomograms else None
         return expected.coords_angpix or table.voxel_size or expected.info.voxel_size or project
@@ -169,7 +171,7 @@ def of_unit(table: Table, values: np.ndarray) -> Iterator[Finding]:
                 f"none of {len(values)} points lies left of or below the centre; do they count "
                 "from the corner?",
             )
-    elif below:
+    elif below and table.unit is not Unit.SCENE:
         yield Finding(
             Severity.WARNING,
             f"{below} of {len(values)} points have coordinates below 0; do they count from the "
@@ -213,6 +215,7 @@ def of_places(
             tilt_series=info.tilt_series,
             tomograms=tomograms,
             shape_zyx=info.shape_zyx,
+            tomogram=info.path,
             format=expected.format,
         )
         points = of_tomogram(points, info.name) if info.name else points

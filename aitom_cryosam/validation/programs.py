@@ -168,6 +168,7 @@ _OTHERS: dict[str, tuple[tuple[str, bool, str], ...]] = {
     "stopgap": (("STOPGAP", True, "reads {n}, voxels from 1, of the tomograms in tomo_num"),),
     "copick": (("copick", True, "reads {n} in Å from the corner"),),
     "portal": (("CryoET Data Portal", True, "reads {n} in voxels"),),
+    "cmm": (("ChimeraX", True, "shows {n} in Å, on a map that its header places"),),
     "cbox": (("crYOLO", True, "shows {n} as boxes"),),
     "coords": (
         (_FIVE, True, "reads {n} named by a list, times the binning as scale factor"),

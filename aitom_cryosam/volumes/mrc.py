@@ -46,15 +46,11 @@ def read_volume(
     header = MrcHeader.read(Path(path))
     source = SourceFile.of(header.path)
     data = _unpacked(header) if header.opener else _mapped(header)
-    order = header.axis_order
-    fields = header.fields
-    columns_first = (int(fields.nxstart), int(fields.nystart), int(fields.nzstart))
-    nstart = tuple(columns_first[2 - axis] for axis in reversed(order))
     return Volume(
-        data=data.transpose(order),
+        data=data.transpose(header.axis_order),
         voxel_size=header.voxel_size(voxel_size),
         origin=header.origin,
-        nstart=(nstart[0], nstart[1], nstart[2]),
+        nstart=header.nstart,
         source=source,
     )
 

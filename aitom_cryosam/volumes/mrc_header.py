@@ -154,6 +154,17 @@ class MrcHeader:
         )
         return x, y, z
 
+    @property
+    def nstart(self) -> tuple[int, int, int]:
+        """x, y, z, voxels.
+
+        Raises:
+            InputError: as for `axis_order`.
+        """
+        starts = (int(self.fields.nzstart), int(self.fields.nystart), int(self.fields.nxstart))
+        z, y, x = (starts[axis] for axis in self.axis_order)
+        return x, y, z
+
     def voxel_size(self, wanted: float | None) -> float:
         """Å: as wanted, else as the header says.
 

@@ -16,6 +16,7 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats import (
     aitom,
     cbox,
+    cmm,
     copick,
     dynamo,
     eman,
@@ -209,6 +210,13 @@ FORMATS: dict[str, Format] = {
         rotations=True,
         scores=False,
     ),
+    "cmm": Format(
+        about="ChimeraX: markers, Å",
+        ending=".cmm",
+        write=cmm.text,
+        read=cmm.read,
+        classes=True,
+    ),
     "cbox": Format(about="crYOLO: boxes", ending=".cbox", write=cbox.text, read=cbox.read),
     "coords": Format(
         about="x y z in voxels, one point a line",
@@ -239,6 +247,7 @@ FORMATS: dict[str, Format] = {
 _BY_ENDING: dict[str, Reader] = {
     ".star": star_points.read,
     ".cbox": cbox.read,
+    ".cmm": cmm.read,
     ".box": cbox.refuse,
     ".mod": imod.read_model,
     ".tbl": dynamo.read,
@@ -285,6 +294,8 @@ def reader(path: Path, name: str | None = None) -> Reader:
         return _BY_ENDING[ending]
     if ending == ".json" or head.lstrip()[:1] in (b"{", b"["):
         return _json_reader(path)
+    if cmm.recognises(head):
+        return cmm.read
     if re.search(rb"^\s*data_", head, re.M):
         return star_points.read
     return _text_reader(path)
