@@ -56,6 +56,21 @@ def test_a_folder_of_results_is_of_the_tomogram_s_own_picks(folder: Path, capsys
     assert "TS_2_picks.star, TS_3_picks.star; name the file that has" in capsys.readouterr().err
 
 
+def test_a_folder_of_truths_has_one_of_the_tomogram(folder: Path, capsys) -> None:
+    (folder / "truths").mkdir()
+    for name in ("TS.csv", "TS_2.csv"):
+        (folder / "truths" / name).write_text(TRUTH if name == "TS.csv" else "x,y,z\n1,1,1\n")
+    asked = ["--methods", "none", "--picks", f"x={folder}/mine.star"]
+    assert compare(folder, *asked) == 0
+    of_file = capsys.readouterr().out
+    truth = ["--truth", f"{folder}/truths", "--radius", "15"]
+    assert main(["compare", f"{folder}/TS.mrc", *truth, *asked]) == 0
+    assert capsys.readouterr().out == of_file
+    (folder / "truths" / "TS.csv").unlink()
+    assert main(["compare", f"{folder}/TS.mrc", *truth, *asked]) == 2
+    assert "truths has points of TS_2; expected some of TS." in capsys.readouterr().err
+
+
 def both(folder: Path) -> list[str]:
     files = [f"--picks={name}={folder}/{name}" for name in ("mine.star", "theirs.csv")]
     return ["--methods", "none", *files]

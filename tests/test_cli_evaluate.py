@@ -191,6 +191,93 @@ def test_several_tomograms(several, capsys):
     )
 
 
+@pytest.fixture
+def truths(several):
+    """The truth of `several` as a folder: other formats, names only some files say, a note."""
+    folder = several / "truths"
+    folder.mkdir()
+    (folder / "00255.star").write_text(TRUTH.format(name="00255"))
+    points = [line.split() for line in TRUTH.splitlines()[8:]]
+    table = "".join(f"{x},{y},{z},{kind}\n" for x, y, z, _, kind in points)
+    (folder / "00256.csv").write_text("x,y,z,class\n" + table)
+    (folder / "00300_10.00Apx.csv").write_text(
+        "x,y,z,class\n" + table.replace("ribosome", "proteasome")
+    )
+    (folder / "00301_truth.coords").write_text("")
+    (folder / "README.txt").write_text("Clicked by hand.\n")
+    (folder / "00255.mrc").write_bytes(b"")
+    return several
+
+
+def test_a_folder_of_truths_is_as_good_as_a_file(truths, capsys):
+    (truths / "truths" / "00301_truth.coords").unlink()
+    assert evaluate(truths, picks="results", truth="all.star") == 0
+    of_file = capsys.readouterr().out
+    assert evaluate(truths, picks="results", truth="truths") == 0
+    captured = capsys.readouterr()
+    assert captured.out == of_file
+    assert captured.err == (
+        "warning: Left out, as there are no picks: README (--count-unpicked counts their "
+        "particles as missed).\n"
+    )
+    (truths / "truths" / "README.txt").unlink()
+    options = ["--class", "ribosome", "--json", str(truths / "e.json")]
+    assert evaluate(truths, *options, picks="results", truth="truths") == 0
+    report = json.loads((truths / "e.json").read_text())
+    assert (report["n_picks"], report["n_truth"], report["n_matched"]) == (5, 4, 2)
+
+
+def test_a_truth_beside_picks_and_proposals_is_the_truth(truths, capsys):
+    """As in the folder of a simulation in which picking was tried."""
+    (truths / "truths" / "README.txt").unlink()
+    (truths / "truths" / "00301_truth.coords").write_text("9 9 3\n")
+    for name in ("00301_picks.star", "00301_proposals.star", "00255_proposals.star"):
+        (truths / "truths" / name).write_text("no points")
+    options = ["--count-unpicked", "--json", str(truths / "e.json")]
+    assert evaluate(truths, *options, picks="results", truth="truths") == 0
+    assert "warning: Some" not in capsys.readouterr().err
+    report = json.loads((truths / "e.json").read_text())
+    assert list(report["tomograms"]) == ["00255", "00256", "00300", "00301"]
+    assert (report["n_truth"], report["n_matched"]) == (13, 4)
+
+
+def test_an_empty_truth_is_of_a_tomogram_without_particles(truths):
+    (truths / "truths" / "00301_truth.coords").unlink()
+    (truths / "truths" / "00300_10.00Apx.csv").write_text("x,y,z,class\n")
+    options = ["--json", str(truths / "e.json")]
+    assert evaluate(truths, *options, picks="results", truth="truths") == 0
+    report = json.loads((truths / "e.json").read_text())
+    assert report["tomograms"]["00300"]["precision"] == 0
+    assert (report["n_picks"], report["n_truth"], report["n_matched"]) == (5, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        ("00256.star", "truths has 00256.csv, 00256.star of 00256; expected one"),
+        (None, "The folder {} holds no files of points; name a file instead"),
+    ],
+)
+def test_folders_that_are_no_truth(truths, capsys, extra, says):
+    for path in (truths / "truths").iterdir():
+        if extra is None:
+            path.unlink()
+    if extra:
+        (truths / "truths" / extra).write_text(TRUTH.format(name="00256"))
+    assert evaluate(truths, picks="results", truth="truths") == 2
+    assert says.format(truths / "truths") in capsys.readouterr().err
+
+
+def test_the_only_truth_of_the_only_picks(truths, capsys):
+    """Neither says which tomogram it is of."""
+    (truths / "p.csv").write_text("x,y,z\n1,2,3\n")
+    for path in (truths / "truths").iterdir():
+        if path.name != "00256.csv":
+            path.unlink()
+    assert evaluate(truths, "--voxel-size", "10", picks="p.csv", truth="truths") == 0
+    assert "recall                0.250" in capsys.readouterr().out
+
+
 def test_tomograms_without_picks_count_if_they_were_searched(several, capsys):
     options = ["--count-unpicked", "--json", str(several / "e.json")]
     assert evaluate(several, *options, picks="results", truth="all.star") == 0

@@ -36,7 +36,12 @@ _HEAD = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam compare`."""
     add_tomogram(parser)
-    parser.add_argument("--truth", required=True, metavar="FILE", help="the known positions")
+    parser.add_argument(
+        "--truth",
+        required=True,
+        metavar="FILE",
+        help="the known positions, or a folder with those of the tomogram",
+    )
     add_matching(parser)
     parser.add_argument(
         "--methods",
@@ -121,13 +126,15 @@ def _paths(args: argparse.Namespace, tomogram: Tomogram) -> dict[str, Path]:
 
 def _truth(args: argparse.Namespace, tomogram: Tomogram, tilt_series: TiltSeries | None) -> Picks:
     from aitom_cryosam.evaluation.pairing import of_class
+    from aitom_cryosam.evaluation.truth import truth_file
     from aitom_cryosam.points.tomogram_info import TomogramInfo, warn_of_outside
 
-    whole = _points(args.truth, tomogram, tilt_series, args.truth_angpix)
+    file = truth_file(args.truth, tomogram.path or tomogram.name)
+    whole = _points(file, tomogram, tilt_series, args.truth_angpix)
     truth = of_class(_of(tomogram, whole), whole, args.particle_class).picks
     if not len(truth):
-        raise InputError(f"{args.truth} holds no particles of {tomogram.name}.")
-    warn_of_outside(args.truth, [(TomogramInfo.of(tomogram), truth.points_zyx)])
+        raise InputError(f"{file} holds no particles of {tomogram.name}.")
+    warn_of_outside(file, [(TomogramInfo.of(tomogram), truth.points_zyx)])
     return truth
 
 
@@ -155,7 +162,7 @@ def _in_folder(path: str, tomogram: Tomogram) -> str:
 
 
 def _points(
-    path: str, tomogram: Tomogram, tilt_series: TiltSeries | None, angpix: float | None
+    path: str | Path, tomogram: Tomogram, tilt_series: TiltSeries | None, angpix: float | None
 ) -> PointFile:
     from aitom_cryosam.points.reading import read_points
 

@@ -34,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="files with picks of one or several tomograms, every row counts; or folders with "
         "results of `pick`",
     )
-    parser.add_argument("truth", metavar="TRUTH", help="file with the known positions")
+    parser.add_argument(
+        "truth",
+        metavar="TRUTH",
+        help="file with the known positions, or folder of such, each called after its tomogram",
+    )
     parser.add_argument(
         "--voxel-size",
         type=float,

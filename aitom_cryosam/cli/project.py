@@ -45,7 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_choice(exporting)
     exporting.add_argument("--tomograms-star", metavar="FILE", help="of the RELION project")
     evaluating = action("evaluate", "compare the picks of all tomograms with known positions")
-    evaluating.add_argument("truth", metavar="TRUTH", help="file with the known positions")
+    evaluating.add_argument(
+        "truth",
+        metavar="TRUTH",
+        help="file with the known positions, or folder of such, each called after its tomogram",
+    )
     evaluate.add_options(evaluating)
     reporting = action("report", "write a page for each tomogram, and one that leads to them")
     reporting.add_argument("--out", metavar="FILE.html", help="(default: report.html in PROJECT)")

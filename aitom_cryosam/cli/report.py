@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing pages")
     truth = parser.add_argument_group("known positions", "to see where a run is wrong")
-    truth.add_argument("--truth", metavar="FILE", help="known positions, any format of `export`")
+    truth.add_argument(
+        "--truth", metavar="FILE", help="known positions, any format of `export`, or folder of such"
+    )
     truth.add_argument(
         "--radius", type=float, metavar="ANGSTROM", help="of the matching (default: the particle's)"
     )
@@ -78,17 +80,19 @@ def _records(path: Path) -> Iterator[Record]:
 
 def _truth(args: argparse.Namespace, record: Record) -> Truth:
     from aitom_cryosam.evaluation.pairing import of_class
+    from aitom_cryosam.evaluation.truth import truth_file
     from aitom_cryosam.points.reading import of_tomogram, read_points
     from aitom_cryosam.points.tomogram_info import warn_of_outside
     from aitom_cryosam.report.page import Truth
 
+    file = truth_file(args.truth, record.info.name)
     everything = read_points(
-        args.truth,
+        file,
         voxel_size=record.info.voxel_size,
         coords_angpix=args.truth_angpix,
         shape_zyx=record.info.shape_zyx,
         tomogram=record.info.path,
     )
     here = of_class(of_tomogram(everything, record.info.name), everything, args.particle_class)
-    warn_of_outside(args.truth, [(record.info, here.picks.points_zyx)])
+    warn_of_outside(file, [(record.info, here.picks.points_zyx)])
     return Truth(here.picks, args.radius or record.diameter_angstrom / 2)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from aitom_cryosam.errors import InputError, Remedy
-from aitom_cryosam.names import distinct, listed, relion_name, result_stem
+from aitom_cryosam.evaluation.truth import by_tomogram, of_file, of_folder
+from aitom_cryosam.names import listed, relion_name
 from aitom_cryosam.points.reading import PointFile, of_tomogram, read_points
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_outside
@@ -57,7 +58,7 @@ def read_searched(
 
     Args:
         picks: files, or folders with `*_picks.star`; or files that were read already.
-        truth: a file.
+        truth: a file, or a folder with one for each tomogram, called after it.
         voxel_size: Å, of all tomograms; needed where a file of picks does not state it.
         truth_angpix: Å, the pixel size that the truth is written in, if not the tomograms'.
         particle_class: the only class of the truth that counts.
@@ -74,28 +75,26 @@ def read_searched(
     """
     read = partial(read_points, tilt_series=tilt_series, tomograms=tomograms)
 
-    @cache
-    def in_voxels(
-        voxel: float | None, shape: tuple[int, int, int] | None, tomogram: Path | None
-    ) -> PointFile:
-        """The whole truth."""
-        angpix = truth_angpix if voxel else None
+    def read_truth(path: Path, of: PointFile) -> PointFile:
+        size = voxel_size or of.voxel_size
         return read(
-            truth,
-            voxel_size=voxel,
-            coords_angpix=angpix,
-            shape_zyx=shape,
-            tomogram=tomogram,
+            path,
+            voxel_size=size,
+            coords_angpix=truth_angpix if size else None,
+            shape_zyx=of.shape_zyx,
+            tomogram=of.tomogram,
         )
 
     searched: dict[str, Searched] = {}
     refused: dict[str, InputError] = {}
     covered: set[str] = set()
     files = list(_read_all(picks, partial(read, voxel_size=voxel_size), voxel_size))
-    first = files[0]
-    whole = in_voxels(voxel_size or first.voxel_size, first.shape_zyx, first.tomogram)
-    label = distinct([name for one in files for name in one.names or ()], whole.names or ())
-    everything = [pair for one in files for pair in _by_tomogram(one, label)]
+    if Path(truth).is_dir():
+        known = of_folder(Path(truth), files, read_truth, count_unpicked=count_unpicked)
+    else:
+        known = of_file(Path(truth), files, read_truth)
+    label = known.label
+    everything = [pair for one in files for pair in by_tomogram(one, label)]
     for name, points in everything:
         if name in searched:
             raise InputError(
@@ -103,14 +102,13 @@ def read_searched(
                 "each tomogram once."
             )
         voxel = voxel_size or points.voxel_size
-        whole = in_voxels(voxel, points.shape_zyx, points.tomogram)
-        parts = _split(whole, label)
+        whole, parts = known.of(points)
         try:
             one = parts.get(name) or _of_one(whole, name, points, alone=len(everything) == 1)
         except InputError as error:
             refused[name] = error
             continue
-        covered |= {label(name) for name in set(one.names or ())}
+        covered |= {name, *map(label, set(one.names or ()))}
         one = of_class(_numbered(one, whole), whole, particle_class)
         searched[name] = Searched(name, points, one, voxel or 1.0)
     if not searched:
@@ -160,12 +158,6 @@ def _read_all(
         yield points
 
 
-def _by_tomogram(points: PointFile, label: Callable[[str], str]) -> list[tuple[str, PointFile]]:
-    """The picks of every tomogram in a file, which is named by the file's own name if by none."""
-    unnamed = relion_name(result_stem(points.path))
-    return list((_split(points, label) or {unnamed: points}).items())
-
-
 def _files(paths: Iterable[str | Path | PointFile]) -> Iterator[Path | PointFile]:
     for path in paths:
         if isinstance(path, PointFile):
@@ -208,15 +200,6 @@ def of_class(points: PointFile, whole: PointFile, wanted: str | None) -> PointFi
         known = ", ".join(sorted(set(whole.classes)))
         raise InputError(f"{whole.path} has no class {wanted!r}; expected one of {known}.")
     return points.take(np.array(points.classes or ()) == wanted)
-
-
-def _split(points: PointFile, label: Callable[[str], str]) -> dict[str, PointFile]:
-    """The points of each tomogram that the file names, in the order of the file."""
-    names = np.array(points.names or ())
-    rows: dict[str, list[np.ndarray]] = {}
-    for name in dict.fromkeys(points.names or ()):
-        rows.setdefault(label(name), []).append(np.flatnonzero(names == name))
-    return {root: points.take(np.sort(np.concatenate(these))) for root, these in rows.items()}
 
 
 def _roots(points: PointFile) -> set[str]:

@@ -273,6 +273,11 @@ def known_format(name: str) -> Format:
     return FORMATS[name]
 
 
+def endings() -> set[str]:
+    """Of all files of points."""
+    return {kind.ending for kind in FORMATS.values()} | set(_BY_ENDING)
+
+
 def reader(path: Path, name: str | None = None) -> Reader:
     """What reads a file: by the format's name, else by ending and content.
 

@@ -1,0 +1,210 @@
+"""Truth: known positions in one file, or in a folder with a file for each tomogram."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.files import settle
+from aitom_cryosam.names import RESULT, distinct, listed, relion_name, result_stem
+from aitom_cryosam.picks import Picks, joined
+from aitom_cryosam.points.formats.registry import endings
+from aitom_cryosam.points.reading import PointFile, of_tomogram
+
+logger = logging.getLogger(__name__)
+
+Reader = Callable[[Path, PointFile], PointFile]
+"""What reads a file, in voxels of the tomogram that these picks are of."""
+
+_TRUTH = "_truth"
+_OTHERS = tuple(end for kind, end in RESULT.items() if kind != "picks")
+
+
+class Known(NamedTuple):
+    """Known positions.
+
+    Attributes:
+        whole: all of them.
+        parts: those of each tomogram.
+    """
+
+    whole: PointFile
+    parts: dict[str, PointFile]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Known positions, to be had in the voxels of any tomogram.
+
+    Attributes:
+        label: what to call each tomogram of the picks and of the truth.
+        of: gives them in voxels of the tomogram that picks are of.
+    """
+
+    label: Callable[[str], str]
+    of: Callable[[PointFile], Known]
+
+
+def of_file(path: Path, picks: Sequence[PointFile], read: Reader) -> Truth:
+    """Those of one file; it is read once for all tomograms of the same voxels and shape.
+
+    Args:
+        path: the file.
+        picks: of all tomograms, at least one file.
+        read: reads it.
+
+    Raises:
+        InputError: it cannot be read as of the first picks.
+    """
+
+    @cache
+    def whole(size: float | None, shape: tuple[int, int, int] | None) -> PointFile:
+        return read(path, replace(picks[0], voxel_size=size, shape_zyx=shape))
+
+    first = whole(picks[0].voxel_size, picks[0].shape_zyx)
+    label = distinct(_names(picks), first.names or ())
+
+    def of(points: PointFile) -> Known:
+        found = whole(points.voxel_size, points.shape_zyx)
+        return Known(found, _split(found, label))
+
+    return Truth(label, of)
+
+
+def of_folder(
+    path: Path, picks: Sequence[PointFile], read: Reader, *, count_unpicked: bool
+) -> Truth:
+    """Those of a folder with a file for each tomogram, called after it.
+
+    Args:
+        path: the folder.
+        picks: of all tomograms, at least one file.
+        read: reads a file.
+        count_unpicked: read those of tomograms without picks, too; else a warning names them.
+
+    Raises:
+        InputError: there is no file of any of the tomograms, or one cannot be read.
+    """
+    label = distinct(_names(picks))
+    picked = dict(pair for one in picks for pair in by_tomogram(one, label))
+    files = _files(path)
+    # The only file is of the only picks, if they name no tomogram.
+    only = files[0] if len(files) == len(picked) == 1 and not _names(picks) else None
+    parts: dict[str, PointFile] = {}
+    taken: dict[Path, str] = {}
+    refused: list[InputError] = []
+    for name, one in picked.items():
+        try:
+            own = [only] if only else _own(path, name)
+        except InputError as error:
+            refused.append(error)
+            continue
+        file = _one(own, name)
+        if file in taken:
+            raise InputError(f"{file} would be of {taken[file]} and of {name}; rename it.")
+        taken[file] = name
+        parts[name] = _of(read(file, one), name)
+    if not parts:
+        raise refused[0]
+    unpicked = [file for file in files if file not in taken]
+    if unpicked and not count_unpicked:
+        names, said = listed(map(_name, unpicked)), Remedy.COUNT_UNPICKED.said()
+        logger.warning("Left out, as there are no picks: %s (%s).", names, said)
+    nowhere = replace(picks[0], shape_zyx=None, tomogram=None)
+    for file in unpicked if count_unpicked else ():
+        parts[_name(file)] = _of(read(file, nowhere), _name(file))
+    every = parts.values()
+    whole = joined([replace(part.picks, extra={}) for part in every])
+    known = Known(PointFile(path, whole, tuple(_names(every))), parts)
+    return Truth(label, lambda _: known)
+
+
+def truth_file(truth: str | Path, tomogram: str | Path) -> Path:
+    """The file with the known positions of a tomogram: any file itself; of a folder its own.
+
+    Its name is matched as those of tomograms are, without what results and `simulate` append.
+
+    Args:
+        truth: a file or folder.
+        tomogram: its name or path.
+
+    Raises:
+        InputError: a folder has no file of this tomogram, or several.
+    """
+    truth = Path(truth)
+    return _one(_own(truth, tomogram), tomogram) if truth.is_dir() else truth
+
+
+def _own(folder: Path, tomogram: str | Path) -> list[Path]:
+    """The files of a tomogram in a folder.
+
+    Raises:
+        InputError: there are none.
+    """
+    files = _files(folder)
+    places = Picks.from_points(np.zeros((len(files), 3)))
+    named = PointFile(folder, places, tuple(map(_name, files)))
+    return [files[number - 1] for number in of_tomogram(named, tomogram).picks.ids]
+
+
+def _one(files: Sequence[Path], tomogram: str | Path) -> Path:
+    if len(files) > 1:
+        several, folder = listed(file.name for file in files), files[0].parent
+        raise InputError(f"{folder} has {several} of {relion_name(str(tomogram))}; expected one.")
+    return files[0]
+
+
+def by_tomogram(points: PointFile, label: Callable[[str], str]) -> list[tuple[str, PointFile]]:
+    """The picks of every tomogram in a file, which is named by the file's own name if by none."""
+    unnamed = relion_name(result_stem(points.path))
+    return list((_split(points, label) or {unnamed: points}).items())
+
+
+def _split(points: PointFile, label: Callable[[str], str]) -> dict[str, PointFile]:
+    """The points of each tomogram that the file names, in the order of the file."""
+    names = np.array(points.names or ())
+    rows: dict[str, list[np.ndarray]] = {}
+    for name in dict.fromkeys(points.names or ()):
+        rows.setdefault(label(name), []).append(np.flatnonzero(names == name))
+    return {root: points.take(np.sort(np.concatenate(these))) for root, these in rows.items()}
+
+
+def _of(points: PointFile, name: str) -> PointFile:
+    """The points of a tomogram, under the name that it has here."""
+    own = of_tomogram(points, name)
+    return replace(own, names=(name,) * len(own.picks))
+
+
+def _names(files: Iterable[PointFile]) -> list[str]:
+    """The tomogram of each point of some files, as far as they say it."""
+    return [name for one in files for name in one.names or ()]
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of points in a folder; of a tomogram that has one named `*_truth`, only this.
+
+    Raises:
+        InputError: it has none.
+    """
+    settle(folder)
+    found = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in endings() and path.is_file() and not path.name.endswith(_OTHERS)
+    )
+    if not found:
+        raise InputError(f"The folder {folder} holds no files of points; name a file instead.")
+    told = {_name(path) for path in found if path.stem.endswith(_TRUTH)}
+    return [path for path in found if path.stem.endswith(_TRUTH) or _name(path) not in told]
+
+
+def _name(file: Path) -> str:
+    """The tomogram that a file is called after."""
+    return result_stem(file).removesuffix(_TRUTH)
