@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from aitom_cryosam.points.formats.copick import text
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.source_file import existing_file
+
+logger = logging.getLogger(__name__)
 
 _PLACE = re.compile(r"(?P<config>.+\.json)/(?P<run>[^/]+)(/(?P<kind>[^/@]*)(@(?P<size>[^/@]+))?)?")
 _SAME_SIZE = 0.01  # Å; copick names folders by three digits
@@ -171,7 +174,7 @@ def write_back(
             overlay cannot be written.
     """
     config = Path(config)
-    root = _opened(config)
+    root = _opened(config, overlay=True)
     objects = [one.name for one in root.pickable_objects]
     if object_name not in objects:
         raise InputError(
@@ -256,8 +259,16 @@ def _content(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and "pickable_objects" in content else None
 
 
-def _opened(config: Path) -> Any:
-    """The project, as copick has it."""
+def _opened(config: Path, *, overlay: bool = False) -> Any:
+    """The project, as copick has it: of two roots, one that is not there is told and passed.
+
+    Args:
+        config: its JSON file.
+        overlay: its overlay is needed, to be written into.
+
+    Raises:
+        InputError: it cannot be opened, or what is needed of its roots is not there.
+    """
     content = _content(existing_file(config))
     if content is None:
         raise InputError(
@@ -267,8 +278,8 @@ def _opened(config: Path) -> Any:
     try:
         if _local(content.get("overlay_root")):  # else masks would find no folder to lie in
             content["overlay_fs_args"] = {**content.get("overlay_fs_args", {}), "auto_mkdir": True}
-        with logging_kept("") as logger:  # copick's modules set that of the process up anew
-            logger.handlers.clear()
+        with logging_kept("") as of_process:  # copick's modules set it up anew
+            of_process.handlers.clear()
             root = _package().from_string(json.dumps(content))
     except InputError:
         raise
@@ -277,10 +288,14 @@ def _opened(config: Path) -> Any:
             f"copick cannot open the project of {config}; check its config_type, roots and "
             "pickable_objects."
         ) from None
-    for name in ("static_root", "overlay_root"):
-        place = _local(getattr(root.config, name, None))
-        if place is not None and not place.is_dir():
-            raise InputError(f"{config} has {place} as its {name}, which is no folder; correct it.")
+    roots = {name: getattr(root.config, name, None) for name in ("static_root", "overlay_root")}
+    given = {name: _local(url) for name, url in roots.items() if url}
+    missing = {name: place for name, place in given.items() if place and not place.is_dir()}
+    for name, place in missing.items():
+        said = f"{config} has {place} as its {name}, which is no folder"
+        if len(missing) == len(given) or (overlay and name == "overlay_root"):
+            raise InputError(f"{said}; correct it.")
+        logger.warning("%s; only what its other root has is read.", said)
     return root
 
 

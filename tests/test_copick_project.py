@@ -158,7 +158,10 @@ def changed(config, **values):
     ("values", "words"),
     [
         ({"overlay_root": "local:///nowhere"}, "has /nowhere as its overlay_root, which is no"),
-        ({"static_root": "/nowhere/at/all"}, "as its static_root, which is no folder"),
+        (
+            {"static_root": "/nowhere/at/all", "overlay_root": "local:///nowhere"},
+            "has /nowhere/at/all as its static_root, which is no folder; correct it",
+        ),
         ({"config_type": "else"}, "copick cannot open the project"),
         ({"pickable_objects": 7}, "copick cannot open the project"),
     ],
@@ -167,6 +170,28 @@ def test_configurations_that_cannot_be_used(config, values, words):
     changed(config, **values)
     with pytest.raises(InputError, match=words):
         tomograms_of(config)
+
+
+@pytest.mark.parametrize("missing", ["static_root", "overlay_root"])
+def test_a_root_that_is_not_there_is_told_and_passed(config, tmp_path, caplog, missing):
+    """copick itself opens such a project, as one whose tomograms are only in part copied."""
+    other = ({"static_root", "overlay_root"} - {missing}).pop()
+    changed(config, **{missing: f"local://{tmp_path}/gone", other: f"local://{tmp_path}/overlay"})
+    [one] = tomograms_of(config, runs=["TS_02"])
+    assert one.path.is_relative_to(tmp_path / "overlay")
+    assert Tomogram.open(one.path).shape == SHAPE
+    said = f"has {tmp_path}/gone as its {missing}, which is no folder; only what its other root"
+    assert said in caplog.text
+    assert copick.from_file(str(config)).get_run("TS_02") is not None
+    group = (Picks.from_points(POINTS_ZYX), TomogramInfo("TS_02", 10.0), None)
+    asked = {"object_name": "ribosome", "user": "me", "session": "1"}
+    if missing == "overlay_root":
+        with pytest.raises(InputError, match="/gone as its overlay_root, which is no folder; corr"):
+            write_back(config, [group], **asked)
+    else:
+        [path] = write_back(config, [group], **asked)
+        assert path.is_relative_to(tmp_path / "overlay")
+    assert not (tmp_path / "gone").exists()
 
 
 def test_what_is_no_configuration(tmp_path, config):
