@@ -16,8 +16,9 @@ VOXELS, PICK = 6, 4
 # What counts, its zero in voxels from the corner, units a voxel, how the pick reads, colour.
 RULERS = [
     ("k: this program, Warp, Dynamo, .coords", 0.5, 1, "4", "tab:blue"),
-    ("Å from voxel 0: copick (k·v)", 0.5, 10.8, "43.2", "tab:blue"),
+    ("Å from voxel 0: copick, ChimeraX (k·v)", 0.5, 10.8, "43.2", "tab:blue"),
     ("pixels of the tilt series: RELION 4 (k·v/p)", 0.5, 8, "32", "tab:blue"),
+    ("motive lists: AV3, STOPGAP (k + 1)", -0.5, 1, "5", "tab:purple"),
     ("IMOD model (k + 0.5 in x, y)", 0.0, 1, "4.5", "tab:orange"),
     ("Å from the centre: RELION 5 (k·v − w₀·p/2)", 3.5, 10.8, "10.8", "tab:green"),
 ]
@@ -25,7 +26,7 @@ RULERS = [
 
 def main(out: str = "docs/images/coordinates.png") -> None:
     """Six voxels of a row, the pick in the fifth of them, and a ruler for each way to count."""
-    figure, axes = plt.subplots(figsize=(8, 3.6), dpi=150)
+    figure, axes = plt.subplots(figsize=(8, 4.1), dpi=150)
     for k in range(VOXELS):
         face = "0.75" if k == PICK else "0.95"
         axes.add_patch(plt.Rectangle((k, 0), 1, 1, facecolor=face, edgecolor="0.4"))
@@ -49,7 +50,7 @@ def main(out: str = "docs/images/coordinates.png") -> None:
     axes.text(
         VOXELS + 0.25, 0.5, "voxels of 10.8 Å along x, pick at k = 4", va="center", fontsize=9
     )
-    axes.set_xlim(-0.5, 11.6)
+    axes.set_xlim(-0.9, 11.6)
     axes.set_ylim(-0.75 * len(RULERS) - 0.4, 1.15)
     axes.set_axis_off()
     figure.savefig(out, bbox_inches="tight", pad_inches=0.05, metadata={"Software": None})

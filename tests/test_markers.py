@@ -105,7 +105,7 @@ def test_turned_axes_and_numbers_that_are_none(tmp_path):
 def test_without_the_tomogram_they_count_from_the_first_voxel(tmp_path, caplog):
     path = markers(tmp_path / "a.cmm", scene())
     np.testing.assert_allclose(read_points(path, voxel_size=10).picks.points_zyx, K_ZYX)
-    assert "as the header of their tomogram is not known here" in caplog.text
+    assert "Å from the first voxel: the header of their tomogram, by whose origin" in caplog.text
     with pytest.raises(InputError, match="a marker in Å needs the voxel size"):
         read_points(path)
 

@@ -257,3 +257,20 @@ def test_validate_says_what_the_programs_do(lists):
     first = report.verdicts[0]
     assert first.program == ("TOM, AV3, novaSTA" if lists.suffix == ".em" else "STOPGAP")
     assert first.text.startswith(("read 2 points", "reads 2 points"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("_score\n", "_score #9\n"), "refuses: it knows no label 'score #9'; it takes no numbers"),
+        (("_class\n", "_group\n"), "refuses: it knows no label 'group'"),
+        (("_halfset\n", ""), "refuses: no halfset"),
+    ],
+)
+def test_what_stopgap_refuses(tmp_path, change, says):
+    text = STOPGAP.replace(*change)
+    if not change[1]:
+        text = text.replace("  A  ", "  ").replace("  B  ", "  ")
+    (tmp_path / "a.star").write_text(text)
+    [verdict] = check(tmp_path / "a.star").verdicts
+    assert (verdict.reads, verdict.text) == (False, says)

@@ -199,8 +199,8 @@ def _of_scene(
     placement = info.placement
     if placement is None:
         logger.warning(
-            "%s: its markers are taken as Å from the first voxel, as the header of their tomogram "
-            "is not known here.",
+            "%s: its markers are taken as Å from the first voxel: the header of their tomogram, by "
+            "whose origin ChimeraX shows it, is not known here.",
             path,
         )
         return points_xyz / size

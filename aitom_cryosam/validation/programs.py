@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aitom_cryosam.names import plural
+from aitom_cryosam.points.formats import stopgap
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import ANGLES, CENTRED, NAMES, PIXELS, SAME_SIZE
 
@@ -58,6 +59,24 @@ def of_format(name: str, n: int) -> tuple[Outcome, ...]:
         Outcome(program, reads, text.format(n=plural(n, "point")))
         for program, reads, text in _OTHERS.get(name, ())
     )
+
+
+def of_stopgap(text: str, n: int) -> tuple[Outcome, ...]:
+    """What STOPGAP does with a motive list of n points, as a STAR file's text.
+
+    It takes the rest of a line that begins with `_` as a label, and knows no others than its own.
+    """
+    lines = (line.strip() for line in text.splitlines())
+    labels = [line[1:] for line in lines if line.startswith("_")]
+    unknown = [label for label in labels if label not in stopgap.LABELS]
+    missing = [label for label in stopgap.LABELS if label not in labels]
+    if unknown:
+        said = f"refuses: it knows no label '{unknown[0]}'"
+        return (Outcome("STOPGAP", False, said + "; it takes no numbers" * ("#" in unknown[0])),)
+    if missing:
+        return (Outcome("STOPGAP", False, f"refuses: no {', '.join(missing)}"),)
+    said = f"reads {plural(n, 'point')}, voxels from 1, of the tomograms in tomo_num"
+    return (Outcome("STOPGAP", True, said),)
 
 
 def is_tomostar(name: str) -> bool:
@@ -165,7 +184,6 @@ _OTHERS: dict[str, tuple[tuple[str, bool, str], ...]] = {
         ("TOM, AV3, novaSTA", True, "read {n}, voxels from 1, of the tomograms in row 5"),
         ("ArtiaX", True, "shows {n}, all as of one tomogram, with its voxel size as scale"),
     ),
-    "stopgap": (("STOPGAP", True, "reads {n}, voxels from 1, of the tomograms in tomo_num"),),
     "copick": (("copick", True, "reads {n} in Å from the corner"),),
     "portal": (("CryoET Data Portal", True, "reads {n} in voxels"),),
     "cmm": (("ChimeraX", True, "shows {n} in Å, on a map that its header places"),),

@@ -17,7 +17,7 @@ from aitom_cryosam.names import plural, relion_name
 from aitom_cryosam.points.formats.registry import FORMATS, reader
 from aitom_cryosam.points.formats.text import is_number
 from aitom_cryosam.points.star_syntax import Block, scan
-from aitom_cryosam.points.table import CENTRED, NAMES, PIXELS, Table, Unit
+from aitom_cryosam.points.table import CENTRED, NAMES, PIXELS, Table, Unit, text_of
 from aitom_cryosam.points.tilt_series import read_tomograms_star
 from aitom_cryosam.validation.finding import Expected, Finding, Severity
 from aitom_cryosam.validation.point_checks import (
@@ -30,7 +30,14 @@ from aitom_cryosam.validation.point_checks import (
     pixel_size_of,
     unit_of,
 )
-from aitom_cryosam.validation.programs import LISTED, Outcome, StarPoints, of_format, of_star
+from aitom_cryosam.validation.programs import (
+    LISTED,
+    Outcome,
+    StarPoints,
+    of_format,
+    of_star,
+    of_stopgap,
+)
 
 _SET = ("rlnTomoParticlesFile", "rlnTomoTomogramsFile")
 _BINARY = (".pickle", ".pkl", ".em")
@@ -144,8 +151,10 @@ def _points(path: Path, blocks: list[Block], expected: Expected) -> Report:
         pixel_size = pixel_size_of(table, expected) or _series_pixel(blocks)
         unit = unit_of(table, expected) if table.unit in (Unit.VOXEL, Unit.PIXEL) else None
         verdicts = of_star(StarPoints(blocks, unit, pixel_size))
+    elif (name := expected.format or _format(path)) == "stopgap":
+        verdicts = of_stopgap(text_of(path), len(values))
     else:
-        verdicts = of_format(expected.format or _format(path), len(values))
+        verdicts = of_format(name, len(values))
     tomograms = sorted(set(map(relion_name, names)))
     of = f" of {tomograms[0]}" if len(tomograms) == 1 else ""
     of = f" of {len(tomograms)} tomograms" if len(tomograms) > 1 else of

@@ -25,13 +25,14 @@ from aitom_cryosam.points.tomogram_info import TomogramPicks
 _BLOCK = "stopgap_motivelist"
 _INDEX, _HALF = "motl_idx", "halfset"
 _PHI, _THETA, _PSI = ANGLES
-_LABELS = (
+LABELS = (
     *(_INDEX, TOMOGRAM, OBJECT, PARTICLE, _HALF),
     *PLACES,
     SCORE,
     *SHIFTS,
     *(_PHI, _PSI, _THETA, CLASS),
 )
+"""The columns of a list, all of which STOPGAP expects, and no others."""
 _NUMBERS = (TOMOGRAM, PARTICLE, *PLACES, *SHIFTS, *ANGLES, CLASS)
 
 
@@ -44,7 +45,7 @@ def text(groups: Sequence[TomogramPicks]) -> str:
     """One block; all particles are of half set A, until STOPGAP divides them."""
     columns: Columns = dict(motive_list.columns(groups))
     columns |= {_INDEX: columns[PARTICLE], _HALF: ["A"] * len(columns[PARTICLE])}
-    return star_text({_BLOCK: {label: columns[label] for label in _LABELS}}, numbered=False)
+    return star_text({_BLOCK: {label: columns[label] for label in LABELS}}, numbered=False)
 
 
 def read(path: Path) -> Table:
