@@ -127,7 +127,7 @@ def test_ctrl_c_in_the_first_second_is_quiet(world: World) -> None:
         time.sleep(wait)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)
-        assert process.returncode == 130
+        assert process.returncode == 130, told
         assert plain(told), told
         assert world.state() == "none"
 
