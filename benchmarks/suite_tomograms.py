@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +32,23 @@ GOLD = Density(
     (6.0 * (np.linalg.norm(np.mgrid[-6:7, -6:7, -6:7], axis=0) < 5)).astype(np.float32),
     1.0,
 )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How much of what there is in a sample, other than in the suite's.
+
+    Attributes:
+        copies: of k kinds, (k,), from those that the suite's would have.
+        most_filled: share of the volume that the particles' bounding spheres take.
+        purified: always.
+        smallest: so many of the kinds alone.
+    """
+
+    copies: Callable[[np.random.Generator, np.ndarray], np.ndarray]
+    most_filled: float
+    purified: bool = False
+    smallest: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +113,16 @@ def _rng(seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, 20])
 
 
-def make_tomogram(seed: int, shape: tuple[int, int, int], maps: Path | None) -> SuiteTomogram:
+def make_tomogram(
+    seed: int, shape: tuple[int, int, int], maps: Path | None, sample: Sample | None = None
+) -> SuiteTomogram:
     """A tomogram of 5 to 9 kinds, or of a purified sample.
 
     Args:
         seed: of everything.
         shape: (D, H, W) voxels, after the margins are cut off.
         maps: a folder of density maps, one or two of which are mixed in; None for none.
+        sample: None for one of the suite.
     """
     rng = _rng(seed)
     tilt = float(rng.uniform(45, 65))  # first of all, as `highest_tilt` says
@@ -117,12 +138,17 @@ def make_tomogram(seed: int, shape: tuple[int, int, int], maps: Path | None) -> 
     )
     filter_ = str(rng.choice(FILTERS))
     kinds = _kinds(rng, settings, maps)
+    if sample is not None and sample.smallest:
+        kinds = sorted(kinds, key=lambda kind: kind.radius)[: sample.smallest]
     counts, most_filled = rng.integers(15, 61, len(kinds)), MOST_FILLED
-    if seed % PURIFIED_EVERY == PURIFIED_EVERY - 1:
+    if seed % PURIFIED_EVERY == PURIFIED_EVERY - 1 or (sample is not None and sample.purified):
         kinds = [kinds[i] for i in rng.permutation(len(kinds))[: rng.integers(1, 3)]]
         counts, most_filled = rng.integers(60, 400, len(kinds)), MOST_FILLED_PURIFIED
         settings = replace(settings, membranes=0, snr=PURIFIED_SNR * settings.snr)
         filter_ = "low-pass"
+    if sample is not None:
+        counts = sample.copies(np.random.default_rng([seed, 24]), counts)
+        most_filled = sample.most_filled
     for _ in range(40):
         try:
             densities, points, vesicles = _placed(rng, settings, kinds, counts, most_filled)

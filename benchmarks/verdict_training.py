@@ -1,34 +1,31 @@
 """Learn how much each piece of evidence for a pick weighs, on simulated tomograms.
 
     python benchmarks/verdict_training.py draw DIR --first 1000 --count 60 [--maps DENSITIES]
+    python benchmarks/verdict_training.py draw DIR --first 70000 --count 500 --sample abundant ...
     python benchmarks/verdict_training.py fit DIR aitom_cryosam/scoring
 
-The first makes tomograms of kinds that exist nowhere, of other seeds than the suite's report
-half, runs `CryoSAM` on them from one click up to its proposals and keeps their instances. The
-second fits the embedding of `scoring.likeness`, makes evidence with it, as `pick` does, and fits
-the networks of `scoring.presence`, `scoring.odds` and `scoring.cut`, the latter two on tomograms
-with particles. Each learns from what those before it say of tomograms that they have not seen.
-Every draw also counts with four more clicks, and some with fewer proposals; to odds and cut also
-with other things or copies taken away, and to presence beside less of the background.
+The first two make tomograms of kinds that exist nowhere, of other seeds than the suite's report
+half, run `CryoSAM` on them from one click up to its proposals and keep their instances. How many
+copies there are differs from sample to sample, as what is learned would count on it. The third
+fits the embedding of `scoring.likeness`, makes evidence with it, as `pick` does, and fits the
+networks of `scoring.presence`, `scoring.odds` and `scoring.cut`, the latter two on tomograms with
+particles. Each learns from what those before it say of tomograms that they have not seen. Every
+draw also counts with four more clicks, and some with fewer proposals; to odds and cut also with
+other things or copies taken away, and to presence beside less of the background.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from scipy import ndimage
-from scipy.optimize import minimize
 from scipy.spatial import cKDTree
-from torch.nn.utils.rnn import pad_sequence
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import OneCycleLR
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -37,23 +34,29 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.particle_size import centred, particle_size
 from aitom_cryosam.prompting import particle_query, segmented
 from aitom_cryosam.scoring.chance import chance_level
-from aitom_cryosam.scoring.cut import lists
+from aitom_cryosam.scoring.cut import ends, possible
 from aitom_cryosam.scoring.evidence import Evidence
 from aitom_cryosam.scoring.likeness import Likeness
-from aitom_cryosam.scoring.network import NEAREST, GraphNetwork, Network
+from aitom_cryosam.scoring.network import GraphNetwork, Network, SequenceNetwork
 from aitom_cryosam.scoring.odds import Compared, Seen, spoken_for, weighed
 from aitom_cryosam.scoring.places import Places, background_sample
 from aitom_cryosam.scoring.presence import signs
-from aitom_cryosam.scoring.reciprocity import RECIPROCAL
 from aitom_cryosam.scoring.verdict import same
 from aitom_cryosam.simulation.settings import SimulationSettings
 from aitom_cryosam.simulation.simulate import simulate
-from benchmarks.suite_tomograms import SuiteTomogram, make_tomogram, without_particles
+from benchmarks.suite_tomograms import Sample, SuiteTomogram, make_tomogram, without_particles
+from benchmarks.verdict_networks import (
+    DROPOUT,
+    Lesson,
+    Training,
+    descend,
+    fit,
+    fit_graph,
+    fit_sequence,
+)
 
-N = TypeVar("N", bound=torch.nn.Module)
-
-SHAPE, SMALL = (40, 144, 144), (40, 72, 96)
-KINDS, FEWEST = 3, 6  # of a tomogram, and copies of each, that are clicked
+SHAPE, SMALL = (40, 144, 144), (40, 72, 96)  # without a particle
+KINDS = 4  # of a tomogram that are clicked
 JITTER = 0.08  # radii, standard deviation of a click along each axis
 MORE_CLICKS = 4
 SHORTENED, SHORTEST, LONGEST = 0.3, 40, 200
@@ -65,34 +68,69 @@ LOW = (0.2, 0.6)
 FIRST, FOUND = 10, 0.3
 """Of so many first places so large a share are copies, or nothing is learned from the draw of
 whether there are particles."""
-REACH, BATCH, DROPOUT = 3.0, 1024, 0.1
 FOLDS = 3
+COUNTED, MANY = (3, 200), 0.35
+"""Lists teach as often as this power of their best length, between these, says: most tomograms
+drawn have few copies, and from them alone a network learns that all have."""
 
-
-@dataclass(frozen=True)
-class Training:
-    """How one kind of network is fitted: the mean of some of them."""
-
-    networks: int
-    hidden: int
-    steps: int
-    decay: float
-    whole: bool = False  # lessons are learned as a whole, as lists of which one is to be chosen
-
-
-ODDS = Training(networks=2, hidden=32, steps=1500, decay=0.1)
-PRESENCE = Training(networks=4, hidden=16, steps=400, decay=0.1)
-CUT = Training(networks=8, hidden=12, steps=800, decay=0.1, whole=True)
-REGRET, STEEPNESS = 2.0, 8.0
-HIDDEN, SIZE = 128, 48  # units of the embedding, and its dimensions
-STEPS = 5000
-AT_ONCE = 12  # draws of a step of the odds that hear
+ODDS = Training(networks=2, hidden=48, steps=5000, decay=0.1, rate=5e-3)
+PRESENCE = Training(networks=4, hidden=48, steps=3000, decay=0.1, rate=1e-2)
+CUT = Training(networks=3, hidden=24, steps=2500, decay=0.1, rate=3e-3)
+HIDDEN, SIZE = 256, 48  # units of the embedding, and its dimensions
+STEPS = 10000
 TEMPERATURE = 0.1
 APART = 0.3  # weight of what is of no kind
 COPIES = 3
 """Places of a kind, at least, that teach the embedding."""
 WANTED = 0.25
 """Share of a draw's weight that its copies get towards, where they are fewer."""
+
+
+def _crowded(rng: np.random.Generator, usual: np.ndarray) -> np.ndarray:
+    return (usual * rng.uniform(1, 3)).astype(int)
+
+
+def _abundant(rng: np.random.Generator, usual: np.ndarray) -> np.ndarray:
+    """One to three kinds have most of the copies, as in a cell."""
+    counts = rng.integers(1, 13, len(usual))
+    some = rng.permutation(len(usual))[: rng.integers(1, 4)]
+    counts[some] = np.exp(rng.uniform(*np.log([30, 250]), len(some))).astype(int)
+    return counts
+
+
+def _hundreds(rng: np.random.Generator, usual: np.ndarray) -> np.ndarray:
+    return np.exp(rng.uniform(*np.log([150, 600]), len(usual))).astype(int)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Tomograms of one sort of sample, that are drawn from.
+
+    Attributes:
+        shapes_zyx: voxels, in turn.
+        sample: None for the suite's.
+        fewest: copies of a kind that is clicked.
+    """
+
+    shapes_zyx: tuple[tuple[int, int, int], ...]
+    sample: Sample | None
+    fewest: int
+
+
+SAMPLES = {
+    "suite": Drawn(((40, 144, 144), (48, 176, 176), (40, 144, 144), (56, 200, 200)), None, 6),
+    "crowded": Drawn(
+        ((64, 224, 224), (56, 200, 200), (72, 256, 256), (64, 256, 256)), Sample(_crowded, 0.3), 6
+    ),
+    "abundant": Drawn(
+        ((64, 256, 256), (64, 224, 224), (72, 256, 256), (64, 288, 288)), Sample(_abundant, 0.3), 20
+    ),
+    "purified": Drawn(
+        ((48, 200, 200), (40, 224, 224), (56, 200, 200), (48, 240, 240)),
+        Sample(_hundreds, 0.2, purified=True, smallest=4),
+        60,
+    ),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,23 +246,6 @@ class Draw:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """What one draw teaches.
-
-    Attributes:
-        rows: (n, r) that a network sees.
-        answers: (n,) 0 to 1.
-        weights: (n,) of sum 1: a draw counts as much as another.
-        neighbours: (n, k) of each place, where the rows are those of places.
-    """
-
-    rows: np.ndarray
-    answers: np.ndarray
-    weights: np.ndarray
-    neighbours: np.ndarray | None = None
-
-
 def of_places(draw: Draw, likeness: Likeness, found: Evidence) -> Lesson:
     """What is weighed, and whether a proposal is of the kind; the clicked count nothing."""
     own = draw.own > 0
@@ -247,19 +268,26 @@ def of_tomogram(draw: Draw, likeness: Likeness, found: Evidence) -> Lesson:
     return Lesson(rows, np.array([draw.copies > 0]) * 1.0, np.array([weight]))
 
 
-def of_lists(draw: Draw, embedding: Network, odds: GraphNetwork) -> Lesson:
-    """What speaks for each list of picks, and its F1."""
+def of_lists(draw: Draw, places: Lesson, odds: GraphNetwork) -> Lesson:
+    """What speaks for each list of picks, and its F1.
+
+    Args:
+        draw: of which the places are.
+        places: what they are judged by.
+        odds: that did not learn from them.
+    """
+    assert places.neighbours is not None
     own = draw.own > 0
-    likeness, found = draw.seen(embedding)
-    seen = Seen(likeness, found, odds(*weighed(likeness, found, own)))
-    possible = lists(seen, own)
+    seen = Seen(places.rows, odds(places.rows, places.neighbours))
+    lengths = possible(own)
     copy = draw.copy[Compared((seen,), own, 1.0).order]
     _, first = np.unique(copy, return_index=True)
     hit = np.zeros(len(copy))
     hit[first] = copy[first] >= 0
-    right = np.cumsum(hit)[possible.lengths - 1]
-    f1 = 2 * right / (possible.lengths + draw.copies)
-    return Lesson(possible.rows, f1, np.full(len(f1), 1 / len(f1)))
+    right = np.cumsum(hit)[lengths - 1]
+    f1 = 2 * right / (lengths + draw.copies)
+    often = np.clip(lengths[f1.argmax()], *COUNTED) ** MANY
+    return Lesson(ends(seen, own, lengths), f1, np.full(len(f1), often / len(f1)))
 
 
 def main() -> None:
@@ -270,17 +298,24 @@ def main() -> None:
             np.savez(args.weights / f"{name}.npz", **stored)
         return
     args.folder.mkdir(parents=True, exist_ok=True)
+    drawn = SAMPLES[args.sample]
     for seed in range(args.first, args.first + args.count):
-        scene = make_tomogram(seed, SHAPE, args.maps)
-        for name, draw in draws_of(scene, seed):
+        shape = drawn.shapes_zyx[seed // 2 % len(drawn.shapes_zyx)]
+        try:
+            scene = make_tomogram(seed, shape, args.maps if seed % 2 else None, drawn.sample)
+        except RuntimeError:  # the particles do not fit
+            continue
+        for name, draw in draws_of(scene, seed, drawn.fewest):
             draw.save(args.folder / f"{seed}_{name}.npz")
     for seed in range(args.first, args.first + args.noise):
-        tomogram, click = nothing(seed, args.maps)
-        try:
-            draw = _draw(tomogram, click)
-            draw.save(args.folder / f"{seed}_noise.npz")
-        except InputError:  # no mask at the click
-            continue
+        for name, (tomogram, click) in (
+            ("nothing", nothing(seed, args.maps)),
+            ("noise", filtered_noise(seed)),
+        ):
+            try:
+                _draw(tomogram, click).save(args.folder / f"{seed}_{name}.npz")
+            except InputError:  # no mask at the click
+                continue
 
 
 def nothing(seed: int, maps: Path | None) -> tuple[Tomogram, np.ndarray]:
@@ -294,11 +329,30 @@ def nothing(seed: int, maps: Path | None) -> tuple[Tomogram, np.ndarray]:
         data = simulate([], replace(settings, denoise=float(rng.choice([0, 0, 1, 2])) * size)).data
     click = np.array(data.shape) * rng.uniform(0.25, 0.75, 3)
     if seed % 3 < 2:  # as one would: on something dark
-        inside = np.full(data.shape, np.inf)
-        middle = tuple(slice(n // 4, n - n // 4) for n in data.shape)
-        inside[middle] = ndimage.gaussian_filter(data, seed % 3)[middle]
-        click = np.array(np.unravel_index(inside.argmin(), data.shape), float)
+        click = _darkest(data, seed % 3)
     return Tomogram.from_array(data, voxel_size=size), click[None]
+
+
+def filtered_noise(seed: int) -> tuple[Tomogram, np.ndarray]:
+    """White noise, smoothed or not, and (1, 3) voxels zyx where it is clicked."""
+    rng = np.random.default_rng([seed, 31])
+    shape = ((40, 76, 90), (64, 96, 96), (48, 128, 128), SHAPE)[rng.integers(4)]
+    data = rng.standard_normal(shape).astype(np.float32)
+    data = ndimage.gaussian_filter(data, rng.choice([0, 0.5, 0.7, 1, 1.4, 2]))
+    if rng.random() < 0.3:
+        data -= ndimage.gaussian_filter(data, rng.uniform(4, 12))
+    click = np.array(shape) * rng.uniform(0.25, 0.75, 3)
+    if rng.random() < 0.7:  # on something dark
+        click = _darkest(data, rng.uniform(0.5, 2.5))
+    return Tomogram.from_array(data, voxel_size=float(rng.choice([8, 10, 13.5]))), click[None]
+
+
+def _darkest(data: np.ndarray, sigma: float) -> np.ndarray:
+    """(3,) voxels zyx: where the middle of a tomogram is darkest, smoothed."""
+    inside = np.full(data.shape, np.inf)
+    middle = tuple(slice(n // 4, n - n // 4) for n in data.shape)
+    inside[middle] = ndimage.gaussian_filter(data, sigma)[middle]
+    return np.array(np.unravel_index(inside.argmin(), data.shape), float)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -308,7 +362,8 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("folder", type=Path)
     draw.add_argument("--first", type=int, default=1000)
     draw.add_argument("--count", type=int, default=60)
-    draw.add_argument("--noise", type=int, default=12, help="tomograms without a particle")
+    draw.add_argument("--noise", type=int, default=12, help="tomograms without a particle, twice")
+    draw.add_argument("--sample", choices=SAMPLES, default="suite")
     draw.add_argument("--maps", type=Path, help="folder of density maps that are mixed in")
     learn = commands.add_parser("fit")
     learn.add_argument("folder", type=Path)
@@ -316,10 +371,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def draws_of(scene: SuiteTomogram, seed: int) -> list[tuple[str, Draw]]:
-    """One click on each of some kinds of a tomogram."""
+def draws_of(scene: SuiteTomogram, seed: int, fewest: int) -> list[tuple[str, Draw]]:
+    """One click on each of some kinds of a tomogram, of which there are not fewer."""
     rng = np.random.default_rng([seed, 22])
-    kinds = [name for name in scene.diameters if (scene.classes == name).sum() >= FEWEST]
+    kinds = [name for name in scene.diameters if (scene.classes == name).sum() >= fewest]
     draws = []
     for kind in sorted(rng.permutation(kinds)[:KINDS].tolist()):
         truth = scene.points_zyx[scene.classes == kind]
@@ -385,48 +440,44 @@ def _at(points_zyx: np.ndarray, scene: SuiteTomogram) -> tuple[np.ndarray, np.nd
     return kinds, particles
 
 
-def fitted(folder: Path) -> dict[str, Network | GraphNetwork]:
+def fitted(folder: Path) -> dict[str, Network | GraphNetwork | SequenceNetwork]:
     """The networks of `scoring`, by name."""
     rng = np.random.default_rng(0)
     paths = sorted(folder.glob("*.npz"))
     loaded = [Draw.load(path) for path in paths]
     tomograms = [path.stem.partition("_")[0] for path in paths]
     folds = [set(sorted(set(tomograms))[fold::FOLDS]) for fold in range(FOLDS)]
-    every = [variants(draw, rng) for draw in loaded]
 
     def apart(unseen: set[str]) -> tuple[list[int], list[int]]:
         seen = [i for i, name in enumerate(tomograms) if name not in unseen]
         return seen, [i for i, name in enumerate(tomograms) if name in unseen]
 
-    embeddings, presences = [], []
-    of_draws: list[list[Lesson]] = [[] for _ in loaded]
-    thin: list[list[Draw]] = [[] for _ in loaded]
+    presences = []
+    taught: list[list[tuple[Draw, Lesson]]] = [[] for _ in loaded]
     for unseen in folds:
         seen, blind = apart(unseen)
-        embeddings.append(embedded([loaded[i] for i in seen]))
+        embedding = embedded([loaded[i] for i in seen])
         for i in blind:
-            for draw in every[i]:
-                likeness, found = draw.seen(embeddings[-1])
+            for draw in variants(loaded[i], rng):
+                likeness, found = draw.seen(embedding)
                 presences.append(of_tomogram(draw, likeness, found))
                 level = float(np.quantile(draw.maxima, rng.uniform(*LOW)))
-                low = draw.seen(embeddings[-1], level)
-                presences.append(of_tomogram(draw, *low))
-                if draw.copies:
-                    of_draws[i].append(of_places(draw, likeness, found))
-                    if (fewer := draw.thinned(rng)) is not None:
-                        of_draws[i].append(of_places(fewer, *fewer.seen(embeddings[-1])))
-                        thin[i].append(fewer)
+                presences.append(of_tomogram(draw, *draw.seen(embedding, level)))
+                if not draw.copies:
+                    continue
+                taught[i].append((draw, of_places(draw, likeness, found)))
+                if (fewer := draw.thinned(rng)) is not None:
+                    taught[i].append((fewer, of_places(fewer, *fewer.seen(embedding))))
     of_whole = []
-    for unseen, embedding in zip(folds, embeddings, strict=True):
+    for unseen in folds:
         seen, blind = apart(unseen)
-        odds = fit_graph([one for i in seen for one in of_draws[i]], ODDS)
-        taught = [i for i in blind if loaded[i].copies]
-        of_whole += [of_lists(draw, embedding, odds) for i in taught for draw in every[i] + thin[i]]
+        odds = fit_graph([places for i in seen for _, places in taught[i]], ODDS)
+        of_whole += [of_lists(*one, odds) for i in blind for one in taught[i]]
     return {
         "embedding": embedded(loaded),
         "presence": fit(presences, PRESENCE),
-        "odds": fit_graph([one for some in of_draws for one in some], ODDS),
-        "cut": fit(of_whole, CUT),
+        "odds": fit_graph([places for some in taught for _, places in some], ODDS),
+        "cut": fit_sequence(of_whole, CUT),
     }
 
 
@@ -483,7 +534,7 @@ def embedded(draws: list[Draw]) -> Network:
         return far + (weights * (crowd[teaches] - near)).sum() / weights.sum()
 
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
-    _descend(loss, optimiser, OneCycleLR(optimiser, 2e-3, total_steps=STEPS), STEPS)
+    descend(loss, optimiser, OneCycleLR(optimiser, 2e-3, total_steps=STEPS), STEPS)
     first, last = network[1], network[4]
     return Network(
         middle=np.zeros(width),
@@ -494,184 +545,6 @@ def embedded(draws: list[Draw]) -> Network:
         out=last.weight.detach().numpy().T,
         out_bias=last.bias.detach().numpy(),
     )
-
-
-def fit(lessons: list[Lesson], training: Training) -> Network:
-    """The mean of some networks."""
-    torch.manual_seed(0)
-    rows = np.concatenate([lesson.rows for lesson in lessons])
-    weights = np.concatenate([lesson.weights for lesson in lessons])
-    middle = np.average(rows, axis=0, weights=weights)
-    spread = np.sqrt(np.average((rows - middle) ** 2, axis=0, weights=weights)) + 1e-6
-    scaled = np.clip((rows - middle) / spread, -REACH, REACH)
-    answers = np.concatenate([one.answers for one in lessons])
-    inputs, answers = (torch.tensor(values.astype(np.float32)) for values in (scaled, answers))
-    rng = np.random.default_rng(0)
-    lengths = [len(lesson.rows) for lesson in lessons]
-    parts, right = (pad_sequence(x.split(lengths), batch_first=True) for x in (inputs, answers))
-    there = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-
-    def of_rows(network: torch.nn.Module) -> torch.Tensor:
-        batch = torch.tensor(rng.choice(len(inputs), BATCH, p=weights / weights.sum()))
-        return _cross_entropy(network(inputs[batch])[:, 0], answers[batch])
-
-    def of_whole(network: torch.nn.Module) -> torch.Tensor:
-        """What the list that looks best lacks of the best counts, too."""
-        some = torch.tensor(rng.choice(len(parts), BATCH // 32))
-        found, f1, real = network(parts[some])[:, :, 0], right[some], there[some]
-        chance = (STEEPNESS * torch.sigmoid(found)).masked_fill(~real, -torch.inf).softmax(dim=1)
-        lost = f1.amax(dim=1) - (chance * f1).sum(dim=1)
-        return _cross_entropy(found[real], f1[real]) + REGRET * lost.mean()
-
-    loss = of_whole if training.whole else of_rows
-    networks = [
-        _trained(_network(rows.shape[1], training.hidden), loss, training, 1e-2)
-        for _ in range(training.networks)
-    ]
-    first, last = ([network[i] for network in networks] for i in (0, 3))
-    # The mean of their answers is that of one network with all hidden units.
-    return Network(
-        middle=middle,
-        spread=spread,
-        reach=REACH,
-        hidden=np.concatenate([layer.weight.detach().numpy() for layer in first]).T,
-        hidden_bias=np.concatenate([layer.bias.detach().numpy() for layer in first]),
-        out=np.concatenate([layer.weight.detach().numpy()[0] for layer in last])
-        / training.networks,
-        out_bias=float(np.mean([layer.bias.detach().numpy()[0] for layer in last])),
-    )
-
-
-class _Listening(torch.nn.Module):
-    """One of a `GraphNetwork`.
-
-    A deaf one hears of no other place and sees nothing of reciprocity: what it knows of a place is
-    what the place itself shows, and what the tomogram's kinds have to do with each other, which is
-    never quite as in simulated ones, does not mislead it.
-    """
-
-    def __init__(self, width: int, hidden: int, deaf: bool) -> None:
-        super().__init__()
-        self.seen = torch.nn.Linear(width, hidden)
-        self.heard = torch.nn.Linear(4 * hidden, hidden)
-        self.out = torch.nn.Linear(hidden, 1)
-        self.dropout = torch.nn.Dropout(DROPOUT)
-        self.deaf = deaf
-        with torch.no_grad():
-            if deaf:
-                self.seen.weight[:, -RECIPROCAL:] = 0
-                self.heard.weight[:, hidden:] = 0
-
-    def forward(self, some: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-        """(n,) of all places of some tomograms, of which each is (n_i, r) and (n_i, k)."""
-        rows = torch.cat([rows for rows, _ in some])
-        if self.deaf:
-            alone = torch.nn.functional.pad(rows[:, :-RECIPROCAL], (0, RECIPROCAL))
-            seen = self.dropout(torch.tanh(self.seen(alone)))
-            heard = torch.nn.functional.pad(seen, (0, 3 * seen.shape[1]))
-        else:
-            seen = self.dropout(torch.tanh(self.seen(rows)))
-            sizes = [len(rows) for rows, _ in some]
-            starts = np.cumsum([0, *sizes[:-1]])
-            near = torch.cat([one + start for (_, one), start in zip(some, starts, strict=True)])
-            means = [part.mean(dim=0).expand(len(part), -1) for part in seen.split(sizes)]
-            near_ones = [seen[near[:, :NEAREST]].mean(dim=1), seen[near].mean(dim=1)]
-            heard = torch.cat([seen, *near_ones, torch.cat(means)], dim=1)
-        return self.out(self.dropout(torch.tanh(self.heard(heard))))[:, 0]
-
-
-def fit_graph(lessons: list[Lesson], training: Training) -> GraphNetwork:
-    """The mean of some networks, every other one deaf; their answers are calibrated log odds."""
-    torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([lesson.rows for lesson in lessons])
-    middle, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-6
-    taught = []
-    for one in lessons:
-        scaled = np.clip((one.rows - middle) / spread, -REACH, REACH).astype(np.float32)
-        right = [torch.tensor(x.astype(np.float32)) for x in (one.answers, one.weights)]
-        taught.append(((torch.tensor(scaled), torch.tensor(one.neighbours)), *right))
-    copies = np.sqrt([max(one.answers.sum(), 1) for one in lessons])
-
-    def loss(network: _Listening) -> torch.Tensor:
-        # Of many copies there is more to hear.
-        often = np.ones(len(lessons)) if network.deaf else copies
-        some = rng.choice(len(taught), AT_ONCE, p=often / often.sum())
-        seen, answers, weights = zip(*(taught[i] for i in some), strict=True)
-        costs = torch.nn.functional.binary_cross_entropy_with_logits(
-            network(list(seen)), torch.cat(answers), torch.cat(weights), reduction="sum"
-        )
-        return costs / AT_ONCE
-
-    networks = [
-        _trained(_Listening(rows.shape[1], training.hidden, bool(i % 2)), loss, training, 5e-3)
-        for i in range(training.networks)
-    ]
-
-    def every(name: str) -> np.ndarray:
-        return np.stack([network.state_dict()[name].numpy() for network in networks])
-
-    learned = GraphNetwork(
-        middle=middle,
-        spread=spread,
-        reach=REACH,
-        hidden=every("seen.weight").swapaxes(1, 2),
-        hidden_bias=every("seen.bias")[:, None],
-        heard=every("heard.weight").swapaxes(1, 2),
-        heard_bias=every("heard.bias")[:, None],
-        out=every("out.weight")[:, 0],
-        out_bias=float(every("out.bias").mean()),
-    )
-    return calibrated(learned, lessons)
-
-
-def calibrated(learned: GraphNetwork, lessons: list[Lesson]) -> GraphNetwork:
-    """Log odds by a line: copies got more weight in training than they have."""
-    odds = [learned(one.rows, one.neighbours) for one in lessons]
-    counts = [one.weights > 0 for one in lessons]
-
-    def loss(line: np.ndarray) -> float:
-        costs = []
-        for one, values, some in zip(lessons, odds, counts, strict=True):
-            found = line[0] * values[some] + line[1]
-            costs.append(np.mean(np.logaddexp(0, found) - one.answers[some] * found))
-        return float(np.mean(costs))
-
-    slope, bias = minimize(loss, [1.0, -1.0], method="Nelder-Mead").x
-    return replace(
-        learned, out=slope * learned.out, out_bias=float(slope * learned.out_bias + bias)
-    )
-
-
-def _network(width: int, hidden: int) -> torch.nn.Sequential:
-    return torch.nn.Sequential(
-        torch.nn.Linear(width, hidden),
-        torch.nn.Tanh(),
-        torch.nn.Dropout(DROPOUT),
-        torch.nn.Linear(hidden, 1),
-    )
-
-
-def _trained(network: N, loss: Callable[[N], torch.Tensor], training: Training, rate: float) -> N:
-    """The network after its steps, from a learning rate down to 0 along a cosine."""
-    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=training.decay)
-    schedule = CosineAnnealingLR(optimiser, training.steps)
-    _descend(lambda: loss(network), optimiser, schedule, training.steps)
-    return network
-
-
-def _descend(
-    loss: Callable[[], torch.Tensor], optimiser: Optimizer, schedule: LRScheduler, steps: int
-) -> None:
-    for _ in range(steps):
-        optimiser.zero_grad()
-        loss().backward()
-        optimiser.step()
-        schedule.step()
-
-
-def _cross_entropy(log_odds: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.binary_cross_entropy_with_logits(log_odds, answers)
 
 
 if __name__ == "__main__":

@@ -284,4 +284,4 @@ def test_a_region_of_a_twentieth_is_picked_as_if_it_was_cut_out(query):
     assert abs(len(there) - len(alone.picks)) <= 0.05 * len(alone.picks)
     moved = replace(there, points_zyx=there.points_zyx - [0, 84, 168])
     same = evaluate(moved, alone.picks, radius=voxel_size, voxel_size=voxel_size)
-    assert same.f1 >= 0.94  # one of 17 may be another
+    assert len(same.pairs) >= min(len(moved), len(alone.picks)) - 1  # one may be another

@@ -10,12 +10,19 @@ from scipy.special import logit
 
 from aitom_cryosam import Tomogram
 from aitom_cryosam.models import JUDGED
-from aitom_cryosam.scoring.cut import BY_ODDS, UNSURE, Lists, cut, lists
+from aitom_cryosam.scoring import verdict
+from aitom_cryosam.scoring.cut import END, SURE, Cut, cut, ends, possible
 from aitom_cryosam.scoring.evidence import evidence
 from aitom_cryosam.scoring.harmonics import HARMONICS, powers
 from aitom_cryosam.scoring.kind import FEWEST
 from aitom_cryosam.scoring.likeness import Likeness
-from aitom_cryosam.scoring.network import GraphNetwork, shipped, shipped_graph
+from aitom_cryosam.scoring.network import (
+    GraphNetwork,
+    SequenceNetwork,
+    shipped,
+    shipped_graph,
+    shipped_sequence,
+)
 from aitom_cryosam.scoring.odds import compared, weighed
 from aitom_cryosam.scoring.places import CHANCE_SAMPLE, Places
 from aitom_cryosam.scoring.reciprocity import reciprocity
@@ -24,7 +31,6 @@ from aitom_cryosam.scoring.verdict import judged
 
 REGIONS, CHANNELS = 2, 240  # of the encoder that the embedding was learned with
 OF_KIND, OTHERS, EMPTY = 30, 60, 120
-WITHIN, OF_COPIES = 12, 17  # columns of what speaks for a list
 NOT_CLICKED = np.zeros(OF_KIND + OTHERS, bool)
 
 
@@ -74,13 +80,8 @@ def test_walks_come_to_the_click_from_its_kind(scene):
     walks = reached(found(scene)[0])
     of_kind, others, _ = np.split(walks.chances, [OF_KIND, OF_KIND + OTHERS])
     assert ((walks.chances >= 0) & (walks.chances <= 1)).all()
-    assert (walks.links >= 0).all()
-    np.testing.assert_array_equal(walks.links, walks.links.T)
-    of_proposals = walks.totals[: OF_KIND + OTHERS]
-    assert (
-        walks.links.sum(axis=1)
-        <= of_proposals * (1 - walks.to_background[: len(of_proposals)]) + 1e-9
-    ).all()
+    assert ((walks.to_background >= 0) & (walks.to_background <= 1)).all()
+    assert (walks.totals > 0).all()
     assert of_kind.min() > others.max()
 
 
@@ -165,13 +166,39 @@ def test_a_place_hears_its_neighbours_in_whatever_order_places_come():
     assert np.abs(alone - network(rows, near)).min() > 1e-6
 
 
-@pytest.mark.parametrize("name", ["presence", "odds", "cut"])
-def test_what_was_learned_ends_at_its_reach(name):
-    hears = name == "odds"
-    network, themselves = (shipped_graph(name) if hears else shipped(name)), np.array([[0], [1]])
+def test_a_sequence_is_seen_in_windows_and_as_a_whole():
+    rng = np.random.default_rng(0)
+    g, r, h, layers, width, length = 2, 5, 4, 2, 3, 9
+    parts = [(g, r, h), (g, h), (g, layers, width, h, h), (g, layers, h), (g, layers, h, h)]
+    alone, alone_bias, around, around_bias, whole, out, bias = (
+        rng.standard_normal(shape) for shape in (*parts, (g, h), (g,))
+    )
+    weights = (alone, alone_bias, around, around_bias, whole, out, bias)
+    network = SequenceNetwork(np.zeros(r), np.ones(r), 3.0, *weights)
+    rows = rng.uniform(-3, 3, (length, r))
+    answers = np.zeros(length)
+    for one in range(g):
+        hidden = np.tanh(rows @ alone[one] + alone_bias[one])
+        for layer in range(layers):
+            mean, before = hidden.mean(axis=0), hidden.copy()
+            for i in range(length):
+                seen = mean @ whole[one, layer] + around_bias[one, layer]
+                for step in range(width):
+                    if 0 <= i + step - 1 < length:
+                        seen = seen + before[i + step - 1] @ around[one, layer, step]
+                hidden[i] = before[i] + np.tanh(seen)
+        answers += (hidden @ out[one] + bias[one]) / g
+    np.testing.assert_allclose(network(rows), answers)
+
+
+@pytest.mark.parametrize(
+    "network", [shipped("presence"), shipped_graph("odds"), shipped_sequence("cut")]
+)
+def test_what_was_learned_ends_at_its_reach(network):
+    alone = [np.zeros((1, 1), int)] if isinstance(network, GraphNetwork) else []
     sign = np.where(np.arange(len(network.middle)) % 2, 1, -1)
-    rows = [network.middle + way * sign * network.spread for way in (network.reach, 1e3)]
-    np.testing.assert_allclose(*network(np.array(rows), *([themselves] if hears else [])))
+    ways = [network.middle + way * sign * network.spread for way in (network.reach, 1e3)]
+    np.testing.assert_allclose(*(network(row[None], *alone) for row in ways))
 
 
 def test_below_a_level_there_is_the_lower_background_and_never_too_little(scene):
@@ -229,8 +256,8 @@ def test_what_is_said_beside_several_samples_is_their_mean(scene, monkeypatch):
     np.testing.assert_allclose(logit(both.odds[~both.own]), np.mean(log_odds, axis=0), atol=1e-9)
     assert len(both.seen) == 3
     assert (both.odds[both.own] == 1).all()
-    lengths = [lists(one, both.own).best for one in both.seen]
-    assert cut(both).length == pytest.approx(np.exp(np.mean(np.log(lengths))), abs=0.5)
+    expected = [cut(replace(both, seen=(one,))).every for one in both.seen]
+    np.testing.assert_allclose(cut(both).every, np.mean(expected, axis=0))
     assert min(found.presence for found in alone) <= both.presence <= 1
     assert not np.allclose(both.odds, one.odds)
 
@@ -249,27 +276,41 @@ def test_the_best_list_ends_where_the_kind_does(scene):
     assert 2 * min(best, OF_KIND) / (best + OF_KIND) > 0.9
 
 
-@pytest.mark.parametrize(("expected", "shortened"), [(UNSURE - 0.01, False), (0.99, True)])
-def test_where_little_is_expected_of_any_list_the_odds_are_not_shortened(expected, shortened):
+def test_a_list_ends_at_a_peak_and_not_at_a_spike():
     lengths = np.arange(1, 41)
-    rows = np.zeros((40, BY_ODDS + 1))
-    rows[:, BY_ODDS] = np.exp(-((lengths - 30) ** 2) / 50)  # the odds would have 30
-    possible = Lists(lengths, rows)
-    vars(possible)["expected"] = expected * np.exp(-((lengths - 10) ** 2) / 50)  # the network 10
-    assert (possible.best < 30) == shortened
+    every = 0.8 * np.exp(-((lengths - 30) ** 2) / 50)
+    every[9] = 0.85
+    found = Cut(lengths, every)
+    assert found.length == 30
+    assert found.expected == 0.85
+    assert found.expected_of(30) == pytest.approx(0.8)
+    assert Cut(lengths[:1], every[:1]).length == 1
 
 
-def test_likeness_within_a_list_is_that_of_its_pairs(scene):
+def test_the_clicked_head_every_list():
+    own = np.zeros(200, bool)
+    assert possible(own)[0] == 1
+    own[[3, 70, 90]] = True
+    lengths = possible(own)
+    assert lengths[0] == 3
+    assert lengths[-1] == 200
+    assert (np.diff(lengths) > 0).all()
+    np.testing.assert_array_equal(possible(own[:2]), [1, 2])
+
+
+def test_what_speaks_for_a_list_is_that_of_the_places_at_its_end(scene):
     beside = compared_in(scene)
-    (seen,) = beside.seen
-    possible = lists(seen, beside.own)
-    walks = np.where(beside.own, np.inf, seen.found.walks[: len(beside.own)])
-    directions = seen.likeness.places[np.argsort(-walks, kind="stable")]
-    pairs = [np.triu(directions[:k] @ directions[:k].T, 1).sum() for k in possible.lengths]
-    count = possible.lengths * (possible.lengths - 1) / 2
-    alike = np.divide(pairs, count, out=np.zeros(len(count)), where=count > 0)
-    within, of_copies = (possible.rows[:, column] for column in (WITHIN, OF_COPIES))
-    np.testing.assert_allclose((within * of_copies)[1:], alike[1:], atol=1e-6)
+    (seen,), n = beside.seen, len(beside.own)
+    rows = ends(seen, beside.own, np.array([1, 16, n]))
+    order = np.argsort(-np.where(beside.own, np.inf, seen.log_odds))
+    last = [order[:1], order[14:16], order[n - n // END :]]
+    np.testing.assert_allclose(
+        rows[:, 2 : 2 + seen.rows.shape[1]], [seen.rows[some].mean(axis=0) for some in last]
+    )
+    level = np.append(SURE, np.clip(np.sort(seen.log_odds[~beside.own])[::-1], -SURE, SURE))
+    right = np.cumsum(1 / (1 + np.exp(-level)))
+    np.testing.assert_allclose(rows[1, -5:-3], level[[15, 16]])
+    np.testing.assert_allclose(rows[1, -2], 2 * right[15] / (16 + right[-1]))
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +348,10 @@ def test_powers_at_the_border_and_of_no_point_are_there(lump):
     assert powers(tomogram, np.zeros((0, 3)), 20).shape == (0, HARMONICS)
 
 
-def test_clusters_that_decide_against_the_odds_say_so(scene):
-    assert judged_by_odds(scene, 0.1).against_odds  # all stand out
+def test_clusters_of_more_picks_decide_against_the_odds_and_say_so(scene, monkeypatch):
+    assert not judged_by_odds(scene, 0.1).against_odds  # all stand out, and the list is as long
+    shorter = Cut(np.array([5, 10, 20, 200]), np.array([0.5, 0.6, 0.5, 0.5]))
+    monkeypatch.setattr(verdict, "cut", lambda _: shorter)
+    assert judged_by_odds(scene, 0.1).against_odds
     assert judged_by_odds(scene, 0.1).probabilities is not None
     assert not judged_by_odds(scene, 0.9).against_odds

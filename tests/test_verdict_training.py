@@ -71,3 +71,32 @@ def test_the_odds_of_places_are_learned_from_their_likes(monkeypatch):
             found[(lesson.answers == is_copy) & (lesson.weights > 0)] for is_copy in (1, 0)
         )
         assert np.median(copies) > 0 > np.median(others)
+
+
+def test_a_list_is_cut_where_evidence_falls_off():
+    rng = np.random.default_rng(0)
+
+    def lesson():
+        length, copies = rng.integers(30, 50), rng.integers(5, 25)
+        k = np.arange(1, length + 1)
+        evidence = rng.normal() + (k <= copies) + rng.normal(0, 0.2, length)  # at any level
+        f1 = 2 * np.minimum(k, copies) / (k + copies)
+        return training.Lesson(np.column_stack([evidence, np.log(k)]), f1, f1 * 0 + 1)
+
+    network = training.fit_sequence(
+        [lesson() for _ in range(100)], replace(training.CUT, networks=2, steps=250)
+    )
+    others = [lesson() for _ in range(30)]
+    reached = [one.answers[np.argmax(network(one.rows))] for one in others]
+    assert np.mean(reached) > 0.85
+
+
+def test_every_length_of_a_list_has_its_f1(monkeypatch):
+    monkeypatch.setattr(training, "STEPS", 20)
+    draws = [made_up(seed) for seed in range(3)]
+    places = training.of_places(draws[0], *draws[0].seen(training.embedded(draws)))
+    odds = training.fit_graph([places], replace(training.ODDS, networks=2, steps=30))
+    lists = training.of_lists(draws[0], places, odds)
+    assert len(lists.rows) == len(lists.answers)
+    assert lists.answers[0] == pytest.approx(2 / (1 + OF_KIND))  # the click alone
+    assert lists.answers[-1] == pytest.approx(2 * OF_KIND / (3 * OF_KIND + OF_KIND))

@@ -28,14 +28,10 @@ class Evidence:
     Attributes:
         rows: (n + m, e) at each place.
         context: (c,) of the tomogram.
-        links: (n, n) of the walks, between proposals.
-        totals: (n + m,) of a place's links.
     """
 
     rows: np.ndarray
     context: np.ndarray
-    links: np.ndarray
-    totals: np.ndarray
 
     @property
     def log_walks(self) -> np.ndarray:
@@ -110,8 +106,7 @@ def evidence(
         log_background,
         typical(by_embedding, few),
     ]
-    rows = np.stack(columns, axis=1)
-    return Evidence(rows, np.array(context), found.links, found.totals)
+    return Evidence(np.stack(columns, axis=1), np.array(context))
 
 
 def _standing(values: np.ndarray, usual: np.ndarray) -> np.ndarray:

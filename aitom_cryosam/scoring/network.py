@@ -1,4 +1,4 @@
-"""Networks of one or two hidden layers, learned on simulated tomograms, that come with the package.
+"""Networks of a few hidden layers, learned on simulated tomograms, that come with the package.
 
 `benchmarks/verdict_training.py` makes them, from tomograms of kinds that exist nowhere.
 """
@@ -95,14 +95,65 @@ class GraphNetwork:
         return np.asarray(every / len(self.out) + self.out_bias)
 
 
+@dataclass(frozen=True)
+class SequenceNetwork:
+    """From r numbers at each of a sequence to one, by a net that sees what comes before and after.
+
+    A layer that sees each by itself, layers that also see w of the sequence around it and the mean
+    of all (a residual convolution each), and the output. The mean of g such networks.
+
+    Attributes:
+        middle: (r,) of what was learned from.
+        spread: (r,) of it.
+        reach: spreads from the middle beyond which a number counts no more.
+        alone: (g, r, h) weights of the first layer.
+        alone_bias: (g, h) of the same.
+        around: (g, c, w, h, h) weights of the c others, of what is around.
+        around_bias: (g, c, h) of the same.
+        whole: (g, c, h, h) weights of the mean of all.
+        out: (g, h) weights of the output.
+        out_bias: (g,) of the same.
+    """
+
+    middle: np.ndarray
+    spread: np.ndarray
+    reach: float
+    alone: np.ndarray
+    alone_bias: np.ndarray
+    around: np.ndarray
+    around_bias: np.ndarray
+    whole: np.ndarray
+    out: np.ndarray
+    out_bias: np.ndarray
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """(l,) output along a sequence, (l, r); beyond its ends there is nothing."""
+        scaled = np.clip((rows - self.middle) / self.spread, -self.reach, self.reach)
+        hidden = np.tanh(scaled @ self.alone + self.alone_bias[:, None])  # (g, l, h)
+        beside = self.around.shape[2] // 2
+        for layer in range(self.around.shape[1]):
+            padded = np.pad(hidden, ((0, 0), (beside, beside), (0, 0)))
+            windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * beside + 1, axis=1)
+            seen = np.einsum("glhw,gwhk->glk", windows, self.around[:, layer], optimize=True)
+            of_all = hidden.mean(axis=1, keepdims=True) @ self.whole[:, layer]
+            hidden = hidden + np.tanh(seen + of_all + self.around_bias[:, layer, None])
+        every = np.einsum("glh,gh->gl", hidden, self.out) + self.out_bias[:, None]
+        return np.asarray(every.mean(axis=0))
+
+
 def shipped(name: str) -> Network:
-    """The one of this name: "embedding", "presence" or "cut"."""
+    """The one of this name: "embedding" or "presence"."""
     return Network(**_stored(name))
 
 
 def shipped_graph(name: str) -> GraphNetwork:
     """The one of this name: "odds"."""
     return GraphNetwork(**_stored(name))
+
+
+def shipped_sequence(name: str) -> SequenceNetwork:
+    """The one of this name: "cut"."""
+    return SequenceNetwork(**_stored(name))
 
 
 @cache

@@ -33,16 +33,14 @@ LEVELS = (0.2, 0.35, 0.5)
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """The places of a tomogram, n of them proposals, beside the clicks and one background.
+    """The n proposals of a tomogram beside the clicks and one background.
 
     Attributes:
-        likeness: of all.
-        found: evidence on all.
+        rows: (n, r) what each is judged by.
         log_odds: (n,) of a proposal to be of the kind, if anything is.
     """
 
-    likeness: Likeness
-    found: Evidence
+    rows: np.ndarray
     log_odds: np.ndarray
 
 
@@ -100,8 +98,8 @@ def compared(places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.nd
         levels = np.quantile(places.maxima, LEVELS)
         lower = [sample.below(level) for sample in samples for level in levels]
         presence = np.append(presence, present(mapped(look, lower)))
-    odds = [shipped_graph("odds")(*weighed(*one, own)) for one in looks]
-    seen = tuple(Seen(*one, log_odds) for one, log_odds in zip(looks, odds, strict=True))
+    judged_by = [weighed(*one, own) for one in looks]
+    seen = tuple(Seen(one[0], shipped_graph("odds")(*one)) for one in judged_by)
     return Compared(seen, own, float(expit(presence.mean())))
 
 

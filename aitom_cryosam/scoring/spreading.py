@@ -35,13 +35,11 @@ class Walks:
         chances: (n + m,) that a walk comes to a click.
         totals: (n + m,) the sum of a place's links.
         to_background: (n + m,) the share of them that leads to the background.
-        links: (n, n) between proposals.
     """
 
     chances: np.ndarray
     totals: np.ndarray
     to_background: np.ndarray
-    links: np.ndarray
 
 
 def reached(likeness: Likeness) -> Walks:
@@ -56,11 +54,11 @@ def reached(likeness: Likeness) -> Walks:
     steps = links / totals[:, None]
     on = np.full(len(links), 1 - END)
     on[p + n :] = 1 - END_IN_BACKGROUND
-    free, proposals = slice(p, None), slice(p, p + n)
+    free = slice(p, None)
     within = np.eye(len(links) - p) - on[free, None] * steps[free, free]
     chances = np.linalg.solve(within, on[free] * steps[free, :p].sum(axis=1))
     to_background = steps[free, p + n :].sum(axis=1)
-    return Walks(chances, totals[free], to_background, links[proposals, proposals])
+    return Walks(chances, totals[free], to_background)
 
 
 def _links(directions: np.ndarray, clicks: int) -> np.ndarray:

@@ -21,12 +21,13 @@ from aitom_cryosam.settings import Settings
 logger = logging.getLogger(__name__)
 
 PRESENT = 0.6
-"""Probability that anything is like the clicks from which on there are picks beside these: 3 of 240
-tomograms without a particle have it, and 95 of 100 clicks whose likes do come first."""
+"""Probability that anything is like the clicks from which on there are picks beside these: one in
+twenty tomograms without a particle has it, and 97 of 100 clicks whose likes do come first."""
 TOO_MANY = 0.8
 """Share of the proposals that cannot all stand out from the rest: they are the rest."""
-WORTH = 0.55
-"""Clusters are taken there if of as many picks this share of the best list's F1 is expected."""
+WORTH = 0.7
+"""Clusters of more picks than the best list's are taken there if they promise this share of its
+F1: among copies alone what ends a list is how unlike each other these are."""
 SAME = 0.5
 """A proposal is the clicked particle itself within so many diameters."""
 Position = Literal["mask", "proposal", "halfway"]
@@ -45,8 +46,8 @@ def judged(
     First whether anything is like the clicks, then how probable that is of each place, and how
     many of those that come first are: all learned. Where nearly all proposals are of the kind,
     hardly anything is left to tell them from, and what the tomogram itself tells counts more:
-    clusters decide, if their number of picks is a likely one. They do, too, where nothing was
-    learned with these features.
+    clusters decide, if they have more picks and their number is a likely one. They do, too, where
+    nothing was learned with these features.
 
     Args:
         places: n proposals, and background.
@@ -80,7 +81,8 @@ def judged(
     found = replace(found, kept=kept, expected=possible.expected)
     if found.candidates.sum() > TOO_MANY * n:
         verdict = by_clusters()
-        if possible.expected_of(int(verdict.kept.sum())) >= WORTH * found.expected:
+        count = int(verdict.kept.sum())
+        if count > possible.length and possible.expected_of(count) >= WORTH * found.expected:
             return replace(
                 found,
                 scores=verdict.scores,
