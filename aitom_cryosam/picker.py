@@ -16,7 +16,7 @@ from aitom_cryosam.regions import Regions
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
 from aitom_cryosam.scoring.verdict import ranked
-from aitom_cryosam.search import Asked, Found, Search
+from aitom_cryosam.search import Found, Request, Search
 from aitom_cryosam.semantic import particle_probability
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.stages import Stages
@@ -81,15 +81,15 @@ class CryoSAM(Search):
         with stages.measure("weights"):
             networks = checkpoints.used(self.settings.networks, self.resources.checkpoints)
             settings = prompting.sized(self.settings, query, tomogram.contrast)
-        asked = Asked(prompts, rejects, query, regions, suggest)
-        found = self._best(tomogram, asked, settings, stages)
+        request = Request(prompts, rejects, query, regions, suggest)
+        found = self._best(tomogram, request, settings, stages)
         proposals, diameter_voxels = found.proposals, found.diameter_voxels
         with stages.measure("proposal masks"):
             walks = found.walks or self.propagator(tomogram, diameter_voxels)
             wanted = proposals.kept | settings.all_masks
             masks = propagator.masks_of(walks, tomogram, proposals, wanted, self.progress)
             proposals = propagator.without_mask(
-                proposals, masks, found.own | (settings.mask_fallback == "all")
+                proposals, masks, found.is_prompt | (settings.mask_fallback == "all")
             )
             proposals, masks = ranked(
                 proposals, masks, PARTICLE.spacing * diameter_voxels, settings.position
@@ -136,12 +136,14 @@ class CryoSAM(Search):
         Raises:
             InputError: as for `pick`.
         """
-        asked = Asked(prompting.as_picks(tomogram, prompts), rejects)
-        return self._best(tomogram, asked, self.settings, Stages()).query
+        request = Request(prompting.as_picks(tomogram, prompts), rejects)
+        return self._best(tomogram, request, self.settings, Stages()).query
 
-    def _best(self, tomogram: Tomogram, asked: Asked, settings: Settings, stages: Stages) -> Found:
+    def _best(
+        self, tomogram: Tomogram, request: Request, settings: Settings, stages: Stages
+    ) -> Found:
         """What is found at the particle's diameter; where that is unsure, at the best of some."""
         with stages.measure("diameter"):
-            size = particle_size(tomogram, asked.prompts.points_zyx, settings)
-        look = partial(self.at, tomogram, asked, settings, stages)
+            size = particle_size(tomogram, request.prompts.points_zyx, settings)
+        look = partial(self.at, tomogram, request, settings, stages)
         return competition.best(look, size, tomogram.voxel_size)

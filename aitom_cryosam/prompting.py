@@ -128,8 +128,12 @@ def rejecting(
     )
 
 
-def without_like_rejected(
-    query: ParticleQuery, proposals: Picks, places: Places, own: np.ndarray, settings: Settings
+def without_rejected(
+    query: ParticleQuery,
+    proposals: Picks,
+    places: Places,
+    is_prompt: np.ndarray,
+    settings: Settings,
 ) -> Picks:
     """Proposals without those that are more like what the query rejects than like its clicks.
 
@@ -137,11 +141,11 @@ def without_like_rejected(
         query: of the kind.
         proposals: n, with the scores and the decisions of the verdict.
         places: the same, and background.
-        own: (n,) bool, proposals that are a prompted particle itself.
+        is_prompt: (n,) bool, proposals that are a prompted particle itself.
         settings: the encoder; an embedding was learned with the features of one.
     """
     shapes = (query.shapes, query.rejected_shapes) if settings.encoder == JUDGED else None
-    return without_like(query.rejected, proposals, places, query.instances, own, shapes)
+    return without_like(query.rejected, proposals, places, query.instances, is_prompt, shapes)
 
 
 def _points(tomogram: Tomogram, rows: Picks | Sequence[Sequence[float]], kind: str) -> Picks:
@@ -165,7 +169,7 @@ def _from_rows(rows: Sequence[Sequence[float]], kind: str) -> Picks:
 def prompted(
     walks: Propagator, tomogram: Tomogram, prompts: Picks, progress: Progress | None = None
 ) -> tuple[Picks, list[ParticleMask]]:
-    """Make the prompts' masks; the prompts as `segmented`, and the masks in their order.
+    """Make the prompts' masks.
 
     Args:
         walks: make masks of points.
@@ -173,23 +177,18 @@ def prompted(
         prompts: n.
         progress: told how far it is.
 
+    Returns:
+        The prompts, those without a mask not kept, and n masks in their order.
+
     Raises:
         InputError: there are prompts, and none of them has a mask.
     """
     masks = walks.propagate(tomogram, prompts.points_zyx, progress=progress, stage="prompt masks")
-    return segmented(prompts, masks), masks
+    return _segmented(prompts, masks), masks
 
 
-def segmented(prompts: Picks, masks: list[ParticleMask]) -> Picks:
-    """The prompts, those without a mask left out.
-
-    Args:
-        prompts: n.
-        masks: n, of the prompts.
-
-    Raises:
-        InputError: there are prompts, and none of them has a mask.
-    """
+def _segmented(prompts: Picks, masks: list[ParticleMask]) -> Picks:
+    """The prompts, those without a mask left out; refused if that is each of them."""
     if not len(prompts):
         return prompts
     balls = [mask for mask in masks if mask.is_ball]

@@ -10,6 +10,7 @@ import numpy as np
 
 from aitom_cryosam import clicks, encoders, prompting, propagator, threads
 from aitom_cryosam.cache import Cache
+from aitom_cryosam.centring import centred
 from aitom_cryosam.clicks import Worth
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
@@ -17,7 +18,6 @@ from aitom_cryosam.forecast import planned
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.particle_query import ParticleQuery
-from aitom_cryosam.particle_size import centred
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator import Propagator
@@ -34,7 +34,7 @@ from aitom_cryosam.trace import Trace
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Request:
     """What is looked for.
 
     Attributes:
@@ -64,7 +64,7 @@ class Found:
         rejects: points on what is something else.
         query: F_Q of eq. 4, of the prompts and of a query from elsewhere.
         proposals: n, with their verdict.
-        own: (n,) bool, proposals that are a prompted particle itself.
+        is_prompt: (n,) bool, proposals that are a prompted particle itself.
         verdict: on them, as it was before regions and rejects.
         trace: what led to the proposals.
         features: of the tomogram; None where they were let go.
@@ -79,7 +79,7 @@ class Found:
     rejects: Picks
     query: ParticleQuery
     proposals: Picks
-    own: np.ndarray
+    is_prompt: np.ndarray
     verdict: Verdict
     trace: Trace
     features: TriplanarFeatures | None
@@ -116,7 +116,7 @@ class Search:
     def at(
         self,
         tomogram: Tomogram,
-        asked: Asked,
+        request: Request,
         settings: Settings,
         stages: Stages,
         diameter_voxels: float,
@@ -125,7 +125,7 @@ class Search:
 
         Args:
             tomogram: (D, H, W).
-            asked: what is looked for.
+            request: what is looked for.
             settings: with the diameter of the query, if there is one.
             stages: to which seconds and memory are added.
             diameter_voxels: of the particle.
@@ -135,15 +135,15 @@ class Search:
                 fit, or memory does not suffice.
         """
         planned(tomogram, settings, diameter_voxels, self.resources)  # refused before any work
-        rejects = prompting.as_rejects(tomogram, asked.rejects, asked.prompts, diameter_voxels)
+        rejects = prompting.as_rejects(tomogram, request.rejects, request.prompts, diameter_voxels)
         walks = self.propagator(tomogram, diameter_voxels)
         with stages.measure("prompt masks"):
-            prompts, masks = prompting.prompted(walks, tomogram, asked.prompts, self.progress)
+            prompts, masks = prompting.prompted(walks, tomogram, request.prompts, self.progress)
             worth = clicks.looked_at(tomogram, prompts, masks, diameter_voxels)
         with stages.measure("features"):
             features = self.features(tomogram, diameter_voxels)
         with stages.measure("matching"):
-            query = asked.query
+            query = request.query
             if query is not None:
                 query.require(features.signature, tomogram.contrast, settings.pooling)
             if len(prompts):
@@ -153,7 +153,7 @@ class Search:
                 query = clicked if query is None else ParticleQuery.merged([clicked, query])
             assert query is not None  # as_picks has seen to it
             query = prompting.rejecting(query, tomogram, features, rejects, diameter_voxels)
-            maxima, proposals = self.match(features, query.vector, diameter_voxels, asked.regions)
+            maxima, proposals = self.match(features, query.vector, diameter_voxels, request.regions)
             ratio = settings.levels(diameter_voxels)[-1]
             trace = prompting.traced(features, query.vector, masks, maxima, ratio)
         with stages.measure("centring"):
@@ -162,14 +162,15 @@ class Search:
         with stages.measure("verdict"):
             places = Places.of(tomogram, features, proposals, maxima, diameter_voxels)
             worth = clicks.compared(worth, prompts, query.instances, places)
-            own = same(proposals.points_zyx, prompts.points_zyx[prompts.kept], diameter_voxels)
-            verdict = judged(places, query.instances, own, query.shapes, settings.encoder)
-            there = same(proposals.points_zyx, rejects.points_zyx, diameter_voxels)
+            points_zyx = proposals.points_zyx
+            is_prompt = same(points_zyx, prompts.points_zyx[prompts.kept], diameter_voxels)
+            verdict = judged(places, query.instances, is_prompt, query.shapes, settings.encoder)
+            there = same(points_zyx, rejects.points_zyx, diameter_voxels)
             proposals = scored(proposals, verdict).reject(there, BY_HAND)
-            proposals = decided(located(proposals, asked.regions), verdict, settings)
-            proposals = prompting.without_like_rejected(query, proposals, places, own, settings)
-            settled = own | clicks.cut_off(tomogram, proposals.points_zyx, diameter_voxels)
-            proposals = suggested(proposals, places, query.instances, settled, asked.suggest)
+            proposals = decided(located(proposals, request.regions), verdict, settings)
+            proposals = prompting.without_rejected(query, proposals, places, is_prompt, settings)
+            settled = is_prompt | clicks.cut_off(tomogram, points_zyx, diameter_voxels)
+            proposals = suggested(proposals, places, query.instances, settled, request.suggest)
         return Found(
             diameter_voxels=diameter_voxels,
             prompts=prompts,
@@ -178,7 +179,7 @@ class Search:
             rejects=rejects,
             query=query,
             proposals=proposals,
-            own=own,
+            is_prompt=is_prompt,
             verdict=verdict,
             trace=trace,
             features=features,

@@ -28,6 +28,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from aitom_cryosam import Tomogram, encoders, segmenters
+from aitom_cryosam.centring import centred
 from aitom_cryosam.checkpoints import digest
 from aitom_cryosam.device import Device
 from aitom_cryosam.encoders.dino import published_shapes
@@ -36,7 +37,7 @@ from aitom_cryosam.features.query import Query
 from aitom_cryosam.masks import labels
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.models import ENCODERS, MODELS, SEGMENTERS
-from aitom_cryosam.particle_size import centred, estimated_size
+from aitom_cryosam.particle_size import estimated_size
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.propagator import CrossPlanePropagator
 from aitom_cryosam.resources import Resources, parse_memory

@@ -30,15 +30,16 @@ from torch.optim.lr_scheduler import OneCycleLR
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram
+from aitom_cryosam.centring import centred
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.particle_size import centred, particle_size
-from aitom_cryosam.prompting import particle_query, segmented
+from aitom_cryosam.particle_size import particle_size
+from aitom_cryosam.prompting import particle_query, prompted
 from aitom_cryosam.scoring.chance import chance_level
-from aitom_cryosam.scoring.cut import ends, possible
+from aitom_cryosam.scoring.cut import list_lengths, list_rows
 from aitom_cryosam.scoring.evidence import Evidence
 from aitom_cryosam.scoring.likeness import Likeness
 from aitom_cryosam.scoring.network import GraphNetwork, Network, SequenceNetwork
-from aitom_cryosam.scoring.odds import Compared, Seen, spoken_for, weighed
+from aitom_cryosam.scoring.odds import ProposalOdds, SampleOdds, graph_inputs, likeness_and_evidence
 from aitom_cryosam.scoring.places import Places, background_sample
 from aitom_cryosam.scoring.presence import signs
 from aitom_cryosam.scoring.verdict import same
@@ -141,7 +142,7 @@ class Draw:
         proposals, background, clicked: (n, k, d), (m, k, d), (p, k, d).
         shapes, clicked_shapes: (n + m, h), (p, h).
         similarities, maxima: (n + m,) and of all maxima.
-        own: (n,) bool, the clicked instances.
+        is_prompt: (n,) bool, the clicked instances.
         copy: (n,) which copy of the clicked kind a proposal is, -1 for none.
         copies: of the clicked kind in the tomogram.
         kinds: (n + m,) which kind of the tomogram is at a place, -1 for none.
@@ -154,7 +155,7 @@ class Draw:
     clicked_shapes: np.ndarray
     similarities: np.ndarray
     maxima: np.ndarray
-    own: np.ndarray
+    is_prompt: np.ndarray
     copy: np.ndarray
     copies: np.ndarray
     kinds: np.ndarray
@@ -177,27 +178,27 @@ class Draw:
             more: how many.
             rng: which.
         """
-        own = self.own > 0
+        is_prompt = self.is_prompt > 0
         _, first = np.unique(self.copy, return_index=True)
-        found = [i for i in first if self.copy[i] >= 0 and self.copy[i] not in self.copy[own]]
+        found = [i for i in first if self.copy[i] >= 0 and self.copy[i] not in self.copy[is_prompt]]
         if not self.copies:
-            found = np.flatnonzero(~own).tolist()  # on nothing, again
+            found = np.flatnonzero(~is_prompt).tolist()  # on nothing, again
         others = rng.permutation(found)[:more].astype(int)
-        own[others] = True
+        is_prompt[others] = True
         return replace(
             self,
-            own=own,
+            is_prompt=is_prompt,
             clicked=np.concatenate([self.clicked, self.proposals[others]]),
             clicked_shapes=np.concatenate([self.clicked_shapes, self.shapes[others]]),
         )
 
     def first(self, count: int) -> Draw:
         """The same with so many proposals, as by another `--top-k`."""
-        n = len(self.own)
+        n = len(self.is_prompt)
         kept = np.r_[: min(count, n), n : len(self.kinds)]
         return replace(
             self,
-            **{name: getattr(self, name)[:count] for name in ("proposals", "own", "copy")},
+            **{name: getattr(self, name)[:count] for name in ("proposals", "is_prompt", "copy")},
             **{name: getattr(self, name)[kept] for name in ("shapes", "similarities", "kinds")},
         )
 
@@ -210,28 +211,30 @@ class Draw:
         Args:
             rng: which.
         """
-        own, copies = self.own > 0, self.copy >= 0
+        is_prompt, copies = self.is_prompt > 0, self.copy >= 0
         if rng.random() < FEWER_OTHERS:
-            kept = copies | (rng.random(len(own)) < rng.uniform(0.02, 0.6))
+            kept = copies | (rng.random(len(is_prompt)) < rng.uniform(0.02, 0.6))
         else:
-            kept = own | ~copies | (rng.random(len(own)) < rng.uniform(0.2, 0.7))
-        kept |= own
+            kept = is_prompt | ~copies | (rng.random(len(is_prompt)) < rng.uniform(0.2, 0.7))
+        kept |= is_prompt
         if kept.sum() < SHORTEST:
             return None
-        every = np.append(kept, np.ones(len(self.kinds) - len(own), bool))
+        every = np.append(kept, np.ones(len(self.kinds) - len(is_prompt), bool))
         found = np.unique(self.copy[kept & copies])
         return replace(
             self,
-            **{name: getattr(self, name)[kept] for name in ("proposals", "own", "copy")},
+            **{name: getattr(self, name)[kept] for name in ("proposals", "is_prompt", "copy")},
             **{name: getattr(self, name)[every] for name in ("shapes", "similarities", "kinds")},
             copies=np.array(max(len(found), 1)),
         )
 
     def seen(self, embedding: Network, level: float | None = None) -> tuple[Likeness, Evidence]:
         """What speaks for the places, as `pick` sees it; beside the background below a level."""
-        own = self.own > 0
+        is_prompt = self.is_prompt > 0
         places = self.places if level is None else self.places.below(level)
-        return spoken_for(places, self.clicked, own, self.clicked_shapes, embedding)
+        return likeness_and_evidence(
+            places, self.clicked, is_prompt, self.clicked_shapes, embedding
+        )
 
     @property
     def places(self) -> Places:
@@ -248,11 +251,11 @@ class Draw:
 
 def of_places(draw: Draw, likeness: Likeness, found: Evidence) -> Lesson:
     """What is weighed, and whether a proposal is of the kind; the clicked count nothing."""
-    own = draw.own > 0
-    of_kind = (draw.copy >= 0) & ~own
-    fewness = WANTED * (~own).sum() / max(of_kind.sum(), 1)
-    weights = np.where(of_kind, np.sqrt(max(1, fewness)), 1.0) * ~own
-    rows, neighbours = weighed(likeness, found, own)
+    is_prompt = draw.is_prompt > 0
+    of_kind = (draw.copy >= 0) & ~is_prompt
+    fewness = WANTED * (~is_prompt).sum() / max(of_kind.sum(), 1)
+    weights = np.where(of_kind, np.sqrt(max(1, fewness)), 1.0) * ~is_prompt
+    rows, neighbours = graph_inputs(likeness, found, is_prompt)
     return Lesson(rows, of_kind * 1.0, weights / weights.sum(), neighbours)
 
 
@@ -261,10 +264,10 @@ def of_tomogram(draw: Draw, likeness: Likeness, found: Evidence) -> Lesson:
 
     Where hardly any of these come first, it teaches nothing.
     """
-    own = draw.own > 0
-    first = np.argsort(np.where(own, np.inf, -found.walks[: len(own)]))[:FIRST]
+    is_prompt = draw.is_prompt > 0
+    first = np.argsort(np.where(is_prompt, np.inf, -found.walks[: len(is_prompt)]))[:FIRST]
     weight = 1.0 if not draw.copies or (draw.copy[first] >= 0).mean() >= FOUND else 0.0
-    rows = signs(likeness, found, own)[None]
+    rows = signs(likeness, found, is_prompt)[None]
     return Lesson(rows, np.array([draw.copies > 0]) * 1.0, np.array([weight]))
 
 
@@ -277,17 +280,17 @@ def of_lists(draw: Draw, places: Lesson, odds: GraphNetwork) -> Lesson:
         odds: that did not learn from them.
     """
     assert places.neighbours is not None
-    own = draw.own > 0
-    seen = Seen(places.rows, odds(places.rows, places.neighbours))
-    lengths = possible(own)
-    copy = draw.copy[Compared((seen,), own, 1.0).order]
+    is_prompt = draw.is_prompt > 0
+    seen = SampleOdds(places.rows, odds(places.rows, places.neighbours))
+    lengths = list_lengths(is_prompt)
+    copy = draw.copy[ProposalOdds((seen,), is_prompt, 1.0).order]
     _, first = np.unique(copy, return_index=True)
     hit = np.zeros(len(copy))
     hit[first] = copy[first] >= 0
     right = np.cumsum(hit)[lengths - 1]
     f1 = 2 * right / (lengths + draw.copies)
     often = np.clip(lengths[f1.argmax()], *COUNTED) ** MANY
-    return Lesson(ends(seen, own, lengths), f1, np.full(len(f1), often / len(f1)))
+    return Lesson(list_rows(seen, is_prompt, lengths), f1, np.full(len(f1), often / len(f1)))
 
 
 def main() -> None:
@@ -396,8 +399,8 @@ def _draw(
     settings = Settings(preset="embedded")
     picker = CryoSAM(settings)
     diameter = particle_size(tomogram, click, settings).diameter_voxels
-    masks = picker.propagator(tomogram, diameter).propagate(tomogram, click)
-    prompts = segmented(Picks.from_points(click), masks)
+    walks = picker.propagator(tomogram, diameter)
+    prompts, masks = prompted(walks, tomogram, Picks.from_points(click))
     features = picker.features(tomogram, diameter)
     query = particle_query(tomogram, features, prompts, masks, diameter, settings)
     maxima, proposals = picker.match(features, query.vector, diameter)
@@ -484,7 +487,7 @@ def fitted(folder: Path) -> dict[str, Network | GraphNetwork | SequenceNetwork]:
 def variants(draw: Draw, rng: np.random.Generator) -> list[Draw]:
     """A draw as it is, with more clicks and, at times, with fewer proposals."""
     found = [draw, draw.also(MORE_CLICKS, rng)]
-    if len(draw.own) > 2 * SHORTEST and (not draw.copies or rng.random() < SHORTENED):
+    if len(draw.is_prompt) > 2 * SHORTEST and (not draw.copies or rng.random() < SHORTENED):
         found.append(draw.first(int(np.exp(rng.uniform(*np.log([SHORTEST, LONGEST]))))))
     return found
 
@@ -498,7 +501,7 @@ def embedded(draws: list[Draw]) -> Network:
     torch.manual_seed(0)
     seen = []
     for draw in draws:
-        n, known = len(draw.own), torch.tensor(draw.kinds.astype(int))
+        n, known = len(draw.is_prompt), torch.tensor(draw.kinds.astype(int))
         alike = (known[:, None] == known) & (known >= 0)
         alike.fill_diagonal_(False)
         likeness = Likeness.of(

@@ -60,8 +60,8 @@ def test_a_rejected_loner_takes_nothing_with_it():
 
 def test_a_clicked_particle_stays():
     picks, places, clicked = world(40, 25)
-    own = np.isin(np.arange(65), [45])
-    found = without_like(places.instances[[46, 52]], picks, places, clicked, own)
+    is_prompt = np.isin(np.arange(65), [45])
+    found = without_like(places.instances[[46, 52]], picks, places, clicked, is_prompt)
     assert found.kept[45]
     assert found.left_out[LIKE_REJECTED] > 10
 
@@ -151,9 +151,9 @@ def test_look_alikes_are_told_by_the_embedding(result):
         np.concatenate([kind[1], other[1], nothing[1] * rng.standard_normal(nothing[1].shape)]),
     )
     picks = Picks.from_points(np.arange(6.0 * n).reshape(2 * n, 3), np.linspace(1, 0, 2 * n))
-    own = np.zeros(2 * n, bool)
+    is_prompt = np.zeros(2 * n, bool)
     shapes = (query.shapes, query.rejected_shapes)
-    found = without_like(query.rejected, picks, places, query.instances, own, shapes)
+    found = without_like(query.rejected, picks, places, query.instances, is_prompt, shapes)
     assert found.kept[:n].mean() > 0.95
     assert found.kept[n:].mean() < 0.2
 

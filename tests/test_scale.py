@@ -8,12 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aitom_cryosam.particle_size import (
-    centred,
-    estimated_size,
-    particle_size,
-    refine_centres,
-)
+from aitom_cryosam.centring import centred, refine_centres
+from aitom_cryosam.particle_size import estimated_size, particle_size
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram

@@ -97,8 +97,8 @@ def picks_with(constant):
         maxima=maxima.scores,
         chance=chance,
     )
-    own = np.zeros(len(proposals), bool)
-    found = verdict.judged(sample, pooled(features, click, 12), own, sample.shapes)
+    is_prompt = np.zeros(len(proposals), bool)
+    found = verdict.judged(sample, pooled(features, click, 12), is_prompt, sample.shapes)
     distances = np.linalg.norm(proposals.points_zyx[found.kept][:, None] - places, axis=-1)
     return sorted(distances.argmin(axis=1).tolist())
 

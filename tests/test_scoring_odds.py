@@ -11,7 +11,7 @@ from scipy.special import logit
 from aitom_cryosam import Tomogram
 from aitom_cryosam.models import JUDGED
 from aitom_cryosam.scoring import verdict
-from aitom_cryosam.scoring.cut import END, SURE, Cut, cut, ends, possible
+from aitom_cryosam.scoring.cut import SURE, TAIL, Cut, cut, list_lengths, list_rows
 from aitom_cryosam.scoring.evidence import evidence
 from aitom_cryosam.scoring.harmonics import HARMONICS, powers
 from aitom_cryosam.scoring.kind import FEWEST
@@ -23,7 +23,7 @@ from aitom_cryosam.scoring.network import (
     shipped_graph,
     shipped_sequence,
 )
-from aitom_cryosam.scoring.odds import compared, weighed
+from aitom_cryosam.scoring.odds import graph_inputs, proposal_odds
 from aitom_cryosam.scoring.places import CHANCE_SAMPLE, Places
 from aitom_cryosam.scoring.reciprocity import reciprocity
 from aitom_cryosam.scoring.spreading import reached
@@ -71,7 +71,7 @@ def test_what_all_places_share_changes_nothing(scene, change):
 
 
 def test_the_clicked_kind_is_more_probable_than_another(scene):
-    probable = shipped_graph("odds")(*weighed(*found(scene), NOT_CLICKED))
+    probable = shipped_graph("odds")(*graph_inputs(*found(scene), NOT_CLICKED))
     of_kind, others = np.split(probable, [OF_KIND])
     assert np.quantile(of_kind, 0.1) > np.quantile(others, 0.9)
 
@@ -215,10 +215,10 @@ def test_below_a_level_there_is_the_lower_background_and_never_too_little(scene)
     assert len(places.below(-np.inf).background) == FEWEST
 
 
-def compared_in(scene, places=None):
+def odds_in(scene, places=None):
     instances, shapes, _ = scene
-    own = np.arange(len(NOT_CLICKED)) == 0
-    return compared(places or places_of(scene), split(instances)[2], own, shapes[:1])
+    is_prompt = np.arange(len(NOT_CLICKED)) == 0
+    return proposal_odds(places or places_of(scene), split(instances)[2], is_prompt, shapes[:1])
 
 
 @pytest.mark.parametrize("times", [1, 4, 9, 20])
@@ -244,70 +244,72 @@ def test_samples_are_whole_and_spread_over_the_background(scene, times):
     assert len(np.unique(rows)) == len(rows)  # no place is in two of them
 
 
-def test_what_is_said_beside_several_samples_is_their_mean(scene, monkeypatch):
+def test_the_log_odds_are_the_mean_over_the_samples(scene, monkeypatch):
     places = places_of(scene)
-    one = compared_in(scene)
+    one = odds_in(scene)
     order = np.random.default_rng(4).permutation(len(places.background))
     halves = [places, *(places._beside(part) for part in np.array_split(order, 2))]
-    alone = [compared_in(scene, half) for half in halves]
+    alone = [odds_in(scene, half) for half in halves]
     monkeypatch.setattr(Places, "samples", lambda _: halves)
-    both = compared_in(scene)
-    log_odds = [logit(found.odds[~found.own]) for found in alone]
-    np.testing.assert_allclose(logit(both.odds[~both.own]), np.mean(log_odds, axis=0), atol=1e-9)
-    assert len(both.seen) == 3
-    assert (both.odds[both.own] == 1).all()
-    expected = [cut(replace(both, seen=(one,))).every for one in both.seen]
-    np.testing.assert_allclose(cut(both).every, np.mean(expected, axis=0))
+    both = odds_in(scene)
+    log_odds = [logit(found.if_present[~found.is_prompt]) for found in alone]
+    np.testing.assert_allclose(
+        logit(both.if_present[~both.is_prompt]), np.mean(log_odds, axis=0), atol=1e-9
+    )
+    assert len(both.samples) == 3
+    assert (both.if_present[both.is_prompt] == 1).all()
+    expected = [cut(replace(both, samples=(one,))).f1 for one in both.samples]
+    np.testing.assert_allclose(cut(both).f1, np.mean(expected, axis=0))
     assert min(found.presence for found in alone) <= both.presence <= 1
-    assert not np.allclose(both.odds, one.odds)
+    assert not np.allclose(both.if_present, one.if_present)
 
 
 def test_the_clicked_head_the_order_of_the_odds(scene):
-    beside = compared_in(scene)
-    assert beside.own[beside.order[0]]
-    assert (np.diff(beside.odds[beside.order]) <= 0).all()
+    odds = odds_in(scene)
+    assert odds.is_prompt[odds.order[0]]
+    assert (np.diff(odds.if_present[odds.order]) <= 0).all()
 
 
 def test_the_best_list_ends_where_the_kind_does(scene):
-    beside = compared_in(scene)
-    assert beside.order[0] == 0
-    assert (beside.order[:OF_KIND] < OF_KIND).all()
-    best = cut(beside).length
+    odds = odds_in(scene)
+    assert odds.order[0] == 0
+    assert (odds.order[:OF_KIND] < OF_KIND).all()
+    best = cut(odds).length
     assert 2 * min(best, OF_KIND) / (best + OF_KIND) > 0.9
 
 
 def test_a_list_ends_at_a_peak_and_not_at_a_spike():
     lengths = np.arange(1, 41)
-    every = 0.8 * np.exp(-((lengths - 30) ** 2) / 50)
-    every[9] = 0.85
-    found = Cut(lengths, every)
+    f1 = 0.8 * np.exp(-((lengths - 30) ** 2) / 50)
+    f1[9] = 0.85
+    found = Cut(lengths, f1)
     assert found.length == 30
     assert found.expected == 0.85
     assert found.expected_of(30) == pytest.approx(0.8)
-    assert Cut(lengths[:1], every[:1]).length == 1
+    assert Cut(lengths[:1], f1[:1]).length == 1
 
 
 def test_the_clicked_head_every_list():
-    own = np.zeros(200, bool)
-    assert possible(own)[0] == 1
-    own[[3, 70, 90]] = True
-    lengths = possible(own)
+    is_prompt = np.zeros(200, bool)
+    assert list_lengths(is_prompt)[0] == 1
+    is_prompt[[3, 70, 90]] = True
+    lengths = list_lengths(is_prompt)
     assert lengths[0] == 3
     assert lengths[-1] == 200
     assert (np.diff(lengths) > 0).all()
-    np.testing.assert_array_equal(possible(own[:2]), [1, 2])
+    np.testing.assert_array_equal(list_lengths(is_prompt[:2]), [1, 2])
 
 
 def test_what_speaks_for_a_list_is_that_of_the_places_at_its_end(scene):
-    beside = compared_in(scene)
-    (seen,), n = beside.seen, len(beside.own)
-    rows = ends(seen, beside.own, np.array([1, 16, n]))
-    order = np.argsort(-np.where(beside.own, np.inf, seen.log_odds))
-    last = [order[:1], order[14:16], order[n - n // END :]]
+    odds = odds_in(scene)
+    (sample,), n = odds.samples, len(odds.is_prompt)
+    rows = list_rows(sample, odds.is_prompt, np.array([1, 16, n]))
+    order = np.argsort(-np.where(odds.is_prompt, np.inf, sample.log_odds))
+    last = [order[:1], order[14:16], order[n - n // TAIL :]]
     np.testing.assert_allclose(
-        rows[:, 2 : 2 + seen.rows.shape[1]], [seen.rows[some].mean(axis=0) for some in last]
+        rows[:, 2 : 2 + sample.rows.shape[1]], [sample.rows[some].mean(axis=0) for some in last]
     )
-    level = np.append(SURE, np.clip(np.sort(seen.log_odds[~beside.own])[::-1], -SURE, SURE))
+    level = np.append(SURE, np.clip(np.sort(sample.log_odds[~odds.is_prompt])[::-1], -SURE, SURE))
     right = np.cumsum(1 / (1 + np.exp(-level)))
     np.testing.assert_allclose(rows[1, -5:-3], level[[15, 16]])
     np.testing.assert_allclose(rows[1, -2], 2 * right[15] / (16 + right[-1]))
@@ -335,11 +337,11 @@ def test_powers_of_harmonics_stay_as_a_body_turns(lump):
     offset = 20 - rotation @ np.full(3, 20)
     oblique = ndimage.affine_transform(lump, rotation, offset)
     other = np.roll(lump, 6, axis=0)
-    own = powers_of(lump)
-    assert len(own) == HARMONICS
-    far = np.linalg.norm(powers_of(other) - own)
+    upright = powers_of(lump)
+    assert len(upright) == HARMONICS
+    far = np.linalg.norm(powers_of(other) - upright)
     for same in (turned, mirrored, oblique):
-        assert np.linalg.norm(powers_of(same) - own) < 0.15 * far
+        assert np.linalg.norm(powers_of(same) - upright) < 0.15 * far
 
 
 def test_powers_at_the_border_and_of_no_point_are_there(lump):

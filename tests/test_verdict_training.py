@@ -26,12 +26,12 @@ def made_up(seed):
 
     features, shapes = rows(FEATURES)[:, None], rows(SHAPE)
     n = 3 * OF_KIND
-    own = np.arange(n) == 0
+    is_prompt = np.arange(n) == 0
     copy = np.where(kinds[:n] == 0, np.arange(n), -1)
     similarities = rng.standard_normal(len(kinds))
     return training.Draw(
         *(features[:n], features[n:], features[:1], shapes, shapes[:1], similarities),
-        *(similarities, own, copy, np.array(OF_KIND), kinds),
+        *(similarities, is_prompt, copy, np.array(OF_KIND), kinds),
     )
 
 
@@ -49,7 +49,7 @@ def test_the_embedding_leaves_out_what_turns(monkeypatch, tmp_path):
         made_up(seed).save(tmp_path / f"{seed}.npz")
     embedding = training.embedded([training.Draw.load(p) for p in sorted(tmp_path.iterdir())])
     draw = made_up(99)
-    n = len(draw.own)
+    n = len(draw.is_prompt)
     seen = Likeness.of(
         (draw.proposals, draw.background, draw.clicked),
         (draw.shapes[:n], draw.shapes[n:], draw.clicked_shapes),

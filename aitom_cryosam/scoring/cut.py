@@ -1,11 +1,10 @@
-"""Cut: how many of the places of the best odds are picks.
+"""Cut: how many of the most probable proposals are picks.
 
 The ranking is better than what a fixed level makes of it: how probable the last copy is depends on
-the tomogram. So each length that the list of picks could have is looked at beside all others: what
-speaks for the places at its end, and what the odds expect of it. A network that was trained on
-simulated tomograms (`benchmarks/verdict_training.py`) goes along these lengths and says which F1
-each list would have: where copies end, or another kind begins, evidence falls off. As many places
-as the best list has are picked.
+the tomogram. So each length that the list of picks could have is compared with all others: by the
+evidence at the places where the list would end, and by the odds of all places. A network that was
+trained on simulated tomograms (`benchmarks/verdict_training.py`) estimates the F1 of each list;
+where copies end, or another kind begins, the evidence falls off. The list of the best F1 is picked.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ import numpy as np
 from scipy.special import expit
 
 from aitom_cryosam.scoring.network import shipped_sequence
-from aitom_cryosam.scoring.odds import Compared, Seen
+from aitom_cryosam.scoring.odds import ProposalOdds, SampleOdds
 
 LENGTHS = 48
-"""That are looked at, evenly spaced on a log scale, beside all short ones."""
+"""Lengths that are compared, evenly spaced on a log scale, besides all short ones."""
 SHORT = 32
 TOO_SHORT = 2
 """First lists, of hardly more than the clicked: none says how many others there are."""
-END = 8
+TAIL = 8
 """One in so many of a list's places is at its end."""
 SURE = 10.0
 """Log odds beyond which a place is no surer."""
@@ -31,63 +30,63 @@ SURE = 10.0
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """What is expected of the lists of the places of the best odds.
+    """What is expected of lists of the most probable proposals.
 
     Attributes:
         lengths: (l,) of the lists.
-        every: (l,) about the F1 of each.
+        f1: (l,) estimate for each.
     """
 
     lengths: np.ndarray
-    every: np.ndarray
+    f1: np.ndarray
 
     @property
     def length(self) -> int:
         """Of the list of the best F1."""
         first = min(TOO_SHORT, len(self.lengths) - 1)
-        every = np.pad(self.every[first:], 1, mode="edge")  # a peak, not a spike
-        return int(self.lengths[first:][np.argmax(every[:-2] + 2 * every[1:-1] + every[2:])])
+        f1 = np.pad(self.f1[first:], 1, mode="edge")  # a peak, not a spike
+        return int(self.lengths[first:][np.argmax(f1[:-2] + 2 * f1[1:-1] + f1[2:])])
 
     @property
     def expected(self) -> float:
-        """About the F1 of the best list."""
-        return float(self.every.max())
+        """Estimated F1 of the best list."""
+        return float(self.f1.max())
 
     def expected_of(self, count: int) -> float:
-        """About the F1 of so many places."""
-        return float(np.interp(np.log(max(count, 1)), np.log(self.lengths), self.every))
+        """Estimated F1 of so many picks."""
+        return float(np.interp(np.log(max(count, 1)), np.log(self.lengths), self.f1))
 
 
-def cut(beside: Compared) -> Cut:
+def cut(odds: ProposalOdds) -> Cut:
     """What is expected of each length, on average over the samples of the background."""
-    lengths = possible(beside.own)
-    rows = [ends(one, beside.own, lengths) for one in beside.seen]
-    every = [expit(shipped_sequence("cut")(some)) for some in rows]
-    return Cut(lengths, np.mean(every, axis=0))
+    lengths = list_lengths(odds.is_prompt)
+    rows = [list_rows(sample, odds.is_prompt, lengths) for sample in odds.samples]
+    f1 = [expit(shipped_sequence("cut")(some)) for some in rows]
+    return Cut(lengths, np.mean(f1, axis=0))
 
 
-def possible(own: np.ndarray) -> np.ndarray:
-    """(l,) lengths of lists of proposals, of which the clicked, (n,) bool, head every one."""
-    n, clicked = len(own), max(int(own.sum()), 1)
-    short = np.arange(clicked, min(SHORT, n) + 1)
-    return np.unique([*short, *np.geomspace(clicked, n, LENGTHS).round().astype(int)])
+def list_lengths(is_prompt: np.ndarray) -> np.ndarray:
+    """(l,) lengths of lists of proposals, of which the prompted, (n,) bool, head every one."""
+    n, prompted = len(is_prompt), max(int(is_prompt.sum()), 1)
+    short = np.arange(prompted, min(SHORT, n) + 1)
+    return np.unique([*short, *np.geomspace(prompted, n, LENGTHS).round().astype(int)])
 
 
-def ends(seen: Seen, own: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """(l, r) what speaks for and against lists of these lengths.
+def list_rows(sample: SampleOdds, is_prompt: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """(l, r) input of the network: what speaks for and against lists of these lengths.
 
     Args:
-        seen: n proposals, beside one sample of the background.
-        own: (n,) bool, clicked instances.
+        sample: n proposals, against one sample of the background.
+        is_prompt: (n,) bool, proposals that are a prompted particle itself.
         lengths: (l,) of the lists.
     """
-    n = len(own)
-    log_odds = np.where(own, SURE, np.clip(seen.log_odds, -SURE, SURE))
-    order = np.argsort(-np.where(own, np.inf, seen.log_odds), kind="stable")
+    n = len(is_prompt)
+    log_odds = np.where(is_prompt, SURE, np.clip(sample.log_odds, -SURE, SURE))
+    order = np.argsort(-np.where(is_prompt, np.inf, sample.log_odds), kind="stable")
     log_odds, likely = log_odds[order], np.cumsum(expit(log_odds[order]))
-    sums = np.cumsum(np.column_stack([seen.rows[order], log_odds]), axis=0)
+    sums = np.cumsum(np.column_stack([sample.rows[order], log_odds]), axis=0)
     sums = np.concatenate([np.zeros_like(sums[:1]), sums])
-    first = np.maximum(lengths - np.maximum(2, lengths // END), 0)
+    first = np.maximum(lengths - np.maximum(2, lengths // TAIL), 0)
     right, in_all = likely[lengths - 1], likely[-1]
     return np.column_stack(
         [

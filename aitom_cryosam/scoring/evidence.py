@@ -49,7 +49,11 @@ class Evidence:
 
 
 def evidence(
-    likeness: Likeness, similarities: np.ndarray, maxima: np.ndarray, chance: float, own: np.ndarray
+    likeness: Likeness,
+    similarities: np.ndarray,
+    maxima: np.ndarray,
+    chance: float,
+    is_prompt: np.ndarray,
 ) -> Evidence:
     """What speaks for each place.
 
@@ -58,15 +62,15 @@ def evidence(
         similarities: (n + m,) of the places with the query.
         maxima: (l,) similarities of all maxima.
         chance: from `chance_level`.
-        own: (n,) bool, whether a proposal is a clicked instance itself.
+        is_prompt: (n,) bool, proposals that are a prompted particle itself.
     """
     n = likeness.proposals
     found = reached(likeness)
     walks = found.chances
     alike = likeness.places @ likeness.query
     by_features, by_shape, by_embedding = likeness.by_part()
-    ranked = np.argsort(-np.where(own, -np.inf, walks[:n]), kind="stable")
-    ranked = ranked[: max(n - own.sum(), 1)]
+    ranked = np.argsort(-np.where(is_prompt, -np.inf, walks[:n]), kind="stable")
+    ranked = ranked[: max(n - is_prompt.sum(), 1)]
 
     def typical(values: np.ndarray, copies: int) -> float:
         return max(float(values[ranked[:copies]].mean()), LEAST)
@@ -94,12 +98,12 @@ def evidence(
         np.log(found.totals + FAINT),
         *likeness.loudness.T,
     ]
-    others = similarities[:n][~own]
+    others = similarities[:n][~is_prompt]
     context = [
         np.log(len(likeness.clicks)),
         alike_few,
         alike_many / alike_few,
-        np.sort(standing[:n][~own])[-few:].mean() if len(others) else 0.0,
+        np.sort(standing[:n][~is_prompt])[-few:].mean() if len(others) else 0.0,
         log_few,
         log_many - log_few,
         np.log((others >= chance).mean() + 0.01) if len(others) else np.log(0.01),

@@ -1,4 +1,4 @@
-"""Odds: from the evidence at each place to the probability that it is of the prompted kind.
+"""Odds: from the evidence at each proposal to the probability that it is of the prompted kind.
 
 How much each piece of evidence weighs was learned on simulated tomograms of kinds that exist
 nowhere (`scoring.network`).
@@ -21,9 +21,9 @@ from aitom_cryosam.scoring.reciprocity import reciprocity
 from aitom_cryosam.threads import mapped
 
 NEIGHBOURS = 24
-"""Places most like a place, which it hears."""
+"""Places most like a place, whose rows the network sees too."""
 DOUBTED = 3.0
-"""Log odds of presence below which it is asked again, beside less and less of each background.
+"""Log odds of presence below which it is estimated again, from less and less of each background.
 
 Maxima of two sizes may be background and particles, or all noise: which of them chance ends above
 is then an accident, and what the proposals are compared with is, too."""
@@ -32,12 +32,12 @@ LEVELS = (0.2, 0.35, 0.5)
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """The n proposals of a tomogram beside the clicks and one background.
+class SampleOdds:
+    """What n proposals look like against one sample of the background.
 
     Attributes:
-        rows: (n, r) what each is judged by.
-        log_odds: (n,) of a proposal to be of the kind, if anything is.
+        rows: (n, r) input of the network, at each proposal.
+        log_odds: (n,) its output: of a proposal to be of the prompted kind, if that is there.
     """
 
     rows: np.ndarray
@@ -45,51 +45,53 @@ class Seen:
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
-    """The same beside several samples of the background, whose mean counts.
+class ProposalOdds:
+    """The mean over several samples of the background.
 
     Attributes:
-        seen: beside each.
-        own: (n,) bool, clicked instances.
-        presence: how probable it is that anything is like the clicks.
+        samples: one each.
+        is_prompt: (n,) bool, proposals that are a prompted particle itself.
+        presence: probability that the tomogram holds anything like the clicks.
     """
 
-    seen: tuple[Seen, ...]
-    own: np.ndarray
+    samples: tuple[SampleOdds, ...]
+    is_prompt: np.ndarray
     presence: float
 
     @cached_property
-    def odds(self) -> np.ndarray:
-        """(n,) how probable it is that a proposal is of the kind, if anything is; 1 for clicks."""
-        odds = expit(np.mean([one.log_odds for one in self.seen], axis=0))
-        return np.where(self.own, 1, odds)
+    def if_present(self) -> np.ndarray:
+        """(n,) probability to be of the kind, if the tomogram holds any; 1 for the prompted."""
+        mean = expit(np.mean([one.log_odds for one in self.samples], axis=0))
+        return np.where(self.is_prompt, 1, mean)
 
     @property
     def order(self) -> np.ndarray:
-        """(n,) rows of the proposals, the best odds first."""
-        return np.argsort(-self.odds, kind="stable")
+        """(n,) rows of the proposals, the most probable first."""
+        return np.argsort(-self.if_present, kind="stable")
 
     @property
     def probabilities(self) -> np.ndarray:
-        """(n,) of the proposals; 1 for those that are clicked."""
-        return np.where(self.own, 1, self.presence * self.odds)
+        """(n,) probability to be of the kind; 1 for the prompted."""
+        return np.where(self.is_prompt, 1, self.presence * self.if_present)
 
 
-def compared(places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.ndarray) -> Compared:
+def proposal_odds(
+    places: Places, clicked: np.ndarray, is_prompt: np.ndarray, shapes: np.ndarray
+) -> ProposalOdds:
     """How probable each proposal is.
 
     Args:
         places: n proposals, and background.
         clicked: (p, k, 3C) instances of the prompts.
-        own: (n,) bool, proposals that are a prompted particle itself.
+        is_prompt: (n,) bool, proposals that are a prompted particle itself.
         shapes: (p, h) of the prompts, as `harmonics.powers`.
     """
 
-    def look(beside: Places) -> tuple[Likeness, Evidence]:
-        return spoken_for(beside, clicked, own, shapes, shipped("embedding"))
+    def look(sample: Places) -> tuple[Likeness, Evidence]:
+        return likeness_and_evidence(sample, clicked, is_prompt, shapes, shipped("embedding"))
 
     def present(looks: list[tuple[Likeness, Evidence]]) -> np.ndarray:
-        return shipped("presence")(np.stack([signs(*one, own) for one in looks]))
+        return shipped("presence")(np.stack([signs(*one, is_prompt) for one in looks]))
 
     samples = places.samples()
     looks = mapped(look, samples)
@@ -98,33 +100,40 @@ def compared(places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.nd
         levels = np.quantile(places.maxima, LEVELS)
         lower = [sample.below(level) for sample in samples for level in levels]
         presence = np.append(presence, present(mapped(look, lower)))
-    judged_by = [weighed(*one, own) for one in looks]
-    seen = tuple(Seen(one[0], shipped_graph("odds")(*one)) for one in judged_by)
-    return Compared(seen, own, float(expit(presence.mean())))
+    inputs = [graph_inputs(*one, is_prompt) for one in looks]
+    odds = tuple(SampleOdds(one[0], shipped_graph("odds")(*one)) for one in inputs)
+    return ProposalOdds(odds, is_prompt, float(expit(presence.mean())))
 
 
-def weighed(likeness: Likeness, found: Evidence, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, r) what n proposals are judged by, and (n, k) the neighbours that each hears."""
-    n = len(own)
-    numbers, neighbours = reciprocity(likeness, found.walks[:n], own, NEIGHBOURS)
+def graph_inputs(
+    likeness: Likeness, found: Evidence, is_prompt: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n, r) rows and (n, k) neighbours of n proposals, as the network of the odds takes them."""
+    n = len(is_prompt)
+    numbers, neighbours = reciprocity(likeness, found.walks[:n], is_prompt, NEIGHBOURS)
     return np.concatenate([found.with_context(n), numbers], axis=1), neighbours
 
 
-def spoken_for(
-    places: Places, clicked: np.ndarray, own: np.ndarray, shapes: np.ndarray, embedding: Network
+def likeness_and_evidence(
+    places: Places,
+    clicked: np.ndarray,
+    is_prompt: np.ndarray,
+    shapes: np.ndarray,
+    embedding: Network,
 ) -> tuple[Likeness, Evidence]:
-    """What `compared` weighs.
+    """What the odds and the presence are estimated from.
 
     Args:
         places: n proposals, and background.
         clicked: (p, k, 3C) instances of the prompts.
-        own: (n,) bool, proposals that are a prompted particle itself.
-        shapes: (p, h) of the prompts.
-        embedding: of what features and shape see.
+        is_prompt: (n,) bool, proposals that are a prompted particle itself.
+        shapes: (p, h) of the prompts, as `harmonics.powers`.
+        embedding: of `Likeness.rows`.
     """
-    n = len(own)
+    n = len(is_prompt)
     likeness = Likeness.of(
         (places.instances, places.background, clicked),
         (places.shapes[:n], places.shapes[n:], shapes),
     ).embedded(embedding)
-    return likeness, evidence(likeness, places.similarities, places.maxima, places.chance, own)
+    found = evidence(likeness, places.similarities, places.maxima, places.chance, is_prompt)
+    return likeness, found

@@ -23,18 +23,18 @@ AXES = (6, 4)
 FAINT = 1e-3  # share of an axis
 
 
-def signs(likeness: Likeness, found: Evidence, own: np.ndarray) -> np.ndarray:
+def signs(likeness: Likeness, found: Evidence, is_prompt: np.ndarray) -> np.ndarray:
     """(s,) numbers that tell particles from noise.
 
     Args:
         likeness: of n proposals, m places of background and the clicks, with an embedding.
         found: evidence on the n + m.
-        own: (n,) bool, clicked instances.
+        is_prompt: (n,) bool, proposals that are a prompted particle itself.
     """
     n, walks = likeness.proposals, found.log_walks
     _, places = likeness.by_embedding  # as `alike`
     *_, alike = likeness.by_part()
-    others = np.flatnonzero(~own)
+    others = np.flatnonzero(~is_prompt)
     first = others[np.argsort(-walks[others], kind="stable")]
     sums = np.cumsum(places[first], axis=0)
     count = len(first)

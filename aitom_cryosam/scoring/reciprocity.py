@@ -24,14 +24,14 @@ RECIPROCAL = len(NEAREST) + 10
 
 
 def reciprocity(
-    likeness: Likeness, walks: np.ndarray, own: np.ndarray, count: int
+    likeness: Likeness, walks: np.ndarray, is_prompt: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Numbers at each proposal, and the others that are most like it, by the embedding.
 
     Args:
         likeness: of n proposals, m places of background and p clicks, embedded.
         walks: (n,) by which the proposals rank.
-        own: (n,) bool, clicked instances, which come first.
+        is_prompt: (n,) bool, proposals that are a prompted particle itself, which come first.
         count: of the others.
 
     Returns:
@@ -40,9 +40,9 @@ def reciprocity(
     clicks, places = likeness.by_embedding
     places = places[: likeness.proposals]
     alike, to_clicks = places @ places.T, places @ clicks.T  # (n, n), (n, p)
-    order = np.argsort(-np.where(own, np.inf, walks), kind="stable")
+    order = np.argsort(-np.where(is_prompt, np.inf, walks), kind="stable")
     ranks = np.argsort(order)
-    core = order[: max(CORE, int(own.sum()))]
+    core = order[: max(CORE, int(is_prompt.sum()))]
     to_core = alike[:, core]  # (n, c)
     others = len(core) - (ranks < len(core))  # of the core, beside a place itself
     np.fill_diagonal(alike, -1)

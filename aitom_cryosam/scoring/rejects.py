@@ -35,7 +35,7 @@ def without_like(
     picks: Picks,
     places: Places,
     clicked: np.ndarray,
-    own: np.ndarray,
+    is_prompt: np.ndarray,
     shapes: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Picks:
     """Proposals with the reason of those that are more like a rejected place than like the clicks.
@@ -45,7 +45,7 @@ def without_like(
         picks: n proposals, with the scores and the decisions of the verdict.
         places: the same, and background.
         clicked: (p, k, 3C) instances of the prompts, of this tomogram or others.
-        own: (n,) bool, proposals that are a prompted particle itself: they stay.
+        is_prompt: (n,) bool, proposals that are a prompted particle itself: they stay.
         shapes: (p, h) of the prompts and (r, h) of the rejected, as `harmonics.powers`; None where
             no embedding was learned with these features.
     """
@@ -67,7 +67,7 @@ def without_like(
     labels[n + p :, 1] = 1 / len(rejected)
     reached = _spread(points, labels)[:n]
     fallen = np.flatnonzero(kept)[reached[:, 1] > reached[:, 0]]
-    return picks.reject(np.setdiff1d(fallen, np.flatnonzero(own)), LIKE_REJECTED)
+    return picks.reject(np.setdiff1d(fallen, np.flatnonzero(is_prompt)), LIKE_REJECTED)
 
 
 def _embedded(

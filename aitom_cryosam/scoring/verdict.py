@@ -14,7 +14,7 @@ from aitom_cryosam.models import JUDGED
 from aitom_cryosam.picks import Picks, suppressed
 from aitom_cryosam.scoring.cut import cut
 from aitom_cryosam.scoring.kind import FEWEST, Verdict, judge
-from aitom_cryosam.scoring.odds import compared
+from aitom_cryosam.scoring.odds import proposal_odds
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.settings import Settings
 
@@ -37,26 +37,26 @@ _SHARES: dict[Position, float] = {"proposal": 0.0, "halfway": 0.5, "mask": 1.0}
 def judged(
     places: Places,
     clicked: np.ndarray,
-    own: np.ndarray,
+    is_prompt: np.ndarray,
     shapes: np.ndarray,
     encoder: str | None = None,
 ) -> Verdict:
     """Compare the proposals with the clicked instances and with the background.
 
-    First whether anything is like the clicks, then how probable that is of each place, and how
-    many of those that come first are: all learned. Where nearly all proposals are of the kind,
-    hardly anything is left to tell them from, and what the tomogram itself tells counts more:
-    clusters decide, if they have more picks and their number is a likely one. They do, too, where
-    nothing was learned with these features.
+    Trained networks estimate whether anything is like the clicks at all, how probable each
+    proposal is, and how many of the most probable are picks. Where nearly all proposals are of the
+    kind, little is left to tell them from: clusters in this tomogram then decide, if they have
+    more picks and their number is a likely one. Clusters decide, too, where no network was trained
+    with these features.
 
     Args:
         places: n proposals, and background.
         clicked: (p, k, 3C) instances of the prompts, of this tomogram or others.
-        own: (n,) bool, proposals that are a prompted particle itself.
+        is_prompt: (n,) bool, proposals that are a prompted particle itself.
         shapes: (p, h) of the prompts, as `harmonics.powers`; none if they were not measured.
         encoder: that the features come from.
     """
-    n = len(own)
+    n = len(is_prompt)
     similarities = places.similarities[:n]
 
     def by_clusters() -> Verdict:
@@ -64,30 +64,30 @@ def judged(
         return judge(similarities, places.chance, places.instances, clicked, background)
 
     learned = encoder == JUDGED and len(shapes) == len(clicked)
-    if not learned or min(n, len(places.background)) < FEWEST or own.all():
+    if not learned or min(n, len(places.background)) < FEWEST or is_prompt.all():
         return by_clusters()
-    beside = compared(places, clicked, own, shapes)
+    odds = proposal_odds(places, clicked, is_prompt, shapes)
     found = Verdict(
-        beside.odds,
+        odds.if_present,
         similarities >= places.chance,
-        own,
-        beside.probabilities,
-        presence=beside.presence,
+        is_prompt,
+        odds.probabilities,
+        presence=odds.presence,
     )
-    if beside.presence < PRESENT:
+    if odds.presence < PRESENT:
         return found
-    possible, kept = cut(beside), own.copy()
-    kept[beside.order[: possible.length]] = True
-    found = replace(found, kept=kept, expected=possible.expected)
+    best, kept = cut(odds), is_prompt.copy()
+    kept[odds.order[: best.length]] = True
+    found = replace(found, kept=kept, expected=best.expected)
     if found.candidates.sum() > TOO_MANY * n:
         verdict = by_clusters()
         count = int(verdict.kept.sum())
-        if count > possible.length and possible.expected_of(count) >= WORTH * found.expected:
+        if count > best.length and best.expected_of(count) >= WORTH * found.expected:
             return replace(
                 found,
                 scores=verdict.scores,
                 candidates=verdict.candidates,
-                kept=verdict.kept | own,
+                kept=verdict.kept | is_prompt,
                 against_odds=True,
             )
     return found
