@@ -531,8 +531,11 @@ def test_a_format_that_does_not_exist(tmp_path):
 
 def test_the_name_of_an_object():
     assert Particle("80S-ribosome_1.2").box == 32
-    for name in ("a b", "../a", ""):
+    for name in ("a b", "../a"):
         with pytest.raises(InputError, match="object's name of letters"):
+            project_files("copick", "a", [(GOLDEN, FRAME)], particle=Particle(name))
+    for name in ("", " ", "a\nb", "a\0"):
+        with pytest.raises(InputError, match="object's name, one line of text"):
             Particle(name)
 
 

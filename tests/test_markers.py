@@ -1,5 +1,7 @@
 """Markers of ChimeraX, as it writes them, on maps that it shows where their headers place them."""
 
+from dataclasses import replace
+
 import mrcfile
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ import pytest
 from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.formats.registry import known_format
 from aitom_cryosam.points.formats.relion_warp import write_picks
+from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.prompts import read_prompts
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TomogramInfo
@@ -164,6 +168,18 @@ def test_markers_are_written_where_chimerax_shows_the_map(tmp_path, caplog):
     points = read_points(out, voxel_size=10, tomogram=one.path).picks
     np.testing.assert_allclose(points.points_zyx, K_ZYX)
     np.testing.assert_allclose(points.scores, [0.9, 0.5])
+
+
+@pytest.mark.parametrize("by", ["classes", "particle"])
+def test_any_name_of_a_set_comes_back(tmp_path, by):
+    name = "70S & \"30S\" <'small'>"
+    picks = Picks.from_points(K_ZYX, [0.9, 0.5])
+    if by == "classes":
+        picks = replace(picks, classes=(name,) * 2)
+    particle = Particle(name if by == "particle" else "particle")
+    write = known_format("cmm").write
+    (tmp_path / "a.cmm").write_text(write([(picks, TomogramInfo("a", 10.0))], particle))
+    assert read_points(tmp_path / "a.cmm", voxel_size=10).classes == (name,) * 2
 
 
 def test_markers_are_truth(tmp_path, capsys):

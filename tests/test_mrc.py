@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import struct
 import tracemalloc
 import warnings
 
@@ -147,6 +148,57 @@ def test_not_mrc(tmp_path, content):
     (tmp_path / "a.mrc").write_bytes(content)
     with pytest.raises(InputError, match="is not an MRC file"):
         read_volume(tmp_path / "a.mrc")
+
+
+EM = struct.pack("<4B3i", 6, 0, 0, 5, 5, 4, 3).ljust(512, b"\0") + bytes(240)
+SPIDER = {at: value for at, value in zip((0, 1, 4, 11, 21), (3, 4, 3, 5, 1040), strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.hdf", b"\x89HDF\r\n\x1a\n", "HDF5, as EMAN2 writes it; type `e2proc3d.py {} a.mrc`"),
+        ("a.tif", b"II*\0", "TIFF; type `tif2mrc {} a.mrc`"),
+        ("a.tif", b"MM\0*", "TIFF; type `tif2mrc {} a.mrc`"),
+        ("b c.tif", b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0", "TIFF; type `tif2mrc '{}' 'b c.mrc'`"),
+        ("a.em", EM, "an EM volume, as TOM and Dynamo write it; type `e2proc3d.py {} a.mrc`"),
+        (
+            "a.em",
+            b"\3" + EM[1:4] + struct.pack(">3i", 5, 4, 3) + EM[16:],
+            "an EM volume, as TOM and Dynamo write it; type `e2proc3d.py {} a.mrc`",
+        ),
+        *[
+            (
+                "a.spi",
+                struct.pack(f"{order}260f", *(SPIDER.get(i, 0) for i in range(260))) + bytes(240),
+                "a SPIDER volume; type `e2proc3d.py {} a.mrc`",
+            )
+            for order in "<>"
+        ],
+        ("a.npy", b"\x93NUMPY", "an array of NumPy; type `python -c"),
+        ("a.am", b"# AmiraMesh 3D", "AmiraMesh; type `e2proc3d.py {} a.mrc`"),
+        ("a.nii", bytes(344) + b"n+1\0", "NIfTI; convert it to MRC"),
+        ("a.png", b"\x89PNG", r"a picture (PNG); name the tomogram"),
+        ("a.mod", b"IMODV1.2", "an IMOD model; name the tomogram"),
+        ("a.mrc.zip", b"PK\3\4", "a zip archive; type `unzip {}`"),
+        ("a.mrc.xz", b"\xfd7zXZ\0", "packed by xz; type `xz -dk {}`"),
+        ("a.mrc.zst", b"\x28\xb5\x2f\xfd", "packed by zstd; type `zstd -d {}`"),
+        (
+            "a.tar.gz",
+            gzip.compress(bytes(257) + b"ustar".ljust(800), mtime=0),
+            "a tar archive; type `tar",
+        ),
+        ("a.mrc", b"version https://git-lfs.github.com/", "a pointer of Git LFS; type `git lfs p"),
+        ("a.mrc", b"<!DOCTYPE html><html>", "a web page; download the volume again"),
+        ("a.csv", b"x,y,z\n" * 1000, "text; name the tomogram"),
+    ],
+)
+def test_files_of_other_kinds_say_what_to_do(tmp_path, name, content, says):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_volume(path)
+    assert f"{path} is not an MRC file: it is {says.replace('{}', str(path))}" in str(error.value)
 
 
 def test_cut_off(tmp_path):

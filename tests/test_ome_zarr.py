@@ -97,13 +97,34 @@ def test_one_level_takes_another_voxel_size_as_mrc_does(image, caplog):
     assert "using 13.5 Å voxels; its metadata say 10 Å" in caplog.text
 
 
-@pytest.mark.parametrize(("unit", "size"), [("angstrom", 13.48), ("nanometer", 1.348)])
+@pytest.mark.parametrize(
+    ("unit", "size"),
+    [
+        ("angstrom", 13.48),
+        ("nanometer", 1.348),
+        ("Angstroms", 13.48),
+        ("\u212b", 13.48),  # Unicode's other Å
+        ("micron", 1.348e-3),
+        ("um", 1.348e-3),
+        ("\u00b5m", 1.348e-3),
+        ("\u03bcm", 1.348e-3),  # Unicode's other µ
+    ],
+)
 def test_units_and_place(tmp_path, unit, size):
     steps = np.array([3.0, 2.0, 1.0]) * size
     path = write_image(tmp_path / "a.zarr", DATA, unit=unit, sizes=[size], translations=[steps])
     volume = read_volume(path)
     assert volume.voxel_size == pytest.approx(13.48)
     assert volume.origin == pytest.approx((3 * 13.48, 2 * 13.48, 13.48))
+
+
+def test_of_several_images_the_first_is_read(tmp_path, caplog):
+    path = write_image(tmp_path / "a.zarr", DATA)
+    metadata = json.loads((path / ".zattrs").read_text())
+    metadata["multiscales"] *= 2
+    (path / ".zattrs").write_text(json.dumps(metadata))
+    assert read_volume(path).voxel_size == 10
+    assert "holds 2 images; the first is read" in caplog.text
 
 
 def test_transformations_of_all_levels_come_last(tmp_path):

@@ -63,7 +63,9 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=whole_number, metavar="N", help="only the N best of each tomogram"
     )
-    parser.add_argument("--object", default="particle", metavar="NAME", help="for copick, eman2")
+    parser.add_argument(
+        "--object", default="particle", metavar="NAME", help="for copick, eman2, cmm"
+    )
     parser.add_argument(
         "--user-id",
         default="cryosam",

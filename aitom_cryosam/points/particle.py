@@ -22,18 +22,16 @@ class Particle:
     """What the picks are of.
 
     Attributes:
-        name: of the object, for copick and EMAN2.
+        name: of the object, for copick, EMAN2 and ChimeraX.
         box: voxels, the edge of the cube around a point, for CBOX, EMAN2 and IMOD models.
 
     Raises:
-        InputError: the name cannot be part of a file name.
+        InputError: the name is not one line of text.
     """
 
     name: str = "particle"
     box: int = 32
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9_.-]+", self.name):
-            raise InputError(
-                f"Expected an object's name of letters, digits, '_', '.', '-', got {self.name!r}."
-            )
+        if not self.name.strip() or not self.name.isprintable():
+            raise InputError(f"Expected an object's name, one line of text, got {self.name!r}.")

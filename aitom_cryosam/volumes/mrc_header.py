@@ -19,6 +19,7 @@ from mrcfile.dtypes import HEADER_DTYPE
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.source_file import existing_file
+from aitom_cryosam.volumes import foreign
 from aitom_cryosam.volumes.volume import (
     ANISOTROPY,
     Shape,
@@ -77,6 +78,8 @@ class MrcHeader:
             raise InputError(
                 f"{path} is not an MRC file: its compression is damaged; copy it again."
             ) from None
+        if known := foreign.told(path, start):
+            raise InputError(f"{path} is not an MRC file: it is {known}.")
         if len(start) < HEADER_BYTES:
             raise InputError(
                 f"{path} is not an MRC file: it has {len(start)} bytes, less than a header's "

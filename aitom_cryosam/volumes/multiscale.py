@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,16 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.volumes.volume import Triple, voxel_size_of
 from aitom_cryosam.volumes.zarr_store import ZarrStore
 
-_ANGSTROM = {
-    "angstrom": 1.0,
-    "ångström": 1.0,
-    "å": 1.0,
-    "picometer": 0.01,
-    "nanometer": 10.0,
-    "nm": 10.0,
-    "micrometer": 1e4,
-    "millimeter": 1e7,
-    "meter": 1e10,
+# The names that OME-Zarr asks for, and others that programs write.
+_SPELLINGS = {
+    1.0: "angstrom angstroms ångström ångstrom ångströms å",
+    0.01: "picometer picometers picometre pm",
+    10.0: "nanometer nanometers nanometre nm",
+    1e4: "micrometer micrometers micrometre micron microns um µm",
+    1e7: "millimeter millimeters millimetre mm",
+    1e10: "meter meters metre",
 }
+_ANGSTROM = {name: size for size, names in _SPELLINGS.items() for name in names.split()}
 _VERSIONS = ("0.4", "0.5")
 
 
@@ -68,11 +68,13 @@ class Multiscale:
         version: of OME-Zarr.
         names: of the array's axes, in their order.
         levels: finest first.
+        images: that the store holds; this is the first.
     """
 
     version: str
     names: tuple[str, ...]
     levels: tuple[Level, ...]
+    images: int
 
     @classmethod
     def of(cls, store: ZarrStore) -> Multiscale:
@@ -103,14 +105,19 @@ class Multiscale:
             raise InputError(
                 f"{path} has the axes {', '.join(names) or 'of nothing'}; expected z, y and x."
             )
-        units = [_ANGSTROM.get(str(axis.get("unit", "")).lower(), math.nan) for axis in axes]
+        units = [_ANGSTROM.get(_plain(axis.get("unit", "")), math.nan) for axis in axes]
         datasets = image.get("datasets")
         if not isinstance(datasets, list) or not datasets:
             raise InputError(f"{path} has multiscales without datasets; copy it again.")
         whole = image.get("coordinateTransformations") or []
         levels = [_level(path, names, units, dataset, whole) for dataset in datasets]
         levels.sort(key=lambda level: math.prod(level.scale_xyz))
-        return cls(version, names, tuple(levels))
+        return cls(version, names, tuple(levels), len(images))
+
+
+def _plain(unit: Any) -> str:
+    """In small letters; Unicode has two signs for micro and two for Å."""
+    return unicodedata.normalize("NFKC", str(unit)).lower().replace("\u03bc", "\u00b5").strip()
 
 
 def _attributes(store: ZarrStore) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -123,4 +124,13 @@ def _transformation(point: dict[str, Any]) -> Any:
 
 
 def _object(particle: Particle) -> str:
+    """Its name, as part of a file's name.
+
+    Raises:
+        InputError: it cannot be one.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", particle.name):
+        raise InputError(
+            f"Expected an object's name of letters, digits, '_', '.', '-', got {particle.name!r}."
+        )
     return particle.name.replace("_", "-")  # which parts user, session and object

@@ -1,0 +1,84 @@
+"""Foreign files: what is no MRC volume, told by its first bytes, and how it becomes one."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import struct
+from pathlib import Path
+
+_EMAN = "e2proc3d.py {file} {mrc}"
+_IMOD = "tif2mrc {file} {mrc}"
+_NUMPY = (
+    "python -c \"import mrcfile, numpy; mrcfile.write('out.mrc', "
+    "numpy.load('in.npy').astype('f4'), voxel_size=ANGSTROM)\""
+)
+# Offset, bytes, what a file is that has them there, and what turns it into a volume.
+_KNOWN = (
+    (0, b"\x89HDF\r\n\x1a\n", "HDF5, as EMAN2 writes it", f"type `{_EMAN}`"),
+    (0, b"II*\0", "TIFF", f"type `{_IMOD}`"),
+    (0, b"MM\0*", "TIFF", f"type `{_IMOD}`"),
+    (0, b"II+\0", "TIFF", f"type `{_IMOD}`"),
+    (0, b"MM\0+", "TIFF", f"type `{_IMOD}`"),
+    (0, b"\x93NUMPY", "an array of NumPy", f"type `{_NUMPY}`"),
+    (0, b"# AmiraMesh", "AmiraMesh", f"type `{_EMAN}`"),
+    (0, b"# Avizo", "AmiraMesh", f"type `{_EMAN}`"),
+    (0, b"NRRD", "NRRD", "convert it to MRC"),
+    (344, b"n+1\0", "NIfTI", "convert it to MRC"),
+    (0, b"\x89PNG", "a picture (PNG)", "name the tomogram"),
+    (0, b"\xff\xd8\xff", "a picture (JPEG)", "name the tomogram"),
+    (0, b"IMODV", "an IMOD model", "name the tomogram"),
+    (257, b"ustar", "a tar archive", "type `tar -xf {file}`"),
+    (0, b"PK\x03\x04", "a zip archive", "type `unzip {file}`"),
+    (0, b"\xfd7zXZ\0", "packed by xz", "type `xz -dk {file}`"),
+    (0, b"\x28\xb5\x2f\xfd", "packed by zstd", "type `zstd -d {file}`"),
+    (0, b"version https://git-lfs", "a pointer of Git LFS", "type `git lfs pull`"),
+)
+_EM_BYTES = {1: 1, 2: 2, 4: 4, 5: 4, 8: 8, 9: 8}
+_EM_HEADER = 512
+
+
+def told(path: Path, start: bytes) -> str | None:
+    """What a file is, and what to do, for `… is not an MRC file: it is`; None if it may be MRC.
+
+    Args:
+        path: of the file.
+        start: its first bytes, unpacked, 1024 if there are as many.
+    """
+    found = next((row[2:] for row in _KNOWN if start[row[0] :].startswith(row[1])), None)
+    if found is None and _is_em(path, start):
+        found = ("an EM volume, as TOM and Dynamo write it", f"type `{_EMAN}`")
+    if found is None and _is_spider(path, start):
+        found = ("a SPIDER volume", f"type `{_EMAN}`")
+    if found is None and start.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+        found = ("a web page", "download the volume again, and see what the page says")
+    if found is None and _is_text(start):
+        found = ("text", "name the tomogram")
+    if found is None:
+        return None
+    what, remedy = found
+    names = {"file": shlex.quote(str(path)), "mrc": shlex.quote(f"{path.stem}.mrc")}
+    return f"{what}; {remedy.format(**names)}"
+
+
+def _is_em(path: Path, start: bytes) -> bool:
+    """By the length that machine, type and sizes in its header give it."""
+    if len(start) < _EM_HEADER or not 1 <= start[0] <= 6:
+        return False
+    sizes = struct.unpack_from("<3i" if start[0] == 6 else ">3i", start, 4)
+    itemsize = _EM_BYTES.get(start[3], 0)
+    return path.stat().st_size == _EM_HEADER + math.prod(sizes) * itemsize > _EM_HEADER
+
+
+def _is_spider(path: Path, start: bytes) -> bool:
+    """By the length that the sizes in its header give it; 3 stands for a volume."""
+    for order in "<>" if len(start) >= 92 else "":
+        words = struct.unpack_from(f"{order}23f", start)
+        d, h, form, w, header = (words[place] for place in (0, 1, 4, 11, 21))
+        if form == 3 and min(d, h, w) >= 1 and path.stat().st_size == header + 4 * d * h * w:
+            return True
+    return False
+
+
+def _is_text(start: bytes) -> bool:
+    return start.isascii() and not any(byte < 9 or 13 < byte < 32 for byte in start) and bool(start)
