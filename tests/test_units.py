@@ -9,6 +9,7 @@ import pytest
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.points.table import CENTRED
 from aitom_cryosam.points.tilt_series import read_tomograms_star
 from aitom_cryosam.points.tomogram_info import TiltSeries
 
@@ -86,6 +87,26 @@ def test_relion4_states_its_tilt_series(tmp_path):
     assert places(path, voxel_size=10) == [[20, 10, 4], [40, 20, 8]]
     with pytest.raises(InputError, match="row 2: the file states a tilt series of 4 Å"):
         read_points(path, voxel_size=10, tilt_series=TiltSeries(2.0))
+
+
+def test_relion5_states_its_tilt_series(tmp_path):
+    """Its centre is that of the tilt series' own size: another pixel size is another place."""
+    optics = block("optics", ["rlnOpticsGroup", "rlnTomoTiltSeriesPixelSize"], ["1 2", "2 4"])
+    labels = ["rlnTomoName", *CENTRED, "rlnOpticsGroup"]
+    path = star(tmp_path, labels, ["TS_01 0 0 0 1", "TS_02 0 0 0 2"], optics)
+    with pytest.raises(InputError, match="row 2: the file states a tilt series of 4 Å"):
+        read_points(path, voxel_size=10, tilt_series=TiltSeries(2.0, (400, 300, 200)))
+    one = star(tmp_path, labels, ["TS_01 0 0 0 1"], optics)
+    assert places(one, voxel_size=10, tilt_series=TiltSeries(2.0, (400, 300, 200))) == [
+        [40, 30, 20]
+    ]
+
+
+def test_particles_of_m_say_what_to_do(tmp_path):
+    labels = [f"wrpCoordinate{axis}{time}" for time in (1, 2) for axis in "XYZ"]
+    path = star(tmp_path, [*labels, "wrpSourceName"], ["1 2 3 4 5 6 TS_01.tomostar"])
+    with pytest.raises(InputError, match=r"particles of M, Å from the corner \(wrpCoordinateX1"):
+        read_points(path)
 
 
 def test_shifts_in_pixels_of_the_images(tmp_path):

@@ -165,6 +165,8 @@ def _voxels(
 ) -> np.ndarray:
     """(n, 3) voxels, x y z."""
     points = table.points_xyz(path)
+    if coords_angpix is None and table.series_sizes is not None:
+        _same_series(table.series_sizes, series, path)
     if table.unit is Unit.CENTRED_ANGSTROM:
         points = points + _extents(path, series) / 2
         points = points / info.known_voxel_size(f"{path}: {table.columns[0]}")
@@ -246,7 +248,6 @@ def _scale(
         _refuse_fractions(table, path)
     asking = f"{path}: {table.columns[0]}"
     if table.unit is Unit.PIXEL and table.sizes is not None:
-        _same_series(table.sizes, series, path)
         return table.sizes[:, None] / info.known_voxel_size(asking)
     if series is not None:
         sizes = np.array([one.pixel_size for one in series])

@@ -138,14 +138,14 @@ def project_files(
                 "differ",
                 Remedy.OUT_FOLDER,
             )
+        files = _file(kind, out, groups, particle)
         _tell_lost(kind, format, groups)
-        return _file(kind, out, groups, particle)
+        return files
     parts = [part for picks, info in groups for part in _by_object(kind, picks, info, particle)]
-    _tell_lost(kind, format, [group for group, _ in parts])
     empty = [relion_name(info.name) for picks, info in groups if not len(picks)]
     if kind.names and 0 < len(empty) < len(groups):
         logger.warning("No picks, and so no rows in the file of all tomograms: %s.", listed(empty))
-    files: dict[Path, str | bytes] = {}
+    files = {}
     if format == "warp" and _differ(groups):
         logger.warning("No particles.star of all tomograms: their voxel sizes differ.")
     elif kind.names:
@@ -155,6 +155,7 @@ def project_files(
             files |= _file(kind, out / kind.file_name(group[1], thing), [group], thing)
     if format == "relion5":
         files |= _relion5(kind, out, [info for _, info in groups], particle, tomograms_star)
+    _tell_lost(kind, format, [group for group, _ in parts])
     return files
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SCORES = (SCORE, OWN_SCORE, "rlnLCCmax")  # the last is pytom-match-pick's
+_OF_M, _NAME_OF_M = tuple(f"wrpCoordinate{axis}1" for axis in "XYZ"), "wrpSourceName"
 _SET = "rlnTomoParticlesFile"
 _UNITS = {PIXELS: (Unit.VOXEL, Unit.PIXEL), CENTRED: (Unit.CENTRED_ANGSTROM,)}
 _PRIORS = ("rlnAngleTiltPrior", "rlnAnglePsiPrior")  # within the frame of a subtomogram
@@ -81,6 +82,11 @@ def _without_points(path: Path, blocks: Sequence[Block], expected: Sequence[str]
     labels = {label for block in blocks for label in block.labels}
     if {PIXELS[0], PIXELS[1]} <= labels and PIXELS[2] not in labels:
         return f"{path} has no coordinates in z: its particles are of images."
+    if set(_OF_M) <= labels:
+        return (
+            f"{path} has particles of M, Å from the corner ({_OF_M[0]} and so on); divide them by "
+            f"the voxel size, in columns {', '.join(expected)}, and call {_NAME_OF_M} {NAMES[1]}."
+        )
     if _SET in labels:
         return f"{path} only names other files; use the particles file that it names."
     return f"{path} has no coordinates; expected the columns {', '.join(expected)}."
@@ -147,11 +153,13 @@ def _table(
     if frames is not None:
         rotations = frames if rotations is None else frames * rotations
         extra = [label for label in extra if label not in _PRIORS]
-    sizes, stated = None, None
+    sizes, stated, series = None, None, None
     if unit is Unit.VOXEL:
         sizes = stated = star_units.voxels(rows, blocks, path)
-    elif unit is Unit.PIXEL:
-        sizes = star_units.series(rows, blocks, path)
+    else:
+        series = star_units.series(rows, blocks, path)
+    if unit is Unit.PIXEL:
+        sizes = series
         stated = star_units.micrographs(rows, blocks, path) if sizes is None else None
     shifted = bool(set(PIXEL_ORIGINS) & set(rows))
     return Table(
@@ -161,6 +169,7 @@ def _table(
         voxel_size=one_size(stated),
         pixel_size=one_size(sizes) if unit is Unit.PIXEL else None,
         sizes=sizes,
+        series_sizes=series,
         image_sizes=star_units.images(rows, blocks, path) if shifted else None,
         rotations=rotations,
         frames=frames,
