@@ -17,6 +17,7 @@ from aitom_cryosam.points.formats.relion_warp import write_picks, write_proposal
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.points.writing import project_files
+from aitom_cryosam.record import Record
 from aitom_cryosam.volumes.mrc import write_volume
 
 SHAPE = (200, 464, 480)
@@ -371,3 +372,10 @@ def test_the_same_picks_twice(world, capsys):
     told = capsys.readouterr().err
     count = len(read_points(picks).picks)
     assert f"{count} of {count} picks lie where a file before has one, too" in told
+
+
+def test_each_record_is_read_once(world, monkeypatch):
+    opened, read = [], Record.open
+    monkeypatch.setattr(Record, "open", lambda path: opened.append(path) or read(path))
+    assert export("one", "two", "--to", "copick", "--out", "picks") == 0
+    assert [path.parent.name for path in opened] == ["one", "two"]

@@ -91,7 +91,13 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or option cannot be used; nothing is written then.
     """
-    return write(args, read_groups(args), _results(args) if args.to == "copick" else [])
+    from aitom_cryosam.record import record_beside
+
+    # The tomogram that was typed stands above what a record says of it; masks are only copick's.
+    wanted = not args.tomo or args.to == "copick"
+    files = [(path, record_beside(path) if wanted else None) for path in _files(args.picks)]
+    results = [(_tomogram(record), record) for _, record in files if record]
+    return write(args, read_groups(args, files), results)
 
 
 def write(
@@ -188,16 +194,14 @@ def _into_copick(
     )
 
 
-def _results(args: argparse.Namespace) -> list[tuple[str, Record]]:
-    """The results among PICKS, by the names that `_known` gives their tomograms."""
-    from aitom_cryosam.record import record_beside
-
-    found = [record_beside(path) for path in _files(args.picks)]
-    return [(str(one.tomogram_path or one.info.name), one) for one in found if one]
-
-
-def read_groups(args: argparse.Namespace) -> Iterator[TomogramPicks]:
+def read_groups(
+    args: argparse.Namespace, files: Iterable[tuple[Path, Record | None]]
+) -> Iterator[TomogramPicks]:
     """The points of every tomogram in every file, each with what is known of it.
+
+    Args:
+        args: of the command.
+        files: of points, each with the record of the run that wrote it, if there is one.
 
     Raises:
         InputError: a file cannot be used, or a point lies outside its tomogram.
@@ -206,8 +210,8 @@ def read_groups(args: argparse.Namespace) -> Iterator[TomogramPicks]:
 
     tilt_series = tilt_series_of(args)
     tomograms = tomograms_of(args)
-    for path in _files(args.picks):
-        known = _known(args, path, tilt_series)
+    for path, record in files:
+        known = _known(args, record, tilt_series)
         file = read_points(
             path,
             voxel_size=known.voxel_size,
@@ -232,15 +236,21 @@ def _files(paths: Sequence[str]) -> Iterator[Path]:
         yield path
 
 
-def _known(args: argparse.Namespace, path: Path, tilt_series: TiltSeries | None) -> TomogramInfo:
+def _tomogram(record: Record) -> str:
+    """What the groups of its picks call a result's tomogram."""
+    return str(record.tomogram_path or record.info.name)
+
+
+def _known(
+    args: argparse.Namespace, record: Record | None, tilt_series: TiltSeries | None
+) -> TomogramInfo:
     """Of the options, or of the run that wrote the picks; the name is empty if neither has it."""
     from aitom_cryosam.points.tomogram_info import TomogramInfo
-    from aitom_cryosam.record import record_beside
 
     name, (shape, voxel_size) = args.tomo or "", size_of(args)
     place = Path(args.tomo) if args.tomo else None
-    if not args.tomo and (record := record_beside(path)):
-        name = str(record.tomogram_path or record.info.name)
+    if record and not args.tomo:
+        name = _tomogram(record)
         voxel_size = voxel_size or record.info.voxel_size
         shape = shape or record.info.shape_zyx
         place = record.info.path
