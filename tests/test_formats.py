@@ -529,6 +529,29 @@ def test_a_format_that_does_not_exist(tmp_path):
         read_points(save(tmp_path, "warp"), format="eman")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.cs", b"\x93NUMPY\1\0v\0{'descr': [('location/center_x_frac', '<f4')]}", "have no z"),
+        ("a.npy", b"\x93NUMPY\1\0v\0{'descr': '<f8'}", "array of NumPy; write them as text with"),
+        ("a.xml", b"<ParticleList><Particle><PickPosition X='1'/>", "PyTom; take X, Y, Z of Pick"),
+        (
+            "a.species",
+            b'<?xml version="1.0"?><Species>',
+            "species of M; name its file of particles",
+        ),
+        ("a.sqlite", b"SQLite format 3\0", "database, as of Scipion; export the coordinates"),
+        ("a.h5", b"\x89HDF\r\n\x1a\n\0", "is HDF5; write them as text"),
+        ("a.xlsx", b"PK\3\4\0", "a spreadsheet or an archive; save the table as csv"),
+    ],
+)
+def test_points_of_other_kinds_say_what_to_do(tmp_path, name, content, says):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_points(tmp_path / name)
+    assert says in str(error.value)
+
+
 def test_the_name_of_an_object():
     assert Particle("80S-ribosome_1.2").box == 32
     for name in ("a b", "../a"):

@@ -261,6 +261,18 @@ _BY_ENDING: dict[str, Reader] = {
     ".coords": text.read,
 }
 
+_COLUMNS = "write them as text with the columns x,y,z"
+# What a file that is not read has near its beginning, what it is, and what to do.
+_FOREIGN = (
+    (b"location/center_x_frac", "particles of CryoSPARC", "they are of images and have no z"),
+    (b"\x93NUMPY", "an array of NumPy", _COLUMNS),
+    (b"<PickPosition", "a particle list of PyTom", f"take X, Y, Z of PickPosition: {_COLUMNS}"),
+    (b"<Species", "a species of M", "name its file of particles, or those it was made of"),
+    (b"SQLite format 3\0", "a database, as of Scipion", f"export the coordinates, or {_COLUMNS}"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5", _COLUMNS),
+    (b"PK\3\4", "a spreadsheet or an archive", "save the table as csv, or unpack it"),
+)
+
 
 def known_format(name: str) -> Format:
     """The format of a name.
@@ -301,6 +313,9 @@ def reader(path: Path, name: str | None = None) -> Reader:
         return _json_reader(path)
     if cmm.recognises(head):
         return cmm.read
+    for mark, what, remedy in _FOREIGN:
+        if mark in head[:4096]:
+            raise InputError(f"{path} is {what}; {remedy}.")
     if re.search(rb"^\s*data_", head, re.M):
         return star_points.read
     return _text_reader(path)
