@@ -25,12 +25,26 @@ def moved(x: float, y: float = 0, z: float = 0) -> list[list[float]]:
     return [[1, 0, 0, x], [0, 1, 0, y], [0, 0, 1, z], [0, 0, 0, 1]]
 
 
-def model(image_size: float = 1.0, pixel_size: float = 1.0, unit: int = 0) -> bytes:
-    """An IMOD model of the point 10, 20, 30 on an image of that voxel size (Å)."""
+def model(
+    image_size: float = 1.0,
+    pixel_size: float = 1.0,
+    unit: int = 0,
+    *,
+    origin: tuple[float, ...] = (0, 0, 0),
+    loaded: tuple[float, ...] = (0, 0, 0),
+    flags: int = 0,
+) -> bytes:
+    """An IMOD model of the point 10, 20, 30 on an image of that voxel size (Å).
+
+    Bit 14 of its flags says that 3dmod has stored the image's origin, and that of what it had
+    loaded; both with IMOD's sign.
+    """
     header = bytearray(b"IMODV1.2".ljust(240, b"\0"))
     struct.pack_into(">fi", header, 216, pixel_size, unit)
+    struct.pack_into(">I", header, 152, flags)
     contour = struct.pack(">4i3f", 1, 0, 0, 0, 10.5, 20.5, 30)
-    image = struct.pack(">i18f", 72, *[1] * 3, *[0] * 6, *[image_size] * 3, *[0] * 6)
+    old, new = (*[1] * 3, *origin, *[0] * 3), (*[image_size] * 3, *loaded, *[0] * 3)
+    image = struct.pack(">i18f", 72, *old, *new)
     return bytes(header) + b"OBJT" + bytes(176) + b"CONT" + contour + b"MINX" + image + b"IEOF"
 
 
@@ -58,9 +72,23 @@ READ = {
     "Dynamo's pixel size, unknown": ("a.tbl", f"{_ROW} {'0 ' * 9}1\n", [[100.5, 199.5, 301]]),
     "Dynamo's pixel size, left out": ("a.tbl", f"{_ROW} {'0 ' * 9}0\n", [[100.5, 199.5, 301]]),
     "a model of this image": ("a.mod", model(10), [[10, 20, 30]]),
+    "a model of the whole of a trimmed image": (
+        "a.mod", model(10, origin=(-50, 7, -70), loaded=(-50, 7, -70), flags=1 << 14),
+        [[10, 20, 30]],
+    ),
+    "a model of a part of an image": (
+        "a.mod", model(10, origin=(-50, 7, -70), loaded=(-1050, 7, -470), flags=1 << 14),
+        [[110, 20, 70]],
+    ),
+    "a model of an image whose origin it does not state": (
+        "a.mod", model(10, loaded=(-1050, 7, -470)), [[10, 20, 30]],
+    ),
     "a model of an image without a size": ("a.mod", model(1), [[10, 20, 30]]),
 }  # fmt: skip
 REFUSED = {
+    "a model of a part that was flipped": (
+        "a.mod", model(10, loaded=(-1000, 0, 0), flags=1 << 14 | 1 << 16), "a part .* flipped",
+    ),
     "micrograph": (
         "a.star", f"{_LOOP}{_XYZ}_rlnMicrographPixelSize\n1 2 3 5\n", "voxels of 5 Å, but .* 10 Å",
     ),

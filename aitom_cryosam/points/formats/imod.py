@@ -5,6 +5,7 @@ A voxel centre k has the model coordinates (kx + 0.5, ky + 0.5, kz). Objects are
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,9 +20,13 @@ from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.table import SAME_SIZE, Table, Unit, numbers
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 
+logger = logging.getLogger(__name__)
+
 _TO_MODEL = np.array([0.5, 0.5, 0.0])  # x, y, z
 _HEADER = 240
 _FLIPPED = 1 << 16
+_NEARLY_WHOLE = 0.05  # voxels
+_HAS_ORIGIN = 1 << 14  # of the image, in otrans of MINX
 _ANGSTROM_PER_UNIT = {3: 1e13, 1: 1e10, -2: 1e8, -3: 1e7, -6: 1e4, -9: 10.0, -10: 1.0}
 
 
@@ -76,10 +81,11 @@ def model(groups: Sequence[TomogramPicks], particle: Particle) -> bytes:
 def read_model(path: Path) -> Table:
     """All points of all objects and contours of a binary model; meshes and the rest are passed.
 
-    A model last drawn on an image with y and z flipped is stored so, and turned back here.
+    A model last drawn on an image with y and z flipped is stored so, and turned back here. One
+    that was saved while a part of the image was loaded counts from that part.
 
     Raises:
-        InputError: the file is no model, or is cut off.
+        InputError: the file is no model, is cut off, or is of a part that was flipped.
     """
     content = path.read_bytes()
     if content[:5] != b"IMODV" or len(content) < _HEADER:
@@ -88,18 +94,35 @@ def read_model(path: Path) -> Table:
         struct.unpack_from(kind, content, place)[0]
         for kind, place in ((">I", 152), (">f", 216), (">i", 220))
     )
-    image_sizes = np.zeros(3)
+    image_sizes, part = np.zeros(3), np.zeros(3)
     points, classes, objects = [np.empty((0, 3))], [], 0
     for kind, start, end in _chunks(path, content):
         if kind == b"OBJT":
             objects += 1
         elif kind == b"MINX" and end - start >= 76:
             image_sizes = np.array(struct.unpack_from(">3f", content, start + 40))
+            if flags & _HAS_ORIGIN:
+                origin, loaded = (
+                    np.array(struct.unpack_from(">3f", content, start + at)) for at in (16, 52)
+                )
+                part = _part(origin - loaded, image_sizes)
         elif kind == b"CONT":
             contour = np.frombuffer(content[start + 16 : end], ">f4").reshape(-1, 3)
             points.append(contour.astype(np.float64))
             classes += [str(objects)] * len(contour)
-    points_xyz = np.concatenate(points)
+    points_xyz = np.concatenate(points) + part
+    if part.any():
+        if flags & _FLIPPED:
+            raise InputError(
+                f"{path} was saved while a part of the image was loaded, flipped; load the whole "
+                "of it in 3dmod, not flipped, and save the model again."
+            )
+        logger.warning(
+            "%s was saved while a part of the image was loaded, from voxel %g, %g, %g (x, y, z); "
+            "its points are counted from the whole one's first.",
+            path,
+            *part,
+        )
     if flags & _FLIPPED:
         points_xyz = points_xyz[:, [0, 2, 1]]
     if unit in _ANGSTROM_PER_UNIT and 0 < pixel_size < np.inf:
@@ -112,6 +135,16 @@ def read_model(path: Path) -> Table:
         classes=classes,
         voxel_size=voxel_size,
     )
+
+
+def _part(shift_xyz: np.ndarray, sizes_xyz: np.ndarray) -> np.ndarray:
+    """(3,) voxels, x y z: where the part that 3dmod had loaded begins; 0 for a whole image."""
+    if not (np.isfinite(shift_xyz).all() and (sizes_xyz > 0).all()):
+        return np.zeros(3)
+    begin = shift_xyz / sizes_xyz
+    nearest = np.round(begin)
+    sound = (nearest >= 0).all() and (np.abs(begin - nearest) < _NEARLY_WHOLE).all()
+    return nearest if sound else np.zeros(3)
 
 
 def _voxel_size(sizes_xyz: np.ndarray) -> float | None:
