@@ -349,6 +349,17 @@ class TestWeakPlaces:
             assert (after.probabilities[:-2] == before.probabilities[:-2]).all()
             assert after.probabilities[-2:].tolist() == pytest.approx([0.2, 0.9])
 
+    @pytest.mark.parametrize(("apart", "added"), [(8.0, True), (3.5, False)])
+    def test_a_place_as_probable_as_a_pick_needs_no_more_than_these(self, apart, added):
+        every = replace(Picks.from_points(np.zeros((23, 3))), probabilities=np.full(23, 0.5))
+        every.probabilities[[21, 22]] = 0.7, 0.55
+        score = replace(told(every.points_zyx, np.full(23, 0.9)), separation=apart)
+        correlations = np.r_[np.linspace(0.5, 0.7, 21), 0.45, 0.45]
+        score = replace(score, poses=replace(score.poses, scores=correlations))
+        (after,), count = without_weak_places([every.reject([21, 22], "chance")], [score], [NOBODY])
+        assert (after.probabilities[21:] > 0.5).tolist() == [added, False]
+        assert count == 2 - added
+
     def test_added_places_correlate_as_clicks_do(self):
         """Clicks at 0.70 to 0.74, in picks most of which are another kind."""
         every = Picks.from_points(np.zeros((22, 3)))

@@ -17,7 +17,7 @@ from scipy.stats import ttest_ind
 from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.reconstruction import Sum
-from aitom_cryosam.averaging.rescoring import CLICKS, Rescored, combined, prior_of
+from aitom_cryosam.averaging.rescoring import CLICKS, PICKED, Rescored, combined, prior_of
 from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.shells import noise_weights
 from aitom_cryosam.averaging.sources import Source
@@ -94,10 +94,11 @@ def without_weak_places(
 ) -> tuple[list[Rescored], int]:
     """The scores, with odds of even at most for added places that correlate less than the picks.
 
-    A pick has features and average for it, an added place the average alone: that one has to
-    correlate with it at least as well as the lowest tenth of the picks that stay, in the same
-    tomogram if that has enough of them; and as what was clicked there, less their deviation.
-    Where particles and all else lie close together, look-alikes are not told: nothing is added.
+    A pick has features and average for it, as a place has that is as probable and was left out
+    for the length of the list. Any other has the average alone: it has to correlate with that at
+    least as well as the lowest tenth of the picks that stay, in the same tomogram if that has
+    enough of them; and as what was clicked there, less their deviation. Where particles and all
+    else lie close together, look-alikes are not told: nothing is added.
 
     Args:
         proposals: of each tomogram, kept as they were before.
@@ -120,9 +121,8 @@ def without_weak_places(
         seen = score.poses.scores[np.unique(rows[rows >= 0])]
         if len(seen) >= CLICKS:
             least = max(least, seen.mean() - seen.std(ddof=1))
-        if score.separation < _FAR:
-            least = np.inf
-        weak = _added(every, score) & (score.poses.scores < least)
+        weak = (score.poses.scores < least) & (prior_of(every) < PICKED)
+        weak = _added(every, score) & (weak | (score.separation < _FAR))
         result.append(_taken_back(every, score, weak))
         count += int(weak.sum())
     return result, count
