@@ -41,6 +41,15 @@ def test_they_are_doubtful_and_unlike_each_other():
     assert found.extra[COLUMN].count("none") == N - 4
 
 
+def test_they_are_likely_but_not_sure():
+    """A yes is one more click."""
+    picks, places, clicked, own = world()
+    picks = replace(picks, probabilities=np.linspace(1, 0, N))
+    rows = rows_of(suggested(picks, places, clicked, own, 4))
+    assert picks.probabilities[rows].min() > 0.7
+    assert picks.probabilities[rows].max() < 0.99
+
+
 def test_what_was_clicked_or_rejected_by_hand_is_not_asked_about():
     picks, places, clicked, own = world()
     picks = picks.reject(np.arange(1, 20), "rejected by hand")

@@ -1,7 +1,8 @@
 """Suggestions: the places whose yes or no would help most.
 
-A sure place teaches nothing, and two places that look alike teach the same. So of the least
-certain those are taken that together stand for all of these: mutually unlike, but no loners.
+A sure place teaches nothing, and two places that look alike teach the same. A yes is one more
+click and teaches more than a no. So of the places that are likely picks, but not sure ones, those
+are taken that together stand for all of these: mutually unlike, but no loners.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import logit
 
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.scoring.kind import unit
@@ -17,8 +19,11 @@ from aitom_cryosam.scoring.places import Places
 COLUMN = "cryosamSuggestion"
 """Of a STAR file: 1 is the most useful place, none is no suggestion."""
 NONE = "none"
-DOUBTFUL = 2
-"""Times as many of the least certain as are wanted are chosen from."""
+LIKELY = 0.88
+"""Probability of a place that is asked about, as nearly as there are any."""
+_SURE = 1e-4  # a probability nearer to 0 or 1 says no more
+CHOICE = 2
+"""Times as many as are wanted are chosen from."""
 
 
 def doubt(picks: Picks, cut: float | None = None) -> np.ndarray:
@@ -54,14 +59,26 @@ def suggested(
     """
     if not count:
         return picks
-    away = np.where(settled, np.inf, doubt(picks))
-    rows = np.argsort(away, kind="stable")[: DOUBTFUL * count]
+    away = np.where(settled, np.inf, _away(picks))
+    rows = np.argsort(away, kind="stable")[: CHOICE * count]
     rows = rows[np.isfinite(away[rows])]
     words = [NONE] * len(picks)
     if len(rows):
         for number, row in enumerate(_standing(rows, places, clicked, count), 1):
             words[row] = str(number)
     return replace(picks, extra={**picks.extra, COLUMN: tuple(words)})
+
+
+def _away(picks: Picks) -> np.ndarray:
+    """(n,) how far each place is from being one to ask about; infinite if it is none.
+
+    In log odds from `LIKELY` where there are probabilities, else `doubt`.
+    """
+    away = doubt(picks)
+    if picks.probabilities is None:
+        return away
+    log_odds = logit(np.clip(picks.probabilities, _SURE, 1 - _SURE))
+    return np.where(np.isfinite(away), np.abs(log_odds - logit(LIKELY)), np.inf)
 
 
 def rows_of(picks: Picks) -> np.ndarray:
