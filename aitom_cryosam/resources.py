@@ -21,10 +21,10 @@ _SHARE = 0.7  # of the free memory that is taken if the user names no limit
 _THREAD_BYTES = 72 << 20  # of addresses that a thread reserves, for its stack and what it allocates
 _CGROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
-# By the version of control groups: the limit, what is in use, and the name of droppable pages.
+# By the version of control groups: the limit, what is in use, and what droppable pages begin with.
 _MEMORY_FILES = {
-    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    2: ("memory.max", "memory.current", "inactive_file"),
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+    2: ("memory.max", "memory.current", ""),
 }
 
 
@@ -163,15 +163,16 @@ def free_ram() -> int:
     """
     free = min([int(psutil.virtual_memory().available), *_below_own_limits(), *_left_of_slurm()])
     for folder, version in _control_groups("memory"):
-        limit, used, cache = _MEMORY_FILES[version]
+        limit, used, prefix = _MEMORY_FILES[version]
         try:
             left = int((folder / limit).read_text()) - int((folder / used).read_text())
             stat = (folder / "memory.stat").read_text()
         except (OSError, ValueError):  # no such group, or no limit ("max")
             continue
-        # Pages of files that can be dropped at any time count as used, but are free.
-        pages = re.search(rf"^{cache} (\d+)$", stat, re.M)
-        free = min(free, left + int(pages[1] if pages else 0))
+        # Pages of files can be dropped at any time, those read twice ("active"), too: they count
+        # as used there, but as free in what the machine has.
+        pages = re.findall(rf"^{prefix}(?:in)?active_file (\d+)$", stat, re.M)
+        free = min(free, left + sum(map(int, pages)))
     return max(free, 0)
 
 

@@ -61,8 +61,10 @@ def group(folder: Path, limit: str, used: int, droppable: int = 0, *, version: i
     old = version == 1
     (folder / ("memory.limit_in_bytes" if old else "memory.max")).write_text(f"{limit}\n")
     (folder / ("memory.usage_in_bytes" if old else "memory.current")).write_text(f"{used}\n")
-    name = "total_inactive_file" if old else "inactive_file"
-    (folder / "memory.stat").write_text(f"anon 77\nactive_file 88\n{name} {droppable}\nshmem 99\n")
+    all_, own = ("total_", "inactive_file 66\n") if old else ("", "")
+    active = droppable // 3
+    pages = f"{all_}active_file {active}\n{all_}inactive_file {droppable - active}\n"
+    (folder / "memory.stat").write_text(f"anon 77\n{own}{all_}active_anon 88\n{pages}shmem 99\n")
 
 
 def test_a_machine_without_groups(machine: Path) -> None:
