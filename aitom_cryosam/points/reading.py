@@ -166,7 +166,7 @@ def _voxels(
     """(n, 3) voxels, x y z."""
     points = table.points_xyz(path)
     if coords_angpix is None and table.series_sizes is not None:
-        _same_series(table.series_sizes, series, path)
+        _same_series(table.series_sizes, series, path, fatal=table.unit is Unit.PIXEL)
     if table.unit is Unit.CENTRED_ANGSTROM:
         points = points + _extents(path, series) / 2
         points = points / info.known_voxel_size(f"{path}: {table.columns[0]}")
@@ -273,19 +273,27 @@ def _tell_other(table: Table, path: Path, coords_angpix: float) -> None:
         )
 
 
-def _same_series(sizes: np.ndarray, series: list[TiltSeries] | None, path: Path) -> None:
+def _same_series(
+    sizes: np.ndarray, series: list[TiltSeries] | None, path: Path, *, fatal: bool
+) -> None:
     """The tilt series that the file and the project speak of must have one pixel size.
 
+    Å from the middle of the tilt series lie where its own file says, whatever particles have been
+    extracted from since: that they differ is only told.
+
     Raises:
-        InputError: they have not.
+        InputError: they have not, and it is fatal.
     """
     for row, one in enumerate(series or ()):
         if abs(sizes[row] - one.pixel_size) > SAME_SIZE * one.pixel_size:
-            raise InputError(
+            differ = (
                 f"{path}, row {row + 1}: the file states a tilt series of {sizes[row]:g} Å, but "
-                f"the project or the options say {one.pixel_size:g} Å; expected one size",
-                Remedy.PIXEL_SIZE,
+                f"the project or the options say {one.pixel_size:g} Å"
             )
+            if fatal:
+                raise InputError(f"{differ}; expected one size", Remedy.PIXEL_SIZE)
+            logger.warning("%s, which its middle is taken from; check that.", differ)
+            return
 
 
 def _refuse_fractions(table: Table, path: Path) -> None:
