@@ -7,27 +7,24 @@ import shlex
 import struct
 from pathlib import Path
 
-_EMAN = "e2proc3d.py {file} {mrc}"
-_IMOD = "tif2mrc {file} {mrc}"
+_EMAN = "type `e2proc3d.py {file} {mrc}`"
+_CONVERT, _NAME = "convert it to MRC", "name the tomogram"
 _NUMPY = (
-    "python -c \"import mrcfile, numpy; mrcfile.write('out.mrc', "
-    "numpy.load('in.npy').astype('f4'), voxel_size=ANGSTROM)\""
+    "type `python -c \"import mrcfile, numpy; mrcfile.write('out.mrc', "
+    "numpy.load('in.npy').astype('f4'), voxel_size=ANGSTROM)\"`"
 )
-# Offset, bytes, what a file is that has them there, and what turns it into a volume.
+# Offset, bytes (or several, of which one will do), what a file is that has them there, and what
+# turns it into a volume.
 _KNOWN = (
-    (0, b"\x89HDF\r\n\x1a\n", "HDF5, as EMAN2 writes it", f"type `{_EMAN}`"),
-    (0, b"II*\0", "TIFF", f"type `{_IMOD}`"),
-    (0, b"MM\0*", "TIFF", f"type `{_IMOD}`"),
-    (0, b"II+\0", "TIFF", f"type `{_IMOD}`"),
-    (0, b"MM\0+", "TIFF", f"type `{_IMOD}`"),
-    (0, b"\x93NUMPY", "an array of NumPy", f"type `{_NUMPY}`"),
-    (0, b"# AmiraMesh", "AmiraMesh", f"type `{_EMAN}`"),
-    (0, b"# Avizo", "AmiraMesh", f"type `{_EMAN}`"),
-    (0, b"NRRD", "NRRD", "convert it to MRC"),
-    (344, b"n+1\0", "NIfTI", "convert it to MRC"),
-    (0, b"\x89PNG", "a picture (PNG)", "name the tomogram"),
-    (0, b"\xff\xd8\xff", "a picture (JPEG)", "name the tomogram"),
-    (0, b"IMODV", "an IMOD model", "name the tomogram"),
+    (0, b"\x89HDF\r\n\x1a\n", "HDF5, as EMAN2 writes it", _EMAN),
+    (0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF", "type `tif2mrc {file} {mrc}`"),
+    (0, b"\x93NUMPY", "an array of NumPy", _NUMPY),
+    (0, (b"# AmiraMesh", b"# Avizo"), "AmiraMesh", _EMAN),
+    (0, b"NRRD", "NRRD", _CONVERT),
+    (344, b"n+1\0", "NIfTI", _CONVERT),
+    (0, b"\x89PNG", "a picture (PNG)", _NAME),
+    (0, b"\xff\xd8\xff", "a picture (JPEG)", _NAME),
+    (0, b"IMODV", "an IMOD model", _NAME),
     (257, b"ustar", "a tar archive", "type `tar -xf {file}`"),
     (0, b"PK\x03\x04", "a zip archive", "type `unzip {file}`"),
     (0, b"\xfd7zXZ\0", "packed by xz", "type `xz -dk {file}`"),
@@ -45,15 +42,15 @@ def told(path: Path, start: bytes) -> str | None:
         path: of the file.
         start: its first bytes, unpacked, 1024 if there are as many.
     """
-    found = next((row[2:] for row in _KNOWN if start[row[0] :].startswith(row[1])), None)
+    found = next((row[2:] for row in _KNOWN if start.startswith(row[1], row[0])), None)
     if found is None and _is_em(path, start):
-        found = ("an EM volume, as TOM and Dynamo write it", f"type `{_EMAN}`")
+        found = ("an EM volume, as TOM and Dynamo write it", _EMAN)
     if found is None and _is_spider(path, start):
-        found = ("a SPIDER volume", f"type `{_EMAN}`")
+        found = ("a SPIDER volume", _EMAN)
     if found is None and start.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
         found = ("a web page", "download the volume again, and see what the page says")
     if found is None and _is_text(start):
-        found = ("text", "name the tomogram")
+        found = ("text", _NAME)
     if found is None:
         return None
     what, remedy = found
