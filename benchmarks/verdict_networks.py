@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -13,7 +14,13 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
-from aitom_cryosam.scoring.network import NEAREST, GraphNetwork, Network, SequenceNetwork
+from aitom_cryosam.scoring.network import (
+    NEAREST,
+    GraphNetwork,
+    Network,
+    SequenceNetwork,
+    scaled,
+)
 from aitom_cryosam.scoring.reciprocity import RECIPROCAL
 
 N = TypeVar("N", bound=torch.nn.Module)
@@ -68,9 +75,9 @@ def fit(lessons: list[Lesson], training: Training) -> Network:
     weights = np.concatenate([lesson.weights for lesson in lessons])
     middle = np.average(rows, axis=0, weights=weights)
     spread = np.sqrt(np.average((rows - middle) ** 2, axis=0, weights=weights)) + 1e-6
-    scaled = np.clip((rows - middle) / spread, -REACH, REACH)
+    values = scaled(rows, middle, spread, REACH)
     answers = np.concatenate([one.answers for one in lessons])
-    inputs, answers = (torch.tensor(values.astype(np.float32)) for values in (scaled, answers))
+    inputs, answers = (torch.tensor(each.astype(np.float32)) for each in (values, answers))
     rng = np.random.default_rng(0)
 
     def loss(network: torch.nn.Module) -> torch.Tensor:
@@ -141,9 +148,9 @@ def fit_graph(lessons: list[Lesson], training: Training) -> GraphNetwork:
     middle, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-6
     taught = []
     for one in lessons:
-        scaled = np.clip((one.rows - middle) / spread, -REACH, REACH).astype(np.float32)
+        values = scaled(one.rows, middle, spread, REACH).astype(np.float32)
         right = [torch.tensor(x.astype(np.float32)) for x in (one.answers, one.weights)]
-        taught.append(((torch.tensor(scaled), torch.tensor(one.neighbours)), *right))
+        taught.append(((torch.tensor(values), torch.tensor(one.neighbours)), *right))
     copies = np.sqrt([max(one.answers.sum(), 1) for one in lessons])
 
     def loss(network: _Listening) -> torch.Tensor:
@@ -161,8 +168,7 @@ def fit_graph(lessons: list[Lesson], training: Training) -> GraphNetwork:
         for i in range(training.networks)
     ]
 
-    def every(name: str) -> np.ndarray:
-        return np.stack([network.state_dict()[name].numpy() for network in networks])
+    every = partial(_stacked, networks)
 
     learned = GraphNetwork(
         middle=middle,
@@ -210,10 +216,10 @@ def fit_sequence(lessons: list[Lesson], training: Training) -> SequenceNetwork:
     rng = np.random.default_rng(0)
     rows = np.concatenate([lesson.rows for lesson in lessons])
     middle, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-6
-    scaled = [np.clip((one.rows - middle) / spread, -REACH, REACH) for one in lessons]
+    values = [scaled(one.rows, middle, spread, REACH) for one in lessons]
     inputs, answers = (
         pad_sequence([torch.tensor(one.astype(np.float32)) for one in some], batch_first=True)
-        for some in (scaled, [one.answers for one in lessons])
+        for some in (values, [one.answers for one in lessons])
     )
     ends = torch.tensor([len(one.rows) for one in lessons])
     there = torch.arange(inputs.shape[1]) < ends[:, None]
@@ -232,8 +238,7 @@ def fit_sequence(lessons: list[Lesson], training: Training) -> SequenceNetwork:
         for _ in range(training.networks)
     ]
 
-    def every(name: str) -> np.ndarray:
-        return np.stack([network.state_dict()[name].numpy() for network in networks])
+    every = partial(_stacked, networks)
 
     def layers(name: str) -> np.ndarray:
         return np.stack([every(name.format(layer)) for layer in range(LAYERS)], axis=1)
@@ -257,33 +262,37 @@ def _of_the_best(learned: SequenceNetwork, lessons: list[Lesson]) -> SequenceNet
     """What it says of the best of a sequence by a line: the best of many is found too good."""
     found = [learned(one.rows) for one in lessons]
     said = np.array([one.max() for one in found])
-    right = np.array([one.answers[said.argmax()] for one, said in zip(lessons, found, strict=True)])
-    often = np.array([one.weights.sum() for one in lessons])
-
-    def loss(line: np.ndarray) -> float:
-        log_odds = line[0] * said + line[1]
-        return float(np.average(np.logaddexp(0, log_odds) - right * log_odds, weights=often))
-
-    slope, bias = minimize(loss, [1.0, 0.0], method="Nelder-Mead").x
+    right = np.array([one.answers[each.argmax()] for one, each in zip(lessons, found, strict=True)])
+    slope, bias = _line(said, right, np.array([one.weights.sum() for one in lessons]))
     return replace(learned, out=slope * learned.out, out_bias=slope * learned.out_bias + bias)
 
 
 def calibrated(learned: GraphNetwork, lessons: list[Lesson]) -> GraphNetwork:
     """Log odds by a line: copies got more weight in training than they have."""
-    odds = [learned(one.rows, one.neighbours) for one in lessons]
     counts = [one.weights > 0 for one in lessons]
+    said = [
+        learned(one.rows, one.neighbours)[some] for one, some in zip(lessons, counts, strict=True)
+    ]
+    right = [one.answers[some] for one, some in zip(lessons, counts, strict=True)]
+    weights = [np.full(len(one), 1 / len(one)) for one in said]
+    slope, bias = _line(*map(np.concatenate, (said, right, weights)))
+    return replace(learned, out=slope * learned.out, out_bias=slope * learned.out_bias + bias)
+
+
+def _line(said: np.ndarray, right: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Slope and bias that make log odds of what n were said to be, by how many are right."""
 
     def loss(line: np.ndarray) -> float:
-        costs = []
-        for one, values, some in zip(lessons, odds, counts, strict=True):
-            found = line[0] * values[some] + line[1]
-            costs.append(np.mean(np.logaddexp(0, found) - one.answers[some] * found))
-        return float(np.mean(costs))
+        log_odds = line[0] * said + line[1]
+        return float(np.average(np.logaddexp(0, log_odds) - right * log_odds, weights=weights))
 
     slope, bias = minimize(loss, [1.0, -1.0], method="Nelder-Mead").x
-    return replace(
-        learned, out=slope * learned.out, out_bias=float(slope * learned.out_bias + bias)
-    )
+    return float(slope), float(bias)
+
+
+def _stacked(networks: Sequence[torch.nn.Module], name: str) -> np.ndarray:
+    """(g, ...) parameters of this name, of g networks."""
+    return np.stack([network.state_dict()[name].numpy() for network in networks])
 
 
 def _network(width: int, hidden: int) -> torch.nn.Sequential:

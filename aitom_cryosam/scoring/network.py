@@ -16,6 +16,18 @@ NEAREST = 6
 """Neighbours that a place hears apart from the others."""
 
 
+def scaled(rows: np.ndarray, middle: np.ndarray, spread: np.ndarray, reach: float) -> np.ndarray:
+    """(n, r) rows as every network takes them: in spreads from the middle, so many at most.
+
+    Args:
+        rows: (n, r).
+        middle: (r,) of what was learned from.
+        spread: (r,) of it.
+        reach: spreads from the middle beyond which a number counts no more.
+    """
+    return np.clip((rows - middle) / spread, -reach, reach)
+
+
 @dataclass(frozen=True)
 class Network:
     """From r numbers to one, or to o.
@@ -40,8 +52,8 @@ class Network:
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """(n,) output, or (n, o), of each of the rows, (n, r)."""
-        scaled = np.clip((rows - self.middle) / self.spread, -self.reach, self.reach)
-        hidden = np.tanh(scaled @ self.hidden + self.hidden_bias)
+        values = scaled(rows, self.middle, self.spread, self.reach)
+        hidden = np.tanh(values @ self.hidden + self.hidden_bias)
         return np.asarray(hidden @ self.out + self.out_bias)
 
 
@@ -82,12 +94,12 @@ class GraphNetwork:
             rows: (n, r).
             neighbours: (n, k) of each place, nearest first.
         """
-        scaled = np.clip((rows - self.middle) / self.spread, -self.reach, self.reach)
+        values = scaled(rows, self.middle, self.spread, self.reach)
         every = np.zeros(len(rows))
         for hidden, bias, heard, heard_bias, out in zip(
             self.hidden, self.hidden_bias, self.heard, self.heard_bias, self.out, strict=True
         ):
-            seen = np.tanh(scaled @ hidden + bias)  # (n, h)
+            seen = np.tanh(values @ hidden + bias)  # (n, h)
             near = [seen[neighbours[:, :k]].mean(axis=1) for k in (NEAREST, neighbours.shape[1])]
             mean = np.broadcast_to(seen.mean(axis=0), seen.shape)
             told = np.tanh(np.concatenate([seen, *near, mean], axis=1) @ heard + heard_bias)
@@ -128,8 +140,8 @@ class SequenceNetwork:
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """(l,) output along a sequence, (l, r); beyond its ends there is nothing."""
-        scaled = np.clip((rows - self.middle) / self.spread, -self.reach, self.reach)
-        hidden = np.tanh(scaled @ self.alone + self.alone_bias[:, None])  # (g, l, h)
+        values = scaled(rows, self.middle, self.spread, self.reach)
+        hidden = np.tanh(values @ self.alone + self.alone_bias[:, None])  # (g, l, h)
         beside = self.around.shape[2] // 2
         for layer in range(self.around.shape[1]):
             padded = np.pad(hidden, ((0, 0), (beside, beside), (0, 0)))
