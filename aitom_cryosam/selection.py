@@ -16,8 +16,9 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import publishing
 from aitom_cryosam.masks import ParticleMask, labels_of
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks, write_proposals
-from aitom_cryosam.points.reading import of_tomogram, read_points
+from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.record import Record, stale_files
 from aitom_cryosam.regions import RegionRules, located

@@ -24,7 +24,8 @@ import numpy as np
 
 from aitom_cryosam.evaluation import evaluate
 from aitom_cryosam.names import file_stem
-from aitom_cryosam.points.reading import PointFile, read_points
+from aitom_cryosam.points.point_file import PointFile
+from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.volumes.mrc import read_volume
 
 CRYOSAM = [sys.executable, "-m", "aitom_cryosam"]

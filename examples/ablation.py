@@ -29,7 +29,8 @@ from aitom_cryosam.evaluation import evaluate
 from aitom_cryosam.job import Job, pick
 from aitom_cryosam.models import ENCODERS
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.points.reading import of_tomogram, read_points
+from aitom_cryosam.points.belonging import of_tomogram
+from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import PRESETS, Settings
 

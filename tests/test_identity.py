@@ -7,7 +7,8 @@ from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import distinct, series_name
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.points.reading import of_tomogram, read_points
+from aitom_cryosam.points.belonging import of_tomogram
+from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.points.writing import merged
 

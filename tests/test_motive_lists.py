@@ -8,8 +8,9 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.registry import FORMATS
-from aitom_cryosam.points.reading import of_tomogram, read_points
+from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.rotations import from_av3, from_dynamo, from_relion
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.points.writing import project_files

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.prompts import read_prompts
-from aitom_cryosam.points.reading import of_tomogram, read_points
+from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.tomogram import Tomogram
 

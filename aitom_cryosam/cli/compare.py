@@ -21,7 +21,7 @@ from aitom_cryosam.errors import InputError
 if TYPE_CHECKING:
     from aitom_cryosam.evaluation.comparison import Agreement, Compared, Found
     from aitom_cryosam.picks import Picks
-    from aitom_cryosam.points.reading import PointFile
+    from aitom_cryosam.points.point_file import PointFile
     from aitom_cryosam.points.tomogram_info import TiltSeries
     from aitom_cryosam.tomogram import Tomogram
 
@@ -177,7 +177,7 @@ def _points(
 
 
 def _of(tomogram: Tomogram, points: PointFile) -> PointFile:
-    from aitom_cryosam.points.reading import of_tomogram
+    from aitom_cryosam.points.belonging import of_tomogram
 
     return of_tomogram(points, tomogram.path or tomogram.name)
 

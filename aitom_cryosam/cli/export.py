@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from aitom_cryosam.picks import Picks
-    from aitom_cryosam.points.reading import PointFile
+    from aitom_cryosam.points.point_file import PointFile
     from aitom_cryosam.points.tilt_series import TomogramsStar
     from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, TomogramPicks
     from aitom_cryosam.record import Record
@@ -264,7 +264,7 @@ def _groups(
     import numpy as np
 
     from aitom_cryosam.names import result_stem
-    from aitom_cryosam.points.reading import of_tomogram
+    from aitom_cryosam.points.belonging import of_tomogram
 
     names = (of_tomogram(file, known.name) if only else file).names or ()
     labels: list[str | None] = [*dict.fromkeys(names)] or [None]

@@ -17,7 +17,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import listed
 
 if TYPE_CHECKING:
-    from aitom_cryosam.points.reading import PointFile
+    from aitom_cryosam.points.point_file import PointFile
     from aitom_cryosam.points.tilt_series import TomogramsStar
     from aitom_cryosam.points.tomogram_info import TomogramPicks
     from aitom_cryosam.project import Project, ProjectTomogram

@@ -135,7 +135,8 @@ def _clicked(file: Path | None, args: argparse.Namespace, paths: Sequence[Path])
     Raises:
         InputError: it cannot be read, or has none in any.
     """
-    from aitom_cryosam.points.reading import points_in, read_points
+    from aitom_cryosam.points.belonging import points_in
+    from aitom_cryosam.points.reading import read_points
     from aitom_cryosam.points.tilt_series import read_tomograms_star
     from aitom_cryosam.volumes.reading import read_size
 

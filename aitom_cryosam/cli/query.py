@@ -119,7 +119,8 @@ def _clicked(
     Raises:
         InputError: it cannot be read, has none in any, or does not say in which of several.
     """
-    from aitom_cryosam.points.reading import points_in, read_points
+    from aitom_cryosam.points.belonging import points_in
+    from aitom_cryosam.points.reading import read_points
 
     if file is None:
         return set()

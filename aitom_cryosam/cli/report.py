@@ -81,7 +81,8 @@ def _records(path: Path) -> Iterator[Record]:
 def _truth(args: argparse.Namespace, record: Record) -> Truth:
     from aitom_cryosam.evaluation.pairing import of_class
     from aitom_cryosam.evaluation.truth import truth_file
-    from aitom_cryosam.points.reading import of_tomogram, read_points
+    from aitom_cryosam.points.belonging import of_tomogram
+    from aitom_cryosam.points.reading import read_points
     from aitom_cryosam.points.tomogram_info import warn_of_outside
     from aitom_cryosam.report.page import Truth
 

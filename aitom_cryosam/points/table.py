@@ -68,8 +68,8 @@ class Table:
         columns: the labels of x, y, z.
         voxel_size: Å, of the tomogram, as the file states it, or None.
         pixel_size: Å, of the tilt series, as the file states it, or None.
-        sizes: (n,) Å, what `columns` count in each row, as the file states it, or None.
-        series_sizes: (n,) Å, the pixels of the tilt series, likewise.
+        sizes: (n,) Å, the voxels or pixels that `columns` count in each row, or from whose middle
+            they count Å, as the file states them, or None.
         image_sizes: (n,) Å, the pixels of the particle images, likewise.
         rotations: n of the particles, or None.
         frames: n rotations of RELION's subtomograms, in which its shifts are written, or None.
@@ -83,7 +83,6 @@ class Table:
     voxel_size: float | None = None
     pixel_size: float | None = None
     sizes: np.ndarray | None = None
-    series_sizes: np.ndarray | None = None
     image_sizes: np.ndarray | None = None
     rotations: Rotation | None = None
     frames: Rotation | None = None

@@ -11,8 +11,9 @@ from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError, Remedy
 from aitom_cryosam.names import listed, relion_name, series_name, tomogram_root
+from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.relion_warp import WARP_CRASHES
-from aitom_cryosam.points.reading import of_tomogram, read_points
+from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import (
     ANGLES,

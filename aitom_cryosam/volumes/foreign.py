@@ -7,30 +7,32 @@ import shlex
 import struct
 from pathlib import Path
 
+from aitom_cryosam.file_kinds import FileKind
+
 _EMAN = "type `e2proc3d.py {file} {mrc}`"
 _CONVERT, _NAME = "convert it to MRC", "name the tomogram"
 _NUMPY = (
     "type `python -c \"import mrcfile, numpy; mrcfile.write('out.mrc', "
     "numpy.load('in.npy').astype('f4'), voxel_size=ANGSTROM)\"`"
 )
-# Offset, bytes (or several, of which one will do), what a file is that has them there, and what
-# turns it into a volume.
-_KNOWN = (
-    (0, b"\x89HDF\r\n\x1a\n", "HDF5, as EMAN2 writes it", _EMAN),
-    (0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF", "type `tif2mrc {file} {mrc}`"),
-    (0, b"\x93NUMPY", "an array of NumPy", _NUMPY),
-    (0, (b"# AmiraMesh", b"# Avizo"), "AmiraMesh", _EMAN),
-    (0, b"NRRD", "NRRD", _CONVERT),
-    (344, b"n+1\0", "NIfTI", _CONVERT),
-    (0, b"\x89PNG", "a picture (PNG)", _NAME),
-    (0, b"\xff\xd8\xff", "a picture (JPEG)", _NAME),
-    (0, b"IMODV", "an IMOD model", _NAME),
-    (257, b"ustar", "a tar archive", "type `tar -xf {file}`"),
-    (0, b"PK\x03\x04", "a zip archive", "type `unzip {file}`"),
-    (0, b"\xfd7zXZ\0", "packed by xz", "type `xz -dk {file}`"),
-    (0, b"\x28\xb5\x2f\xfd", "packed by zstd", "type `zstd -d {file}`"),
-    (0, b"version https://git-lfs", "a pointer of Git LFS", "type `git lfs pull`"),
-)
+# What a file of a kind is called, and what turns it into a volume.
+_KNOWN = {
+    FileKind.HDF5: ("HDF5, as EMAN2 writes it", _EMAN),
+    FileKind.TIFF: ("TIFF", "type `tif2mrc {file} {mrc}`"),
+    FileKind.NUMPY: ("an array of NumPy", _NUMPY),
+    FileKind.AMIRA: ("AmiraMesh", _EMAN),
+    FileKind.NRRD: ("NRRD", _CONVERT),
+    FileKind.NIFTI: ("NIfTI", _CONVERT),
+    FileKind.PNG: ("a picture (PNG)", _NAME),
+    FileKind.JPEG: ("a picture (JPEG)", _NAME),
+    FileKind.SQLITE: ("a database (SQLite)", _NAME),
+    FileKind.IMOD_MODEL: ("an IMOD model", _NAME),
+    FileKind.TAR: ("a tar archive", "type `tar -xf {file}`"),
+    FileKind.ZIP: ("a zip archive", "type `unzip {file}`"),
+    FileKind.XZ: ("packed by xz", "type `xz -dk {file}`"),
+    FileKind.ZSTD: ("packed by zstd", "type `zstd -d {file}`"),
+    FileKind.GIT_LFS: ("a pointer of Git LFS", "type `git lfs pull`"),
+}
 _EM_BYTES = {1: 1, 2: 2, 4: 4, 5: 4, 8: 8, 9: 8}
 _EM_HEADER = 512
 
@@ -42,7 +44,8 @@ def told(path: Path, start: bytes) -> str | None:
         path: of the file.
         start: its first bytes, unpacked, 1024 if there are as many.
     """
-    found = next((row[2:] for row in _KNOWN if start.startswith(row[1], row[0])), None)
+    kind = FileKind.of(start)
+    found = kind and _KNOWN[kind]
     if found is None and _is_em(path, start):
         found = ("an EM volume, as TOM and Dynamo write it", _EMAN)
     if found is None and _is_spider(path, start):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,8 @@ from typing import Any
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.volumes.volume import Triple, voxel_size_of
 from aitom_cryosam.volumes.zarr_store import ZarrStore
+
+logger = logging.getLogger(__name__)
 
 # The names that OME-Zarr asks for, and others that programs write.
 _SPELLINGS = {
@@ -68,17 +71,15 @@ class Multiscale:
         version: of OME-Zarr.
         names: of the array's axes, in their order.
         levels: finest first.
-        images: that the store holds; this is the first.
     """
 
     version: str
     names: tuple[str, ...]
     levels: tuple[Level, ...]
-    images: int
 
     @classmethod
     def of(cls, store: ZarrStore) -> Multiscale:
-        """The image of a store.
+        """The image of a store; of several the first, which is told.
 
         Raises:
             InputError: there is none, or its metadata cannot be used.
@@ -88,6 +89,8 @@ class Multiscale:
         images = attributes.get("multiscales")
         if not isinstance(images, list) or not images or not isinstance(images[0], Mapping):
             raise InputError(f"{path} has no multiscales; {_instead(store, attributes)}")
+        if len(images) > 1:
+            logger.warning("%s holds %d images; the first is read.", path, len(images))
         image = images[0]
         version = str(attributes.get("version") or image.get("version") or "0.4")
         axes = image.get("axes")
@@ -112,7 +115,7 @@ class Multiscale:
         whole = image.get("coordinateTransformations") or []
         levels = [_level(path, names, units, dataset, whole) for dataset in datasets]
         levels.sort(key=lambda level: math.prod(level.scale_xyz))
-        return cls(version, names, tuple(levels), len(images))
+        return cls(version, names, tuple(levels))
 
 
 def _plain(unit: Any) -> str:

@@ -39,8 +39,6 @@ def read_volume(path: Path, *, voxel_size: float | None = None, sparse: bool = F
     store = ZarrStore.open(path)
     image = Multiscale.of(store)
     level, size = _chosen(path, image.levels, voxel_size)
-    if image.images > 1:
-        logger.warning("%s holds %d images; the first is read.", path, image.images)
     array = StoredArray(store, level.node, image.names, sparse=sparse)
     _warn_of_shift(path, image.levels[0], level, size)
     return Volume(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.file_kinds import FileKind
 from aitom_cryosam.names import tomogram_root
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats import (
@@ -262,16 +263,21 @@ _BY_ENDING: dict[str, Reader] = {
 }
 
 _COLUMNS = "write them as text with the columns x,y,z"
-# What a file that is not read has near its beginning, what it is, and what to do.
-_FOREIGN = (
-    (b"location/center_x_frac", "particles of CryoSPARC", "they are of images and have no z"),
-    (b"\x93NUMPY", "an array of NumPy", _COLUMNS),
-    (b"<PickPosition", "a particle list of PyTom", f"take X, Y, Z of PickPosition: {_COLUMNS}"),
-    (b"<Species", "a species of M", "name its file of particles, or those it was made of"),
-    (b"SQLite format 3\0", "a database, as of Scipion", f"export the coordinates, or {_COLUMNS}"),
-    (b"\x89HDF\r\n\x1a\n", "HDF5", _COLUMNS),
-    (b"PK\3\4", "a spreadsheet or an archive", "save the table as csv, or unpack it"),
-)
+# What a file that is not read has near its beginning, or is; what it is called; what to do.
+_FOREIGN_TEXT = {
+    b"location/center_x_frac": ("particles of CryoSPARC", "they are of images and have no z"),
+    b"<PickPosition": (
+        "a particle list of PyTom",
+        f"take X, Y, Z of PickPosition: {_COLUMNS}",
+    ),
+    b"<Species": ("a species of M", "name its file of particles, or those it was made of"),
+}
+_FOREIGN = {
+    FileKind.NUMPY: ("an array of NumPy", _COLUMNS),
+    FileKind.SQLITE: ("a database, as of Scipion", f"export the coordinates, or {_COLUMNS}"),
+    FileKind.HDF5: ("HDF5", _COLUMNS),
+    FileKind.ZIP: ("a spreadsheet or an archive", "save the table as csv, or unpack it"),
+}
 
 
 def known_format(name: str) -> Format:
@@ -301,7 +307,8 @@ def reader(path: Path, name: str | None = None) -> Reader:
         by_name = known_format(name).read
         return _BY_ENDING[ending] if ending in (".pickle", ".pkl") else by_name
     head = path.read_bytes()[:65536]
-    if head.startswith(b"IMODV"):
+    kind = FileKind.of(head)
+    if kind is FileKind.IMOD_MODEL:
         return imod.read_model
     if stopgap.recognises(head):
         return stopgap.read
@@ -313,9 +320,10 @@ def reader(path: Path, name: str | None = None) -> Reader:
         return _json_reader(path)
     if cmm.recognises(head):
         return cmm.read
-    for mark, what, remedy in _FOREIGN:
-        if mark in head[:4096]:
-            raise InputError(f"{path} is {what}; {remedy}.")
+    marked = (known for mark, known in _FOREIGN_TEXT.items() if mark in head[:4096])
+    if foreign := next(marked, kind and _FOREIGN.get(kind)):
+        what, remedy = foreign
+        raise InputError(f"{path} is {what}; {remedy}.")
     if re.search(rb"^\s*data_", head, re.M):
         return star_points.read
     return _text_reader(path)

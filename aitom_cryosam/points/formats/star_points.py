@@ -153,14 +153,13 @@ def _table(
     if frames is not None:
         rotations = frames if rotations is None else frames * rotations
         extra = [label for label in extra if label not in _PRIORS]
-    sizes, stated, series = None, None, None
+    stated = None
     if unit is Unit.VOXEL:
         sizes = stated = star_units.voxels(rows, blocks, path)
     else:
-        series = star_units.series(rows, blocks, path)
-    if unit is Unit.PIXEL:
-        sizes = series
-        stated = star_units.micrographs(rows, blocks, path) if sizes is None else None
+        sizes = star_units.series(rows, blocks, path)
+    if unit is Unit.PIXEL and sizes is None:
+        stated = star_units.micrographs(rows, blocks, path)
     shifted = bool(set(PIXEL_ORIGINS) & set(rows))
     return Table(
         rows,
@@ -169,7 +168,6 @@ def _table(
         voxel_size=one_size(stated),
         pixel_size=one_size(sizes) if unit is Unit.PIXEL else None,
         sizes=sizes,
-        series_sizes=series,
         image_sizes=star_units.images(rows, blocks, path) if shifted else None,
         rotations=rotations,
         frames=frames,

@@ -1,0 +1,278 @@
+"""From what a file counts, pixels or Å from a corner or a centre, to voxels of the tomogram."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.points.table import (
+    CENTRED,
+    ORIGINS,
+    PARTICLE_ID,
+    PIXEL_ORIGINS,
+    PIXELS,
+    SAME_SIZE,
+    Table,
+    Unit,
+    numbers,
+)
+from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+_SAME_SHIFT = 0.1  # Å
+_FEW, _MANY = 3, 10  # points from which on their values may say something
+
+
+def in_voxels(
+    table: Table,
+    path: Path,
+    info: TomogramInfo,
+    series: list[TiltSeries] | None,
+    coords_angpix: float | None,
+) -> np.ndarray:
+    """(n, 3) voxels, x y z, with refined shifts applied; a unit is never guessed from the values.
+
+    Args:
+        table: n points in the file's own unit.
+        path: of the file, for errors.
+        info: what is known of the tomogram.
+        series: n, the tilt series of each point, or None.
+        coords_angpix: Å, the pixel size that the user gives for the file's pixel columns.
+
+    Raises:
+        InputError: a size that is needed is missing or contradicts the file's own, or a value is
+            not a number.
+    """
+    points = table.points_xyz(path)
+    if table.unit is Unit.CENTRED_ANGSTROM:
+        # Not refused: such coordinates lie where their own file says, whatever the particles have
+        # been extracted from since.
+        if coords_angpix is None and (differ := _other_series(table, series, path)):
+            logger.warning("%s, which its middle is taken from; check that.", differ)
+        points = points + _extents(path, series) / 2
+        points = points / info.known_voxel_size(f"{path}: {table.columns[0]}")
+    elif table.unit is Unit.ANGSTROM:
+        points = points / info.known_voxel_size(f"{path}: a coordinate in Å")
+    elif table.unit is Unit.SCENE:
+        points = _of_scene(points, path, info, coords_angpix)
+    elif table.unit is Unit.CENTRED_PIXEL:
+        asking = f"{path}: a coordinate from the centre"
+        pixel_size = coords_angpix or table.pixel_size or 1
+        points = points * (pixel_size / info.known_voxel_size(asking))
+        points = points + info.known_shape(asking) // 2
+    else:
+        points = points * _scale(table, path, info, series, coords_angpix)
+    return points - _origins(table, path, info, coords_angpix)
+
+
+def _of_scene(
+    points_xyz: np.ndarray, path: Path, info: TomogramInfo, coords_angpix: float | None
+) -> np.ndarray:
+    """(n, 3) voxels of markers that count Å from where ChimeraX shows the tomogram.
+
+    What the user says they count is counted from voxel 0: ArtiaX, and whoever sets the origin to
+    0, shows it there.
+
+    Raises:
+        InputError: the header gives another voxel size, and so either may have been shown.
+    """
+    size = info.known_voxel_size(f"{path}: a marker in Å")
+    if coords_angpix is not None:
+        return points_xyz * (coords_angpix / size)
+    placement = info.placement
+    if placement is None:
+        logger.warning(
+            "%s: its markers are taken as Å from the first voxel: the header of their tomogram, by "
+            "whose origin ChimeraX shows it, is not known here.",
+            path,
+        )
+        return points_xyz / size
+    step = np.array(placement.step_xyz)
+    if (np.abs(step - size) > SAME_SIZE * size).any():
+        shown = " × ".join(f"{one:.4g}" for one in dict.fromkeys(placement.step_xyz))
+        raise InputError(
+            f"{path}: ChimeraX shows {info.path} in voxels of {shown} Å, as its header says, but "
+            f"the voxels here have {size:g} Å",
+            Remedy.MARKERS,
+            size=size,
+        )
+    if any(placement.origin_xyz):
+        x, y, z = placement.origin_xyz
+        logger.warning(
+            "%s: its markers are counted from %g,%g,%g Å, where ChimeraX shows %s by its header; "
+            "if it was shown from 0, as by ArtiaX, %s.",
+            path,
+            x,
+            y,
+            z,
+            info.path,
+            Remedy.MARKERS_FROM_ZERO.said(),
+        )
+    return (points_xyz - np.array(placement.origin_xyz)) / step
+
+
+def _scale(
+    table: Table,
+    path: Path,
+    info: TomogramInfo,
+    series: list[TiltSeries] | None,
+    coords_angpix: float | None,
+) -> np.ndarray | float:
+    """(n, 1) or one: voxels that one unit of a row counts, be it voxels or pixels.
+
+    What the user says goes before what the file says, and that before the project.
+    """
+    if coords_angpix is not None:
+        _tell_other(table, path, coords_angpix)
+        return coords_angpix / info.known_voxel_size(f"{path}: the pixel size of its points")
+    if table.columns == PIXELS:
+        _refuse_fractions(table, path)
+    asking = f"{path}: {table.columns[0]}"
+    if table.unit is Unit.PIXEL and table.sizes is not None:
+        if differ := _other_series(table, series, path):
+            raise InputError(f"{differ}; expected one size", Remedy.PIXEL_SIZE)
+        return table.sizes[:, None] / info.known_voxel_size(asking)
+    if series is not None:
+        sizes = np.array([one.pixel_size for one in series])
+        return sizes.reshape(-1, 1) / info.known_voxel_size(asking)
+    if table.mixed and table.sizes is not None:
+        low, high = table.sizes.min(), table.sizes.max()
+        mixed = f"{path} counts voxels of {low:g} and of {high:g} Å and"
+        return table.sizes[:, None] / info.known_voxel_size(mixed)
+    _agree(table, path, info.voxel_size)
+    return 1.0
+
+
+def _tell_other(table: Table, path: Path, coords_angpix: float) -> None:
+    if table.sizes is None:
+        return
+    other = np.flatnonzero(np.abs(table.sizes - coords_angpix) > SAME_SIZE * coords_angpix)
+    if len(other):
+        logger.warning(
+            "%s states pixels of %g Å; taking them as %g Å, as asked for.",
+            path,
+            table.sizes[other[0]],
+            coords_angpix,
+        )
+
+
+def _other_series(table: Table, series: list[TiltSeries] | None, path: Path) -> str | None:
+    """The first row whose tilt series has another pixel size in the file than in the project."""
+    if table.sizes is None:
+        return None
+    for row, (size, one) in enumerate(zip(table.sizes, series or (), strict=False), 1):
+        if abs(size - one.pixel_size) > SAME_SIZE * one.pixel_size:
+            return (
+                f"{path}, row {row}: the file states a tilt series of {size:g} Å, but the project "
+                f"or the options say {one.pixel_size:g} Å"
+            )
+    return None
+
+
+def _refuse_fractions(table: Table, path: Path) -> None:
+    """Warp's template matching writes fractions of the tomogram under the label of voxels.
+
+    Raises:
+        InputError: all coordinates lie between 0 and 1.
+    """
+    if PARTICLE_ID in table.rows:
+        return  # written here, in voxels
+    values = table.points_xyz(path)
+    warp = all(name.endswith(".tomostar") for name in table.names or ("",))
+    if len(values) >= (_FEW if warp else _MANY) and ((values > 0) & (values < 1)).all():
+        raise InputError(
+            f"{path}: all {len(values)} coordinates lie between 0 and 1, as Warp's template "
+            "matching writes them (--normalized_coords); expected voxels: multiply them by the "
+            "tomogram's size in voxels."
+        )
+
+
+def _agree(table: Table, path: Path, voxel_size: float | None) -> None:
+    """Pixels are taken as voxels; that must not contradict what the file says of them.
+
+    Raises:
+        InputError: the file states another voxel size.
+    """
+    stated = table.voxel_size
+    if stated and voxel_size and abs(stated - voxel_size) > SAME_SIZE * voxel_size:
+        raise InputError(
+            f"{path} is written in voxels of {stated:g} Å, but the voxels here have "
+            f"{voxel_size:g} Å",
+            Remedy.COORDS_ANGPIX,
+            size=stated,
+        )
+    if table.unit is Unit.PIXEL:
+        logger.warning(
+            "%s: taking %s as voxels; if it counts pixels of the tilt series, as RELION 4 does, "
+            "%s.",
+            path,
+            table.columns[0],
+            Remedy.PIXEL_SIZE_OR_TILT_SERIES.said(),
+        )
+
+
+def _extents(path: Path, series: list[TiltSeries] | None) -> np.ndarray:
+    """(n, 3) Å, of the unbinned tomograms."""
+    if series is None or not all(one.size_xyz for one in series):
+        raise InputError(
+            f"{path} has only {CENTRED[0]}, Å from the centre of an unbinned tomogram whose "
+            "size is not known here",
+            Remedy.TILT_SERIES_SIZE,
+        )
+    sizes = [np.array(one.size_xyz) * one.pixel_size for one in series]
+    return np.array(sizes).reshape(-1, 3)
+
+
+def _origins(
+    table: Table, path: Path, info: TomogramInfo, coords_angpix: float | None
+) -> np.ndarray | float:
+    """(n, 3) voxels, x y z, to subtract: RELION's refined shifts.
+
+    Those in pixels (RELION 3.0) count pixels of the particle images, or of the coordinates where
+    the file does not say.
+
+    Raises:
+        InputError: shifts in Å and in pixels differ.
+    """
+    rows = table.rows
+    angstrom = _shifts(rows, ORIGINS, path)
+    pixels = _shifts(rows, PIXEL_ORIGINS, path)
+    images = table.image_sizes
+    if pixels is not None and images is not None:
+        pixels, images = pixels * images[:, None], None
+        if angstrom is None:
+            angstrom, pixels = pixels, None
+        elif np.abs(angstrom - pixels).max() > _SAME_SHIFT:
+            raise InputError(
+                f"{path}: {ORIGINS[0]} and {PIXEL_ORIGINS[0]} are different shifts; expected "
+                "the same: remove those that do not count."
+            )
+    if angstrom is not None:
+        return _within(table, angstrom / info.known_voxel_size(f"{path}: {ORIGINS[0]}"))
+    if pixels is not None:
+        scale = coords_angpix / info.voxel_size if coords_angpix and info.voxel_size else 1
+        return _within(table, pixels * scale)
+    return 0.0
+
+
+def _shifts(rows: pd.DataFrame, labels: tuple[str, ...], path: Path) -> np.ndarray | None:
+    """(n, 3) x y z; None if there are none, or all are 0."""
+    present = tuple(label for label in labels if label in rows)
+    if not present:
+        return None
+    shifts = np.zeros((len(rows), 3))  # a column that is missing is 0, as in RELION
+    shifts[:, [label in present for label in labels]] = numbers(rows, present, path)
+    return shifts if shifts.any() else None
+
+
+def _within(table: Table, shifts: np.ndarray) -> np.ndarray:
+    """(n, 3) x, y, z of the tomogram: RELION writes them in the frame of its subtomograms."""
+    return shifts if table.frames is None else table.frames.apply(shifts)
