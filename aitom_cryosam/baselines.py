@@ -17,11 +17,12 @@ from skimage.filters import threshold_otsu
 from aitom_cryosam.aitom import DoGPicker, TemplateMatchingPicker, aitom_module
 from aitom_cryosam.aitom.aitom_pickers import template_offset, zyz_angles
 from aitom_cryosam.binning import binned as binned_volume
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation.comparison import Found
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.aitom import Record, picks_of
 from aitom_cryosam.progress import Progress
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.targets import PARTICLE
 from aitom_cryosam.tomogram import Contrast, Tomogram

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import torch
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.resources import Resources, free_ram
 
 logger = logging.getLogger(__name__)

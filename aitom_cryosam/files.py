@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.publication import Publication, locked, place_exclusively, to_disk
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.temporaries import any_temporary, leftovers, sweep, temporary_folder
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

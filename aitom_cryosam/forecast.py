@@ -15,9 +15,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from aitom_cryosam.encoders.filterbank import FilterBankEncoder
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import TokenGrid, in_plane_axes
 from aitom_cryosam.models import MODELS
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.resources import Resources, held_ram, size_text, usable_cores
 from aitom_cryosam.segmenters.contour import ContourSegmenter
 from aitom_cryosam.settings import Settings

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aitom_cryosam import checkpoints
-from aitom_cryosam.errors import is_command_line
+from aitom_cryosam.doors import is_command_line
 from aitom_cryosam.models import Model
 from aitom_cryosam.resources import Resources
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.npz import reading_npz, write_npz
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.signatures import flat
 
 _FORMAT = 2

@@ -9,7 +9,7 @@ from numbers import Integral
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError, Remedy, expect_kind
+from aitom_cryosam.errors import InputError, expect_kind
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.geometry import as_typed
@@ -22,6 +22,7 @@ from aitom_cryosam.points.prompts import PROMPT, REJECTED, refuse_misplaced
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator import Propagator
 from aitom_cryosam.regions import Regions
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.scoring.chance import chance_level
 from aitom_cryosam.scoring.harmonics import powers
 from aitom_cryosam.scoring.instances import pooled

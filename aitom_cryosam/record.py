@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import settle, write_text
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.names import in_angstrom, listed, result_stem
@@ -21,6 +21,7 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TomogramInfo
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.result_files import NEEDED, RUN, result_paths
 from aitom_cryosam.run_entries import SCHEMA
 from aitom_cryosam.settings import Settings

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from aitom_cryosam.checkpoints import find
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.particle_size import particle_size
 from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.prompting import particle_query, prompted
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import PRESETS, Settings
 from aitom_cryosam.tomogram import Tomogram

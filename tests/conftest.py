@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aitom_cryosam import cli, errors
+from aitom_cryosam import cli, remedies
 
 # Threads of torch that wait for work would keep the cores from those of other libraries.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -28,7 +28,7 @@ def _advice_can_be_followed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     wrong = []
 
     def heard(line: str) -> str:
-        lacking = errors.missing_options(line)
+        lacking = remedies.missing_options(line)
         if lacking and not line.startswith("usage"):
             wrong.append(f"{', '.join(lacking)} in: {line}")
         return line

@@ -14,7 +14,8 @@ import torch
 from aitom_cryosam import checkpoints
 from aitom_cryosam import download as downloading
 from aitom_cryosam.checkpoints import config, fetch, find, given, load, require, verify
-from aitom_cryosam.errors import Door, InputError
+from aitom_cryosam.doors import Door
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS, Model, Weights
 from tests.servers import serving
 

@@ -13,14 +13,9 @@ from aitom_cryosam import Tomogram
 from aitom_cryosam.aitom import CryoSAMPicker
 from aitom_cryosam.cli import build_parser, main
 from aitom_cryosam.cli.parser import options_of
-from aitom_cryosam.errors import (
-    Door,
-    InputError,
-    Remedy,
-    at_door,
-    missing_options,
-    program_of,
-)
+from aitom_cryosam.doors import Door, program_of
+from aitom_cryosam.errors import InputError, at_door
+from aitom_cryosam.remedies import Remedy, missing_options
 from aitom_cryosam.volumes.mrc import write_volume
 
 
@@ -128,7 +123,7 @@ FOREIGN = re.compile(r"--(coords_angpix|normalized_coords|angpix_coords|nthreads
 
 def test_only_the_command_line_speaks_of_its_options() -> None:
     root = Path(aitom_cryosam.__file__).parent
-    words = {"errors.py", "report/next_steps.py"}  # the latter has whole command lines
+    words = {"remedies.py", "report/next_steps.py"}  # the latter has whole command lines
     found = []
     for path in sorted(root.rglob("*.py")):
         name = path.relative_to(root).as_posix()

@@ -9,7 +9,8 @@ import pytest
 
 from aitom_cryosam import CryoSAM, Settings, resources
 from aitom_cryosam.aitom import CryoSAMPicker
-from aitom_cryosam.errors import Door, InputError, program_of
+from aitom_cryosam.doors import Door, program_of
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.resources import Resources, free_ram, parse_memory, usable_cores
 
 

@@ -21,7 +21,8 @@ from aitom_cryosam.aitom.op import (
     settings_of,
     tomogram_of,
 )
-from aitom_cryosam.errors import Door, InputError, at_door
+from aitom_cryosam.doors import Door
+from aitom_cryosam.errors import InputError, at_door
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.job import Job, pick
 from aitom_cryosam.masks import ParticleMask, labels

@@ -34,8 +34,9 @@ from aitom_cryosam.averaging.symmetry import (
     symmetrised,
 )
 from aitom_cryosam.averaging.wedge import MissingWedge
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.progress import Progress, Steps
+from aitom_cryosam.remedies import Remedy
 
 logger = logging.getLogger(__name__)
 

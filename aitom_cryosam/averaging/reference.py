@@ -9,7 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from aitom_cryosam.averaging.alignment import Reference
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.volumes.reading import read_volume
 
 logger = logging.getLogger(__name__)

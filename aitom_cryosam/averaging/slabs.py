@@ -12,8 +12,9 @@ from scipy import fft
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.template import Template
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.progress import Progress, Steps
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.resources import size_text
 
 if TYPE_CHECKING:

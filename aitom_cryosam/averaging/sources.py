@@ -15,11 +15,12 @@ from aitom_cryosam.averaging.classes import Class
 from aitom_cryosam.averaging.particles import Particles
 from aitom_cryosam.averaging.subvolumes import BoxSize, Subvolumes, extract, inside
 from aitom_cryosam.averaging.wedge import MissingWedge
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.table import SAME_SIZE
 from aitom_cryosam.regions import Regions
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)

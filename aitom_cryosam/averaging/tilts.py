@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.averaging.wedge import MissingWedge
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.star_syntax import read_blocks
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.source_file import existing_file
 
 _LABELS = ("rlnTomoYTilt", "rlnTomoNominalStageTiltAngle", "wrpAngleTilt")

@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from aitom_cryosam.cache.embedding_files import EmbeddingFiles
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.publication import to_disk
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.signatures import flat
 from aitom_cryosam.source_file import existing_file, sha256_of
 from aitom_cryosam.temporaries import sweep, temporary_folder

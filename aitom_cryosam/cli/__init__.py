@@ -15,7 +15,8 @@ from aitom_cryosam.cli.options import located
 from aitom_cryosam.cli.parser import Parser, options_of
 from aitom_cryosam.cli.signals import Ended, heeded
 from aitom_cryosam.cli.streams import forgiving, status_of_stdout
-from aitom_cryosam.errors import Door, InputError, program_of
+from aitom_cryosam.doors import Door, program_of
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.messages import PACKAGE, Once, logging_kept
 from aitom_cryosam.names import printable
 

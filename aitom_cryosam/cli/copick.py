@@ -13,7 +13,8 @@ import click
 
 from aitom_cryosam.cli import main
 from aitom_cryosam.copick_project import tomograms_of
-from aitom_cryosam.errors import Door, InputError
+from aitom_cryosam.doors import Door
+from aitom_cryosam.errors import InputError
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import machine, method, options
 from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of_tomogram
-from aitom_cryosam.errors import Door, InputError
+from aitom_cryosam.doors import Door
+from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

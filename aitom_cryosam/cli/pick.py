@@ -13,7 +13,8 @@ from aitom_cryosam.cli import averaging, excluding, machine, method, options, re
 from aitom_cryosam.cli.argument_types import whole_number
 from aitom_cryosam.cli.tables import file_rows, labelled
 from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of_tomogram
-from aitom_cryosam.errors import Door, InputError
+from aitom_cryosam.doors import Door
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import refuse_existing, refuse_existing_folder
 from aitom_cryosam.names import plural
 

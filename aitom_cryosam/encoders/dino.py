@@ -15,8 +15,9 @@ from torch import Tensor
 from aitom_cryosam import checkpoints
 from aitom_cryosam.device import Device
 from aitom_cryosam.encoders.network import BYTES_PER_FEATURE, IMAGENET, Backbone
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import Model
+from aitom_cryosam.remedies import Remedy
 
 SIDE = 512
 """Pixels that DINO sees along the longer side: whole patches of 16 and 8, and next to the 518

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from aitom_cryosam.device import Batches, Device
 from aitom_cryosam.encoders.tiles import OVERLAP, TileAxis
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import PixelAxis, TokenGrid
+from aitom_cryosam.remedies import Remedy
 
 SHOWN = 3.0
 """Standard deviations: grey values from -SHOWN to SHOWN become 0 to 1, as in a photograph."""

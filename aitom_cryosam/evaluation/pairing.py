@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation.truth import by_tomogram, of_file, of_folder
 from aitom_cryosam.names import listed, relion_name
 from aitom_cryosam.points.belonging import of_tomogram
@@ -19,6 +19,7 @@ from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_outside
 from aitom_cryosam.record import record_beside
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.result_files import picks_files
 
 logger = logging.getLogger(__name__)

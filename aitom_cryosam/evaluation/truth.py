@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import settle
 from aitom_cryosam.names import RESULT, distinct, listed, relion_name, result_stem
 from aitom_cryosam.picks import Picks, joined
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.registry import endings
 from aitom_cryosam.points.point_file import PointFile
+from aitom_cryosam.remedies import Remedy
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.resources import size_text
 from aitom_cryosam.temporaries import reserve
 

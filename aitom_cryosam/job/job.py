@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import settle, write_text
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.points.formats.relion_warp import FLAVOURS
 from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.regions import RegionRules
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result_files import result_paths
 from aitom_cryosam.settings import Settings, short_name

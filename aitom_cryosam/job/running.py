@@ -10,7 +10,6 @@ from typing import Any
 from aitom_cryosam import checkpoints, propagator
 from aitom_cryosam.doctor import examine
 from aitom_cryosam.doctor.header import header_observations
-from aitom_cryosam.errors import Remedy
 from aitom_cryosam.files import check_output
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.job.job import Job
@@ -24,6 +23,7 @@ from aitom_cryosam.points.tomogram_info import TomogramInfo, warn_of_extents
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.record import Record
 from aitom_cryosam.regions import Regions
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.result import Result
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.structures import StructureResult

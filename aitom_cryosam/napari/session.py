@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.particle_size import particle_size
@@ -18,6 +18,7 @@ from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator import Propagator
 from aitom_cryosam.record import Record
 from aitom_cryosam.regions import RegionMask, Regions
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result import Result
 from aitom_cryosam.selection import Selection, write_selection

@@ -28,7 +28,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ParticleMask, labels
 from aitom_cryosam.names import star_word
 from aitom_cryosam.napari.circle import DiameterCircle
@@ -47,6 +47,7 @@ from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.presets import CHOICES
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.record import Record
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.result import Result
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Contrast, Tomogram

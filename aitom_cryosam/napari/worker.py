@@ -9,7 +9,8 @@ from typing import Any
 
 from qtpy.QtCore import QObject, QThread, Signal
 
-from aitom_cryosam.errors import Door, InputError
+from aitom_cryosam.doors import Door
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.progress import Cancelled, Progress
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import VOXEL_SIZE, numeric
+from aitom_cryosam.remedies import Remedy
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.volumes.placement import Placement
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.table import (
     CENTRED,
     ORIGINS,
@@ -21,6 +21,7 @@ from aitom_cryosam.points.table import (
     numbers,
 )
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
+from aitom_cryosam.remedies import Remedy
 
 if TYPE_CHECKING:
     import pandas as pd

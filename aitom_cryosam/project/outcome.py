@@ -11,7 +11,8 @@ from threading import Lock
 from typing import Any
 
 from aitom_cryosam import job as jobs
-from aitom_cryosam.errors import Door, InputError, program_of
+from aitom_cryosam.doors import Door, program_of
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import output_folder, write_text
 from aitom_cryosam.job import Job
 from aitom_cryosam.messages import silent

@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from aitom_cryosam.device import Batches, Device
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import nearest_voxel
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.sam.decoder import SamDecoder
 from aitom_cryosam.sam.encoder import SamEncoder
 from aitom_cryosam.segmenters.base import Segmentation, on_plane, shifted

@@ -11,7 +11,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import expit
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.volumes.reading import read_volume
 
 LABEL_FRACTION = 0.1

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import listed, relion_name, series_name, tomogram_root
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.relion_warp import WARP_CRASHES
@@ -28,6 +28,7 @@ from aitom_cryosam.points.table import (
 )
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TomogramInfo
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.validation.finding import Expected, Finding, Severity
 from aitom_cryosam.validation.programs import is_tomostar
 

@@ -17,7 +17,8 @@ import mrcfile
 import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.source_file import existing_file
 from aitom_cryosam.volumes import foreign
 from aitom_cryosam.volumes.volume import (

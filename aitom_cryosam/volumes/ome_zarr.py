@@ -6,7 +6,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from aitom_cryosam.errors import InputError, Remedy
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.volumes.chunked import ChunkedArray
 from aitom_cryosam.volumes.multiscale import Level, Multiscale
 from aitom_cryosam.volumes.stored_array import StoredArray
