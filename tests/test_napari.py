@@ -464,9 +464,11 @@ def add(viewer, path: Path) -> None:
 def test_layers_are_the_user_s_to_rename_and_remove(qtbot, record, tmp_path):
     made = CryoSAMWidget(opened())
     qtbot.addWidget(made)
-    made.buttons["Click"].click()
-    assert made.message.text() == "There is no tomogram: open one with three axes first."
-    made.box.close()
+    for action in (made.buttons["Click"].click, lambda: made.add_click(np.zeros(3))):
+        made.say("")
+        action()
+        assert made.message.text() == "There is no tomogram: open one with three axes first."
+        made.box.close()
     add(made.viewer, record.path.parent)  # with the panel open
     assert made.count.text() == f"{len(record.picks)} picks"
     for layer in made.viewer.layers:

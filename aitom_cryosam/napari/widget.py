@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,7 @@ from typing import Any
 import napari
 import numpy as np
 from napari.layers import Image, Labels, Layer, Points
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QComboBox,
-    QDoubleSpinBox,
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QMessageBox,
-    QProgressBar,
-    QPushButton,
-    QSlider,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ParticleMask, labels
@@ -40,11 +25,11 @@ from aitom_cryosam.napari.layers import (
     picks_layer,
     voxels_of,
 )
+from aitom_cryosam.napari.panel import STEPS, Panel, shows_errors
 from aitom_cryosam.napari.session import Session
-from aitom_cryosam.napari.worker import Problem, Work, Worker
+from aitom_cryosam.napari.worker import Work, Worker
 from aitom_cryosam.napari.writer import format_of, write_picks_as
 from aitom_cryosam.points.tomogram_info import TomogramInfo
-from aitom_cryosam.presets import CHOICES
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.record import Record
 from aitom_cryosam.remedies import Remedy
@@ -52,13 +37,11 @@ from aitom_cryosam.result import Result
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Contrast, Tomogram
 
-STEPS = 1000
-"""Of the slider."""
 _OURS = ("masks", "mask of the click")
 _EVERYWHERE = "everywhere"
 
 
-class CryoSAMWidget(QWidget):
+class CryoSAMWidget(Panel):
     """Pick every copy of a clicked particle.
 
     Args:
@@ -75,14 +58,31 @@ class CryoSAMWidget(QWidget):
         self._session: Session | None = None
         self._session_key: tuple[Any, ...] = ()
         self._row: int | None = None
-        self.box: QMessageBox | None = None
         self.circle = DiameterCircle(viewer, self._dragged)
         # Layers are the user's to rename and to remove: they are known by themselves.
         self._tomograms: list[Image] = []
         self._regions: list[Labels] = []
         self._clicks: Points | None = None
         self._picks: Points | None = None
-        self._build()
+        self.diameter_box.valueChanged.connect(self._show_diameter)
+        self.slider.valueChanged.connect(self._slid)
+        self.arrange(
+            {
+                "Click": self.new_clicks,
+                "Circle": self.show_circle,
+                "Show mask": self.show_mask,
+                "Pick": self.pick,
+                "Cancel": self.cancel,
+                "Suggest": self.suggest,
+                "Accept (Y)": lambda: self.judge(True),
+                "Reject (N)": lambda: self.judge(False),
+                "Before (B)": lambda: self.follow(-1),
+                "Next (F)": lambda: self.follow(1),
+                "Undo (U)": self.undo,
+                "Save …": self.save,
+                "Export …": self.export,
+            }
+        )
         self._bind_keys()
         viewer.layers.events.inserted.connect(self._list_layers)
         viewer.layers.events.inserted.connect(self._adopt_result)
@@ -163,6 +163,7 @@ class CryoSAMWidget(QWidget):
 
     # What can be done --------------------------------------------------------------------
 
+    @shows_errors
     def new_clicks(self) -> None:
         """A layer to click on: left adds a particle, right or Alt something that is none."""
         image = self.image
@@ -177,75 +178,80 @@ class CryoSAMWidget(QWidget):
             layer.mouse_drag_callbacks.append(self._clicked)
         layer.mode = "pan_zoom"
         self.viewer.layers.selection.active = layer
-        self._say("Click on particles; right-click, or Alt and click, on what is none.")
+        self.say("Click on particles; right-click, or Alt and click, on what is none.")
 
+    @shows_errors
     def add_click(self, point_zyx: np.ndarray, *, negative: bool = False) -> None:
         """Add one click, in voxels of the tomogram."""
+        image = self.image
         if self.clicks is None:
             self.new_clicks()
         layer = self.clicks
         assert layer is not None
-        data = layer.world_to_data(self.image.data_to_world(point_zyx))
+        data = layer.world_to_data(image.data_to_world(point_zyx))
         layer.add(np.asarray(data)[None])
         every = _negative(layer)
         every[-1] = negative
         layer.features = layer.features.assign(negative=every)
         layer.face_color = click_colours(every)
 
+    @shows_errors
     def show_circle(self) -> None:
         """The diameter as a circle around the last click, or in the middle of the view."""
-        with self._errors_shown():
-            image, (clicks, _) = self.image, self.split_clicks()
-            diameter = self.diameter_box.value()
-            if not diameter and len(clicks):
-                diameter = self.session().diameter_angstrom(clicks, self.settings)
-            centre = clicks[-1] if len(clicks) else image.world_to_data(self.viewer.dims.point)
-            self._look_at(image, centre)
-            voxels = diameter / self._voxel_size() or min(image.data.shape) / 4
-            self.circle.show(centre, voxels, _place(image))
-            self._dragged(voxels)
-            self._say("Drag the circle's handles until it fits a particle.")
+        image, (clicks, _) = self.image, self.split_clicks()
+        diameter = self.diameter_box.value()
+        if not diameter and len(clicks):
+            diameter = self.session().diameter_angstrom(clicks, self.settings)
+        centre = clicks[-1] if len(clicks) else image.world_to_data(self.viewer.dims.point)
+        self._look_at(image, centre)
+        voxels = diameter / self._voxel_size() or min(image.data.shape) / 4
+        self.circle.show(centre, voxels, _place(image))
+        self._dragged(voxels)
+        self.say("Drag the circle's handles until it fits a particle.")
 
+    @shows_errors
     def show_mask(self) -> None:
         """Show the mask of the last click: first in three planes, then all of it."""
-        with self._errors_shown():
-            positive, _ = self.split_clicks()
-            if not len(positive):
-                raise InputError("There is no click", Remedy.PROMPT)
-            session, settings, point = self.session(), self.settings, positive[-1]
+        positive, _ = self.split_clicks()
+        if not len(positive):
+            raise InputError("There is no click", Remedy.PROMPT)
+        session, settings, point = self.session(), self.settings, positive[-1]
 
-            def work(progress: Progress, show: Callable[[Any], None]) -> ParticleMask:
-                return session.mask(point, settings, progress, begun=show)
+        def work(progress: Progress, show: Callable[[Any], None]) -> ParticleMask:
+            return session.mask(point, settings, progress, begun=show)
 
-            self._run(work, self._mask_is_there, self._mask_begins)
+        self._run(work, self._mask_is_there, self._mask_begins)
 
+    @shows_errors
     def pick(self) -> None:
         """Pick with all clicks, in a thread."""
-        with self._errors_shown():
-            positive, negative = self.split_clicks()
-            session, settings, region = self.session(), self.settings, self.region
+        positive, negative = self.split_clicks()
+        session, settings, region = self.session(), self.settings, self.region
 
-            def work(progress: Progress, _show: Callable[[Any], None]) -> Result:
-                return session.pick(positive, negative, settings, progress, region=region)
+        def work(progress: Progress, _show: Callable[[Any], None]) -> Result:
+            return session.pick(positive, negative, settings, progress, region=region)
 
-            self._run(work, self._result_is_there)
+        self._run(work, self._result_is_there)
 
     def cancel(self) -> None:
         """Stop what runs."""
         if self.worker is not None:
             self.worker.stop()
-            self._say("Stopping …")
+            self.say("Stopping …")
 
+    @shows_errors
     def suggest(self) -> None:
         """Go to the proposal that it is most useful to judge."""
         if self.curation is not None:
             self._go_to(self.curation.suggest(), "Everything is judged.")
 
+    @shows_errors
     def follow(self, step: int = 1) -> None:
         """Go to the next pick, or to the one before."""
         if self.curation is not None:
             self._go_to(self.curation.following(self._row, step), "There are no picks.")
 
+    @shows_errors
     def judge(self, accepted: bool) -> None:
         """Accept or reject the proposal in view, and go to the next useful one."""
         if self.curation is None or self._row is None:
@@ -254,27 +260,28 @@ class CryoSAMWidget(QWidget):
         self._show_verdict()
         self.suggest()
 
+    @shows_errors
     def undo(self) -> None:
         """Take the last judgement back."""
         if self.curation is not None:
             self._go_to(self.curation.undo(), "There is nothing to undo.")
             self._show_verdict()
 
+    @shows_errors
     def save(self, folder: str | Path | None = None) -> None:
         """Write the files of the command, with the curation recorded."""
-        with self._errors_shown():
-            if self.curation is None:
-                raise InputError("There is nothing to save: pick first.")
-            chosen = folder or QFileDialog.getExistingDirectory(self, "Folder for the picks")
-            if not chosen:
-                return
-            session, curated = self._session_of_picks(), self.curation.curated()
-            if self.result is not None:
-                paths: Mapping[str, Path] = session.save(self.result, curated, Path(chosen))
-            else:
-                assert self.record is not None  # that the curation came with
-                paths = session.save_again(self.record, curated, Path(chosen))
-            self._say(f"Saved {int(self.curation.kept.sum())} picks: {paths['picks']}")
+        if self.curation is None:
+            raise InputError("There is nothing to save: pick first.")
+        chosen = folder or QFileDialog.getExistingDirectory(self, "Folder for the picks")
+        if not chosen:
+            return
+        session, curated = self._session_of_picks(), self.curation.curated()
+        if self.result is not None:
+            paths: Mapping[str, Path] = session.save(self.result, curated, Path(chosen))
+        else:
+            assert self.record is not None  # that the curation came with
+            paths = session.save_again(self.record, curated, Path(chosen))
+        self.say(f"Saved {int(self.curation.kept.sum())} picks: {paths['picks']}")
 
     def _session_of_picks(self) -> Session:
         """On the tomogram that the picks are of, whichever is chosen now."""
@@ -288,97 +295,23 @@ class CryoSAMWidget(QWidget):
         kept = self._session
         return kept if kept is not None and kept.tomogram is tomogram else Session(tomogram)
 
+    @shows_errors
     def export(self, path: str | Path | None = None) -> None:
         """Write the picks in the format that the file's ending names."""
-        with self._errors_shown():
-            if self.curation is None:
-                raise InputError("There is nothing to export: pick first.")
-            chosen = path or QFileDialog.getSaveFileName(self, "Export picks")[0]
-            if not chosen:
-                return
-            target, about = Path(chosen), known_of(self._picks_layer)
-            shape = about.get("shape_zyx")
-            place = Path(about["path"]) if about.get("path") else None
-            info = TomogramInfo(
-                about["name"], about["voxel_size"], shape and tuple(shape), path=place
-            )
-            picks = self.curation.curated()
-            for one in write_picks_as(format_of(target), target, picks, info):
-                self._say(f"Exported {int(picks.kept.sum())} picks: {one}")
+        if self.curation is None:
+            raise InputError("There is nothing to export: pick first.")
+        chosen = path or QFileDialog.getSaveFileName(self, "Export picks")[0]
+        if not chosen:
+            return
+        target, about = Path(chosen), known_of(self._picks_layer)
+        shape = about.get("shape_zyx")
+        place = Path(about["path"]) if about.get("path") else None
+        info = TomogramInfo(about["name"], about["voxel_size"], shape and tuple(shape), path=place)
+        picks = self.curation.curated()
+        for one in write_picks_as(format_of(target), target, picks, info):
+            self.say(f"Exported {int(picks.kept.sum())} picks: {one}")
 
-    # How it looks ------------------------------------------------------------------------
-
-    def _build(self) -> None:
-        self.tomogram_box = QComboBox()
-        self.voxel_box = _length("from the file", 1000)
-        self.contrast_box = QComboBox()
-        self.contrast_box.addItems(["dark", "bright"])
-        self.diameter_box = _length("from the clicks", 5000)
-        self.diameter_box.valueChanged.connect(self._show_diameter)
-        self.preset_box = QComboBox()
-        self.preset_box.addItems(list(CHOICES))
-        self.region_box = QComboBox()
-        form = QFormLayout()
-        for label, box in (
-            ("Tomogram", self.tomogram_box),
-            ("Voxel size", self.voxel_box),
-            ("Protein is", self.contrast_box),
-            ("Diameter", self.diameter_box),
-            ("Preset", self.preset_box),
-            ("Region", self.region_box),
-        ):
-            form.addRow(label, box)
-        self.progress = QProgressBar()
-        self.progress.setVisible(False)
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0, STEPS)
-        self.slider.setEnabled(False)
-        self.slider.valueChanged.connect(self._slid)
-        self.count = QLabel("no picks yet")
-        self.message = QLabel("Open a tomogram, then click on a particle.")
-        self.message.setWordWrap(True)
-        self.buttons: dict[str, QPushButton] = {}
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addLayout(
-            self._row_of(
-                ("Click", self.new_clicks),
-                ("Circle", self.show_circle),
-                ("Show mask", self.show_mask),
-            )
-        )
-        layout.addLayout(self._row_of(("Pick", self.pick), ("Cancel", self.cancel)))
-        layout.addWidget(self.progress)
-        layout.addWidget(QLabel("Cut"))
-        layout.addWidget(self.slider)
-        layout.addWidget(self.count)
-        layout.addLayout(
-            self._row_of(
-                ("Suggest", self.suggest),
-                ("Accept (Y)", lambda: self.judge(True)),
-                ("Reject (N)", lambda: self.judge(False)),
-            )
-        )
-        layout.addLayout(
-            self._row_of(
-                ("Before (B)", lambda: self.follow(-1)),
-                ("Next (F)", lambda: self.follow(1)),
-                ("Undo (U)", self.undo),
-            )
-        )
-        layout.addLayout(self._row_of(("Save …", self.save), ("Export …", self.export)))
-        layout.addWidget(self.message)
-        layout.addStretch()
-        self.buttons["Cancel"].setEnabled(False)
-
-    def _row_of(self, *buttons: tuple[str, Callable[[], None]]) -> QHBoxLayout:
-        row = QHBoxLayout()
-        for label, action in buttons:
-            button = QPushButton(label)
-            button.clicked.connect(lambda _=False, action=action: self._do(action))
-            self.buttons[label.split(" (")[0].removesuffix(" …")] = button
-            row.addWidget(button)
-        return row
+    # How it follows the viewer ------------------------------------------------------------
 
     def _bind_keys(self) -> None:
         actions: dict[str, Callable[[], None]] = {
@@ -389,12 +322,7 @@ class CryoSAMWidget(QWidget):
             "U": self.undo,
         }
         for key, action in actions.items():
-            self.viewer.bind_key(key, lambda _, action=action: self._do(action), overwrite=True)
-
-    def _do(self, action: Callable[[], None]) -> None:
-        """What a button or key stands for."""
-        with self._errors_shown():
-            action()
+            self.viewer.bind_key(key, lambda _, action=action: action(), overwrite=True)
 
     def _list_layers(self, _event: Any = None) -> None:
         """Tomograms to choose from, and layers in whose labels picks may lie."""
@@ -423,12 +351,12 @@ class CryoSAMWidget(QWidget):
             if not (record and isinstance(layer, Points) and "reason" in layer.features):
                 continue
             if self._is_there(self._picks):
-                self._say(
+                self.say(
                     "The panel stays with the picks that it has; to judge those of the result "
                     "that was opened, remove the layer of the others and open it again."
                 )
                 continue
-            with self._errors_shown():
+            with self.errors_shown():
                 self.record, self.result = Record.open(record), None
                 self.curation = Curation(self.record.proposals, _user())
                 self._picks, self._row = layer, None
@@ -462,8 +390,7 @@ class CryoSAMWidget(QWidget):
             return
         point = self.image.world_to_data(event.position)
         negative = event.button == 2 or "Alt" in event.modifiers
-        with self._errors_shown():
-            self.add_click(np.asarray(point), negative=negative)
+        self.add_click(np.asarray(point), negative=negative)
 
     def _slid(self, value: int) -> None:
         if self.curation is not None:
@@ -476,10 +403,7 @@ class CryoSAMWidget(QWidget):
         kept = self.curation.proposals.scores[self.curation.proposals.kept]
         low, high = self.curation.range
         at = float(kept.min()) if len(kept) else high
-        self.slider.blockSignals(True)
-        self.slider.setValue(round(STEPS * (at - low) / max(high - low, 1e-12)))
-        self.slider.blockSignals(False)
-        self.slider.setEnabled(True)
+        self.place_slider((at - low) / max(high - low, 1e-12))
 
     def _show_verdict(self) -> None:
         assert self.curation is not None
@@ -506,7 +430,7 @@ class CryoSAMWidget(QWidget):
 
     def _go_to(self, row: int | None, otherwise: str) -> None:
         if row is None or self.curation is None:
-            self._say(otherwise)
+            self.say(otherwise)
             return
         self._row = row
         picks = self.curation.proposals
@@ -514,7 +438,7 @@ class CryoSAMWidget(QWidget):
         self.viewer.layers.selection.active = self._picks_layer
         self._picks_layer.selected_data = {row}
         reason = f", {picks.reasons[row]}" if picks.reasons[row] else ""
-        self._say(f"Number {picks.ids[row]}: score {picks.scores[row]:.3f}{reason}. Y or N?")
+        self.say(f"Number {picks.ids[row]}: score {picks.scores[row]:.3f}{reason}. Y or N?")
 
     def _look_at(self, layer: Layer, point_zyx: np.ndarray) -> None:
         """Bring a point of a layer to the middle of the view."""
@@ -522,9 +446,6 @@ class CryoSAMWidget(QWidget):
         self.viewer.dims.set_point(range(3), world)
         # Since napari 0.9 the camera is the scene's; before, the viewer's.
         getattr(self.viewer, "scene", self.viewer).camera.center = world
-
-    def _say(self, text: str) -> None:
-        self.message.setText(text)
 
     # Work --------------------------------------------------------------------------------
 
@@ -537,44 +458,32 @@ class CryoSAMWidget(QWidget):
         if self.worker is not None:
             raise InputError("Something runs already: wait for it, or cancel it.")
         worker = Worker(work, self)
-        worker.progressed.connect(self._progressed)
+        worker.progressed.connect(self.progressed)
         if meanwhile is not None:
             worker.begun.connect(meanwhile)
         worker.succeeded.connect(then)
         worker.failed.connect(self.tell)
-        worker.cancelled.connect(lambda: self._say("Stopped; the picks are as they were."))
+        worker.cancelled.connect(lambda: self.say("Stopped; the picks are as they were."))
         worker.finished.connect(self._finished)
         self.worker = worker
-        self._set_busy(True)
+        self.set_busy(True)
         worker.start()
 
     def _finished(self) -> None:
         self.worker = None
-        self._set_busy(False)
-
-    def _set_busy(self, busy: bool) -> None:
-        self.progress.setVisible(busy)
-        self.progress.setRange(0, 0)
-        for name in ("Pick", "Show mask", "Save", "Export"):
-            self.buttons[name].setEnabled(not busy)
-        self.buttons["Cancel"].setEnabled(busy)
-
-    def _progressed(self, stage: str, done: int, total: int) -> None:
-        self.progress.setRange(0, total)
-        self.progress.setValue(done)
-        self.progress.setFormat(f"{stage} %p %")
+        self.set_busy(False)
 
     def _mask_begins(self, mask: ParticleMask) -> None:
         self._put_mask(mask)
-        self._say("The outline in the three planes through the click; the walks go on …")
+        self.say("The outline in the three planes through the click; the walks go on …")
 
     def _mask_is_there(self, mask: ParticleMask) -> None:
         self._put_mask(mask)
         width = f"{mask.diameter * self._voxel_size():.0f} Å wide"
         if mask.is_ball:
-            self._say(f"This click gives no mask; a ball takes its place, {width}.")
+            self.say(f"This click gives no mask; a ball takes its place, {width}.")
         else:
-            self._say(f"The mask has {mask.volume} voxels, {width}.")
+            self.say(f"The mask has {mask.volume} voxels, {width}.")
 
     def _put_mask(self, mask: ParticleMask) -> None:
         volume = labels(self.image.data.shape, [replace(mask, id=1)])
@@ -603,7 +512,7 @@ class CryoSAMWidget(QWidget):
         self._thicken(diameter)
         self._set_slider()
         self._show_verdict()
-        self._say(f"{len(result.picks)} picks of {len(result.proposals)} proposals.")
+        self.say(f"{len(result.picks)} picks of {len(result.proposals)} proposals.")
 
     def _thicken(self, diameter: float) -> None:
         """Let a slice show points a quarter of a diameter (voxels) from it: few lie just in it."""
@@ -616,33 +525,6 @@ class CryoSAMWidget(QWidget):
             self.viewer.layers[name].data = volume
             return
         self.viewer.add_labels(volume, name=name, opacity=0.4, **_place(self.image))
-
-    # Errors ------------------------------------------------------------------------------
-
-    @contextmanager
-    def _errors_shown(self) -> Iterator[None]:
-        """Show the user's errors of a block instead of raising them."""
-        try:
-            yield
-        except InputError as error:
-            self.tell(Problem.of(error))
-
-    def tell(self, problem: Problem) -> None:
-        """A box with what is wrong, what to do and details to copy."""
-        self._say("; ".join(filter(None, [problem.text, problem.remedy])))
-        self.box = self._box(problem)
-        self.box.open()
-
-    def _box(self, problem: Problem) -> QMessageBox:
-        box = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Warning)
-        box.setWindowTitle("CryoSAM")
-        box.setText(problem.text)
-        box.setInformativeText(problem.remedy[:1].upper() + problem.remedy[1:])
-        if problem.details:
-            box.setDetailedText(problem.details)
-        box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        return box
 
 
 def _negative(clicks: Points) -> np.ndarray:
@@ -662,15 +544,6 @@ def _place(image: Image) -> dict[str, Any]:
         "shear": image.shear,
         "affine": image.affine,
     }
-
-
-def _length(nothing: str, largest: float) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
-    box.setRange(0, largest)
-    box.setDecimals(2)
-    box.setSuffix(" Å")
-    box.setSpecialValueText(nothing)
-    return box
 
 
 def _user() -> str:
