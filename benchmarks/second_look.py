@@ -25,9 +25,9 @@ from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram
 from aitom_cryosam.averaging.averaging import Averaging
 from aitom_cryosam.averaging.reference import read_reference
 from aitom_cryosam.averaging.refinement import Refined, refined
+from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.sources import Source, box_of, oriented, particles_of
 from aitom_cryosam.averaging.wedge import MissingWedge
-from aitom_cryosam.cli.averaging import usual_settings
 from aitom_cryosam.evaluation import evaluate
 from aitom_cryosam.evaluation.angles import angular_errors
 from aitom_cryosam.points.reading import read_points
@@ -50,7 +50,9 @@ def main() -> None:
         MissingWedge(*args.tilt_range),
     )
     start = time.process_time()
-    found = refined([source], [result.proposals], usual_settings(result.diameter_angstrom))
+    found = refined(
+        [source], [result.proposals], AveragingSettings(diameter=result.diameter_angstrom)
+    )
     seconds = time.process_time() - start
     score = partial(
         evaluate,
@@ -81,7 +83,7 @@ def _compare(
     box, voxel_size = box_of([known], diameter)
     particles = particles_of([known], diameter)
     first = read_reference(args.map, box.size, voxel_size)
-    average = Averaging(particles, voxel_size, usual_settings(diameter)).run(first)
+    average = Averaging(particles, voxel_size, AveragingSettings(diameter=diameter)).run(first)
     (true,) = oriented([known], average, particles, diameter)
     proposals = found.proposals[0]
     picks = proposals.take(proposals.kept)

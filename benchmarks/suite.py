@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram
 from aitom_cryosam.averaging.refinement import refined
+from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.averaging.wedge import MissingWedge
-from aitom_cryosam.cli.averaging import usual_settings
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate
 from aitom_cryosam.resources import Resources
@@ -153,7 +153,9 @@ def _refined(result: Result, seed: int) -> Picks:
         MissingWedge(-tilt, tilt),
     )
     try:
-        found = refined([source], [result.proposals], usual_settings(result.diameter_angstrom))
+        found = refined(
+            [source], [result.proposals], AveragingSettings(diameter=result.diameter_angstrom)
+        )
     except InputError:  # fewer than 10 picks: nothing to average
         return result.picks
     return found.proposals[0].take(found.proposals[0].kept)

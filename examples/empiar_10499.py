@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 
 from aitom_cryosam import Picks, Tomogram
-from aitom_cryosam.cli.machine import add_resources, resources
+from aitom_cryosam.cli.machine_options import add_resources, resources
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate, masked_mean
 from aitom_cryosam.files import write_text

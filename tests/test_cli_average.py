@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.rotations import angles_between, common_rotation
 from aitom_cryosam.averaging.tilts import read_tilts
-from aitom_cryosam.cli import averaging, main
+from aitom_cryosam.cli import averaging_options, main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TomogramInfo
@@ -213,8 +213,8 @@ def test_a_tilt_series_is_known_by_the_path_of_the_tomogram(tmp_path):
     head = "".join(f"_rlnTomo{label}\n" for label in (*labels, "ReconstructedTomogram"))
     (tmp_path / "tomograms.star").write_text(f"data_global\n\nloop_\n{head}{rows}")
     parser = argparse.ArgumentParser()
-    averaging.add_results(parser)
+    averaging_options.add_results(parser)
     typed = ["x", "--out", "y", "--tomograms-star", str(tmp_path / "tomograms.star")]
     record = SimpleNamespace(tomogram_path=tmp_path / "TS_02" / "rec.mrc", info=TomogramInfo("rec"))
-    (info,) = averaging.infos_of(parser.parse_args(typed), [record])
+    (info,) = averaging_options.infos_of(parser.parse_args(typed), [record])
     assert info.tilt_series.name == "TS_02"

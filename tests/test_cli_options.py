@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aitom_cryosam.cli import build_parser, machine, main, view
+from aitom_cryosam.cli import build_parser, machine_options, main, view
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.volumes.mrc import write_volume
 
@@ -73,6 +73,8 @@ def test_options_without_effect_are_told(tmp_path, caplog, typed, settings, says
     typed = [word.replace("FILE", str(tmp_path / "FILE")) for word in typed]
     pick = ["pick", "TS.mrc", "--prompt", "1,2,3", "--out", "out", *typed]
     args = build_parser(pick).parse_args(pick)
-    machine.warn_of_unused(args, Settings(**settings), machine.resources(args, here=False))
+    machine_options.warn_of_unused(
+        args, Settings(**settings), machine_options.resources(args, here=False)
+    )
     assert len(caplog.messages) == bool(says)
     assert says in caplog.text

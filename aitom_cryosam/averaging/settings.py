@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from aitom_cryosam.averaging import ITERATIONS, STEP
 from aitom_cryosam.averaging.symmetry import C1, Symmetry
 from aitom_cryosam.errors import InputError
 
@@ -26,8 +27,8 @@ class AveragingSettings:
     """
 
     diameter: float
-    iterations: int = 4
-    step: float = 24.0
+    iterations: int = ITERATIONS
+    step: float = STEP
     share: float = 1.0
     symmetry: Symmetry | None = C1
     device: str = "cpu"

@@ -8,7 +8,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli import averaging, options
+from aitom_cryosam.cli import averaging_options, options
 from aitom_cryosam.cli.tables import file_rows, labelled
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam average`."""
-    averaging.add_results(parser)
+    averaging_options.add_results(parser)
     parser.add_argument(
         "--symmetry",
         default="C1",
@@ -67,22 +67,22 @@ def run(args: argparse.Namespace) -> int:
 
     start = time.perf_counter()
     records = options.records_of(args.results)
-    infos = averaging.infos_of(args, records)
+    infos = averaging_options.infos_of(args, records)
     name = args.name or infos[0].name
     check_classes(args.classes, sum(len(one.picks) for one in records))
     paths = average_paths(args.out, name, infos, args.star, args.classes)
     check_output(args.out, paths.values(), overwrite=args.overwrite)
-    diameter = averaging.diameter_of(args, records)
+    diameter = averaging_options.diameter_of(args, records)
     settings = AveragingSettings(
         diameter=diameter,
         iterations=args.iterations,
         step=args.step,
         symmetry=None if args.symmetry == "auto" else Symmetry(args.symmetry),
-        device=averaging.device_of(args),
+        device=averaging_options.device_of(args),
     )
-    sources = [averaging.source_of(args, record) for record in records]
+    sources = [averaging_options.source_of(args, record) for record in records]
     box, voxel_size = box_of(sources, diameter)
-    first = averaging.reference_of(args, box.size, voxel_size)
+    first = averaging_options.reference_of(args, box.size, voxel_size)
     particles = particles_of(sources, diameter)
     warn_of_missing_masks(particles)
     with ShownProgress(quiet=args.quiet) as progress:

@@ -15,7 +15,7 @@ from aitom_cryosam.cli import compared_methods
 from aitom_cryosam.cli.compared_methods import CRYOSAM, METHODS, Bench
 from aitom_cryosam.cli.options import add_matching, add_tomogram, add_volume
 from aitom_cryosam.cli.tables import aligned, number
-from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of_tomogram
+from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_of_tomogram
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:

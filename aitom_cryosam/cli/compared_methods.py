@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import averaging, machine, method, options
+from aitom_cryosam.cli import averaging_options, machine_options, method_options, options
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import plural
 
@@ -31,11 +31,11 @@ DOG, TEMPLATE = "aitom-dog", "aitom-template"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of all methods."""
-    averaging.add_wedge(parser, of=REFINED)
+    averaging_options.add_wedge(parser, of=REFINED)
     _add_prompts(parser)
     _add_template(parser)
-    method.add_method(parser)
-    machine.add_resources(parser)
+    method_options.add_method(parser)
+    machine_options.add_resources(parser)
 
 
 def _add_prompts(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +124,7 @@ def _cryosam(bench: Bench, *, refine: bool = False) -> Callable[[], Found]:
 def _refined(bench: Bench, result: Result) -> Picks:
     """The proposals judged again with the average of the picks."""
     from aitom_cryosam.averaging.refinement import refined
+    from aitom_cryosam.averaging.settings import AveragingSettings
     from aitom_cryosam.averaging.sources import Source
 
     source = Source(
@@ -131,9 +132,9 @@ def _refined(bench: Bench, result: Result) -> Picks:
         result.picks,
         result.prompts.points_zyx[result.prompts.kept],
         result.masks,
-        averaging.wedge_of(bench.args, result.tomogram),
+        averaging_options.wedge_of(bench.args, result.tomogram),
     )
-    settings = averaging.usual_settings(result.diameter_angstrom)
+    settings = AveragingSettings(diameter=result.diameter_angstrom)
     outcome = refined([source], [result.proposals], settings, progress=bench.progress)
     if outcome.kept_earlier:
         logger.warning("%s: the earlier verdict stays: %s.", REFINED, outcome.kept_earlier)
@@ -144,10 +145,10 @@ def _job(bench: Bench) -> Job:
     """With the clicks, or points of the truth in their place."""
     from aitom_cryosam.job import Job
 
-    resources = machine.resources(bench.args)
+    resources = machine_options.resources(bench.args)
     return Job(
         tomogram=bench.tomogram,
-        settings=method.settings(bench.args, resources),
+        settings=method_options.settings(bench.args, resources),
         resources=resources,
         prompts=tuple(_prompts(bench).points_zyx[:, ::-1].tolist()),
     )
@@ -217,7 +218,7 @@ def _template_matching(bench: Bench) -> Callable[[], Found]:
         angular_step=args.angular_step,
         binning=args.binning,
         processes=args.threads,
-        resources=machine.resources(args),
+        resources=machine_options.resources(args),
         progress=bench.progress,
     ).run
 

@@ -7,8 +7,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import machine, method, options
-from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of_tomogram
+from aitom_cryosam.cli import machine_options, method_options, options
+from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_of_tomogram
 from aitom_cryosam.doors import Door
 from aitom_cryosam.errors import InputError
 
@@ -45,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="try every preset that can run, and rank them by how well each click finds the others",
     )
     parser.add_argument("--json", action="store_true", help="as JSON, for other programs")
-    method.add_method(parser)
-    machine.add_resources(parser)
+    method_options.add_method(parser)
+    machine_options.add_resources(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,10 +75,10 @@ def run(args: argparse.Namespace) -> int:
     given = args.diameter / tomogram.voxel_size if args.diameter and known else None
     seen += examine(tomogram, points, diameter=given).observations
     good = points[fitting(tomogram, points)]
-    settings = method.typed_settings(args) | ({} if known else {"diameter_angstrom": None})
-    presets, lacking = presets_with(machine.resources(args), settings)
+    settings = method_options.typed_settings(args) | ({} if known else {"diameter_angstrom": None})
+    presets, lacking = presets_with(machine_options.resources(args), settings)
     size, told = _size(tomogram, good, presets, known=known)
-    limits = machine.resources(args)
+    limits = machine_options.resources(args)
     needs = needs_of(tomogram, presets, lacking, limits, size, voxel_size_known=known)
     seen += [*told, *(one.observation for one in needs), _preset(args)]
     trials = _trials(args, tomogram, good, presets, lacking) if args.presets else []
@@ -125,7 +125,7 @@ def _trials(
 
     able = {name: one for name, one in presets.items() if name not in lacking}
     with ShownProgress(quiet=args.quiet) as progress:
-        trials = tried(tomogram, points_zyx, able, machine.resources(args), progress)
+        trials = tried(tomogram, points_zyx, able, machine_options.resources(args), progress)
     return trials + [Trial(name, float("nan"), 0, problem) for name, problem in lacking.items()]
 
 
@@ -184,7 +184,7 @@ def _preset(args: argparse.Namespace) -> Observation:
     from aitom_cryosam.validation.finding import Severity
 
     try:
-        _, note = method.explained_settings(args, machine.resources(args))
+        _, note = method_options.explained_settings(args, machine_options.resources(args))
         return Observation(Severity.NOTE, "preset", note)
     except InputError as error:
         return _refusal(error, "preset")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options, resolution
-from aitom_cryosam.cli.evaluated import Evaluated, as_json, table
+from aitom_cryosam.cli.evaluation_output import Evaluated, as_json, table
 from aitom_cryosam.cli.options import add_matching
-from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of, tomograms_of
+from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_of, tomograms_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import machine
+from aitom_cryosam.cli import machine_options
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import refuse_existing
 from aitom_cryosam.targets import STRUCTURES, structure
@@ -63,7 +63,7 @@ def structure_job(args: argparse.Namespace) -> Job | None:
         out=Path(args.out) / wanted,
         voxel_size=args.voxel_size,
         contrast=args.contrast,
-        resources=machine.resources(args),
+        resources=machine_options.resources(args),
         overwrite=args.overwrite,
     )
     refuse_existing(job.files.values(), overwrite=args.overwrite)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli.argument_types import whole_number
 from aitom_cryosam.cli.tables import file_rows, labelled
-from aitom_cryosam.cli.tilt_series import tilt_series_of, tomograms_of
-from aitom_cryosam.cli.tomogram_info import add_tomogram_info, size_of
+from aitom_cryosam.cli.tilt_series_options import tilt_series_of, tomograms_of
+from aitom_cryosam.cli.tomogram_info_options import add_tomogram_info, size_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:

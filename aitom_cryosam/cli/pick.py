@@ -9,10 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import averaging, excluding, machine, method, options, refine
+from aitom_cryosam.cli import (
+    averaging_options,
+    excluding,
+    machine_options,
+    method_options,
+    options,
+    refine,
+)
 from aitom_cryosam.cli.argument_types import whole_number
 from aitom_cryosam.cli.tables import file_rows, labelled
-from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of_tomogram
+from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_of_tomogram
 from aitom_cryosam.doors import Door
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import refuse_existing, refuse_existing_folder
@@ -68,12 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"also align and average the picks, and judge the proposals again with the average; "
         f"as `cryosam refine`, into DIR/{refine.FOLDER}",
     )
-    refine.add_search(averaging.add_wedge(parser, of="--refine"))
+    refine.add_search(averaging_options.add_wedge(parser, of="--refine"))
     options.add_targets(parser)
     options.add_regions(parser)
     excluding.add_options(parser)
-    method.add_method(parser)
-    machine.add_resources(parser)
+    method_options.add_method(parser)
+    machine_options.add_resources(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -134,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_refine(args: argparse.Namespace, wanted: Job) -> None:
     """Before the work: what `--refine` could not write or read."""
-    typed = averaging.typed_wedge(args)
+    typed = averaging_options.typed_wedge(args)
     if args.refine:
         done = Path(args.out) / refine.FOLDER / f"{wanted.name}_run.json"
         refuse_existing([done], overwrite=args.overwrite)
@@ -151,15 +158,15 @@ def _job(args: argparse.Namespace) -> Job:
     from aitom_cryosam.settings import Settings
 
     options.refuse_pixel_size_alone(args)
-    resources = machine.resources(args)
+    resources = machine_options.resources(args)
     target, note = options.target(args), ""
     if target is None:
-        settings, note = method.explained_settings(args, resources)
+        settings, note = method_options.explained_settings(args, resources)
     else:  # a network is used only where it is wanted for
-        typed = method.typed_settings(args)
+        typed = method_options.typed_settings(args)
         typed.pop("diameter_angstrom", None)  # the target has it
         settings = Settings(preset="embedded" if args.preset == "auto" else args.preset, **typed)
-        machine.warn_of_unused(args, settings, resources)
+        machine_options.warn_of_unused(args, settings, resources)
     return Job(
         tomogram=Path(args.tomogram),
         prompts=tuple(map(parse_prompt, args.prompt)),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import method, options
+from aitom_cryosam.cli import method_options, options
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tomograms-star", type=Path, metavar="FILE", help="of the RELION project")
     options.add_volume(parser)
     options.add_regions(parser, of=f"; {NAME} in its path is the tomogram's name")
-    method.add_method(parser)
+    method_options.add_method(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,7 +91,7 @@ def _project(args: argparse.Namespace) -> Project:
     for path in (args.prompts, args.rejects, tomograms_star):
         if path is not None:
             existing_file(path)
-    settings = method.settings(args, Resources())
+    settings = method_options.settings(args, Resources())
     if args.query is not None:
         sized(settings, ParticleQuery.read(args.query), args.contrast)  # refused if it cannot fit
     paths = list(dict.fromkeys(path for one in args.sources for path in tomograms_of(one)))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import machine
+from aitom_cryosam.cli import machine_options
 from aitom_cryosam.cli.argument_types import whole_number
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import listed
@@ -56,7 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="for the scheduler and its first worker (default: 60)",
     )
-    machine.add_resources(parser)
+    machine_options.add_resources(parser)
 
 
 def _part(text: str) -> tuple[int, int]:
@@ -85,9 +85,9 @@ def run(args: argparse.Namespace) -> int:
     project = Project.read(args.project)
     number, of = args.only
     here = not (args.scheduler or args.scheduler_file)
-    resources = machine.resources(args, here=here)
+    resources = machine_options.resources(args, here=here)
     plan = Plan.of(project, project.part(number, of), resources)
-    machine.warn_of_unused(args, project.settings, resources)
+    machine_options.warn_of_unused(args, project.settings, resources)
     if not args.quiet:
         _tell(plan)
     failed, picks, total = [], 0, len(plan.tasks)
@@ -146,7 +146,7 @@ def _engine(args: argparse.Namespace, plan: Plan) -> Iterator[Engine]:
         with cluster.remote(args.scheduler, args.scheduler_file, args.wait) as engine:
             yield engine
         return
-    ram = machine.resources(args).wanted
+    ram = machine_options.resources(args).wanted
     parts = cluster.share(plan.worker_bytes(), ram, workers=args.workers, gpus=_gpus(args, plan))
     if len(parts.cores) == 1:
         yield serial

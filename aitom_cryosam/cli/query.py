@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aitom_cryosam.cli import machine, method, options
+from aitom_cryosam.cli import machine_options, method_options, options
 from aitom_cryosam.cli.tables import labelled
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import in_angstrom, listed, plural
@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     options.add_volume(parser)
-    method.add_method(parser)
-    machine.add_resources(parser)
+    method_options.add_method(parser)
+    machine_options.add_resources(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
             )
     options.refuse_pixel_size_alone(args)
     ready_to_write([args.out], overwrite=args.overwrite)
-    resources = machine.resources(args)
-    settings = method.settings(args, resources)
+    resources = machine_options.resources(args)
+    settings = method_options.settings(args, resources)
     tomograms = [
         Tomogram.open(path, voxel_size=args.voxel_size, contrast=args.contrast)
         for path in dict.fromkeys(args.tomograms)

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli import averaging, options
+from aitom_cryosam.cli import averaging_options, options
 from aitom_cryosam.cli.tables import file_rows, labelled
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam refine`."""
-    averaging.add_results(parser)
+    averaging_options.add_results(parser)
     parser.add_argument("--name", metavar="NAME", help="of the average (default: the tomogram's)")
     add_search(parser)
     parser.add_argument(
@@ -90,23 +90,23 @@ def run(args: argparse.Namespace) -> int:
     records = options.records_of(args.results)
     for record in records:
         record.expect_particles("a second look")
-    infos = averaging.infos_of(args, records)
+    infos = averaging_options.infos_of(args, records)
     paths = refined_paths(args.out, args.name or infos[0].name, records, args.star)
     check_output(args.out, paths.values(), overwrite=args.overwrite)
-    device = averaging.device_of(args)
+    device = averaging_options.device_of(args)
     full = _resources(args, device) if args.search == "full" else None
-    diameter = averaging.diameter_of(args, records)
+    diameter = averaging_options.diameter_of(args, records)
     settings = AveragingSettings(
         diameter=diameter, iterations=args.iterations, step=args.step, device=device
     )
-    sources = [averaging.source_of(args, record) for record in records]
+    sources = [averaging_options.source_of(args, record) for record in records]
     if full is not None:
         sources = [
             replace(one, regions=_regions(record))
             for one, record in zip(sources, records, strict=True)
         ]
     box, voxel_size = box_of(sources, diameter)
-    first = averaging.reference_of(args, box.size, voxel_size)
+    first = averaging_options.reference_of(args, box.size, voxel_size)
     with ShownProgress(quiet=args.quiet) as progress:
         result = refined(
             sources,

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from aitom_cryosam.cli import averaging, options
+from aitom_cryosam.cli import averaging_options, options
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="also average the picks, and the true positions, of folders that `pick` wrote, and "
         "compare how both are turned; takes minutes",
     )
-    averaging.add_reference(
+    averaging_options.add_reference(
         parser, help="with --resolution: the average of the true positions begins with this map"
     )
-    averaging.add_wedge(parser, of="--resolution")
+    averaging_options.add_wedge(parser, of="--resolution")
 
 
 def averages(args: argparse.Namespace, searched: Sequence[Searched]) -> Averages | None:
@@ -74,7 +74,7 @@ def averages(args: argparse.Namespace, searched: Sequence[Searched]) -> Averages
                 f"{one.picks.path} is no result of `pick`; expected its folder, as --resolution "
                 "needs the tomogram."
             )
-        source = replace(averaging.source_of(args, record), masks=())
+        source = replace(averaging_options.source_of(args, record), masks=())
         found.append(source)
         true.append(replace(source, picks=one.truth.picks))
         diameters.append(record.diameter_angstrom)
@@ -101,12 +101,13 @@ def _averaged(
         first: whether to begin with the map that was given.
     """
     from aitom_cryosam.averaging.averaging import Averaging
+    from aitom_cryosam.averaging.settings import AveragingSettings
     from aitom_cryosam.averaging.sources import box_of, oriented, particles_of
     from aitom_cryosam.cli.progress import ShownProgress
 
-    settings = averaging.usual_settings(diameter)
+    settings = AveragingSettings(diameter=diameter)
     box, voxel_size = box_of(sources, diameter)
-    reference = averaging.reference_of(args, box.size, voxel_size) if first else None
+    reference = averaging_options.reference_of(args, box.size, voxel_size) if first else None
     particles = particles_of(sources, diameter)
     with ShownProgress(quiet=args.quiet) as progress:
         average = Averaging(particles, voxel_size, settings, progress=progress).run(reference)

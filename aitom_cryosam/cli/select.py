@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
-from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of_record
+from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_of_record
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:

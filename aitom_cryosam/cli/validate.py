@@ -8,8 +8,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aitom_cryosam.cli.tilt_series import tilt_series_of, tomograms_of
-from aitom_cryosam.cli.tomogram_info import add_tomogram_info, size_of
+from aitom_cryosam.cli.tilt_series_options import tilt_series_of, tomograms_of
+from aitom_cryosam.cli.tomogram_info_options import add_tomogram_info, size_of
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli.argument_types import whole_numbers, word_or
-from aitom_cryosam.cli.machine import warn_of_unused
+from aitom_cryosam.cli.machine_options import warn_of_unused
 from aitom_cryosam.models import ENCODERS, SEGMENTERS
 
 if TYPE_CHECKING:

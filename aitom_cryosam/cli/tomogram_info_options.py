@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from aitom_cryosam.cli.argument_types import size_xyz
-from aitom_cryosam.cli.tilt_series import add_tilt_series
+from aitom_cryosam.cli.tilt_series_options import add_tilt_series
 
 
 def add_tomogram_info(parser: argparse.ArgumentParser, about: str) -> None:

@@ -7,14 +7,14 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from aitom_cryosam.averaging import ITERATIONS, STEP
 from aitom_cryosam.cli import options
 from aitom_cryosam.cli.argument_types import tilt_range
-from aitom_cryosam.cli.tilt_series import add_tilt_series, tilt_series_of_record
+from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_of_record
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
     from aitom_cryosam.averaging.alignment import Reference
-    from aitom_cryosam.averaging.settings import AveragingSettings
     from aitom_cryosam.averaging.sources import Source
     from aitom_cryosam.averaging.wedge import MissingWedge
     from aitom_cryosam.points.tomogram_info import TomogramInfo
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
-
-STEP, ITERATIONS = 24.0, 3
-"""Degrees of the first search, and rounds of alignment, if nothing is typed."""
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -181,13 +178,6 @@ def typed_wedge(args: argparse.Namespace) -> MissingWedge | None:
         low, high = args.tilt_range
         return MissingWedge(low, high, axis)
     return None
-
-
-def usual_settings(diameter: float) -> AveragingSettings:
-    """Where nothing is typed, for a particle of so many Å."""
-    from aitom_cryosam.averaging.settings import AveragingSettings
-
-    return AveragingSettings(diameter=diameter, iterations=ITERATIONS, step=STEP)
 
 
 def reference_of(args: argparse.Namespace, size: int, voxel_size: float) -> Reference | None:
