@@ -148,6 +148,13 @@ def test_a_column_that_may_scale_is_told(tmp_path: Path, caplog: pytest.LogCaptu
     assert "not read, as unknown: the column bin" in caplog.text
 
 
+def test_columns_that_may_be_added_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    read_points(written(tmp_path, "a.csv", "x,y,z,dx,shift_y,id\n1,2,3,0.5,0,4\n"), voxel_size=10)
+    assert "not read, as unknown: the column dx." in caplog.text
+
+
 def test_sixteen_bits_of_the_other_sign_are_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -141,6 +141,11 @@ def test_fractions_of_warps_template_matching(tmp_path):
         ("# made by us\n1 2 3\n", [1, 2, 3]),
         ("index,axis-0,axis-1,axis-2,axis-3\n0,0,3,2,1\n1,0,3,2,1\n", [1, 2, 3]),
         ("index,axis-0,axis-1,axis-2\n0,3,2,1\n", [1, 2, 3]),
+        ("label,centroid-0,centroid-1,centroid-2\n7,3,2,1\n", [1, 2, 3]),  # scikit-image
+        ("x (μm),y (μm),z (μm)\n0.001,0.002,0.003\n", [1, 2, 3]),
+        ("x,y,z,unit\n10,20,30,Angstrom\n", [1, 2, 3]),
+        ("x,y,z,units\n1,2,3,nm\n", [1, 2, 3]),
+        ("x,y,z,unit\n1,2,3,voxel\n", [1, 2, 3]),
     ],
 )
 def test_what_a_header_says(tmp_path, text, expected):
@@ -156,12 +161,41 @@ def test_what_a_header_says(tmp_path, text, expected):
         ("x,y,z,x_px\n1,2,3,4\n", "x, y and z in several columns or units"),
         ("axis-0,axis-1,axis-2,axis-3\n0,3,2,1\n1,3,2,1\n", "several places of axis-0"),
         ("width,y,z\n1,2,3\n", "no coordinates; expected the columns x, y, z"),
+        ("x,y,z,unit\n1,2,3,nm\n1,2,3,voxel\n", "unit says 'nm and voxel'; expected voxel,"),
+        ("x,y,z,unit\n1,2,3,furlong\n", "the column unit says 'furlong'; expected voxel,"),
     ],
 )
 def test_headers_that_are_refused(tmp_path, text, says):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(InputError, match=says):
         read_points(tmp_path / "a.csv", voxel_size=10)
+
+
+def test_tables_of_programs_that_count_angstrom(tmp_path, caplog):
+    matrix = [f"transform_{row}{column}" for row in range(4) for column in range(4)]
+    turned = "0,-1,0,0,1,0,0,0,0,0,1,0,0,0,0,1"
+    (tmp_path / "a.csv").write_text(
+        f"run_name,x,y,z,{','.join(matrix)},score,instance_id\nTS_1,10,20,30,{turned},0.9,1\n"
+    )
+    found = read_points(tmp_path / "a.csv", voxel_size=10)
+    assert found.picks.points_zyx.tolist() == [[3, 2, 1]]
+    assert (found.names, found.picks.scores.tolist()) == (("TS_1",), [0.9])
+    np.testing.assert_allclose(found.picks.rotations.apply([1, 0, 0]), [[0, 1, 0]], atol=1e-9)
+    assert "taken as Å, which they are in tables with columns transform_00" in caplog.text
+    (tmp_path / "b.csv").write_text("id,experiment,particle_type,x,y,z\n0,TS_1,ribosome,10,20,30\n")
+    assert places(tmp_path / "b.csv", voxel_size=10) == [[1, 2, 3]]
+    assert "columns experiment and particle_type" in caplog.text
+
+
+def test_a_table_with_the_labels_of_a_star_file_is_read_as_one(tmp_path):
+    labels = [*XYZ, "rlnTomoName", *(f"rlnOrigin{axis}Angst" for axis in "XYZ"), "rlnObject"]
+    (tmp_path / "a.csv").write_text(f",{','.join(labels)}\n0,100,50,20,TS_1,10,0,0,7\n")
+    found = read_points(tmp_path / "a.csv", voxel_size=10, tilt_series=TiltSeries(1))
+    assert found.picks.points_zyx[:, ::-1].tolist() == [[9, 5, 2]]
+    assert (found.names, found.picks.extra) == (("TS_1",), {"rlnObject": ("7",)})
+    (tmp_path / "b.csv").write_text(f"{','.join(CENTRED)}\n-100,50,20\n")
+    size = TiltSeries(1, (400, 300, 200))
+    assert places(tmp_path / "b.csv", voxel_size=10, tilt_series=size) == [[10, 20, 12]]
 
 
 def model(flags=0, pixel_size=1.0, unit=0, more=b""):

@@ -14,8 +14,8 @@ from pathlib import Path
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import settle
 from aitom_cryosam.names import plural, relion_name
+from aitom_cryosam.points.formats.columns import is_number
 from aitom_cryosam.points.formats.registry import FORMATS, reader
-from aitom_cryosam.points.formats.text import is_number
 from aitom_cryosam.points.star_syntax import Block, scan
 from aitom_cryosam.points.table import CENTRED, NAMES, PIXELS, Table, Unit, text_of
 from aitom_cryosam.points.tilt_series import read_tomograms_star

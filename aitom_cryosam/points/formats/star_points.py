@@ -63,7 +63,15 @@ def read(path: Path, unit: Unit | None = None) -> Table:
         InputError: there are none, they have no z, two units are possible, or blocks with
             coordinates differ in their columns.
     """
-    blocks = read_blocks(path)
+    return of_blocks(path, read_blocks(path), unit)
+
+
+def of_blocks(path: Path, blocks: Sequence[Block], unit: Unit | None = None) -> Table:
+    """All rows with coordinates of the blocks of a file, as `read`.
+
+    Raises:
+        InputError: as `read`.
+    """
     known = [columns for columns in (PIXELS, CENTRED) if unit in (None, *_UNITS[columns])]
     with_points = [block for block in blocks if any(map(block.has, known))]
     if not with_points:

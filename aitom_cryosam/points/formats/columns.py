@@ -1,0 +1,197 @@
+"""Columns: what those of a table of text mean, by the names that programs and people give them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.points.table import CENTRED, CLASS, NAMES, PIXELS, SCORE, VOXEL_SIZE, Unit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+# What a column is called, without blanks, dots, dashes and underscores, in small letters.
+_MEANINGS = {
+    NAMES[0]: (
+        "tomogram tomo tomogramname tomoname tomoid tomogramid run runname runid experiment "
+        "experimentname micrograph micrographname filename file image imagename tiltseries ts "
+        "tsname series dataset rlntomoname rlnmicrographname volume volumename mrc mrcfile "
+        "tomofile tomogramfile tomostar path filepath"
+    ),
+    CLASS: (
+        "class classname classid particleclass particletype particlename type label "
+        "objectname pickableobjectname structure protein species rlnclassnumber"
+    ),
+    VOXEL_SIZE: (
+        "voxelsize voxelspacing pixelsize pixelspacing apix angpix voxelsizeangstrom "
+        "voxelspacingangstrom pixelsizeangstrom voxelsizea pixelsizea voxelsizeang pixelsizeang"
+    ),
+    SCORE: (
+        "score scores confidence cc ccc lcc lccmax rlnlccmax probability prob fom figureofmerit "
+        "rlnautopickfigureofmerit"
+    ),
+}
+_WORDS = {word: label for label, words in _MEANINGS.items() for word in words.split()}
+KNOWN = {*PIXELS, *_MEANINGS}
+"""The labels that columns get."""
+_OF_STAR = re.compile(r"(rln|wrp|cryosam)[A-Z]\w*|particleClass|")
+_ARRAY = re.compile(r"(axis|centroid)-\d+")
+"""napari's and scikit-image's columns: of axes of an array, the last three of which are z, y, x."""
+_AXES = dict(zip("xyz", PIXELS, strict=True))
+_NEUTRAL = {
+    *["coord", "coords", "coordinate", "coordinates", "pos", "position", "point"],
+    *["center", "centre", "location", "loc", "rlncoordinate", "faxis"],
+}
+_VOXEL, _ANGSTROM = (Unit.VOXEL, 1.0), (Unit.ANGSTROM, 1.0)
+_UNITS = {
+    **dict.fromkeys(["vox", "voxel", "voxels", "px", "pix", "pixel", "pixels"], _VOXEL),
+    **dict.fromkeys(["a", "å", "ang", "angst", "angstrom", "angstroms", "ångström"], _ANGSTROM),
+    **dict.fromkeys(["nm", "nanometer", "nanometers"], (Unit.ANGSTROM, 10.0)),
+    **dict.fromkeys(["um", "µm", "micrometer", "micrometers", "micron"], (Unit.ANGSTROM, 1e4)),
+}
+_OF_UNITS = {"unit", "units"}
+MATRIX = tuple(f"transform_{row}{column}" for row in range(3) for column in range(3))
+"""copick's columns of a particle's orientation, row by row."""
+_IN_ANGSTROM = ({*MATRIX}, {"experiment", "particle_type"})
+"""Columns of tables that count Å without a word: copick's, and those of the CZII competition."""
+_TIMES = {"t", "time", "timepoint", "frame", "channel"}
+_SCALES = {"bin", "binning", "binfactor", "binningfactor", "scale", "downsampling"}
+"""Columns of numbers that may change what a coordinate counts."""
+_SHIFTS = re.compile(r"(d|shift|offset|origin)[xyz]|[xyz](shift|offset|origin)")
+"""Columns of numbers that may be added to a coordinate."""
+
+
+def are_of_star(names: Sequence[str]) -> bool:
+    """Whether they are the labels of a STAR file with points; one without a name counts rows."""
+    points = any(set(labels) <= set(names) for labels in (PIXELS, CENTRED))
+    return points and all(map(_OF_STAR.fullmatch, names))
+
+
+def meanings(path: Path, names: Sequence[str]) -> tuple[list[str], Unit, float]:
+    """What each column is called here, and what x, y, z count.
+
+    Args:
+        path: of the file, for errors.
+        names: of all columns, as the file has them.
+
+    Returns:
+        A label for each, or its own name in small letters; the unit; and how many of it one is.
+
+    Raises:
+        InputError: x, y and z are missing, or there are several.
+    """
+    header = [_WORDS.get(bare(name), name.strip().lower()) for name in names]
+    arrays = [name for name in header if _ARRAY.fullmatch(name)]
+    if len(arrays) >= 3:  # further axes stand in front
+        arrays.sort(key=lambda name: int(name.partition("-")[2]))
+        last = dict(zip(arrays[-3:], PIXELS[::-1], strict=True))
+        return [last.get(name, name) for name in header], Unit.VOXEL, 1.0
+    units = set()
+    for place, name in enumerate(names):
+        if found := _axis(name):
+            header[place], unit = found
+            units.add(unit)
+    if len(units) > 1 or any(header.count(label) > 1 for label in PIXELS):
+        raise InputError(
+            f"{path} has x, y and z in several columns or units; expected one of each: "
+            f"{', '.join(names)}."
+        )
+    if not set(PIXELS) <= set(header):
+        raise InputError(f"{path} has no coordinates; expected the columns x, y, z.")
+    for label in _MEANINGS:
+        if header.count(label) > 1:
+            first = header.index(label)
+            header = [
+                names[i] if name == label and i > first else name for i, name in enumerate(header)
+            ]
+    [unit] = units
+    return header, *(unit or _of_program(path, names))
+
+
+def _axis(name: str) -> tuple[str, tuple[Unit, float] | None] | None:
+    """The axis of a column of coordinates, and its unit if it says one; None for any other."""
+    words = re.findall(
+        r"[^\W\d_]+", re.sub(r"#\d+$", "", re.sub(r"(?<=[a-z])(?=[XYZ])", " ", name))
+    )
+    words = [word.lower().replace("\u03bc", "\u00b5") for word in words]
+    axes = [word for word in words if word in _AXES]
+    units = [word for word in words if word in _UNITS]
+    others = set(words) - {*axes, *units} - _NEUTRAL
+    if len(axes) != 1 or len(units) > 1 or others:
+        return None
+    return _AXES[axes[0]], _UNITS[units[0]] if units else None
+
+
+def _of_program(path: Path, names: Sequence[str]) -> tuple[Unit, float]:
+    """What bare x, y, z count, where other columns tell whose table it is."""
+    plain = {name.strip().lower() for name in names}
+    for known in _IN_ANGSTROM:
+        if plain.issuperset(known):
+            logger.warning(
+                "%s: its x, y, z are taken as Å, which they are in tables with columns %s and %s.",
+                path,
+                min(known),
+                max(known),
+            )
+            return _ANGSTROM
+    return _VOXEL
+
+
+def stated_unit(path: Path, table: pd.DataFrame) -> tuple[Unit, float] | None:
+    """What a column of units says of all rows; None if there is none.
+
+    Raises:
+        InputError: it says several, or one that is not known.
+    """
+    label = next((label for label in table if bare(str(label)) in _OF_UNITS), None)
+    if label is None or not len(table):
+        return None
+    said = sorted(set(table[label].str.strip().str.lower()))
+    if len(said) > 1 or said[0] not in _UNITS:
+        raise InputError(
+            f"{path}: the column {label} says {' and '.join(said[:2])!r}; expected voxel, angstrom "
+            "or nm, the same in all rows."
+        )
+    return _UNITS[said[0]]
+
+
+def told(label: str, values: pd.Series) -> bool:
+    """Whether a column that means nothing here is told to be passed over.
+
+    Words may be what tells the points apart; numbers, what coordinates count or lack.
+    """
+    name = bare(label)
+    if name in _OF_UNITS:
+        return False
+    if name in _SCALES or not values.map(_harmless).all():
+        return True
+    return bool(_SHIFTS.fullmatch(name)) and any(float(value or 0) for value in values)
+
+
+def _harmless(cell: str) -> bool:
+    return not cell or is_number(cell)
+
+
+def is_further(label: str) -> bool:
+    """Whether it is a further axis, as of an array or time."""
+    return bool(_ARRAY.fullmatch(label)) or bare(label) in _TIMES
+
+
+def bare(name: str) -> str:
+    """The name of a column without what people write in different ways."""
+    return re.sub(r"[\s._()[\]-]|#\d+$", "", name.lower()).replace("å", "a")
+
+
+def is_number(text: str) -> bool:
+    """Whether the text is one."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
