@@ -20,6 +20,8 @@ class FileKind(Enum):
     IMOD_MODEL = (0, b"IMODV")
     TAR = (257, b"ustar")
     ZIP = (0, b"PK\3\4")
+    GZIP = (0, b"\x1f\x8b")
+    BZIP2 = (0, b"BZh")
     XZ = (0, b"\xfd7zXZ\0")
     ZSTD = (0, b"\x28\xb5\x2f\xfd")
     GIT_LFS = (0, b"version https://git-lfs")

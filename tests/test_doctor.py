@@ -167,10 +167,12 @@ def test_the_header_s_place_axes_and_labels(file):
         mrc.header.nzstart = 7
         mrc.header.mapc, mrc.header.maps = 3, 1
         mrc.header.label[0] = b"made by \x07 someone"
+        mrc.header.nsymbt = -4
     texts = " ".join(one.text for one in header_observations(file))
     assert "100, 0, -50 Å, first voxel 0, 0, 7" in texts
     assert "axes 3, 2, 1" in texts
     assert "“made by ? someone”" in texts
+    assert "extended header" not in texts
 
 
 def test_the_command_prints_what_to_type(file, capsys, simulation):

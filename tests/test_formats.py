@@ -543,6 +543,18 @@ def test_a_format_that_does_not_exist(tmp_path):
         ("a.sqlite", b"SQLite format 3\0", "database, as of Scipion; export the coordinates"),
         ("a.h5", b"\x89HDF\r\n\x1a\n\0", "is HDF5; write them as text"),
         ("a.xlsx", b"PK\3\4\0", "a spreadsheet or an archive; save the table as csv"),
+        ("a.star.gz", b"\x1f\x8b\x08\0", "is packed; unpack it"),
+        ("a.xml", b"<objlist><object x='1'/></objlist>", "DeepFinder; take x, y, z of object"),
+        (
+            "a.star",
+            b"data_\nloop_\n_rlnTomoName\n_rlnTomoImportParticleFile\nTS_1 TS_1.star\n",
+            "only names other files; use the particles file that it names",
+        ),
+        (
+            "a.star",
+            b"data_\nloop_\n_ptmCoordinateX\n_ptmCoordinateY\n_ptmCoordinateZ\n1 2 3\n",
+            "has ptmCoordinateX and so on, not rlnCoordinateX; write rln for ptm in its labels",
+        ),
     ],
 )
 def test_points_of_other_kinds_say_what_to_do(tmp_path, name, content, says):

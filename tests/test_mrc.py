@@ -62,6 +62,23 @@ def test_image_stack_flag_is_a_volume(tmp_path):
     np.testing.assert_array_equal(read_volume(save(tmp_path / "a.mrc", ispg=0)).data, RAMP)
 
 
+@pytest.mark.parametrize(
+    ("name", "header", "says"),
+    [
+        ("a.mrc", {"ispg": 0, "mz": 1}, "by ispg 0 and mz 1 in its header"),
+        ("TS_01.st", {}, "by its ending .st"),
+        ("TS_01.ALI", {}, "by its ending .ali"),
+        ("a.mrc", {"ispg": 1, "mz": 1}, None),
+        ("TS_01.rec", {"ispg": 0}, None),
+    ],
+)
+def test_a_tilt_series_in_place_of_its_tomogram_is_told(tmp_path, caplog, name, header, says):
+    volume = read_volume(save(tmp_path / name, **header), voxel_size=10)
+    np.testing.assert_array_equal(volume.data, RAMP)
+    assert ("seems to be a stack of images" in caplog.text) == (says is not None)
+    assert (says or "") in caplog.text
+
+
 def test_bytes_that_imod_marks_as_unsigned(tmp_path):
     path = save(tmp_path / "a.mrc", data=RAMP - 60, dtype=np.int8)
     content = bytearray(path.read_bytes())
@@ -182,6 +199,7 @@ SPIDER = {at: value for at, value in zip((0, 1, 4, 11, 21), (3, 4, 3, 5, 1040), 
         ("a.sqlite", b"SQLite format 3\0", "a database (SQLite); name the tomogram"),
         ("a.mod", b"IMODV1.2", "an IMOD model; name the tomogram"),
         ("a.mrc.zip", b"PK\3\4", "a zip archive; type `unzip {}`"),
+        ("a.mrc.gz", gzip.compress(gzip.compress(b"")), "packed twice, by gzip; unpack it once"),
         ("a.mrc.xz", b"\xfd7zXZ\0", "packed by xz; type `xz -dk {}`"),
         ("a.mrc.zst", b"\x28\xb5\x2f\xfd", "packed by zstd; type `zstd -d {}`"),
         (
@@ -228,6 +246,11 @@ def test_gzip_of_something_cut_off(tmp_path):
 def test_complex(tmp_path, mode):
     with pytest.raises(InputError, match="complex"):
         read_volume(save(tmp_path / "a.mrc", mode=mode))
+
+
+def test_colours(tmp_path):
+    with pytest.raises(InputError, match=r"holds colours \(mode 16\); convert it to one grey"):
+        read_volume(save(tmp_path / "a.mrc", mode=16))
 
 
 def test_four_bits(tmp_path):

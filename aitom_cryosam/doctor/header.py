@@ -118,7 +118,7 @@ def _axis_order(header: Any) -> Iterator[Observation]:
 
 
 def _extended(header: Any) -> Iterator[Observation]:
-    if size := int(header.nsymbt):
+    if (size := int(header.nsymbt)) > 0:
         kind = _plain(bytes(header.exttyp)) or "unnamed"
         yield _note(f"An extended header of {size} bytes ({kind}).")
 

@@ -29,6 +29,8 @@ _KNOWN = {
     FileKind.IMOD_MODEL: ("an IMOD model", _NAME),
     FileKind.TAR: ("a tar archive", "type `tar -xf {file}`"),
     FileKind.ZIP: ("a zip archive", "type `unzip {file}`"),
+    FileKind.GZIP: ("packed twice, by gzip", "unpack it once"),
+    FileKind.BZIP2: ("packed twice, by bzip2", "unpack it once"),
     FileKind.XZ: ("packed by xz", "type `xz -dk {file}`"),
     FileKind.ZSTD: ("packed by zstd", "type `zstd -d {file}`"),
     FileKind.GIT_LFS: ("a pointer of Git LFS", "type `git lfs pull`"),

@@ -37,10 +37,11 @@ LABEL = b"Written by aitom_cryosam"
 
 _COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
 _COMPLEX_MODES = {3, 4}
-_FOUR_BITS = 101
-_KNOWN_MODES = {0, 1, 2, 6, 12, _FOUR_BITS, *_COMPLEX_MODES}
+_COLOURS, _FOUR_BITS = 16, 101
+_KNOWN_MODES = {0, 1, 2, 6, 12, _COLOURS, _FOUR_BITS, *_COMPLEX_MODES}
 _LARGEST = 1 << 16  # voxels along an axis; what is read in the wrong byte order exceeds it
 _VOLUME_STACKS = range(401, 631)  # space groups
+_OF_IMAGES = {".st", ".preali", ".ali", ".mrcs"}
 _IMOD_STAMP = 1146047817
 
 
@@ -88,6 +89,7 @@ class MrcHeader:
             )
         header = cls(path, _in_byte_order(start), opener)
         header._refuse_other_than_volume()
+        header._tell_images()
         return header
 
     @property
@@ -233,6 +235,8 @@ class MrcHeader:
             )
         if mode in _COMPLEX_MODES:
             raise InputError(f"{path} holds complex numbers (mode {mode}); expected a real volume.")
+        if mode == _COLOURS:
+            raise InputError(f"{path} holds colours (mode 16); convert it to one grey channel.")
         if mode == _FOUR_BITS:
             raise InputError(f"{path} holds 4-bit numbers (mode 101); convert it to mode 0 or 2.")
         if min(shape) < 2:
@@ -243,6 +247,18 @@ class MrcHeader:
             raise InputError(
                 f"{path} is a stack of volumes{each} with {shape[0]} sections in all; "
                 "expected one volume: split it."
+            )
+
+    def _tell_images(self) -> None:
+        """A tilt series has the shape of a tomogram, and is easily named in its place."""
+        flagged = int(self.fields.ispg) == 0 and int(self.fields.mz) == 1
+        ending = self.path.suffix.lower()
+        if flagged or ending in _OF_IMAGES:
+            logger.warning(
+                "%s seems to be a stack of images, as a tilt series is (%s); if so, name the "
+                "tomogram that was reconstructed from them.",
+                self.path,
+                "by ispg 0 and mz 1 in its header" if flagged else f"by its ending {ending}",
             )
 
 

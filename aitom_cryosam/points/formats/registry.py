@@ -270,6 +270,10 @@ _FOREIGN_TEXT = {
         "a particle list of PyTom",
         f"take X, Y, Z of PickPosition: {_COLUMNS}",
     ),
+    b"<objlist": (
+        "an object list of DeepFinder",
+        f"take x, y, z of object, which count voxels: {_COLUMNS}",
+    ),
     b"<Species": ("a species of M", "name its file of particles, or those it was made of"),
 }
 _FOREIGN = {
@@ -277,6 +281,10 @@ _FOREIGN = {
     FileKind.SQLITE: ("a database, as of Scipion", f"export the coordinates, or {_COLUMNS}"),
     FileKind.HDF5: ("HDF5", _COLUMNS),
     FileKind.ZIP: ("a spreadsheet or an archive", "save the table as csv, or unpack it"),
+    **dict.fromkeys(
+        (FileKind.GZIP, FileKind.BZIP2, FileKind.XZ, FileKind.ZSTD, FileKind.TAR),
+        ("packed", "unpack it"),
+    ),
 }
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _SCORES = (SCORE, OWN_SCORE, "rlnLCCmax")  # the last is pytom-match-pick's
 _OF_M, _NAME_OF_M = tuple(f"wrpCoordinate{axis}1" for axis in "XYZ"), "wrpSourceName"
-_SET = "rlnTomoParticlesFile"
+_OF_FILES = {"rlnTomoParticlesFile", "rlnTomoImportParticleFile"}
 _UNITS = {PIXELS: (Unit.VOXEL, Unit.PIXEL), CENTRED: (Unit.CENTRED_ANGSTROM,)}
 _PRIORS = ("rlnAngleTiltPrior", "rlnAnglePsiPrior")  # within the frame of a subtomogram
 _UNDERSTOOD = {
@@ -95,8 +95,14 @@ def _without_points(path: Path, blocks: Sequence[Block], expected: Sequence[str]
             f"{path} has particles of M, Å from the corner ({_OF_M[0]} and so on); divide them by "
             f"the voxel size, in columns {', '.join(expected)}, and call {_NAME_OF_M} {NAMES[1]}."
         )
-    if _SET in labels:
+    if labels & _OF_FILES:
         return f"{path} only names other files; use the particles file that it names."
+    if others := [label for label in sorted(labels) if label[3:] == expected[0][3:]]:
+        found = others[0]
+        return (
+            f"{path} has {found} and so on, not {expected[0]}; write rln for {found[:3]} in its "
+            "labels if they mean the same."
+        )
     return f"{path} has no coordinates; expected the columns {', '.join(expected)}."
 
 
