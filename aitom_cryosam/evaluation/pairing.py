@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.evaluation.truth import by_tomogram, of_file, of_folder
+from aitom_cryosam.evaluation.truth import Truth, by_tomogram, of_file, of_folder
 from aitom_cryosam.names import listed, relion_name
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.point_file import PointFile
@@ -88,56 +88,76 @@ def read_searched(
             tomogram=of.tomogram,
         )
 
-    searched: dict[str, Searched] = {}
-    refused: dict[str, InputError] = {}
-    covered: set[str] = set()
     files = list(_read_all(picks, partial(read, voxel_size=voxel_size), voxel_size))
     if Path(truth).is_dir():
         known = of_folder(Path(truth), files, read_truth, count_unpicked=count_unpicked)
     else:
         known = of_file(Path(truth), files, read_truth)
-    label = known.label
-    everything = [pair for one in files for pair in by_tomogram(one, label)]
+    searched, missing, covered = _paired(files, known, voxel_size, particle_class)
+    last = files[-1]
+    whole, parts = known.of(last)
+    if whole.names is None and len(searched) > 1:
+        raise InputError(
+            f"{truth} does not say which tomogram its points are of, and there are picks of "
+            f"{len(searched)}; add a column of names, or compare one at a time."
+        )
+    infos = [TomogramInfo(one.name, one.voxel_size, one.picks.shape_zyx) for one in searched]
+    true = [one.truth.picks.points_zyx for one in searched]
+    warn_of_outside(truth, zip(infos, true, strict=True))
+    if missing:
+        logger.warning("Left out, as %s has no points there: %s.", truth, listed(missing))
+    unpicked = [name for name in parts if name not in covered]
+    if count_unpicked:
+        nothing, voxel = last.take(np.zeros(0, np.int64)), voxel_size or last.voxel_size or 1.0
+        for name in unpicked:
+            one = of_class(parts[name], whole, particle_class)
+            searched.append(Searched(name, nothing, one, voxel))
+    elif unpicked:
+        logger.warning(
+            "Left out, as there are no picks: %s (%s).",
+            listed(unpicked),
+            Remedy.COUNT_UNPICKED.said(),
+        )
+    return searched
+
+
+def _paired(
+    files: Sequence[PointFile],
+    known: Truth,
+    voxel_size: float | None,
+    particle_class: str | None,
+) -> tuple[list[Searched], list[str], set[str]]:
+    """The tomograms of the picks.
+
+    Returns:
+        Those that the truth has, at least one; the names of the others; and what the truth calls
+        those that it has.
+
+    Raises:
+        InputError: a tomogram has picks in two files, or the truth has none of them.
+    """
+    everything = [pair for one in files for pair in by_tomogram(one, known.label)]
+    searched: dict[str, Searched] = {}
+    refused: dict[str, InputError] = {}
+    covered: set[str] = set()
     for name, points in everything:
         if name in searched:
             raise InputError(
                 f"{points.path} has picks of {name}, as {searched[name].picks.path} has; expected "
                 "each tomogram once."
             )
-        voxel = voxel_size or points.voxel_size
         whole, parts = known.of(points)
         try:
             one = parts.get(name) or _of_one(whole, name, points, alone=len(everything) == 1)
         except InputError as error:
             refused[name] = error
             continue
-        covered |= {name, *map(label, set(one.names or ()))}
+        covered |= {name, *map(known.label, set(one.names or ()))}
         one = of_class(_numbered(one, whole), whole, particle_class)
-        searched[name] = Searched(name, points, one, voxel or 1.0)
+        searched[name] = Searched(name, points, one, voxel_size or points.voxel_size or 1.0)
     if not searched:
         raise next(iter(refused.values()))
-    if whole.names is None and len(searched) > 1:
-        raise InputError(
-            f"{truth} does not say which tomogram its points are of, and there are picks of "
-            f"{len(searched)}; add a column of names, or compare one at a time."
-        )
-    infos = [TomogramInfo(n, one.voxel_size, one.picks.shape_zyx) for n, one in searched.items()]
-    true = [one.truth.picks.points_zyx for one in searched.values()]
-    warn_of_outside(truth, zip(infos, true, strict=True))
-    if refused:
-        logger.warning("Left out, as %s has no points there: %s.", truth, listed(refused))
-    unpicked = [name for name in parts if name not in covered]
-    if unpicked and not count_unpicked:
-        logger.warning(
-            "Left out, as there are no picks: %s (%s).",
-            listed(unpicked),
-            Remedy.COUNT_UNPICKED.said(),
-        )
-    for name in unpicked if count_unpicked else ():
-        nothing = points.take(np.zeros(0, np.int64))
-        one = of_class(parts[name], whole, particle_class)
-        searched[name] = Searched(name, nothing, one, voxel or 1.0)
-    return list(searched.values())
+    return list(searched.values()), list(refused), covered
 
 
 def _read_all(

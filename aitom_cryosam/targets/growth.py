@@ -63,6 +63,57 @@ class Grown:
     prompts: Picks
 
 
+@dataclass(frozen=True, eq=False)
+class _Pieces:
+    """The connected pieces of the points of ridges that are inside.
+
+    Attributes:
+        ridges: n points.
+        inside: (n,) bool.
+        numbers: (n,) the piece of each point, from 0; -1 of those that are not inside.
+        masses: (pieces,) the sum of the responses of each: of a large or a clear one it is large.
+    """
+
+    ridges: Ridges
+    inside: np.ndarray
+    numbers: np.ndarray
+    masses: np.ndarray
+
+    @classmethod
+    def of(cls, ridges: Ridges, inside: np.ndarray) -> _Pieces:
+        """Those of (n,) bool points."""
+        numbers = np.full(len(ridges), -1, np.int64)
+        if inside.any():
+            numbers[inside] = connected_components(ridges.graph(inside), directed=False)[1]
+        masses = np.bincount(numbers[inside], ridges.responses[inside])
+        return cls(ridges, inside, numbers, masses)
+
+    @property
+    def own(self) -> np.ndarray:
+        """(inside,) the piece of each point that is inside."""
+        return self.numbers[self.inside]
+
+    def __len__(self) -> int:
+        return len(self.masses)
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """(pieces,) of values (inside,) of the points that are inside."""
+        return np.asarray(ndimage.mean(values, self.own, np.arange(len(self))))
+
+    def by_mass(self, chosen: np.ndarray, *, but: list[int]) -> np.ndarray:
+        """The numbers of the chosen (pieces,) bool, without some, by falling mass."""
+        left = np.setdiff1d(np.flatnonzero(chosen), but)
+        return left[np.argsort(-self.masses[left], kind="stable")]
+
+    def sizes(self) -> np.ndarray:
+        """(pieces,) cells: of all of a sheet, or across the box around a line."""
+        if self.ridges.kind == "sheet" or not len(self):
+            return np.bincount(self.own)
+        cells, names = self.ridges.cells_zyx[self.inside], np.arange(len(self))
+        spans = [np.subtract(*ndimage.extrema(axis, self.own, names)[1::-1]) for axis in cells.T]
+        return np.linalg.norm(spans, axis=0)
+
+
 def grown(
     ridges: Ridges,
     chance: Ridges,
@@ -88,7 +139,7 @@ def grown(
     seeds = _seeds(ridges, prompts, reach_voxels)
     least = _least(ridges, chance, seeds[seeds >= 0])
     by_chance = chance.support >= least
-    smallest = LARGER * _masses(chance, _pieces(chance, by_chance), by_chance).max(initial=0)
+    smallest = LARGER * _Pieces.of(chance, by_chance).masses.max(initial=0)
 
     def growing(inside: np.ndarray) -> Grown:
         return _grown(ridges, inside, prompts, reach_voxels, least, smallest, smallest_size)
@@ -133,48 +184,62 @@ def _grown(
     `least` is the support of a point that is inside by itself, `smallest` the least sum of the
     responses of a structure.
     """
-    piece = _pieces(ridges, inside)
-    masses = _masses(ridges, piece, inside)
-    # A click is on the largest structure within its reach.
-    own = np.full(len(prompts), -1)
-    for number, near in enumerate(_near(ridges, prompts, reach_voxels)):
-        candidates = np.unique(piece[near[inside[near]]])
-        candidates = candidates[masses[candidates] >= smallest]
-        if len(candidates):
-            own[number] = candidates[np.argmax(masses[candidates])]
-    order = list(dict.fromkeys(own[own >= 0].tolist()))
-    sizes = _sizes(ridges, piece, inside)
-    part_of = np.arange(len(masses))
-    alike = masses >= smallest
+    pieces = _Pieces.of(ridges, inside)
+    sizes = pieces.sizes()
+    own = _clicked(pieces, prompts, reach_voxels, smallest)
+    clicked = list(dict.fromkeys(own[own >= 0].tolist()))
+    part_of = np.arange(len(pieces))
+    alike = pieces.masses >= smallest
     if ridges.kind == "sheet":
-        named = np.where(inside, piece, -1)
-        order = [one for one in order if _evenness(ridges, np.flatnonzero(named == one)) >= EVEN]
-    if order:
-        contrasts = ndimage.mean(ridges.contrasts[inside], piece[inside], np.arange(len(masses)))
-        alike &= contrasts >= ALIKE * contrasts[order].min()
-    if order and ridges.kind == "sheet":
-        waiting = np.setdiff1d(np.flatnonzero(alike), order)
-        waiting = waiting[np.argsort(-masses[waiting], kind="stable")]
-        part_of = _continued(ridges, named, order, waiting)
+        clicked = [
+            one
+            for one in clicked
+            if _evenness(ridges, np.flatnonzero(pieces.numbers == one)) >= EVEN
+        ]
+    if clicked:
+        contrasts = pieces.mean(ridges.contrasts[inside])
+        alike &= contrasts >= ALIKE * contrasts[clicked].min()
+    if clicked and ridges.kind == "sheet":
+        waiting = pieces.by_mass(alike, but=clicked)
+        part_of = _continued(ridges, pieces.numbers, clicked, waiting)
         whole = np.bincount(part_of, sizes)
-        order = [one for one in order if whole[one] >= smallest_size]
-    prompts = prompts.reject(~np.isin(own, order), NOTHING_THERE)
-    if order:
-        alike &= (masses >= AS_LARGE[ridges.kind] * masses[order].min()) & (sizes >= smallest_size)
-        if ridges.kind == "line":
-            alike &= np.bincount(piece[inside]) <= THICK * sizes
-        else:
-            counts = np.diff(ridges.neighbours[inside][:, inside].indptr)
-            broad = ndimage.mean(counts, piece[inside], np.arange(len(masses)))
-            alike &= broad >= BROAD * broad[order].min()
-            alike &= part_of == np.arange(len(masses))
-        others = np.setdiff1d(np.flatnonzero(alike), order)
-        order += others[np.argsort(-masses[others], kind="stable")].tolist()
-    names = np.zeros(len(masses), np.int64)
-    names[order] = np.arange(1, len(order) + 1)
-    labels = _rims(ridges, np.where(inside, names[part_of][piece], 0), RIM * least)
+        clicked = [one for one in clicked if whole[one] >= smallest_size]
+    prompts = prompts.reject(~np.isin(own, clicked), NOTHING_THERE)
+    others: list[int] = []
+    if clicked:
+        alike &= _as_clicked(pieces, sizes, clicked, smallest_size)
+        alike &= part_of == np.arange(len(pieces))
+        others = pieces.by_mass(alike, but=clicked).tolist()
+    names = np.zeros(len(pieces) + 1, np.int64)  # the last for -1, of no piece
+    names[clicked + others] = np.arange(1, len(clicked + others) + 1)
+    names[:-1] = names[part_of]
+    labels = _rims(ridges, names[pieces.numbers], RIM * least)
     chosen = np.flatnonzero(labels)
     return Grown(ridges.take(chosen), labels[chosen], prompts)
+
+
+def _clicked(pieces: _Pieces, prompts: Picks, reach_voxels: float, smallest: float) -> np.ndarray:
+    """(p,) the largest piece within reach of each click, -1 without one of the smallest mass."""
+    own = np.full(len(prompts), -1)
+    for number, near in enumerate(_near(pieces.ridges, prompts, reach_voxels)):
+        candidates = np.unique(pieces.numbers[near[pieces.inside[near]]])
+        candidates = candidates[pieces.masses[candidates] >= smallest]
+        if len(candidates):
+            own[number] = candidates[np.argmax(pieces.masses[candidates])]
+    return own
+
+
+def _as_clicked(
+    pieces: _Pieces, sizes: np.ndarray, clicked: list[int], smallest_size: float
+) -> np.ndarray:
+    """(pieces,) bool: which are as large as the clicked ones, and as thin or as broad."""
+    ridges, masses = pieces.ridges, pieces.masses
+    alike = (masses >= AS_LARGE[ridges.kind] * masses[clicked].min()) & (sizes >= smallest_size)
+    if ridges.kind == "line":
+        return alike & (np.bincount(pieces.own) <= THICK * sizes)
+    neighbours = ridges.neighbours[pieces.inside][:, pieces.inside]
+    broad = pieces.mean(np.diff(neighbours.indptr))
+    return alike & (broad >= BROAD * broad[clicked].min())
 
 
 def _continued(
@@ -272,30 +337,6 @@ def _seeds(ridges: Ridges, prompts: Picks, reach_voxels: float) -> np.ndarray:
     return np.array(
         [one[np.argmax(ridges.support[one])] if len(one) else -1 for one in near], np.int64
     )
-
-
-def _pieces(ridges: Ridges, inside: np.ndarray) -> np.ndarray:
-    """(n,) the number of the connected piece of each point that is inside, 0 for the others."""
-    piece = np.zeros(len(ridges), np.int64)
-    if inside.any():
-        piece[inside] = connected_components(ridges.graph(inside), directed=False)[1]
-    return piece
-
-
-def _masses(ridges: Ridges, piece: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """(pieces,) the sum of the responses of each piece: of a large or a clear one it is large."""
-    return np.bincount(piece[inside], ridges.responses[inside], minlength=1)
-
-
-def _sizes(ridges: Ridges, piece: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """(pieces,) cells: of all of a sheet, or across the box around a line."""
-    own, cells = piece[inside], ridges.cells_zyx[inside]
-    counts = np.bincount(own, minlength=1)
-    if ridges.kind == "sheet" or not len(own):
-        return counts
-    names = np.arange(len(counts))
-    spans = [np.subtract(*ndimage.extrema(axis, own, names)[1::-1]) for axis in cells.T]
-    return np.linalg.norm(spans, axis=0)
 
 
 def _paths(ridges: Ridges, seeds: np.ndarray, least: float) -> np.ndarray:
