@@ -6,18 +6,19 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-_VOXELS = r"_\d+(\.\d+)?Apx.*"
+_VOXELS = r"\d+(\.\d+)?Apx.*"
 # What programs put behind a tomogram's name, in any order and letters of any size: AreTomo,
 # IMOD, Warp, EMAN2, cryoCARE, IsoNet, RELION, pytom-match-pick and people.
 _APPENDED = re.compile(
     r"([._-]+("
     + _VOXELS
     + r"""|
-    \d+\.\d+a|\d+(\.\d+)?(ang|angstrom|apx|apix)|bin_?\d+|half_?[12]|odd|even|evn|
+    \d+\.\d+a|\d+(\.\d+)?(ang|angstrom|apix)|(align)?bin_?\d+|half_?[12]|odd|even|evn|
     vol|2nd|full|rec|recon|reconstruction|tomo|tomogram|ali|aligned|preali|st|
-    corrected|ctf|ctfcorr|3dctf|ctf3d|dctf|preproc|deconv|dec|dcv|den|dn|denoised?|cryocare|isonet|topaz|n2v|ddw|
-    filt|filtered|flt|unfiltered|lp_?\d+|sirt([_-]?(like)?[_-]?\d*)|wbp|sart|dw|dose-?weighted|
-    rot|rotx|flip|flipx|flipz|flipyz|flipped|trim|particles|picks|scores|
+    corrected|ctf|ctfcorr|3dctf|ctf3d|dctf|preproc|deconv|dec|dcv|den|dn|denoised?|cryocare|topaz|
+    isonet2?|n2v|ddw|deepdewedge|nad|bp|
+    filt|filtered|flt|unfiltered|lp_?\d+|sirt([_-]?(like)?[_-]?\d*)|wbp|sart|dw|dose[_-]?(weighted|filt)|
+    rot|rotx|rx|flip|flipx|flipz|flipyz|flipped|trim|particles|picks|scores|
     gz|bz2|mrc|mrcs|map|hdf|em|tif|tiff|zarr|ome|tomostar|star|mdoc|xml|aln))+$""",
     re.I | re.X,
 )
@@ -25,7 +26,7 @@ _ZARR = re.compile(r"(\.ome)?\.zarr(\.zip)?$|\.ozx$", re.I)
 _COPICK = re.compile(
     r"(?:^|[\\/])ExperimentRuns[\\/]([^\\/]+)[\\/]VoxelSpacing[\d.]+[\\/][^\\/]+\.zarr[\\/]?$"
 )
-_PREPENDED = re.compile(r"^(rec|recon)_(?=.)", re.I)
+_PREPENDED = re.compile(r"^(rec|recon|corrected|denoised|deconv|_?[\w-]*unet-[a-z]+)_(?=.)", re.I)
 
 RESULT = {
     "picks": "_picks.star",
@@ -58,7 +59,7 @@ def tomogram_root(name: str) -> str:
     """
     last = _last(name)
     stem = last.removesuffix(".tomostar") if last.endswith(".tomostar") else file_stem(last)
-    return star_word(re.sub(_VOXELS + "$", "", stem))
+    return star_word(re.sub(f"_{_VOXELS}$", "", stem))
 
 
 def relion_name(name: str) -> str:

@@ -27,7 +27,9 @@ TS_01_Vol.mrc TS_01_ODD_Vol.mrc TS_01_2ND_Vol.mrc TS_01_full.rec TS_01_rec.mrc
 TS_01_full_rec.mrc TS_01_corrected.mrc TS_01__bin4.hdf TS_01_10.00Apx.mrc rec_TS_01.mrc
 TS_01.rec.mrc TS_01_bin8_den.mrc TS_01.mrc_10.00Apx.mrc rec_TS_01_half1.mrc.gz
 TS_01_half1_10.00Apx.mrc TS_01_EVN_Vol.mrc TS_01_10.00Apx_deconv.mrc TS_01_7.84A_SIRT.mrc
-TS_01.ome.zarr TS_01.tomostar TS_01.mrc.tomostar"""
+TS_01.ome.zarr TS_01.tomostar TS_01.mrc.tomostar TS_01_10.00Apx_deepdewedge.mrc
+TS_01_alignbin8_full_rx.mrc TS_01_dose_filt.rec TS_01.rec.nad TS_01_bp_rec.mrc
+corrected_TS_01.mrc denoised_TS_01_bin4.mrc _isonet2-n2n_unet-medium_TS_01_EVN.mrc"""
 
 
 @pytest.mark.parametrize("name", NAMES.split())
@@ -40,6 +42,7 @@ def test_what_programs_append_comes_off_in_any_order(name):
     [
         ("rec.mrc", "rec"),
         ("TS_01_2.mrc", "TS_01_2"),
+        ("corrected.mrc", "corrected"),
         ("lamella_b2", "lamella_b2"),
         ("00255", "00255"),
         ("Grid#3_TS_01.tomostar", "Grid#3_TS_01"),
