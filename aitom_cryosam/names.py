@@ -24,7 +24,8 @@ _APPENDED = re.compile(
 )
 _ZARR = re.compile(r"(\.ome)?\.zarr(\.zip)?$|\.ozx$", re.I)
 _COPICK = re.compile(
-    r"(?:^|[\\/])ExperimentRuns[\\/]([^\\/]+)[\\/]VoxelSpacing[\d.]+[\\/][^\\/]+\.zarr[\\/]?$"
+    r"(?:^|[\\/])ExperimentRuns[\\/]([^\\/]+)[\\/]"
+    r"(?:VoxelSpacing[\d.]+[\\/][^\\/]+\.zarr[\\/]?|Picks[\\/][^\\/]+\.json)$"
 )
 _PREPENDED = re.compile(r"^(rec|recon|corrected|denoised|deconv|_?[\w-]*unet-[a-z]+)_(?=.)", re.I)
 
@@ -167,7 +168,11 @@ def result_stem(path: str | Path) -> str:
 
     >>> result_stem("a/TS_01_picks.star"), result_stem("TS_02_labels.mrc"), result_stem("TS_03.csv")
     ('TS_01', 'TS_02', 'TS_03')
+    >>> result_stem("overlay/ExperimentRuns/TS_04/Picks/me_1_ribosome.json")
+    'TS_04'
     """
+    if run := _COPICK.search(str(path)):
+        return run[1]
     ends = r"_(picks|proposals|labels|cryosam|info|relion\d+|warp)$"
     return re.sub(ends, "", Path(path).stem)
 

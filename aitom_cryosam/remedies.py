@@ -46,6 +46,7 @@ class Remedy(Enum):
     CACHE = "another cache"
     RUN_AGAIN = "the result again"
     NO_CLASS = "no class"
+    ONE_CLASS = "one class"
     NO_MIN_SCORE = "no smallest score"
     NO_SYMMETRY = "no symmetry"
     ANY_SYMMETRY = "the best symmetry"
@@ -253,6 +254,11 @@ _WORDS: dict[Remedy, str | dict[Door, str | tuple[str, ...]]] = {
     Remedy.CACHE: "choose another <cache>, or leave it out",
     Remedy.RUN_AGAIN: "use the file alone, in another folder, or run again with <overwrite>",
     Remedy.NO_CLASS: "leave <class> out",
+    Remedy.ONE_CLASS: {
+        _LINE: "add --class NAME if they are of several",
+        _PYTHON: "give particle_class if they are of several",
+        _PROJECT: "name a folder with one file for each tomogram",
+    },
     Remedy.NO_MIN_SCORE: "leave <min_score> out",
     Remedy.NO_SYMMETRY: "leave <symmetry> out",
     Remedy.ANY_SYMMETRY: {_LINE: "try --symmetry auto", _PYTHON: "try symmetry=None"},

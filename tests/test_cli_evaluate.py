@@ -268,6 +268,53 @@ def test_folders_that_are_no_truth(truths, capsys, extra, says):
     assert says.format(truths / "truths") in capsys.readouterr().err
 
 
+@pytest.fixture
+def copick(several):
+    """The truth of `several` as the root of a copick project, a file for each class."""
+    points = [line.split() for line in TRUTH.splitlines()[8:]]
+    for run in ("00255", "00256", "00300", "00301"):
+        folder = several / "overlay" / "ExperimentRuns" / run / "Picks"
+        folder.mkdir(parents=True)
+        for kind in ("ribosome", "proteasome"):
+            kinds = ["proteasome" if run == "00300" else point[4] for point in points]
+            mine = [map(float, p[:3]) for p, own in zip(points, kinds, strict=True) if own == kind]
+            content = {
+                "pickable_object_name": kind,
+                "run_name": run,
+                "voxel_spacing": None,
+                "points": [
+                    {"location": {"x": 10 * x, "y": 10 * y, "z": 10 * z}} for x, y, z in mine
+                ],
+            }
+            (folder / f"curation_0_{kind}.json").write_text(json.dumps(content))
+    return several
+
+
+@pytest.mark.parametrize("root", ["overlay", "overlay/ExperimentRuns"])
+def test_the_root_of_a_copick_project_is_a_truth(copick, capsys, root):
+    options = ["--class", "ribosome", "--json", str(copick / "e.json"), "--overwrite"]
+    options += ["--voxel-size", "10"]
+    assert evaluate(copick, *options, picks="results", truth="all.star") == 0
+    of_file = json.loads((copick / "e.json").read_text())
+    assert evaluate(copick, *options, picks="results", truth=root) == 0
+    assert json.loads((copick / "e.json").read_text())["tomograms"] == of_file["tomograms"]
+    assert "Left out, as there are no picks: 00301 (--count" in capsys.readouterr().err
+    assert evaluate(copick, *options, "--count-unpicked", picks="results", truth=root) == 0
+    assert list(json.loads((copick / "e.json").read_text())["tomograms"])[-1] == "00301"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "proteasome.json, curation_0_ribosome.json of 00255; expected one; add --class NAME"),
+        (["--class", "vault"], "ribosome.json of 00255; expected one of class 'vault'."),
+    ],
+)
+def test_a_run_with_picks_of_several_objects_needs_a_class(copick, capsys, options, says):
+    assert evaluate(copick, *options, picks="results", truth="overlay") == 2
+    assert says in capsys.readouterr().err
+
+
 def test_the_only_truth_of_the_only_picks(truths, capsys):
     """Neither says which tomogram it is of."""
     (truths / "p.csv").write_text("x,y,z\n1,2,3\n")

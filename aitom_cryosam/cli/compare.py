@@ -129,7 +129,7 @@ def _truth(args: argparse.Namespace, tomogram: Tomogram, tilt_series: TiltSeries
     from aitom_cryosam.evaluation.truth import truth_file
     from aitom_cryosam.points.tomogram_info import TomogramInfo, warn_of_outside
 
-    file = truth_file(args.truth, tomogram.path or tomogram.name)
+    file = truth_file(args.truth, tomogram.path or tomogram.name, args.particle_class)
     whole = _points(file, tomogram, tilt_series, args.truth_angpix)
     truth = of_class(_of(tomogram, whole), whole, args.particle_class).picks
     if not len(truth):

@@ -86,7 +86,7 @@ def _truth(args: argparse.Namespace, record: Record) -> Truth:
     from aitom_cryosam.points.tomogram_info import warn_of_outside
     from aitom_cryosam.report.page import Truth
 
-    file = truth_file(args.truth, record.info.name)
+    file = truth_file(args.truth, record.info.name, args.particle_class)
     everything = read_points(
         file,
         voxel_size=record.info.voxel_size,

@@ -61,7 +61,8 @@ def read_searched(
 
     Args:
         picks: files, or folders with `*_picks.star`; or files that were read already.
-        truth: a file, or a folder with one for each tomogram, called after it.
+        truth: a file, or a folder with one for each tomogram, called after it, or the root of a
+            copick project.
         voxel_size: Å, of all tomograms; needed where a file of picks does not state it.
         truth_angpix: Å, the pixel size that the truth is written in, if not the tomograms'.
         particle_class: the only class of the truth that counts.
@@ -90,7 +91,13 @@ def read_searched(
 
     files = list(_read_all(picks, partial(read, voxel_size=voxel_size), voxel_size))
     if Path(truth).is_dir():
-        known = of_folder(Path(truth), files, read_truth, count_unpicked=count_unpicked)
+        known = of_folder(
+            Path(truth),
+            files,
+            read_truth,
+            count_unpicked=count_unpicked,
+            particle_class=particle_class,
+        )
     else:
         known = of_file(Path(truth), files, read_truth)
     searched, missing, covered = _paired(files, known, voxel_size, particle_class)

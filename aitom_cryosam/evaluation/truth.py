@@ -1,4 +1,8 @@
-"""Truth: known positions in one file, or in a folder with a file for each tomogram."""
+"""Truth: known positions in one file, or in a folder with a file for each tomogram.
+
+The root of a copick project is such a folder, too: of a run with picks of several objects, one
+class must be asked for.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,7 @@ Reader = Callable[[Path, PointFile], PointFile]
 """What reads a file, in voxels of the tomogram that these picks are of."""
 
 _TRUTH = "_truth"
+_RUNS, _IN_RUN = "ExperimentRuns", "Picks/*.json"
 _OTHERS = tuple(end for kind, end in RESULT.items() if kind != "picks")
 
 
@@ -81,7 +86,12 @@ def of_file(path: Path, picks: Sequence[PointFile], read: Reader) -> Truth:
 
 
 def of_folder(
-    path: Path, picks: Sequence[PointFile], read: Reader, *, count_unpicked: bool
+    path: Path,
+    picks: Sequence[PointFile],
+    read: Reader,
+    *,
+    count_unpicked: bool,
+    particle_class: str | None = None,
 ) -> Truth:
     """Those of a folder with a file for each tomogram, called after it.
 
@@ -89,6 +99,7 @@ def of_folder(
         path: the folder.
         picks: of all tomograms, at least one file.
         read: reads a file.
+        particle_class: which file counts where a tomogram has one for each class.
         count_unpicked: read those of tomograms without picks, too; else a warning names them.
 
     Raises:
@@ -108,27 +119,29 @@ def of_folder(
         except InputError as error:
             refused.append(error)
             continue
-        file = _one(own, name)
+        file = _one(own, name, particle_class)
         if file in taken:
             raise InputError(f"{file} would be of {taken[file]} and of {name}; rename it.")
         taken[file] = name
         parts[name] = _of(read(file, one), name)
     if not parts:
         raise refused[0]
-    unpicked = [file for file in files if file not in taken]
+    picked_here = set(map(_name, taken))
+    unpicked = list(dict.fromkeys(name for name in map(_name, files) if name not in picked_here))
     if unpicked and not count_unpicked:
-        names, said = listed(map(_name, unpicked)), Remedy.COUNT_UNPICKED.said()
+        names, said = listed(unpicked), Remedy.COUNT_UNPICKED.said()
         logger.warning("Left out, as there are no picks: %s (%s).", names, said)
     nowhere = replace(picks[0], shape_zyx=None, tomogram=None)
-    for file in unpicked if count_unpicked else ():
-        parts[_name(file)] = _of(read(file, nowhere), _name(file))
+    for name in unpicked if count_unpicked else ():
+        file = _one([file for file in files if _name(file) == name], name, particle_class)
+        parts[name] = _of(read(file, nowhere), name)
     every = parts.values()
     whole = joined([replace(part.picks, extra={}) for part in every])
     known = Known(PointFile(path, whole, tuple(_names(every))), parts)
     return Truth(label, lambda _: known)
 
 
-def truth_file(truth: str | Path, tomogram: str | Path) -> Path:
+def truth_file(truth: str | Path, tomogram: str | Path, particle_class: str | None = None) -> Path:
     """The file with the known positions of a tomogram: any file itself; of a folder its own.
 
     Its name is matched as those of tomograms are, without what results and `simulate` append.
@@ -136,12 +149,15 @@ def truth_file(truth: str | Path, tomogram: str | Path) -> Path:
     Args:
         truth: a file or folder.
         tomogram: its name or path.
+        particle_class: as for `of_folder`.
 
     Raises:
         InputError: a folder has no file of this tomogram, or several.
     """
     truth = Path(truth)
-    return _one(_own(truth, tomogram), tomogram) if truth.is_dir() else truth
+    if not truth.is_dir():
+        return truth
+    return _one(_own(truth, tomogram), tomogram, particle_class)
 
 
 def _own(folder: Path, tomogram: str | Path) -> list[Path]:
@@ -156,11 +172,18 @@ def _own(folder: Path, tomogram: str | Path) -> list[Path]:
     return [files[number - 1] for number in of_tomogram(named, tomogram).picks.ids]
 
 
-def _one(files: Sequence[Path], tomogram: str | Path) -> Path:
-    if len(files) > 1:
-        several, folder = listed(file.name for file in files), files[0].parent
-        raise InputError(f"{folder} has {several} of {relion_name(str(tomogram))}; expected one.")
-    return files[0]
+def _one(files: Sequence[Path], tomogram: str | Path, particle_class: str | None) -> Path:
+    """The file of a tomogram; of several that of the class, by which copick calls them."""
+    called = (particle_class or "").replace("_", "-")
+    own = [file for file in files if file.stem.rpartition("_")[2] == called] or files
+    if len(own) > 1:
+        several, folder = listed(file.name for file in own), own[0].parent
+        wanted = f"one of class {particle_class!r}" if particle_class else "one"
+        problem = f"{folder} has {several} of {relion_name(str(tomogram))}; expected {wanted}"
+        if _RUNS in folder.parts and not particle_class:
+            raise InputError(problem, Remedy.ONE_CLASS)
+        raise InputError(f"{problem}.")
+    return own[0]
 
 
 def by_tomogram(points: PointFile, label: Callable[[str], str]) -> list[tuple[str, PointFile]]:
@@ -196,9 +219,11 @@ def _files(folder: Path) -> list[Path]:
         InputError: it has none.
     """
     settle(folder)
+    runs = folder if folder.name == _RUNS else folder / _RUNS
+    inside = runs.glob(f"*/{_IN_RUN}") if runs.is_dir() else folder.iterdir()
     found = sorted(
         path
-        for path in folder.iterdir()
+        for path in inside
         if path.suffix.lower() in endings() and path.is_file() and not path.name.endswith(_OTHERS)
     )
     if not found:
