@@ -15,7 +15,7 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.messages import logging_kept
-from aitom_cryosam.names import file_stem, relion_name
+from aitom_cryosam.names import file_stem, listed, relion_name
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.copick import text
 from aitom_cryosam.points.particle import Particle
@@ -185,20 +185,8 @@ def write_back(
         if not re.fullmatch(r"[^<>:\"/\\|?*\s_]+", name):
             raise InputError(f"Expected a {what} id without spaces, _ and /, got {name!r}.")
     place = {"user_id": user, "session_id": session}
-    runs: dict[str, Any] = {}
-    for _, info, _ in groups:
-        run = root.get_run(file_stem(info.name)) or root.get_run(relion_name(info.name))
-        if run is None:
-            listed = _some(run.name for run in root.runs)
-            raise InputError(f"{config} has no run {relion_name(info.name)}; it has {listed}.")
-        info.known_voxel_size("A project of copick")
-        if run.name in runs:
-            raise InputError(
-                f"Several of the tomograms are of the run {run.name}, which has one set of picks "
-                "by a user in a session; export them one after the other, into sessions of their "
-                "own."
-            )
-        runs[run.name] = run
+    runs = _runs(config, root, [info for _, info, _ in groups])
+    for run in runs:
         there = run.get_picks(object_name=object_name, **place)
         masks = run.get_segmentations(name=object_name, is_instance=True, **place)
         if (there or masks) and not overwrite:
@@ -209,13 +197,36 @@ def write_back(
     try:
         return [
             path
-            for run, group in zip(runs.values(), groups, strict=True)
+            for run, group in zip(runs, groups, strict=True)
             for path in _written(run, *group, object_name, place)
         ]
     except OSError as error:
         raise InputError(
             f"The overlay of {config} cannot be written ({error.strerror}); correct overlay_root."
         ) from None
+
+
+def _runs(config: Path, root: Any, infos: Iterable[TomogramInfo]) -> list[Any]:
+    """The run of each tomogram, by its name.
+
+    Raises:
+        InputError: there is none, two are of one run, or the voxel size is not known.
+    """
+    runs: dict[str, Any] = {}
+    for info in infos:
+        run = root.get_run(file_stem(info.name)) or root.get_run(relion_name(info.name))
+        if run is None:
+            known = _some(run.name for run in root.runs)
+            raise InputError(f"{config} has no run {relion_name(info.name)}; it has {known}.")
+        info.known_voxel_size("A project of copick")
+        if run.name in runs:
+            raise InputError(
+                f"Several of the tomograms are of the run {run.name}, which has one set of picks "
+                "by a user in a session; export them one after the other, into sessions of their "
+                "own."
+            )
+        runs[run.name] = run
+    return list(runs.values())
 
 
 def _written(
@@ -334,7 +345,4 @@ def _package() -> ModuleType:
 
 
 def _some(names: Iterable[str]) -> str:
-    """The first few, for a sentence."""
-    listed = list(names)
-    more = f" and {len(listed) - 8} more" if len(listed) > 8 else ""
-    return (", ".join(listed[:8]) or "none") + more
+    return listed(names, most=8) or "none"
