@@ -40,7 +40,7 @@ class Device:
         """The device that was asked for; "auto" takes a CUDA device, then MPS, then the CPU.
 
         Raises:
-            InputError: it is unknown, or not on this machine.
+            InputError: it is not on this machine.
         """
         name = available(resources.device)
         if name.startswith("cuda"):
@@ -136,10 +136,10 @@ def _cuda_limit(name: str, wanted: int | None) -> int:
 
 
 def available(wanted: str) -> str:
-    """The name that torch has for a device that was asked for.
+    """The name that torch has for a device of `Resources`.
 
     Raises:
-        InputError: it is unknown, or not on this machine.
+        InputError: it is not on this machine.
     """
     if wanted == "auto":
         if torch.cuda.is_available():
@@ -151,11 +151,8 @@ def available(wanted: str) -> str:
         if not torch.backends.mps.is_available():
             raise InputError("There is no MPS device on this machine", Remedy.ANY_DEVICE)
         return wanted
-    found = re.fullmatch(r"cuda(?::(\d+))?", wanted)
-    if found is None:
-        raise InputError(f"Expected auto, cuda, cuda:N, mps or cpu as device, got {wanted!r}.")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    index = int(found[1] or 0)
+    index = int(wanted.partition(":")[2] or 0)
     if index >= count:
         there = f"{count} of them" if count else "none that torch can use"
         raise InputError(

@@ -15,6 +15,8 @@ from itertools import pairwise
 
 import numpy as np
 
+SAME_SIZE = 0.01
+"""The part by which two statements of one voxel or pixel size may differ."""
 ROUNDING = 1e-9
 """A size that is a whole number of steps but for rounding takes no further token."""
 
@@ -189,7 +191,21 @@ def nearest_voxel(coordinates: np.ndarray) -> np.ndarray:
     >>> nearest_voxel(np.array([-0.5, 0.49, 0.5]))
     array([0, 0, 1])
     """
-    return np.floor(np.asarray(coordinates, dtype=np.float64) + 0.5).astype(np.int64)
+    return np.floor(from_edge(coordinates)).astype(np.int64)
+
+
+def from_edge(coordinates: np.ndarray) -> np.ndarray:
+    """(...) float64, how far (...) coordinates lie from the outer edge of voxel 0, in voxels.
+
+    >>> from_edge(np.array([-0.5, 0.0]))
+    array([0. , 0.5])
+    """
+    return np.asarray(coordinates, dtype=np.float64) + 0.5
+
+
+def outer_faces(first: int, count: int) -> tuple[float, float]:
+    """Where a row of voxels begins and ends."""
+    return first - 0.5, first + count - 0.5
 
 
 def binned_coordinate(coordinates: np.ndarray, binning: int) -> np.ndarray:
@@ -198,7 +214,7 @@ def binned_coordinate(coordinates: np.ndarray, binning: int) -> np.ndarray:
     >>> binned_coordinate(np.array([0.5, 2.5]), 2)
     array([0., 1.])
     """
-    return (np.asarray(coordinates, dtype=np.float64) + 0.5) / binning - 0.5
+    return from_edge(coordinates) / binning - 0.5
 
 
 def unbinned_coordinate(coordinates: np.ndarray, binning: int) -> np.ndarray:
@@ -207,7 +223,7 @@ def unbinned_coordinate(coordinates: np.ndarray, binning: int) -> np.ndarray:
     >>> unbinned_coordinate(np.array([0.0, 1.0]), 2)
     array([0.5, 2.5])
     """
-    return (np.asarray(coordinates, dtype=np.float64) + 0.5) * binning - 0.5
+    return from_edge(coordinates) * binning - 0.5
 
 
 def as_typed(point_zyx: np.ndarray) -> str:

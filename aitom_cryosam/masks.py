@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from aitom_cryosam.geometry import nearest_voxel
+
 
 @dataclass(frozen=True)
 class ParticleMask:
@@ -83,8 +85,10 @@ def ball(centre_zyx: np.ndarray, radius: float, shape: Sequence[int]) -> Particl
     """
     centre = np.asarray(centre_zyx, dtype=np.float64)
     lower, nearest, axes = [], [], []
-    for middle, size in zip(centre.tolist(), shape, strict=True):
-        voxel = min(max(math.floor(middle + 0.5), 0), size - 1)
+    for middle, voxel, size in zip(
+        centre.tolist(), nearest_voxel(centre).tolist(), shape, strict=True
+    ):
+        voxel = min(max(voxel, 0), size - 1)
         first = min(max(math.ceil(middle - radius), 0), voxel)
         last = min(max(math.floor(middle + radius), voxel), size - 1)
         lower.append(first)

@@ -113,11 +113,16 @@ def networks(encoder: str, segmenter: str) -> list[Model]:
     return [model for model in models if model.weights is not None]
 
 
+def lacking_weights(needed: Sequence[Model], resources: Resources) -> str:
+    """What this machine does not have, as "no weights of sam_vit_h"; empty if it has all."""
+    missing = [model.name for model in needed if find(model, resources.checkpoints) is None]
+    return f"no weights of {' and '.join(missing)}" if missing else ""
+
+
 def _lack(needed: Sequence[Model], resources: Resources) -> str:
     """What the machine does not have; torch is asked only if all weights are there."""
-    missing = [model.name for model in needed if find(model, resources.checkpoints) is None]
-    if missing:
-        return f"no weights of {' and '.join(missing)}"
+    if missing := lacking_weights(needed, resources):
+        return missing
     from aitom_cryosam.device import Device
 
     if Device.choose(resources).name.startswith("cuda"):

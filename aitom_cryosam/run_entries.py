@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from aitom_cryosam.files import write_text
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.source_file import sha256_of
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.versions import DISTRIBUTION, version_of
 
 SCHEMA = 2
 """Of `<stem>_run.json`; version 0.1 wrote none, nor the names of its files."""
@@ -59,7 +59,7 @@ def written(drafts: Mapping[str, Path]) -> dict[str, Any]:
 def versions(*further: str) -> dict[str, str]:
     """Of this package, of what it always computes with, and of further packages."""
     return {
-        "aitom_cryosam": version_of("aitom-cryosam"),
+        "aitom_cryosam": version_of(DISTRIBUTION),
         "python": platform.python_version(),
         **{package: version_of(package) for package in ("numpy", "scipy", *further)},
     }
@@ -90,14 +90,6 @@ def tomogram_entry(tomogram: Tomogram) -> dict[str, Any]:
         "contrast": tomogram.contrast,
         "sha256": tomogram.digest(),
     }
-
-
-def version_of(package: str) -> str:
-    """Of an installed package."""
-    try:
-        return version(package)
-    except PackageNotFoundError:  # used from its folder
-        return "not installed"
 
 
 def write_run(path: Path, content: Mapping[str, Any]) -> None:

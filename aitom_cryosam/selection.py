@@ -24,6 +24,7 @@ from aitom_cryosam.record import Record, stale_files
 from aitom_cryosam.regions import RegionRules, located
 from aitom_cryosam.result_files import result_paths
 from aitom_cryosam.run_entries import counts, write_run, written
+from aitom_cryosam.scoring.rejects import BY_HAND
 from aitom_cryosam.settings import check_fdr
 from aitom_cryosam.volumes.mrc import label_type, write_volume
 from aitom_cryosam.volumes.reading import read_volume
@@ -98,9 +99,7 @@ class Selection:
                     f"{record.info.name} has no instance {min(unknown)}; expected numbers of "
                     f"column cryosamInstanceId in {record.files['proposals'].name}."
                 )
-            proposals = proposals.reject(
-                np.isin(proposals.ids, list(self.reject_ids)), "rejected by hand"
-            )
+            proposals = proposals.reject(np.isin(proposals.ids, list(self.reject_ids)), BY_HAND)
         if self.keep is not None:
             proposals = proposals.reject(
                 ~_listed(proposals, self.keep, record, tilt_series), "not curated"

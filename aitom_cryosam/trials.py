@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from aitom_cryosam.checkpoints import find
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.particle_size import particle_size
 from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.presets import lacking_weights
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.prompting import particle_query, prompted
 from aitom_cryosam.remedies import Remedy
@@ -67,10 +67,8 @@ def presets_with(
             settings = replace(preset, **{k: v for k, v in changes.items() if k != "fdr"})
             lacking[name] = error.problem.rstrip(".")
         presets[name] = settings
-        models = settings.networks
-        missing = [one.name for one in models if find(one, resources.checkpoints) is None]
-        if missing:
-            lacking.setdefault(name, f"no weights of {' and '.join(missing)}")
+        if missing := lacking_weights(settings.networks, resources):
+            lacking.setdefault(name, missing)
     return presets, lacking
 
 

@@ -116,7 +116,7 @@ def test_the_name_and_the_voxel_size_do_not_matter(tmp_path):
 
 
 def test_another_version_is_ignored_and_said(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(cache_module, "version", lambda _: "0.0.9")
+    monkeypatch.setattr(cache_module, "version_of", lambda _: "0.0.9")
     tokens_through(tmp_path)
     monkeypatch.undo()
     caplog.set_level(logging.INFO)

@@ -374,7 +374,7 @@ def placed_mask(
     upper = np.clip(middle + reach + 1, 0, source.tomogram.shape)
     grid = np.stack(np.meshgrid(*map(np.arange, lower, upper), indexing="ij"), axis=-1)
     offsets_xyz = (grid - point_zyx)[..., ::-1] @ rotation.as_matrix() / factor  # R^-1 r
-    voxels = np.floor(offsets_xyz[..., ::-1] + 0.5).astype(np.int64) + size // 2
+    voxels = nearest_voxel(offsets_xyz[..., ::-1]) + size // 2
     inside = ((voxels >= 0) & (voxels < size)).all(axis=-1)
     voxels = np.clip(voxels, 0, size - 1)
     mask = inside & (average.mask[tuple(np.moveaxis(voxels, -1, 0))] > 0.5)

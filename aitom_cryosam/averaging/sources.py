@@ -16,9 +16,9 @@ from aitom_cryosam.averaging.particles import Particles
 from aitom_cryosam.averaging.subvolumes import BoxSize, Subvolumes, extract, inside
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.points.table import SAME_SIZE
 from aitom_cryosam.regions import Regions
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.tomogram import Tomogram

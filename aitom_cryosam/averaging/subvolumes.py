@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aitom_cryosam.binning import binned
-from aitom_cryosam.geometry import nearest_voxel
+from aitom_cryosam.geometry import from_edge, nearest_voxel
 from aitom_cryosam.tomogram import Tomogram
 
 MOST_ACROSS = 32  # voxels of a box across a particle; more is binned
@@ -98,7 +98,8 @@ def inside(points_zyx: np.ndarray, radius_voxels: float, shape: tuple[int, ...])
     points = np.asarray(points_zyx, np.float64).reshape(-1, 3)
     share = np.ones(len(points))
     for axis, size in enumerate(shape):
-        for room in (points[:, axis] + 0.5, size - 0.5 - points[:, axis]):
+        before = from_edge(points[:, axis])
+        for room in (before, size - before):
             height = np.clip(1 + room / radius_voxels, 0, 2)  # of the ball's part, in radii
             share *= height**2 * (3 - height) / 4
     return np.asarray(share >= _INSIDE)

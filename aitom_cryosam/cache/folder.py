@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -31,6 +30,7 @@ from aitom_cryosam.signatures import flat
 from aitom_cryosam.source_file import existing_file, sha256_of
 from aitom_cryosam.temporaries import sweep, temporary_folder
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.versions import DISTRIBUTION, version_of
 
 logger = logging.getLogger(__name__)
 
@@ -280,11 +280,7 @@ def _signature(tomogram: Tomogram, settings: Mapping[str, Any]) -> dict[str, Any
 
 
 def _versions() -> dict[str, Any]:
-    try:
-        package = version("aitom-cryosam")
-    except PackageNotFoundError:  # used from its folder
-        package = "(not installed)"
-    return {"version": package, "format": _FORMAT}
+    return {"version": version_of(DISTRIBUTION), "format": _FORMAT}
 
 
 def _entry_name(kind: Kind, signature: dict[str, Any]) -> str:

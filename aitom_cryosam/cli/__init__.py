@@ -19,6 +19,7 @@ from aitom_cryosam.doors import Door, program_of
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.messages import PACKAGE, Once, logging_kept
 from aitom_cryosam.names import printable
+from aitom_cryosam.versions import DISTRIBUTION, version_of
 
 # Each module has add_arguments(parser) and run(args) -> exit status.
 COMMANDS = {
@@ -169,11 +170,5 @@ class _Version(argparse.Action):
     """Looks the version up only if it is asked for: that takes as long as all of the help."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            number = version("aitom-cryosam")
-        except PackageNotFoundError:  # used from its folder
-            number = "(not installed)"
-        print(f"{parser.prog} {number}")
+        print(f"{parser.prog} {version_of(DISTRIBUTION)}")
         parser.exit()

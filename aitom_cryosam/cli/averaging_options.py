@@ -96,7 +96,7 @@ def device_of(args: argparse.Namespace) -> str:
     """As torch knows it.
 
     Raises:
-        InputError: it is unknown, or not on this machine.
+        InputError: there is none of this name, or not on this machine.
     """
     from aitom_cryosam.device import Device
     from aitom_cryosam.resources import Resources
@@ -115,8 +115,7 @@ def source_of(args: argparse.Namespace, record: Record) -> Source:
     """What was picked in one tomogram, with the tilt range that `args` of `add_results` says."""
     from aitom_cryosam.averaging.sources import Source
 
-    tomogram = record.tomogram()
-    _check_tomogram(record, tomogram)
+    tomogram = record.tomogram(by_voxels=True)
     prompts = record.prompts
     return Source(
         tomogram,
@@ -125,16 +124,6 @@ def source_of(args: argparse.Namespace, record: Record) -> Source:
         record.masks,
         wedge_of(args, tomogram),
     )
-
-
-def _check_tomogram(record: Record, tomogram: Tomogram) -> None:
-    """By its voxels, which are all read anyway: a time of change can be that of a copy."""
-    digest = record.provenance["sha256"]
-    if digest and digest != tomogram.digest():
-        raise InputError(
-            f"{record.tomogram_path} is not the tomogram that {record.path} is of; its voxels "
-            "have changed: pick it again."
-        )
 
 
 def wedge_of(args: argparse.Namespace, tomogram: Tomogram) -> MissingWedge:

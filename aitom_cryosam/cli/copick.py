@@ -15,6 +15,7 @@ from aitom_cryosam.cli import main
 from aitom_cryosam.copick_project import tomograms_of
 from aitom_cryosam.doors import Door
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.names import RESULT
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -55,7 +56,7 @@ def cryosam(
     for one in chosen:
         status = main(["pick", str(one.path), "--out", out, *again, *pick_options])
         if status == 0:
-            picks = str(Path(out) / f"{one.run}_picks.star")
+            picks = str(Path(out) / (one.run + RESULT["picks"]))
             target = ["--to", "copick", "--out", config, "--object", object_name]
             status = main(["export", picks, *target, *ids, *again])
         failed = failed or status

@@ -23,7 +23,7 @@ from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_o
 from aitom_cryosam.doors import Door
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import refuse_existing, refuse_existing_folder
-from aitom_cryosam.names import plural
+from aitom_cryosam.names import RESULT, plural
 
 if TYPE_CHECKING:
     from aitom_cryosam.job import Job
@@ -143,7 +143,7 @@ def _check_refine(args: argparse.Namespace, wanted: Job) -> None:
     """Before the work: what `--refine` could not write or read."""
     typed = averaging_options.typed_wedge(args)
     if args.refine:
-        done = Path(args.out) / refine.FOLDER / f"{wanted.name}_run.json"
+        done = Path(args.out) / refine.FOLDER / (wanted.name + RESULT["run"])
         refuse_existing([done], overwrite=args.overwrite)
     elif typed is not None or args.tilt_axis is not None:
         raise InputError("The tilt range is used by --refine only; add it, or leave the range out.")

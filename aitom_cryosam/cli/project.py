@@ -14,7 +14,7 @@ from aitom_cryosam.cli import evaluate, export, project_init, project_run, repor
 from aitom_cryosam.cli.parser import add_action
 from aitom_cryosam.cli.tables import aligned
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import listed
+from aitom_cryosam.names import RESULT, listed
 
 if TYPE_CHECKING:
     from aitom_cryosam.points.point_file import PointFile
@@ -169,7 +169,7 @@ def _file(tomogram: ProjectTomogram, record: Record) -> PointFile:
         shape_zyx=info.shape_zyx,
         tomogram=info.path,
     )
-    named = points.path.with_name(f"{tomogram.name}_picks.star")
+    named = points.path.with_name(tomogram.name + RESULT["picks"])
     return replace(points, path=named, names=(tomogram.label,) * len(points.picks))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import settle, write_text
 from aitom_cryosam.names import file_stem
-from aitom_cryosam.points.formats.relion_warp import FLAVOURS
+from aitom_cryosam.points.formats.relion_warp import check_flavour
 from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.regions import RegionRules
@@ -100,10 +100,7 @@ class Job:
         if isinstance(self.tomogram, Tomogram) and self.voxel_size is not None:
             raise InputError("An open tomogram has its own voxel size; leave voxel_size out.")
         for flavour in self.star:
-            if flavour not in FLAVOURS:
-                raise InputError(
-                    f"Expected a STAR flavour of {', '.join(FLAVOURS)}, got {flavour!r}."
-                )
+            check_flavour(flavour)
         if self.target is not None:
             self._refuse_of_particles(self.target.name)
         if "relion4" in self.star and self.tilt_series is None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.scoring.rejects import BY_HAND
 from aitom_cryosam.scoring.suggestions import doubt, rows_of
 
 COLUMN = "cryosamCuration"
@@ -93,6 +94,6 @@ class Curation:
         ]
         for row, accepted in self._decided.items():
             by[row] = f"{'accepted' if accepted else 'rejected'}_by_{self.who}"
-            reasons[row] = "" if accepted else "rejected by hand"
+            reasons[row] = "" if accepted else BY_HAND
         extra = {**self.proposals.extra, COLUMN: tuple(by)}
         return replace(self.proposals, kept=kept, reasons=tuple(reasons), extra=extra)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aitom_cryosam.files import settle
+from aitom_cryosam.names import RESULT
 from aitom_cryosam.napari.layers import LayerData, record_layers, tomogram_layer
 from aitom_cryosam.record import Record
 from aitom_cryosam.volumes import ome_zarr
@@ -24,8 +25,8 @@ def _known(path: Path) -> bool:
         return True
     if path.is_dir():
         settle(path)
-        return any(path.glob("*_run.json"))
-    return path.name.lower().endswith((*VOLUMES, "_run.json"))
+        return any(path.glob(f"*{RESULT['run']}"))
+    return path.name.lower().endswith((*VOLUMES, RESULT["run"]))
 
 
 def _read(path: str | Sequence[str]) -> list[LayerData]:
@@ -36,6 +37,6 @@ def _read(path: str | Sequence[str]) -> list[LayerData]:
 def _layers(path: Path) -> list[LayerData]:
     if path.is_dir() and not ome_zarr.recognises(path):
         return [layer for record in Record.all_in(path) for layer in record_layers(record)]
-    if path.name.endswith("_run.json"):
+    if path.name.endswith(RESULT["run"]):
         return record_layers(Record.open(path))
     return [tomogram_layer(path)]

@@ -14,6 +14,7 @@ from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.particle_size import particle_size
 from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator import Propagator
 from aitom_cryosam.record import Record
@@ -243,7 +244,7 @@ class Session:
 
     def _inside(self, points_zyx: np.ndarray) -> None:
         points = np.asarray(points_zyx, np.float64).reshape(-1, 3)
-        inside = ((points >= -0.5) & (points < np.array(self.tomogram.shape) - 0.5)).all(axis=1)
-        if not inside.all():
-            x, y, z = points[~inside][0][::-1]
+        outside = TomogramInfo.of(self.tomogram).outside(points)
+        if len(outside):
+            x, y, z = points[outside[0]][::-1]
             raise InputError(f"The click {x:.0f}, {y:.0f}, {z:.0f} lies outside the tomogram.")

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import VOXEL_SIZE, numeric
 from aitom_cryosam.remedies import Remedy
@@ -39,7 +40,6 @@ _MICROGRAPH = "rlnMicrographPixelSize"
 _GROUP = "rlnOpticsGroup"
 LABELS = (VOXEL_SIZE, SERIES, _IMAGE, _PIXEL, _DETECTOR, _MAGNIFICATION, _MICROGRAPH, _GROUP)
 _MICROMETRE = 1e4
-_SAME = 0.01
 
 
 def voxels(rows: pd.DataFrame, blocks: Sequence[Block], path: Path) -> np.ndarray | None:
@@ -98,7 +98,7 @@ def _agreeing(statements: Mapping[str, np.ndarray], path: Path) -> np.ndarray | 
         return None
     (first, sizes), *others = statements.items()
     for label, other in others:
-        differing = np.flatnonzero(np.abs(other - sizes) > _SAME * sizes)
+        differing = np.flatnonzero(np.abs(other - sizes) > SAME_SIZE * sizes)
         if len(differing):
             row = differing[0]
             raise InputError(
@@ -121,7 +121,7 @@ def _column(
         sizes = _positive(block.table()[label], label, path)
         if _GROUP in rows and block.has([_GROUP]):
             return _by_group(rows[_GROUP], block.column(_GROUP), sizes, path)
-        if np.ptp(sizes) > _SAME * sizes[0]:
+        if np.ptp(sizes) > SAME_SIZE * sizes[0]:
             raise InputError(
                 f"{path}: {label} is {sizes.min():g} and {sizes.max():g} Å in data_{block.name}; "
                 f"expected one, or a column {_GROUP} that says which counts for which row."

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.geometry import nearest_voxel
+from aitom_cryosam.geometry import SAME_SIZE, nearest_voxel
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.source_file import existing_file, reading
 
@@ -42,9 +42,6 @@ ID, KEPT, OWN_SCORE, PARTICLE_ID, PROBABILITY, REASON, VOXEL_SIZE = (
     "cryosamVoxelSize",
 )
 _AS_WRITTEN: Mapping[str, str] = {}
-
-SAME_SIZE = 0.01
-"""The part by which two statements of a size may differ."""
 
 
 class Unit(Enum):

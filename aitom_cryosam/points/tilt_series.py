@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.names import listed, relion_name, series_name
 from aitom_cryosam.points.star_syntax import read_blocks
 from aitom_cryosam.points.table import NAMES, is_open, positive
@@ -21,7 +22,6 @@ _PIXEL_SIZE = "rlnTomoTiltSeriesPixelSize"
 _BINNING = "rlnTomoTomogramBinning"
 _SIZES = ("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
 _RECONSTRUCTED = "rlnTomoReconstructedTomogram"
-_SAME = 0.01
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class TomogramsStar:
     def voxel_size(self) -> float | None:
         """Å, of the reconstructions, or None where that is not one number."""
         sizes = {one.pixel_size * (one.binning or 0) for one in self.series}
-        if not sizes or max(sizes) - min(sizes) > _SAME * min(sizes):
+        if not sizes or max(sizes) - min(sizes) > SAME_SIZE * min(sizes):
             return None
         return float(f"{max(sizes):.6g}") or None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import from_edge
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.tomogram import Tomogram
@@ -115,7 +116,8 @@ class TomogramInfo:
         """
         if self.shape_zyx is None:
             return np.array([], np.int64)
-        inside = (points_zyx >= -0.5) & (points_zyx < np.array(self.shape_zyx) - 0.5)
+        places = from_edge(points_zyx)
+        inside = (places >= 0) & (places < np.array(self.shape_zyx))
         return np.flatnonzero(~inside.all(axis=1))
 
     def bounds(self) -> str:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.points.table import (
     CENTRED,
     ORIGINS,
     PARTICLE_ID,
     PIXEL_ORIGINS,
     PIXELS,
-    SAME_SIZE,
     Table,
     Unit,
     numbers,

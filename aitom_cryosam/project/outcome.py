@@ -19,7 +19,7 @@ from aitom_cryosam.messages import silent
 from aitom_cryosam.project.claims import claimed
 from aitom_cryosam.project.state import Kind, State, failure_note
 from aitom_cryosam.record import Record
-from aitom_cryosam.run_entries import version_of
+from aitom_cryosam.versions import DISTRIBUTION, version_of
 
 _alone = Lock()
 """A process picks in one tomogram at a time."""
@@ -44,7 +44,7 @@ class Task:
     @classmethod
     def of(cls, name: str, job: Job) -> Task:
         """A job, to be done by this version of the program."""
-        return cls(name=name, job=job.to_json(), version=own_version())
+        return cls(name=name, job=job.to_json(), version=version_of(DISTRIBUTION))
 
     def patient(self) -> Task:
         """The same, to be waited for."""
@@ -74,20 +74,16 @@ class Outcome:
     busy: bool = False
 
 
-def own_version() -> str:
-    """Of the package."""
-    return version_of("aitom-cryosam")
-
-
 def pick(task: Task) -> Outcome:
     """Pick in one tomogram, unless that is done or another process does it.
 
     Raises:
         InputError: this process has another version of the program.
     """
-    if task.version != own_version():
+    own = version_of(DISTRIBUTION)
+    if task.version != own:
         raise InputError(
-            f"A worker has version {own_version()} of this program, the project is run by "
+            f"A worker has version {own} of this program, the project is run by "
             f"{task.version}; start workers of the same installation."
         )
     job = Job.from_json(task.job)

@@ -11,13 +11,11 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.geometry import binned_coordinate, nearest_voxel
+from aitom_cryosam.geometry import SAME_SIZE, binned_coordinate, nearest_voxel
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.volumes.reading import read_size, read_volume
 from aitom_cryosam.volumes.volume import Shape
 
-_SAME_SIZE = 0.01
-"""Relative: mask and tomogram have the same voxels if their sizes differ by no more."""
 _LOWEST, _HIGHEST = -0.5, 1.5
 """Of shares from 0 to 1, where interpolation has overshot them."""
 _OVERSHOT = 0.25
@@ -151,7 +149,7 @@ def _binning(path: str | Path, tomogram: Tomogram) -> int:
         )
     stated = _stated_voxel_size(path, shape)
     expected = binning * tomogram.voxel_size
-    if stated is not None and abs(stated - expected) > _SAME_SIZE * expected:
+    if stated is not None and abs(stated - expected) > SAME_SIZE * expected:
         raise InputError(
             f"{path} has voxels of {stated:g} Å; expected {expected:g} Å for a mask of this "
             "tomogram: it is of another one, or its header is wrong."

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from aitom_cryosam.geometry import outer_faces
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.report.images import heat, limits, overlay
@@ -200,8 +201,8 @@ def _walks(section: Section, point: np.ndarray, mask: ParticleMask) -> list[Walk
             if name not in mask.stops or not mask.volume or mask.is_ball:
                 continue
             end = point.astype(np.float64).copy()
-            low = mask.offset_zyx[axis] - 0.5
-            end[axis] = low + mask.mask.shape[axis] if sign > 0 else low
+            low, high = outer_faces(int(mask.offset_zyx[axis]), mask.mask.shape[axis])
+            end[axis] = high if sign > 0 else low
             (start, stop) = section.place(np.stack([point, end]))
             stopped = STOPS.get(mask.stops[name], mask.stops[name])
             line = tuple(round(float(value), 1) for value in (*start, *stop))

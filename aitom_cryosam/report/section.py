@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from skimage.measure import find_contours
 
-from aitom_cryosam.geometry import in_plane_axes, nearest_voxel
+from aitom_cryosam.geometry import from_edge, in_plane_axes, nearest_voxel
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.report.images import limits, photograph
 
@@ -86,8 +86,8 @@ class Section:
     def place(self, points_zyx: np.ndarray) -> np.ndarray:
         """(n, 2) x and y on the picture of points (n, 3)."""
         rows, columns = in_plane_axes(self.axis)
-        x = points_zyx[:, columns] - self.corner[1] + 0.5
-        y = self.size[0] - (points_zyx[:, rows] - self.corner[0] + 0.5)
+        x = from_edge(points_zyx[:, columns] - self.corner[1])
+        y = self.size[0] - from_edge(points_zyx[:, rows] - self.corner[0])
         return np.stack([x, y], axis=1)
 
     def outline(self, mask: ParticleMask) -> str:

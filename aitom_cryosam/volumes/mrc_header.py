@@ -18,11 +18,11 @@ import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.source_file import existing_file
 from aitom_cryosam.volumes import foreign
 from aitom_cryosam.volumes.volume import (
-    ANISOTROPY,
     Shape,
     against_stated,
     refuse_voxel_size,
@@ -184,7 +184,7 @@ class MrcHeader:
             if problem:
                 raise InputError(f"{self.path}: its header {problem}", Remedy.VOXEL_SIZE)
             return stated
-        if not problem and abs(wanted - stated) > ANISOTROPY * wanted:
+        if not problem and abs(wanted - stated) > SAME_SIZE * wanted:
             said = against_stated(wanted, "its header says", stated)
             logger.warning("%s: %s", self.path, said)
         return float(wanted)

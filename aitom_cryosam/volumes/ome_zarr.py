@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.volumes.chunked import ChunkedArray
 from aitom_cryosam.volumes.multiscale import Level, Multiscale
 from aitom_cryosam.volumes.stored_array import StoredArray
 from aitom_cryosam.volumes.volume import (
-    ANISOTROPY,
     Shape,
     Volume,
     against_stated,
@@ -77,7 +77,7 @@ def _chosen(path: Path, levels: Sequence[Level], wanted: float | None) -> tuple[
     refuse_voxel_size(wanted)
     sizes = [level.voxel_size[0] for level in levels]
     for level, size in zip(levels, sizes, strict=True):
-        if abs(wanted - size) <= ANISOTROPY * wanted:  # never, where it is not known
+        if abs(wanted - size) <= SAME_SIZE * wanted:  # never, where it is not known
             return level, float(wanted)
     if problem is None and len(levels) > 1:
         listed = ", ".join(f"{size:.5g}" for size in sizes)
@@ -96,7 +96,7 @@ def _warn_of_shift(path: Path, finest: Level, level: Level, voxel_size: float) -
         there - here
         for there, here in zip(level.origin(voxel_size), finest.origin(edge), strict=True)
     ]
-    if max(map(abs, shifts)) > ANISOTROPY * voxel_size:
+    if max(map(abs, shifts)) > SAME_SIZE * voxel_size:
         logger.warning(
             "%s: voxel 0 of level %s lies %s Å (x, y, z) from that of the finest; positions are "
             "counted from its own voxel 0, as in a tomogram of that voxel size.",

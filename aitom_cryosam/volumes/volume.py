@@ -11,12 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import SAME_SIZE
 
 Triple = tuple[float, float, float]
 Shape = tuple[int, int, int]
 
-ANISOTROPY = 0.01
-"""Relative: voxels whose edges differ by more are no cubes."""
 _PLAUSIBLE = (0.1, 1000.0)  # Å; others are a mistake, in nm or m, or filled with noise
 _TENFOLD = (8.0, 12.5)  # of two voxel sizes, one of which may be in nm
 
@@ -116,7 +115,7 @@ def voxel_size_of(sizes_xyz: Sequence[float]) -> tuple[float, str | None]:
         return mean, "gives no voxel size"
     if all(abs(size - 1) < 1e-3 for size in sizes_xyz):
         return mean, "gives a voxel size of 1 Å, which stands for unknown"
-    if max(sizes_xyz) - min(sizes_xyz) > ANISOTROPY * max(sizes_xyz):
+    if max(sizes_xyz) - min(sizes_xyz) > SAME_SIZE * max(sizes_xyz):
         return mean, f"gives unequal voxel sizes, {given} Å in x, y, z"
     if not low <= sizes_xyz[0] <= high:
         return mean, f"gives a voxel size of {sizes_xyz[0]:.4g} Å, which cannot be"

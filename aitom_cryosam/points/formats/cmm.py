@@ -16,8 +16,9 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.points.particle import Particle
-from aitom_cryosam.points.table import SAME_SIZE, Table, Unit, text_of
+from aitom_cryosam.points.table import Table, Unit, text_of
 from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 from aitom_cryosam.source_file import reading
 

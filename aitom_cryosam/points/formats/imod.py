@@ -15,9 +15,10 @@ from types import ModuleType
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.points.formats.text import cells
 from aitom_cryosam.points.particle import Particle
-from aitom_cryosam.points.table import SAME_SIZE, Table, Unit, numbers
+from aitom_cryosam.points.table import Table, Unit, numbers
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 logger = logging.getLogger(__name__)

@@ -110,8 +110,7 @@ def write_flavour(
         InputError: no such flavour, the tilt series is missing, or the file exists or cannot be
             written.
     """
-    if flavour not in FLAVOURS:
-        raise InputError(f"Expected a STAR flavour of {', '.join(FLAVOURS)}, got {flavour!r}.")
+    check_flavour(flavour)
     group = (picks.take(picks.kept).best_first(), TomogramInfo.of(tomogram, tilt_series))
     write_text(path, particles(flavour, [group]))
 
@@ -227,6 +226,16 @@ FLAVOURS: dict[str, Callable[[Sequence[TomogramPicks]], Columns]] = {
     "relion31": _relion31,
     "warp": _warp,
 }
+
+
+def check_flavour(name: str) -> None:
+    """Refuse one that there is not.
+
+    Raises:
+        InputError: it is none of `FLAVOURS`.
+    """
+    if name not in FLAVOURS:
+        raise InputError(f"Expected a STAR flavour of {', '.join(FLAVOURS)}, got {name!r}.")
 
 
 def _relion(
