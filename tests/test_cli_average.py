@@ -184,6 +184,13 @@ class TestTilts:
         [
             ("a.tlt", "-60.5\n0\n\n57\n"),
             ("a.rawtlt", " -60.5\n 0.0\n 57.0\n"),
+            ("a.tlt", "-60.5 0 57\n"),
+            (
+                "a.aln",
+                "# AreTomo Alignment\n# SEC ROT GMAG TX TY SMEAN SFIT SCALE BASE TILT\n"
+                "0 85 1 3 4 1 1 1 0 -60.5\n1 85 1 3 4 1 1 1 0 0\n2 85 1 3 4 1 1 1 0 57\n"
+                "# Local Alignment\n0 0 -512.1 3 4 0.5\n",
+            ),
             (
                 "a.mdoc",
                 "[ZValue = 0]\nTiltAngle = -60.5\n[ZValue = 1]\nTiltAngle = 0\nTiltAngle=57\n",

@@ -19,8 +19,8 @@ _LABELS = ("rlnTomoYTilt", "rlnTomoNominalStageTiltAngle", "wrpAngleTilt")
 def read_tilts(path: str | Path) -> np.ndarray:
     """(t,) degrees, in the order of the file.
 
-    Text of one angle a line (`.tlt`, `.rawtlt`), RELION's STAR of one tilt series, Warp's
-    `.tomostar` or `.xml`, SerialEM's `.mdoc`.
+    Text of one angle a line, or of all in one (`.tlt`, `.rawtlt`), RELION's STAR of one tilt
+    series, Warp's `.tomostar` or `.xml`, SerialEM's `.mdoc`, AreTomo's `.aln`.
 
     Raises:
         InputError: no such file, or no angles in it.
@@ -41,8 +41,12 @@ def read_tilts(path: str | Path) -> np.ndarray:
         words = " ".join(re.findall(r"<Angles>(.*?)</Angles>", text, re.S)).split()
     elif ending == ".mdoc":
         words = re.findall(r"^\s*TiltAngle\s*=\s*(\S+)", text, re.M)
+    elif ending == ".aln":
+        whole_images = text.partition("# Local")[0]
+        words = [row[-1] for row in _rows(whole_images) if not row[0].startswith("#")]
     else:
-        words = [line.split()[0] for line in text.splitlines() if line.strip()]
+        rows = _rows(text)
+        words = rows[0] if len(rows) == 1 else [row[0] for row in rows]
     try:
         angles = np.array([float(word) for word in words])
     except ValueError:
@@ -50,6 +54,10 @@ def read_tilts(path: str | Path) -> np.ndarray:
     if not len(angles) or not np.isfinite(angles).all():
         raise InputError(f"{path} holds no tilt angles; expected some in degrees.")
     return angles
+
+
+def _rows(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines() if line.strip()]
 
 
 def wedge_of_tilts(path: str | Path, axis: float = 0.0) -> MissingWedge:

@@ -77,7 +77,9 @@ def add_wedge(parser: argparse.ArgumentParser, of: str = "") -> argparse._Argume
     series = parser.add_argument_group(title, "estimated from the tomogram if not given")
     series.add_argument("--tilt-range", type=tilt_range, metavar="LOW,HIGH", help="degrees")
     series.add_argument(
-        "--tilts", metavar="FILE", help=".tlt, .rawtlt, .mdoc, .xml or STAR with the tilt angles"
+        "--tilts",
+        metavar="FILE",
+        help=".tlt, .rawtlt, .mdoc, .aln, .xml or STAR with the tilt angles",
     )
     series.add_argument(
         "--tilt-axis", type=float, metavar="DEGREES", help="from y towards x in the tomogram"
