@@ -171,14 +171,20 @@ def test_golden_aitom(tmp_path):
     assert item["uuid"] == record["uuid"]
 
 
-def test_the_tables_of_dynamo_name_their_tomograms(tmp_path):
+def test_the_tables_of_dynamo_name_their_tomograms(tmp_path, caplog):
     groups = [(GOLDEN, FRAME), (GOLDEN, TomogramInfo("recon/00255.mrc"))]
     for path, content in project_files("dynamo", tmp_path / "all.tbl", groups).items():
         path.write_text(content)
     assert (tmp_path / "all.doc").read_text() == "1 TS_01_10.80Apx\n2 recon/00255.mrc\n"
     assert read_points(tmp_path / "all.tbl").names == ("TS_01_10.80Apx", "recon/00255.mrc")
     (tmp_path / "all.doc").unlink()
+    catalogue = tmp_path / "indices_column20.doc"
+    catalogue.write_text("1 TS_01.rec\n\n2 TS_02.rec\n\n")
+    assert read_points(tmp_path / "all.tbl").names == ("TS_01.rec", "TS_02.rec")
+    catalogue.write_text("7 TS_07.rec\n")
+    assert not caplog.text
     assert read_points(tmp_path / "all.tbl").names == ("1", "2")
+    assert "called by their numbers, as there is no all.doc beside it with a number" in caplog.text
     assert [line.split()[0] for line in (tmp_path / "all.tbl").open()] == ["1", "2"]
 
 

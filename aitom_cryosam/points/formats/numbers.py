@@ -1,7 +1,7 @@
 """Numbers: tomograms and classes in formats that know them by number only.
 
 A list beside a file, with the file's name and the ending `.doc`, says which tomogram is which, as
-Dynamo has it; STOPGAP takes the same list for the extraction.
+Dynamo has it, which also calls it `indices_column20.doc`; STOPGAP takes it for the extraction.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from aitom_cryosam.source_file import reading
 logger = logging.getLogger(__name__)
 
 _LARGEST = 1 << 31  # what is larger, or no number, is none of a tomogram
+_CATALOGUE = "indices_column20.doc"  # beside what Dynamo's catalogue crops
 _OWN = re.compile(r"-?[0-9]{1,6}")
 
 
@@ -75,13 +76,28 @@ def names(path: Path, column: np.ndarray) -> list[str] | None:
     if not (np.abs(column) < _LARGEST).all():
         return None
     tomograms = column.astype(int)
-    beside = path.with_suffix(".doc")
+    beside, catalogue = path.with_suffix(".doc"), path.with_name(_CATALOGUE)
     if beside.is_file():
-        with reading(beside, "a list of tomograms by number"):
-            lines = [line.split(maxsplit=1) for line in text_of(beside).splitlines()]
-            known = {int(number): name.strip() for number, name in lines}
+        known = _listed(beside)
         if not set(tomograms) <= set(known):
             missing = min(set(tomograms) - set(known))
             raise InputError(f"{beside} does not name the tomogram {missing} of {path}.")
         return [known[number] for number in tomograms]
-    return [str(number) for number in tomograms] if len(set(tomograms)) > 1 else None
+    if catalogue.is_file() and set(tomograms) <= set(known := _listed(catalogue)):
+        return [known[number] for number in tomograms]
+    if len(set(tomograms)) < 2:
+        return None
+    logger.warning(
+        "%s: its tomograms are called by their numbers, as there is no %s beside it with a number "
+        "and a name a line.",
+        path,
+        beside.name,
+    )
+    return [str(number) for number in tomograms]
+
+
+def _listed(path: Path) -> dict[int, str]:
+    """The names in a list, by number."""
+    with reading(path, "a list of tomograms by number, a number and a name a line"):
+        lines = [line.split(maxsplit=1) for line in text_of(path).splitlines() if line.strip()]
+        return {int(number): name.strip() for number, name in lines}
