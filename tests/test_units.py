@@ -39,6 +39,9 @@ def test_every_row_counts_pixels_of_its_optics_group(tmp_path):
     assert places(path, voxel_size=10) == [[100, 50, 20], [120, 60, 24]]
     with pytest.raises(InputError, match="voxels of 10 and of 12 Å and needs the voxel size"):
         read_points(path)
+    rows = ["100 50 20 1.0", "100 50 20 2.000000"]  # by pandas
+    path = star(tmp_path, [*XYZ, "rlnOpticsGroup"], rows, GROUPS)
+    assert places(path, voxel_size=10) == [[100, 50, 20], [120, 60, 24]]
 
 
 def test_an_optics_group_that_is_not_there(tmp_path):
@@ -128,6 +131,9 @@ def test_fractions_of_warps_template_matching(tmp_path):
     path = star(tmp_path, [*XYZ, "rlnMicrographName"], rows)
     with pytest.raises(InputError, match="all 5 coordinates lie between 0 and 1"):
         read_points(path, voxel_size=10)
+    path = star(tmp_path, [*XYZ, "rlnMicrographName"], rows[:1])
+    with pytest.raises(InputError, match="as Warp's template matching writes them"):
+        read_points(path, voxel_size=10)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +144,11 @@ def test_fractions_of_warps_template_matching(tmp_path):
         ("X_angstrom\tY_angstrom\tZ_angstrom\n10\t20\t30\n", [1, 2, 3]),
         ("z_px,y_px,x_px\n3,2,1\n", [1, 2, 3]),
         ("# z y x\n3 2 1\n", [1, 2, 3]),
+        ("# x,y,z,score\n1,2,3,0.5\n", [1, 2, 3]),  # NumPy's savetxt
+        ("# by hand\n%z y x score\n3 2 1 0.5\n", [1, 2, 3]),
+        ("  # x [nm], y [nm], z [nm]\n1,2,3\n", [1, 2, 3]),
+        ("# x [Å], y [Å], z [Å]\n10,20,30\n", [1, 2, 3]),
+        ("sep=;\nx;y;z\n1;2;3\n;;\n;;\n", [1, 2, 3]),  # Excel's
         ("# made by us\n1 2 3\n", [1, 2, 3]),
         ("index,axis-0,axis-1,axis-2,axis-3\n0,0,3,2,1\n1,0,3,2,1\n", [1, 2, 3]),
         ("index,axis-0,axis-1,axis-2\n0,3,2,1\n", [1, 2, 3]),
@@ -149,7 +160,7 @@ def test_fractions_of_warps_template_matching(tmp_path):
     ],
 )
 def test_what_a_header_says(tmp_path, text, expected):
-    (tmp_path / "a.csv").write_text(text)
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
     assert places(tmp_path / "a.csv", voxel_size=10)[0] == expected
 
 

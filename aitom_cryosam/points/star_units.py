@@ -18,6 +18,7 @@ in the row of its optics group, or once in another block. Two statements that di
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,14 +132,20 @@ def _column(
 
 
 def _by_group(groups: pd.Series, known: Sequence[str], sizes: np.ndarray, path: Path) -> np.ndarray:
-    by_group = dict(zip(known, sizes, strict=True))
-    unknown = groups[~groups.isin(by_group)]
+    by_group = dict(zip(map(_group, known), sizes, strict=True))
+    wanted = groups.map(_group)
+    unknown = groups[~wanted.isin(by_group)]
     if len(unknown):
         raise InputError(
             f"{path}: there are particles of the optics group {unknown.iloc[0]}, but no such "
-            f"group; expected one of {', '.join(map(str, by_group))}."
+            f"group; expected one of {', '.join(map(str, known))}."
         )
-    return groups.map(by_group).to_numpy(np.float64)
+    return wanted.map(by_group).to_numpy(np.float64)
+
+
+def _group(number: str) -> str:
+    """The number of an optics group, also where a table has made a real number of it."""
+    return re.sub(r"\.0*$", "", str(number))
 
 
 def _positive(column: pd.Series, label: str, path: Path) -> np.ndarray:

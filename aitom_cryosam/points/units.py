@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SAME_SHIFT = 0.1  # Å
-_FEW, _MANY = 3, 10  # points from which on their values may say something
+_FEW, _MANY = 1, 10  # points from which on their values may say something, of Warp and of others
 
 
 def in_voxels(

@@ -73,6 +73,12 @@ def are_of_star(names: Sequence[str]) -> bool:
     return points and all(map(_OF_STAR.fullmatch, names))
 
 
+def have_axes(names: Sequence[str]) -> bool:
+    """Whether x, y and z are among them, once each."""
+    found = [axis[0] for axis in map(_axis, names) if axis]
+    return sorted(found) == sorted(PIXELS)
+
+
 def meanings(path: Path, names: Sequence[str]) -> tuple[list[str], Unit, float]:
     """What each column is called here, and what x, y, z count.
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
-_ORDER = re.compile(r"#\s*([xyz])[\s,;]+([xyz])[\s,;]+([xyz])\s*$", re.I)
+_EXCEL = re.compile(r"sep=.", re.I)
 
 
 def coords(groups: Sequence[TomogramPicks]) -> str:
@@ -50,8 +50,9 @@ def read(path: Path) -> Table:
 
     Columns x, y, z under a header in any order and case, with a unit or without (`x`, `coord_x`,
     `x_px`, `X [nm]`), or napari's axes, of which the last three are z, y, x; columns of names,
-    classes and scores under any usual name. Without a header, three bare columns: x, y, z, or
-    as a comment `# z y x` above them says. A table with the labels of a STAR file is read as one.
+    classes and scores under any usual name. Without a header, what a comment above the rows says
+    (`# z y x score`), or three bare columns: x, y, z. A table with the labels of a STAR file is
+    read as one.
 
     Raises:
         InputError: there are no such columns, a row is not as long as the others, or a column
@@ -60,18 +61,14 @@ def read(path: Path) -> Table:
     import pandas as pd
 
     rows = cells(path, tell=True)
-    header, names, star = list(PIXELS), list(XYZ), False
-    unit, scale = Unit.VOXEL, 1.0
+    names = list(XYZ)
     if rows and not any(map(columns.is_number, rows[0])):
         names = rows.pop(0)
-        star = columns.are_of_star(names)
-        header, unit, scale = (names, unit, scale) if star else columns.meanings(path, names)
-    elif rows and len(rows[0]) == 3:
-        header = _order(path)
-        names = [label[-1].lower() for label in header]
-        _refuse_counted(path, rows)
     elif rows:
-        raise InputError(f"{path} has {len(rows[0])} columns without names; add a header x,y,z.")
+        names = _names_above(path, len(rows[0]))
+        _refuse_counted(path, rows)
+    star = columns.are_of_star(names)
+    header, unit, scale = (names, Unit.VOXEL, 1.0) if star else columns.meanings(path, names)
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
             twice = len(row) == 2 * len(header) and "," in text_of(path)
@@ -114,16 +111,22 @@ def _rotations(path: Path, table: pd.DataFrame) -> Rotation | None:
     return some(of_matrices(list(matrices), path))
 
 
-def _order(path: Path) -> list[str]:
-    """The order of three bare columns, as a comment above them says."""
+def _names_above(path: Path, count: int) -> list[str]:
+    """The names of columns without a header: of a comment above them, or x, y, z of three.
+
+    Raises:
+        InputError: there are more, and none has a name.
+    """
     for line in text_of(path).splitlines():
-        if found := _ORDER.match(line.strip()):
-            axes = [axis.lower() for axis in found.groups()]
-            if set(axes) == set("xyz"):
-                return [PIXELS[XYZ.index(axis)] for axis in axes]
-        if line.strip() and not line.startswith("#"):
+        if line.strip() and not _is_comment(line):
             break
-    return list(PIXELS)
+        words = re.split(r"[,;\t]", line) if re.search("[,;\t]", line) else line.split()
+        names = [word.strip(" \t#%") for word in words if word.strip(" \t#%")]
+        if len(names) == count and columns.have_axes(names):
+            return names
+    if count == len(XYZ):
+        return list(XYZ)
+    raise InputError(f"{path} has {count} columns without names; add a header x,y,z.")
 
 
 def _refuse_counted(path: Path, rows: Sequence[Sequence[str]]) -> None:
@@ -163,15 +166,22 @@ def cells(path: Path, *, tell: bool = False) -> list[list[str]]:
         tell: warn of decimal commas, which become points.
     """
     lines = [line for line in re.split(r"\r\n|\r|\n", text_of(path)) if line.strip()]
-    lines = [line for line in lines if not line.startswith("#")]
+    lines = [line for line in lines if not _is_comment(line)]
+    if lines and _EXCEL.fullmatch(lines[0]):
+        lines.pop(0)
     delimiter = next((mark for mark in (";", "\t", ",") if lines and mark in lines[0]), None)
     if delimiter is None or (delimiter == "," and _apart_by_blanks(lines[0])):
         return _with_points(path, [line.split() for line in lines], tell=tell)
     try:
         rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+        rows = [row for row in rows if any(row)]  # spreadsheets leave rows of nothing
     except csv.Error:
         raise InputError(f"{path} is not a table of text; a field in it is too long.") from None
     return _with_points(path, rows, tell=tell)
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith(("#", "%"))
 
 
 def _apart_by_blanks(line: str) -> bool:
