@@ -23,10 +23,11 @@ from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator import Propagator
 from aitom_cryosam.regions import Regions, located
 from aitom_cryosam.resources import Resources
+from aitom_cryosam.scoring.kind import Verdict
 from aitom_cryosam.scoring.places import Places
 from aitom_cryosam.scoring.rejects import BY_HAND
 from aitom_cryosam.scoring.suggestions import suggested
-from aitom_cryosam.scoring.verdict import PRESENT, Verdict, decided, judged, same, scored
+from aitom_cryosam.scoring.verdict import PRESENT, decided, judged, same, scored
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.tomogram import Tomogram

@@ -43,8 +43,8 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate, masked_mean
 from aitom_cryosam.files import write_text
 from aitom_cryosam.job import Job, pick
+from aitom_cryosam.names import relion_name
 from aitom_cryosam.points.belonging import of_tomogram
-from aitom_cryosam.points.formats.relion_warp import relion_name
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.settings import PRESETS
 

@@ -527,7 +527,7 @@ def test_what_is_written_is_a_result(result, tmp_path):  # noqa: F811
     paths = refined_paths(tmp_path / "new", "TS_01", [record], ("warp",))
     write_refined(
         paths,
-        Refined(average, [fewer], [[]], "", []),
+        Refined(average, [fewer], [[]], ""),
         [source],
         [record],
         [record.info],
@@ -545,7 +545,7 @@ def test_what_is_written_is_a_result(result, tmp_path):  # noqa: F811
     paths = refined_paths(tmp_path / "new", "TS_01", [record])
     (tmp_path / "new" / "TS_01_report.html").touch()
     note_beside(again, [tmp_path / "new" / "TS_01_report.html"])
-    refinement = Refined(average, [fewer], [[]], "", [])
+    refinement = Refined(average, [fewer], [[]], "")
     write_refined(paths, refinement, [source], [record], [record.info], {}, overwrite=True)
     assert set((tmp_path / "new").iterdir()) == set(paths.values())  # no flavour of the earlier one
 

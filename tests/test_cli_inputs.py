@@ -7,7 +7,7 @@ import pytest
 
 from aitom_cryosam.cli import main
 from aitom_cryosam.cli.inputs import inputs_of
-from aitom_cryosam.record import result_paths
+from aitom_cryosam.result_files import result_paths
 from tests.faults.world import write_tomogram
 
 

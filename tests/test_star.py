@@ -10,17 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.names import relion_name, tomogram_root
 from aitom_cryosam.picks import Picks, joined
 from aitom_cryosam.points.formats.relion_warp import (
     FLAVOURS,
-    TiltSeries,
-    relion_name,
-    tomogram_root,
     write_flavour,
     write_picks,
     write_proposals,
 )
 from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.tomogram import Tomogram
 
 # A voxel of a tomogram at 10.8 Å, from a tilt series of 3838 × 3710 pixels at 1.35 Å.

@@ -58,15 +58,12 @@ class Refined:
             are of both looks together, unless the earlier verdict stays.
         masks: of the picks that have none of their own, the average's mask in their place.
         kept_earlier: why the earlier verdict stays, empty if it does not.
-        rescored: of each tomogram, new places after the proposals; empty if the halves did not
-            agree.
     """
 
     average: Average
     proposals: list[Picks]
     masks: list[list[ParticleMask]]
     kept_earlier: str
-    rescored: list[Rescored]
 
 
 def refined(
@@ -104,7 +101,7 @@ def refined(
             f"the halves of {averaged} agree to {average.resolution_text} only, where "
             f"{settings.diameter / DETAIL:.0f} Å would show the particle"
         )
-        return unchanged(why, [])
+        return unchanged(why)
     clicked = [
         one.rows_at_clicks(every.points_zyx, settings.diameter)
         for one, every in zip(sources, proposals, strict=True)
@@ -123,7 +120,7 @@ def refined(
         for one, every, some, rows in zip(sources, proposals, picks, clicked, strict=True)
     ]
     if why := drifted(sources, proposals, scores, settings.diameter):
-        return unchanged(why, scores)
+        return unchanged(why)
     every = list(proposals)
     if full is not None:
         searched = [
@@ -140,17 +137,17 @@ def refined(
     if sum(len(one.subvolumes) for one in particles) < FEWEST:
         logger.info("Fewer than %d particles are left: the average stays as it was.", FEWEST)
         masks = [_missing_masks(*each, whole) for each in zip(sources, decided, strict=True)]
-        return Refined(whole, decided, masks, "", scores)
+        return Refined(whole, decided, masks, "")
     again = _averaged_again(particles, voxel_size, settings, average, progress)
     if again.resolution > LOSS * average.resolution:
         why = (
             f"the halves of the new picks agree to {again.resolution_text}, those of {averaged} "
             f"before to {average.resolution_text}"
         )
-        return unchanged(why, scores)
+        return unchanged(why)
     results = _turned(decided, oriented(chosen, again, particles, settings.diameter))
     masks = [_missing_masks(*each, again) for each in zip(sources, results, strict=True)]
-    return Refined(again, results, masks, "", scores)
+    return Refined(again, results, masks, "")
 
 
 def _averages(
@@ -247,10 +244,9 @@ def _unchanged(
     proposals: Sequence[Picks],
     picks: Sequence[Picks],
     why: str,
-    scores: list[Rescored],
 ) -> Refined:
     """The earlier verdict, with what the average says of its picks."""
-    return Refined(average, _turned(proposals, picks), [[] for _ in proposals], why, scores)
+    return Refined(average, _turned(proposals, picks), [[] for _ in proposals], why)
 
 
 def drifted(

@@ -40,10 +40,6 @@ class Examination:
 
     observations: tuple[Observation, ...]
 
-    def worst(self, severity: Severity) -> list[Observation]:
-        """Those of one severity."""
-        return [seen for seen in self.observations if seen.severity is severity]
-
 
 def examine(
     tomogram: Tomogram, points_zyx: np.ndarray | None = None, *, diameter: float | None = None
