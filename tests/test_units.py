@@ -83,6 +83,16 @@ def test_what_the_user_says_goes_first_and_is_told(tmp_path, caplog):
     assert "states pixels of 10 Å; taking them as 20 Å, as asked for" in caplog.text
 
 
+def test_a_pixel_size_of_points_in_angstrom_has_no_effect(tmp_path, caplog):
+    (tmp_path / "a.csv").write_text("x [nm],y [nm],z [nm]\n1,2,3\n")
+    assert places(tmp_path / "a.csv", voxel_size=10, coords_angpix=1) == [[1, 2, 3]]
+    assert not caplog.text
+    assert places(tmp_path / "a.csv", voxel_size=10, coords_angpix=5) == [[1, 2, 3]]
+    assert (
+        "a.csv counts Å, not pixels: their size of 5 Å, as asked for, has no effect" in caplog.text
+    )
+
+
 def test_relion4_states_its_tilt_series(tmp_path):
     optics = block("optics", ["rlnOpticsGroup", "rlnTomoTiltSeriesPixelSize"], ["1 2", "2 4"])
     labels = ["rlnTomoName", *XYZ, "rlnOpticsGroup"]

@@ -53,6 +53,13 @@ def in_voxels(
             not a number.
     """
     points = table.points_xyz(path)
+    in_angstrom = table.unit in (Unit.ANGSTROM, Unit.CENTRED_ANGSTROM)
+    if in_angstrom and coords_angpix is not None and coords_angpix != 1:
+        logger.warning(
+            "%s counts Å, not pixels: their size of %g Å, as asked for, has no effect.",
+            path,
+            coords_angpix,
+        )
     if table.unit is Unit.CENTRED_ANGSTROM:
         # Not refused: such coordinates lie where their own file says, whatever the particles have
         # been extracted from since.
