@@ -25,6 +25,7 @@ class FileKind(Enum):
     XZ = (0, b"\xfd7zXZ\0")
     ZSTD = (0, b"\x28\xb5\x2f\xfd")
     GIT_LFS = (0, b"version https://git-lfs")
+    WEB_PAGE = (0, b"<!doctype html", b"<html")  # in letters of any size, behind blanks
 
     @classmethod
     def of(cls, start: bytes) -> FileKind | None:
@@ -37,4 +38,5 @@ class FileKind(Enum):
             offset, *marks = kind.value
             if start.startswith(tuple(marks), offset):
                 return kind
-        return None
+        page = start[:64].lstrip().lower().startswith(cls.WEB_PAGE.value[1:])
+        return cls.WEB_PAGE if page else None

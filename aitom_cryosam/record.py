@@ -63,7 +63,7 @@ class Record:
         path = Path(path)
         settle(path if path.is_dir() else path.parent)
         if path.is_dir():
-            found = sorted(path.glob(f"*{RUN}"))
+            found = sorted(path.glob(f"[!.]*{RUN}"))
             if len(found) != 1:
                 there = listed(file.name for file in found) or "none"
                 raise InputError(
@@ -107,7 +107,7 @@ class Record:
             InputError: one is damaged or of a newer version.
         """
         settle(Path(folder))
-        return [cls.open(path) for path in sorted(Path(folder).glob(f"*{RUN}"))]
+        return [cls.open(path) for path in sorted(Path(folder).glob(f"[!.]*{RUN}"))]
 
     def check(self, *kinds: str) -> None:
         """Refuse a set of files that are not all of one run.
@@ -365,7 +365,7 @@ def runs(path: Path) -> list[Record]:
         return [Record.open(path)]
     found = Record.all_in(path)
     if not found:
-        below = [*path.glob(f"*/*{RUN}"), *path.glob(f"results/*/*{RUN}")]
+        below = [*path.glob(f"[!.]*/[!.]*{RUN}"), *path.glob(f"results/*/[!.]*{RUN}")]
         there = listed(str(one) for one in sorted({one.parent for one in below}))
         hint = f", here {there}" if there else ""
         raise InputError(f"{path} holds no *{RUN}; expected a folder that `pick` wrote{hint}.")

@@ -53,7 +53,7 @@ def picks_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     settle(path)
-    found = sorted(path.glob(f"*{RESULT['picks']}"))
+    found = sorted(path.glob(f"[!.]*{RESULT['picks']}"))
     if not found:
         raise InputError(f"The folder {path} holds no *{RESULT['picks']}; name the files instead.")
     return found

@@ -227,6 +227,15 @@ def test_a_folder_of_truths_is_as_good_as_a_file(truths, capsys):
     assert (report["n_picks"], report["n_truth"], report["n_matched"]) == (5, 4, 2)
 
 
+def test_files_that_macos_leaves_beside_others_are_passed(truths, capsys):
+    results = truths / "results"
+    for file in [*results.iterdir(), *(truths / "truths").iterdir()]:
+        file.with_name(f"._{file.name}").write_bytes(b"\0\5\26\7")
+    (results / "._TS_01_run.json").write_bytes(b"\0\5\26\7")
+    assert evaluate(truths, picks="results", truth="truths") == 0
+    assert "._" not in capsys.readouterr().err
+
+
 def test_a_truth_beside_picks_and_proposals_is_the_truth(truths, capsys):
     """As in the folder of a simulation in which picking was tried."""
     (truths / "truths" / "README.txt").unlink()

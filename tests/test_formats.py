@@ -550,6 +550,11 @@ def test_a_format_that_does_not_exist(tmp_path):
         ("a.h5", b"\x89HDF\r\n\x1a\n\0", "is HDF5; write them as text"),
         ("a.xlsx", b"PK\3\4\0", "a spreadsheet or an archive; save the table as csv"),
         ("a.star.gz", b"\x1f\x8b\x08\0", "is packed; unpack it"),
+        ("a.em", b"\x1f\x8b\x08\0", "is packed; unpack it"),
+        ("a.csv", b"PK\3\4\0", "a spreadsheet or an archive; save the table as csv"),
+        ("a.star", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS; type `git lfs pull`"),
+        ("a.tbl", b"\n<!DOCTYPE html><html>", "a web page; download the file itself"),
+        ("a.json", b"<HTML>", "a web page; download the file itself"),
         ("a.xml", b"<objlist><object x='1'/></objlist>", "DeepFinder; take x, y, z of object"),
         (
             "a.star",

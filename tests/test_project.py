@@ -353,6 +353,7 @@ def volumes(folder: Path, *names: str) -> list[Path]:
 def test_folders_lists_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = volumes(tmp_path / "a", "TS_1.mrc", "TS_2.rec", "TS_1_labels.mrc")[:2]
     (tmp_path / "a" / "notes.txt").write_text("# mine\nTS_2.rec\n\n")
+    (tmp_path / "a" / "._TS_1.mrc").write_bytes(b"\0\5\26\7")  # beside it, by macOS
     assert tomograms_of(tmp_path / "a") == made
     assert tomograms_of(tmp_path) == made
     assert tomograms_of(tmp_path / "a" / "notes.txt") == made[1:]

@@ -134,6 +134,7 @@ def test_the_files_are_named(record: Record) -> None:
     assert all(path.is_file() for path in record.files.values())
     folder = record.path.parent
     assert record.files == result_paths(folder, STEM, ["warp"], picture=True)
+    (folder / f"._{record.path.name}").write_bytes(b"\0\5\26\7")  # beside it, by macOS
     assert [one.path for one in Record.all_in(folder)] == [record.path]
 
 

@@ -34,7 +34,9 @@ def _paths(value: Any) -> Iterator[Path]:
 
 def _of_result(path: Path) -> Iterator[Path]:
     """Beside each record of a run that a path names, or a folder holds."""
-    runs = path.glob(f"*{_RUN}") if path.is_dir() else [path] if path.name.endswith(_RUN) else []
+    runs = (
+        path.glob(f"[!.]*{_RUN}") if path.is_dir() else [path] if path.name.endswith(_RUN) else []
+    )
     for run in runs:
         stem = run.name.removesuffix(_RUN)
         yield from (run.with_name(stem + ending) for ending in RESULT.values())

@@ -30,7 +30,7 @@ Reader = Callable[[Path, PointFile], PointFile]
 """What reads a file, in voxels of the tomogram that these picks are of."""
 
 _TRUTH = "_truth"
-_RUNS, _IN_RUN = "ExperimentRuns", "Picks/*.json"
+_RUNS, _IN_RUN = "ExperimentRuns", "Picks/[!.]*.json"
 _OTHERS = tuple(end for kind, end in RESULT.items() if kind != "picks")
 
 
@@ -220,7 +220,7 @@ def _files(folder: Path) -> list[Path]:
     """
     settle(folder)
     runs = folder if folder.name == _RUNS else folder / _RUNS
-    inside = runs.glob(f"*/{_IN_RUN}") if runs.is_dir() else folder.iterdir()
+    inside = runs.glob(f"[!.]*/{_IN_RUN}") if runs.is_dir() else folder.glob("[!.]*")
     found = sorted(
         path
         for path in inside

@@ -25,7 +25,7 @@ def _known(path: Path) -> bool:
         return True
     if path.is_dir():
         settle(path)
-        return any(path.glob(f"*{RESULT['run']}"))
+        return any(path.glob(f"[!.]*{RESULT['run']}"))
     return path.name.lower().endswith((*VOLUMES, RESULT["run"]))
 
 

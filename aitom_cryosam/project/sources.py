@@ -108,7 +108,7 @@ def _is_volume(path: Path) -> bool:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    if any(folder.glob("*.tomostar")):
+    if any(folder.glob("[!.]*.tomostar")):
         settings = [one for one in _settings_near(folder) if _folder(one, "DataFolder") == folder]
         if not settings:
             raise InputError(
@@ -116,7 +116,7 @@ def _in_folder(folder: Path) -> list[Path]:
                 "tomograms are; give that file, or the folder of reconstructions."
             )
         return _of_warp(settings[0])
-    for pattern in ("*", "*/*"):
+    for pattern in ("[!.]*", "[!.]*/[!.]*"):
         found = sorted(
             one
             for one in folder.glob(pattern)
@@ -145,9 +145,9 @@ def _of_relion(path: Path) -> list[Path]:
 def _of_warp(path: Path) -> list[Path]:
     """The reconstruction of each `.tomostar` that the settings name."""
     reconstructions = _folder(path, "ProcessingFolder") / "reconstruction"
-    series = sorted(one.stem for one in _folder(path, "DataFolder").glob("*.tomostar"))
+    series = sorted(one.stem for one in _folder(path, "DataFolder").glob("[!.]*.tomostar"))
     there: dict[str, list[Path]] = {}
-    for one in sorted(reconstructions.glob("*.mrc")):
+    for one in sorted(reconstructions.glob("[!.]*.mrc")):
         there.setdefault(tomogram_root(one.name), []).append(one)
     found = [there[name] for name in series if name in there]
     if not found:
@@ -168,7 +168,7 @@ def _of_warp(path: Path) -> list[Path]:
 
 
 def _settings_near(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("*.settings"), *folder.parent.glob("*.settings")])
+    return sorted([*folder.glob("[!.]*.settings"), *folder.parent.glob("[!.]*.settings")])
 
 
 def _folder(settings: Path, parameter: str) -> Path:

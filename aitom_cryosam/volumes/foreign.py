@@ -34,6 +34,7 @@ _KNOWN = {
     FileKind.XZ: ("packed by xz", "type `xz -dk {file}`"),
     FileKind.ZSTD: ("packed by zstd", "type `zstd -d {file}`"),
     FileKind.GIT_LFS: ("a pointer of Git LFS", "type `git lfs pull`"),
+    FileKind.WEB_PAGE: ("a web page", "download the volume again, and see what the page says"),
 }
 _EM_BYTES = {1: 1, 2: 2, 4: 4, 5: 4, 8: 8, 9: 8}
 _EM_HEADER = 512
@@ -52,8 +53,6 @@ def told(path: Path, start: bytes) -> str | None:
         found = ("an EM volume, as TOM and Dynamo write it", _EMAN)
     if found is None and _is_spider(path, start):
         found = ("a SPIDER volume", _EMAN)
-    if found is None and start.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
-        found = ("a web page", "download the volume again, and see what the page says")
     if found is None and _is_text(start):
         found = ("text", _NAME)
     if found is None:

@@ -285,6 +285,8 @@ _FOREIGN = {
         (FileKind.GZIP, FileKind.BZIP2, FileKind.XZ, FileKind.ZSTD, FileKind.TAR),
         ("packed", "unpack it"),
     ),
+    FileKind.GIT_LFS: ("a pointer of Git LFS", "type `git lfs pull`"),
+    FileKind.WEB_PAGE: ("a web page", "download the file itself, and see what the page says"),
 }
 
 
@@ -318,6 +320,10 @@ def reader(path: Path, name: str | None = None) -> Reader:
     kind = FileKind.of(head)
     if kind is FileKind.IMOD_MODEL:
         return imod.read_model
+    marked = (known for mark, known in _FOREIGN_TEXT.items() if mark in head[:4096])
+    if foreign := next(marked, kind and _FOREIGN.get(kind)):
+        what, remedy = foreign
+        raise InputError(f"{path} is {what}; {remedy}.")
     if stopgap.recognises(head):
         return stopgap.read
     if ending == ".star" and re.search(rb"^data_cryolo\s*$", head, re.M):
@@ -328,10 +334,6 @@ def reader(path: Path, name: str | None = None) -> Reader:
         return _json_reader(path)
     if cmm.recognises(head):
         return cmm.read
-    marked = (known for mark, known in _FOREIGN_TEXT.items() if mark in head[:4096])
-    if foreign := next(marked, kind and _FOREIGN.get(kind)):
-        what, remedy = foreign
-        raise InputError(f"{path} is {what}; {remedy}.")
     if re.search(rb"^\s*data_", head, re.M):
         return star_points.read
     return _text_reader(path)
