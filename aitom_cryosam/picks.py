@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 CUT_REASONS = frozenset({"chance", "another kind", "below the cut", "unlike the average"})
 """Why a point was left out that another cut can make a pick of; no cut undoes other reasons."""
+DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,26 @@ class Picks:
             reason if now else old for now, old in zip(chosen, self.reasons, strict=True)
         )
         return replace(self, kept=self.kept & ~chosen, reasons=reasons)
+
+    def one_per_particle(self, distance: float) -> Picks:
+        """The same points; of kept ones that lie closer to each other than this, the best stays.
+
+        The others lie on a particle that is counted already: they rank last, and no probability
+        is left for them.
+
+        Args:
+            distance: voxels.
+        """
+        chosen = np.flatnonzero(self.kept)
+        alive = suppressed(self.points_zyx[chosen], self.scores[chosen], distance)
+        again = np.setdiff1d(chosen, chosen[alive])
+        scores, probabilities = self.scores.copy(), self.probabilities
+        scores[again] = self.scores.min(initial=np.inf)
+        if probabilities is not None:
+            probabilities = probabilities.copy()
+            probabilities[again] = 0
+        last = replace(self, scores=scores, probabilities=probabilities)
+        return last.reject(again, DUPLICATE)
 
 
 def joined(parts: Sequence[Picks]) -> Picks:

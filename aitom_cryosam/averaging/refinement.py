@@ -35,7 +35,7 @@ from aitom_cryosam.averaging.sources import (
 )
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.picks import Picks, suppressed
+from aitom_cryosam.picks import Picks
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.targets import PARTICLE
@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 DETAIL = 3.0  # of the diameter, that the halves must agree to
 LOSS = 1.2  # of the resolution, that a new set of picks may cost
 BETTER = 0.5  # of the picks, that are averaged where clicks show which these are
-LOST, DUPLICATE = "unlike the average", "duplicate"
+LOST = "unlike the average"
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,9 +306,7 @@ def _decided(proposals: Picks, score: Rescored, distance: float) -> Picks:
         kept=believed,
         reasons=reasons,
     )
-    chosen = np.flatnonzero(believed)
-    alive = suppressed(result.points_zyx[chosen], result.scores[chosen], distance)
-    return result.reject(np.setdiff1d(chosen, chosen[alive]), DUPLICATE)
+    return result.one_per_particle(distance)
 
 
 def _turned(proposals: Sequence[Picks], picks: Sequence[Picks]) -> list[Picks]:

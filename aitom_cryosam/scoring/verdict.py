@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.models import JUDGED
-from aitom_cryosam.picks import Picks, suppressed
+from aitom_cryosam.picks import Picks
 from aitom_cryosam.scoring.cut import cut
 from aitom_cryosam.scoring.kind import FEWEST, Verdict, judge
 from aitom_cryosam.scoring.odds import proposal_odds
@@ -138,9 +138,7 @@ def ranked(
         position: of `Settings`.
     """
     proposals = replace(proposals, points_zyx=_positions(proposals, masks, _SHARES[position]))
-    chosen = np.flatnonzero(proposals.kept)
-    alive = suppressed(proposals.points_zyx[chosen], proposals.scores[chosen], distance)
-    proposals = proposals.reject(np.setdiff1d(chosen, chosen[alive]), "duplicate")
+    proposals = proposals.one_per_particle(distance)
     order = np.argsort(-proposals.scores, kind="stable")
     ids = np.arange(1, len(order) + 1)
     proposals = replace(proposals.take(order), ids=ids)
