@@ -555,6 +555,12 @@ def test_a_format_that_does_not_exist(tmp_path):
         ("a.star", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS; type `git lfs pull`"),
         ("a.tbl", b"\n<!DOCTYPE html><html>", "a web page; download the file itself"),
         ("a.json", b"<HTML>", "a web page; download the file itself"),
+        (
+            "c.json",
+            b'{"pickable_objects": []}',
+            "configuration of a copick project; name a file of",
+        ),
+        ("m.json", b'{"annotation_object": {}, "files": []}', "name the .ndjson file beside it"),
         ("a.xml", b"<objlist><object x='1'/></objlist>", "DeepFinder; take x, y, z of object"),
         (
             "a.star",

@@ -289,6 +289,18 @@ _FOREIGN = {
     FileKind.WEB_PAGE: ("a web page", "download the file itself, and see what the page says"),
 }
 
+# Keys of JSON that is about points, and has none: what it is, what to do.
+_FOREIGN_JSON = {
+    "pickable_objects": (
+        "the configuration of a copick project",
+        "name a file of picks, ExperimentRuns/RUN/Picks/*.json below one of its roots",
+    ),
+    "annotation_object": (
+        "what the CryoET Data Portal says about an annotation",
+        "name the .ndjson file beside it",
+    ),
+}
+
 
 def known_format(name: str) -> Format:
     """The format of a name.
@@ -343,9 +355,13 @@ def _json_reader(path: Path) -> Reader:
     content = json_of(path)
     if isinstance(content, list):
         return aitom.read
+    keys = content if isinstance(content, dict) else {}
     for key, found in (("boxes_3d", eman.read), ("pickable_object_name", copick.read)):
-        if isinstance(content, dict) and key in content:
+        if key in keys:
             return found
+    for key, (what, remedy) in _FOREIGN_JSON.items():
+        if key in keys:
+            raise InputError(f"{path} is {what}; {remedy}.")
     raise InputError(f"{path} has no points; expected JSON of copick, EMAN2 or AITom.")
 
 
