@@ -554,6 +554,7 @@ def test_a_format_that_does_not_exist(tmp_path):
         ("a.csv", b"PK\3\4\0", "a spreadsheet or an archive; save the table as csv"),
         ("a.star", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS; type `git lfs pull`"),
         ("a.tbl", b"\n<!DOCTYPE html><html>", "a web page; download the file itself"),
+        ("a.landmarkAscii", b"# AmiraMesh 3D ASCII 2.0\n", "is of Amira; write them as text with"),
         ("a.json", b"<HTML>", "a web page; download the file itself"),
         (
             "c.json",

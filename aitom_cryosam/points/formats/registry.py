@@ -280,6 +280,7 @@ _FOREIGN = {
     FileKind.NUMPY: ("an array of NumPy", _COLUMNS),
     FileKind.SQLITE: ("a database, as of Scipion", f"export the coordinates, or {_COLUMNS}"),
     FileKind.HDF5: ("HDF5", _COLUMNS),
+    FileKind.AMIRA: ("of Amira", _COLUMNS),
     FileKind.ZIP: ("a spreadsheet or an archive", "save the table as csv, or unpack it"),
     **dict.fromkeys(
         (FileKind.GZIP, FileKind.BZIP2, FileKind.XZ, FileKind.ZSTD, FileKind.TAR),
