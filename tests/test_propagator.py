@@ -177,6 +177,7 @@ def test_the_size_limit_holds_each_way_and_across():
 def test_axis_permutation_permutes_the_masks(world):
     points = np.array([(11, 15, 20), (1, 1, 0), (4, 26, 37)])
     masks = CrossPlanePropagator(Objects(), tau_iou=0.3).propagate(world, points)
+    assert sum(mask.volume > 0 for mask in masks) >= 2
     order = [2, 0, 1]
     turned = CrossPlanePropagator(Objects(), tau_iou=0.3).propagate(
         Volume(world.data.transpose(order)), points[:, order]
@@ -189,6 +190,7 @@ def test_axis_permutation_permutes_the_masks(world):
 def test_all_at_once_equals_one_by_one(world):
     points = np.array([(11, 15, 20), (1, 1, 0), (4, 26, 37), (9, 12, 18), (11, 15, 20)])
     together = CrossPlanePropagator(Objects()).propagate(world, points)
+    assert sum(mask.volume > 0 for mask in together) >= 3
     for point, mask in zip(points, together, strict=True):
         (alone,) = CrossPlanePropagator(Objects()).propagate(world, [point])
         np.testing.assert_array_equal(mask.mask, alone.mask)
