@@ -5,7 +5,7 @@ import pytest
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.belonging import of_tomogram
-from aitom_cryosam.points.prompts import read_prompts
+from aitom_cryosam.points.prompts import read_prompts, read_rejects
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.tomogram import Tomogram
@@ -99,6 +99,17 @@ def test_bad_points_of_a_file_are_left_out(tomogram, tmp_path, caplog):
     assert prompts.ids.tolist() == [1, 2]
     assert "the prompt 25,1,5 lies on the blank margin" in caplog.text
     assert "left out with all such prompts, 2 of 4" in caplog.text
+
+
+def test_clicks_of_several_classes_are_told(tomogram, tmp_path, caplog):
+    (tmp_path / "a.csv").write_text("x,y,z,class\n25,15,5,ribosome\n24,14,4,vault\n")
+    assert len(read_prompts(tomogram, path=tmp_path / "a.csv")) == 2
+    assert "a.csv: its clicks are of 2 classes, ribosome, vault, and taken as of one" in caplog.text
+    caplog.clear()
+    assert len(read_rejects(tomogram, path=tmp_path / "a.csv")) == 2
+    (tmp_path / "a.csv").write_text("x,y,z,class\n25,15,5,1\n24,14,4,1\n")
+    assert len(read_prompts(tomogram, path=tmp_path / "a.csv")) == 2
+    assert not caplog.text
 
 
 def test_bad_points_only_are_refused(tomogram, tmp_path):

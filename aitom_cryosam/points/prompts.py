@@ -14,6 +14,7 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import as_typed
+from aitom_cryosam.names import listed
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.reading import read_points
@@ -87,7 +88,7 @@ def unchecked_prompts(
     """
     points = _given(given)
     if path is not None:
-        points.extend(_in_file(Path(path), tomogram, coords_angpix, tilt_series))
+        points.extend(_in_file(PROMPT, Path(path), tomogram, coords_angpix, tilt_series))
     return np.array(points, dtype=np.float64).reshape(-1, 3)
 
 
@@ -114,7 +115,11 @@ def _given(given: Sequence[str | Sequence[float]], kind: str = PROMPT) -> list[n
 
 
 def _in_file(
-    path: Path, tomogram: Tomogram, coords_angpix: float | None, tilt_series: TiltSeries | None
+    kind: str,
+    path: Path,
+    tomogram: Tomogram,
+    coords_angpix: float | None,
+    tilt_series: TiltSeries | None,
 ) -> np.ndarray:
     file = read_points(
         path,
@@ -126,7 +131,17 @@ def _in_file(
     )
     if not len(file.picks):
         raise InputError(f"{path} holds no points; expected at least one click.")
-    return of_tomogram(file, tomogram.path or tomogram.name).picks.points_zyx
+    own = of_tomogram(file, tomogram.path or tomogram.name)
+    kinds = list(dict.fromkeys(own.classes or ()))
+    if len(kinds) > 1 and kind == PROMPT:
+        logger.warning(
+            "%s: its clicks are of %d classes, %s, and taken as of one kind of particle; if they "
+            "are of several, keep one of them in the file.",
+            path,
+            len(kinds),
+            listed(kinds),
+        )
+    return own.picks.points_zyx
 
 
 def _from_file(
@@ -136,7 +151,7 @@ def _from_file(
     coords_angpix: float | None,
     tilt_series: TiltSeries | None,
 ) -> list[np.ndarray]:
-    points = _in_file(path, tomogram, coords_angpix, tilt_series)
+    points = _in_file(kind, path, tomogram, coords_angpix, tilt_series)
     faults = [_fault(point, tomogram) for point in points]
     good = [point for point, fault in zip(points, faults, strict=True) if not fault]
     if len(good) < len(points):
