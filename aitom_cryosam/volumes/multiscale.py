@@ -11,21 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.lengths import ANGSTROM
 from aitom_cryosam.volumes.volume import Triple, voxel_size_of
 from aitom_cryosam.volumes.zarr_store import ZarrStore
 
 logger = logging.getLogger(__name__)
 
-# The names that OME-Zarr asks for, and others that programs write.
-_SPELLINGS = {
-    1.0: "angstrom angstroms ångström ångstrom ångströms å",
-    0.01: "picometer picometers picometre pm",
-    10.0: "nanometer nanometers nanometre nm",
-    1e4: "micrometer micrometers micrometre micron microns um µm",
-    1e7: "millimeter millimeters millimetre mm",
-    1e10: "meter meters metre",
-}
-_ANGSTROM = {name: size for size, names in _SPELLINGS.items() for name in names.split()}
 _VERSIONS = ("0.4", "0.5")
 
 
@@ -108,7 +99,7 @@ class Multiscale:
             raise InputError(
                 f"{path} has the axes {', '.join(names) or 'of nothing'}; expected z, y and x."
             )
-        units = [_ANGSTROM.get(_plain(axis.get("unit", "")), math.nan) for axis in axes]
+        units = [ANGSTROM.get(_plain(axis.get("unit", "")), math.nan) for axis in axes]
         datasets = image.get("datasets")
         if not isinstance(datasets, list) or not datasets:
             raise InputError(f"{path} has multiscales without datasets; copy it again.")

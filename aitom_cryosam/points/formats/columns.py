@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.lengths import ANGSTROM
 from aitom_cryosam.points.table import CENTRED, CLASS, NAMES, PIXELS, SCORE, VOXEL_SIZE, Unit
 
 if TYPE_CHECKING:
@@ -51,9 +52,7 @@ _NEUTRAL = {
 _VOXEL, _ANGSTROM = (Unit.VOXEL, 1.0), (Unit.ANGSTROM, 1.0)
 _UNITS = {
     **dict.fromkeys(["vox", "voxel", "voxels", "px", "pix", "pixel", "pixels"], _VOXEL),
-    **dict.fromkeys(["a", "å", "ang", "angst", "angstrom", "angstroms", "ångström"], _ANGSTROM),
-    **dict.fromkeys(["nm", "nanometer", "nanometers"], (Unit.ANGSTROM, 10.0)),
-    **dict.fromkeys(["um", "µm", "micrometer", "micrometers", "micron"], (Unit.ANGSTROM, 1e4)),
+    **{name: (Unit.ANGSTROM, size) for name, size in ANGSTROM.items()},
 }
 _OF_UNITS = {"unit", "units"}
 MATRIX = tuple(f"transform_{row}{column}" for row in range(3) for column in range(3))
