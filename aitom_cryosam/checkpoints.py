@@ -19,11 +19,11 @@ from platformdirs import user_cache_path
 from aitom_cryosam.digests import Digests
 from aitom_cryosam.download import download
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import output_folder
 from aitom_cryosam.models import MODELS, Model, Weights
-from aitom_cryosam.names import printable
+from aitom_cryosam.outputs import output_folder
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.source_file import sha256_of
+from aitom_cryosam.wording import printable
 
 if TYPE_CHECKING:
     import torch

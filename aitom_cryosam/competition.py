@@ -12,11 +12,11 @@ from scipy.special import expit, logit
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.messages import held, say
-from aitom_cryosam.names import in_angstrom
 from aitom_cryosam.particle_size import ParticleSize
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.scoring.verdict import PRESENT
 from aitom_cryosam.search import Found
+from aitom_cryosam.wording import in_angstrom
 
 logger = logging.getLogger(__name__)
 

@@ -15,13 +15,14 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.messages import logging_kept
-from aitom_cryosam.names import file_stem, listed, relion_name
+from aitom_cryosam.names import file_stem, relion_name
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.copick import text
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.source_file import existing_file
+from aitom_cryosam.wording import listed
 
 logger = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from aitom_cryosam.ball_contrast import BallContrast, parabola_vertices
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import in_angstrom
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.threads import mapped
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.wording import in_angstrom
 
 logger = logging.getLogger(__name__)
 

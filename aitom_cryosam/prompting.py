@@ -15,7 +15,6 @@ from aitom_cryosam.features.query import Query
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.masks import ParticleMask, cores
 from aitom_cryosam.models import JUDGED
-from aitom_cryosam.names import listed
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.prompts import PROMPT, REJECTED, refuse_misplaced
@@ -32,6 +31,7 @@ from aitom_cryosam.scoring.verdict import SAME
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.trace import Trace
+from aitom_cryosam.wording import listed
 
 logger = logging.getLogger(__name__)
 

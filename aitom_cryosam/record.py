@@ -13,9 +13,9 @@ import numpy as np
 from scipy import ndimage
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import settle, write_text
+from aitom_cryosam.files import write_text
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.names import in_angstrom, listed, result_stem
+from aitom_cryosam.names import result_stem
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.reading import read_points
@@ -25,9 +25,11 @@ from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.result_files import NEEDED, RUN, result_paths
 from aitom_cryosam.run_entries import SCHEMA
 from aitom_cryosam.settings import Settings
+from aitom_cryosam.settling import settle
 from aitom_cryosam.source_file import FileStamp, existing_file, reading, sha256_of
 from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.volumes.reading import read_volume
+from aitom_cryosam.wording import in_angstrom, listed
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import settle
 from aitom_cryosam.names import RESULT
+from aitom_cryosam.settling import settle
 
 RUN = RESULT["run"]
 """Ending of the record of a run."""

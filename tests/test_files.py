@@ -7,14 +7,8 @@ from pathlib import Path
 import pytest
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import (
-    check_output,
-    output_folder,
-    refuse_existing,
-    write_all,
-    write_text,
-    writing,
-)
+from aitom_cryosam.files import write_all, write_text, writing
+from aitom_cryosam.outputs import check_output, output_folder, refuse_existing
 
 
 def write_half(path, error, **options):

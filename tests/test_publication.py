@@ -12,14 +12,8 @@ import pytest
 
 from aitom_cryosam import temporaries
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import (
-    check_output,
-    output_folder,
-    publishing,
-    ready_to_write,
-    refuse_existing,
-    write_all,
-)
+from aitom_cryosam.files import publishing, write_all
+from aitom_cryosam.outputs import check_output, output_folder, ready_to_write, refuse_existing
 from aitom_cryosam.publication import MARK, Publication
 from aitom_cryosam.temporaries import leftovers, temporary_folder
 

@@ -18,8 +18,8 @@ from aitom_cryosam.cli.streams import forgiving, status_of_stdout
 from aitom_cryosam.doors import Door, program_of
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.messages import PACKAGE, Once, logging_kept
-from aitom_cryosam.names import printable
 from aitom_cryosam.versions import DISTRIBUTION, version_of
+from aitom_cryosam.wording import printable
 
 # Each module has add_arguments(parser) and run(args) -> exit status.
 COMMANDS = {
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 command = f"cryosam {args.command}"
                 _log_to_stderr(quiet=args.quiet, verbose=args.verbose)
                 _locate(args)
-                from aitom_cryosam.files import kept  # not for --help
+                from aitom_cryosam.outputs import kept  # not for --help
 
                 with kept(inputs_of(args)):
                     status = int(import_module(COMMANDS[args.command][0]).run(args))

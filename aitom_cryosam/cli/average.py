@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from aitom_cryosam.averaging.symmetry import Symmetry
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.files import check_output
+    from aitom_cryosam.outputs import check_output
 
     start = time.perf_counter()
     records = options.records_of(args.results)

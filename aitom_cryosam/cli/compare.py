@@ -113,7 +113,7 @@ def _check_names(names: Sequence[str]) -> None:
 
 def _paths(args: argparse.Namespace, tomogram: Tomogram) -> dict[str, Path]:
     """Of JSON, figure and the picks of the methods that run; none exists yet."""
-    from aitom_cryosam.files import check_output
+    from aitom_cryosam.outputs import check_output
 
     if not args.out:
         return {}
@@ -148,8 +148,9 @@ def _found_by_others(path: str, tomogram: Tomogram, tilt_series: TiltSeries | No
 
 def _in_folder(path: str, tomogram: Tomogram) -> str:
     """The file of picks of a tomogram in a folder of results; a file itself."""
-    from aitom_cryosam.names import listed, relion_name, result_stem
+    from aitom_cryosam.names import relion_name, result_stem
     from aitom_cryosam.result_files import picks_files
+    from aitom_cryosam.wording import listed
 
     files = picks_files(Path(path))
     wanted = relion_name(str(tomogram.path or tomogram.name))
@@ -243,7 +244,8 @@ def _write(
 ) -> None:
     from aitom_cryosam.evaluation.comparison import method_report
     from aitom_cryosam.evaluation.curves import write_comparison
-    from aitom_cryosam.files import output_folder, write_text
+    from aitom_cryosam.files import write_text
+    from aitom_cryosam.outputs import output_folder
     from aitom_cryosam.points.formats.relion_warp import write_proposals
 
     output_folder(bench.args.out)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import averaging_options, machine_options, method_options, options
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import plural
+from aitom_cryosam.wording import plural
 
 if TYPE_CHECKING:
     from aitom_cryosam.evaluation.comparison import Found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aitom_cryosam.cli.simulate import load_densities
 from aitom_cryosam.cli.tables import labelled
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import plural
+from aitom_cryosam.wording import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from aitom_cryosam import job
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.files import check_output
+    from aitom_cryosam.outputs import check_output
     from aitom_cryosam.settings import Settings
     from aitom_cryosam.simulation.files import write_simulation
     from aitom_cryosam.simulation.settings import SimulationSettings
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _refuse_earlier(args: argparse.Namespace) -> None:
     """Say before the work, and with what to type, that the folder holds a demo."""
-    from aitom_cryosam.files import refuse_existing
+    from aitom_cryosam.outputs import refuse_existing
     from aitom_cryosam.result_files import result_paths
     from aitom_cryosam.simulation.files import simulation_paths
 

@@ -152,9 +152,9 @@ def _size(
 ) -> tuple[ParticleSize | None, list[Observation]]:
     """As typed, or as clicks inside tell; and what is unsure of it, or what a run would refuse."""
     from aitom_cryosam.doctor import Observation
-    from aitom_cryosam.names import in_angstrom
     from aitom_cryosam.particle_size import particle_size
     from aitom_cryosam.validation.finding import Severity
+    from aitom_cryosam.wording import in_angstrom
 
     settings = presets["embedded"]
     if settings.diameter_angstrom is None and not len(points_zyx):

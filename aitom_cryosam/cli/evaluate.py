@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
         InputError: a file or option cannot be used, or picks and truth do not fit together.
     """
     from aitom_cryosam.evaluation.pairing import read_searched
-    from aitom_cryosam.files import ready_to_write
+    from aitom_cryosam.outputs import ready_to_write
 
     files = [path for path in (args.json, args.curve, args.histogram) if path]
     ready_to_write(files, overwrite=args.overwrite)

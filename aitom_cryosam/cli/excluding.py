@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import machine_options
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import refuse_existing
+from aitom_cryosam.outputs import refuse_existing
 from aitom_cryosam.targets import STRUCTURES, structure
 
 if TYPE_CHECKING:

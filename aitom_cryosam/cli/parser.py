@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from aitom_cryosam.names import printable
+from aitom_cryosam.wording import printable
 
 
 class Parser(argparse.ArgumentParser):

@@ -22,8 +22,9 @@ from aitom_cryosam.cli.tables import file_rows, labelled
 from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_of_tomogram
 from aitom_cryosam.doors import Door
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import refuse_existing, refuse_existing_folder
-from aitom_cryosam.names import RESULT, plural
+from aitom_cryosam.names import RESULT
+from aitom_cryosam.outputs import refuse_existing, refuse_existing_folder
+from aitom_cryosam.wording import plural
 
 if TYPE_CHECKING:
     from aitom_cryosam.job import Job

@@ -70,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
 
     from aitom_cryosam.aitom.cryosam import CryoSAMPicker
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.files import check_output, write_all
+    from aitom_cryosam.files import write_all
+    from aitom_cryosam.outputs import check_output
     from aitom_cryosam.points.formats.aitom import peaks_json
 
     check_output(Path(args.out).parent)

@@ -14,7 +14,8 @@ from aitom_cryosam.cli import evaluate, export, project_init, project_run, repor
 from aitom_cryosam.cli.parser import add_action
 from aitom_cryosam.cli.tables import aligned
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import RESULT, listed
+from aitom_cryosam.names import RESULT
+from aitom_cryosam.wording import listed
 
 if TYPE_CHECKING:
     from aitom_cryosam.points.point_file import PointFile

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from aitom_cryosam.cli import machine_options
 from aitom_cryosam.cli.argument_types import whole_number
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import listed
+from aitom_cryosam.wording import listed
 
 if TYPE_CHECKING:
     from aitom_cryosam.project.outcome import Outcome

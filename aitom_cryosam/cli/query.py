@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aitom_cryosam.cli import machine_options, method_options, options
 from aitom_cryosam.cli.tables import labelled
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import in_angstrom, listed, plural
+from aitom_cryosam.wording import in_angstrom, listed, plural
 
 if TYPE_CHECKING:
     from aitom_cryosam.picks import Picks
@@ -46,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
         InputError: a file or option cannot be used; nothing is written then.
     """
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.files import ready_to_write, writing
+    from aitom_cryosam.files import writing
+    from aitom_cryosam.outputs import ready_to_write
     from aitom_cryosam.particle_query import ParticleQuery
     from aitom_cryosam.picker import CryoSAM
     from aitom_cryosam.tomogram import Tomogram

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.averaging.settings import AveragingSettings
     from aitom_cryosam.averaging.sources import box_of
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.files import check_output
+    from aitom_cryosam.outputs import check_output
 
     start = time.perf_counter()
     records = options.records_of(args.results)

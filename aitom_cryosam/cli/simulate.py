@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a map or option cannot be used, or a result is there already.
     """
-    from aitom_cryosam.files import check_output
+    from aitom_cryosam.outputs import check_output
     from aitom_cryosam.simulation.files import simulation_paths, write_simulation
     from aitom_cryosam.simulation.settings import SimulationSettings
     from aitom_cryosam.simulation.simulate import simulate

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from aitom_cryosam.names import printable
+from aitom_cryosam.wording import printable
 
 
 class Shown:

@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: an option cannot be used.
     """
-    from aitom_cryosam.files import ready_to_write, write_text
+    from aitom_cryosam.files import write_text
+    from aitom_cryosam.outputs import ready_to_write
     from aitom_cryosam.validation import check
 
     expected = _expected(args)

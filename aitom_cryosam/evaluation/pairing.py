@@ -12,7 +12,7 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation.truth import Truth, by_tomogram, of_file, of_folder
-from aitom_cryosam.names import listed, relion_name
+from aitom_cryosam.names import relion_name
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.point_file import PointFile
 from aitom_cryosam.points.reading import read_points
@@ -21,6 +21,7 @@ from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of
 from aitom_cryosam.record import record_beside
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.result_files import picks_files
+from aitom_cryosam.wording import listed
 
 logger = logging.getLogger(__name__)
 

@@ -16,13 +16,14 @@ from typing import NamedTuple
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import settle
-from aitom_cryosam.names import RESULT, distinct, listed, relion_name, result_stem
+from aitom_cryosam.names import RESULT, distinct, relion_name, result_stem
 from aitom_cryosam.picks import Picks, joined
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.registry import endings
 from aitom_cryosam.points.point_file import PointFile
 from aitom_cryosam.remedies import Remedy
+from aitom_cryosam.settling import settle
+from aitom_cryosam.wording import listed
 
 logger = logging.getLogger(__name__)
 

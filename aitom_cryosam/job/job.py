@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import settle, write_text
+from aitom_cryosam.files import write_text
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.points.formats.relion_warp import check_flavour
 from aitom_cryosam.points.table import json_of
@@ -21,6 +21,7 @@ from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result_files import result_paths
 from aitom_cryosam.settings import Settings, short_name
+from aitom_cryosam.settling import settle
 from aitom_cryosam.source_file import FileStamp, existing_file, reading
 from aitom_cryosam.targets import structure
 from aitom_cryosam.targets.base import StructureTarget

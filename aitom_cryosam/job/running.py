@@ -10,11 +10,11 @@ from typing import Any
 from aitom_cryosam import checkpoints, propagator
 from aitom_cryosam.doctor import examine
 from aitom_cryosam.doctor.header import header_observations
-from aitom_cryosam.files import check_output
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.job.job import Job
 from aitom_cryosam.messages import collected
 from aitom_cryosam.networks import check_given
+from aitom_cryosam.outputs import check_output
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picker import CryoSAM
 from aitom_cryosam.picks import Picks

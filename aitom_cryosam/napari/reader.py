@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from aitom_cryosam.files import settle
 from aitom_cryosam.names import RESULT
 from aitom_cryosam.napari.layers import LayerData, record_layers, tomogram_layer
 from aitom_cryosam.record import Record
+from aitom_cryosam.settling import settle
 from aitom_cryosam.volumes import ome_zarr
 
 VOLUMES = (".mrc", ".rec", ".map", ".mrc.gz", ".rec.gz", ".map.gz")

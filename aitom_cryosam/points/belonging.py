@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import distinct, listed, relion_name, same_place, series_name
+from aitom_cryosam.names import distinct, relion_name, same_place, series_name
 from aitom_cryosam.points.point_file import PointFile
+from aitom_cryosam.wording import listed
 
 logger = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import as_typed
-from aitom_cryosam.names import listed
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.wording import listed
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import settle
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.registry import reader
 from aitom_cryosam.points.formats.relion_warp import NO_REASON
@@ -29,6 +28,7 @@ from aitom_cryosam.points.table import (
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.points.units import in_voxels
+from aitom_cryosam.settling import settle
 from aitom_cryosam.source_file import existing_file, reading
 
 if TYPE_CHECKING:

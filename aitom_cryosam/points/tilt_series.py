@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import SAME_SIZE
-from aitom_cryosam.names import listed, relion_name, series_name
+from aitom_cryosam.names import relion_name, series_name
 from aitom_cryosam.points.star_syntax import read_blocks
 from aitom_cryosam.points.table import NAMES, is_open, positive
 from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.source_file import existing_file
+from aitom_cryosam.wording import listed
 
 if TYPE_CHECKING:
     import pandas as pd

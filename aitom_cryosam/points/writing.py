@@ -11,7 +11,7 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import SAME_SIZE
-from aitom_cryosam.names import distinct, listed, relion_name, star_word, tomogram_root
+from aitom_cryosam.names import distinct, relion_name, star_word, tomogram_root
 from aitom_cryosam.picks import Picks, apart_from, joined
 from aitom_cryosam.points.formats.registry import Format, known_format
 from aitom_cryosam.points.formats.relion_warp import project_name, safe_for_warp, with_extents
@@ -19,6 +19,7 @@ from aitom_cryosam.points.particle import Particle, object_name
 from aitom_cryosam.points.star_syntax import star_text
 from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 from aitom_cryosam.remedies import Remedy
+from aitom_cryosam.wording import listed
 
 logger = logging.getLogger(__name__)
 

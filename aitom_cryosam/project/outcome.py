@@ -13,9 +13,10 @@ from typing import Any
 from aitom_cryosam import job as jobs
 from aitom_cryosam.doors import Door, program_of
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import output_folder, write_text
+from aitom_cryosam.files import write_text
 from aitom_cryosam.job import Job
 from aitom_cryosam.messages import silent
+from aitom_cryosam.outputs import output_folder
 from aitom_cryosam.project.claims import claimed
 from aitom_cryosam.project.state import Kind, State, failure_note
 from aitom_cryosam.record import Record

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import output_folder, write_text
+from aitom_cryosam.files import write_text
 from aitom_cryosam.job import Job
 from aitom_cryosam.names import relion_name
+from aitom_cryosam.outputs import output_folder
 from aitom_cryosam.points.star_syntax import Block, read_blocks
 from aitom_cryosam.points.table import VOXEL_SIZE, positive
 from aitom_cryosam.points.tilt_series import TomogramsStar, read_tomograms_star

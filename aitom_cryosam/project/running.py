@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import output_folder
 from aitom_cryosam.forecast import forecast_on, usual_diameter
 from aitom_cryosam.job import Job
-from aitom_cryosam.names import plural
+from aitom_cryosam.outputs import output_folder
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.project.outcome import Outcome, Task, pick
 from aitom_cryosam.project.project import Project, ProjectTomogram
 from aitom_cryosam.project.state import Kind, State
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.source_file import FileStamp
+from aitom_cryosam.wording import plural
 
 LOG = "project.log"
 Engine = Callable[[Iterable[Task]], Iterator[Outcome]]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import check_output, output_folder, write_all, write_text
+from aitom_cryosam.files import write_all, write_text
+from aitom_cryosam.outputs import check_output, output_folder
 from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.record import Record
 from aitom_cryosam.report.page import Truth, index, page

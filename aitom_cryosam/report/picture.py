@@ -11,9 +11,9 @@ import numpy as np
 from aitom_cryosam.files import writing
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.names import plural
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.wording import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,10 @@ import numpy as np
 
 from aitom_cryosam.files import writing
 from aitom_cryosam.geometry import nearest_voxel
-from aitom_cryosam.names import plural
 from aitom_cryosam.report.picture import CLICK, MASK, PICK
 from aitom_cryosam.targets.base import Structures
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.wording import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

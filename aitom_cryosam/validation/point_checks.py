@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import listed, relion_name, series_name, tomogram_root
+from aitom_cryosam.names import relion_name, series_name, tomogram_root
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.relion_warp import WARP_CRASHES
 from aitom_cryosam.points.reading import read_points
@@ -31,6 +31,7 @@ from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.validation.finding import Expected, Finding, Severity
 from aitom_cryosam.validation.programs import is_tomostar
+from aitom_cryosam.wording import listed
 
 _SAME_PLACE = 1e-3  # of a unit of the file
 _MANY = 10  # points from which on their spread says something

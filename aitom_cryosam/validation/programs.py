@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aitom_cryosam.geometry import SAME_SIZE
-from aitom_cryosam.names import plural
 from aitom_cryosam.points.formats import stopgap
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import ANGLES, CENTRED, NAMES, PIXELS
+from aitom_cryosam.wording import plural
 
 LISTED = ("rlnTomoName", "rlnTomoImportParticleFile")
 

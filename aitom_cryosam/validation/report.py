@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import settle
-from aitom_cryosam.names import plural, relion_name
+from aitom_cryosam.names import relion_name
 from aitom_cryosam.points.formats.columns import is_number
 from aitom_cryosam.points.formats.registry import FORMATS, reader
 from aitom_cryosam.points.star_syntax import Block, scan
 from aitom_cryosam.points.table import CENTRED, NAMES, PIXELS, Table, Unit, text_of
 from aitom_cryosam.points.tilt_series import read_tomograms_star
+from aitom_cryosam.settling import settle
 from aitom_cryosam.validation.finding import Expected, Finding, Severity
 from aitom_cryosam.validation.point_checks import (
     error_of,
@@ -38,6 +38,7 @@ from aitom_cryosam.validation.programs import (
     of_star,
     of_stopgap,
 )
+from aitom_cryosam.wording import plural
 
 _SET = ("rlnTomoParticlesFile", "rlnTomoTomogramsFile")
 _BINARY = (".pickle", ".pkl", ".em")

@@ -13,18 +13,14 @@ import pytest
 
 from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import (
-    publishing,
-    refuse_existing_folder,
-    settle,
-    write_all,
-    writing_folder,
-)
+from aitom_cryosam.files import publishing, write_all, writing_folder
 from aitom_cryosam.napari.reader import reader
+from aitom_cryosam.outputs import refuse_existing_folder
 from aitom_cryosam.project import Project
 from aitom_cryosam.project.state import Kind, State
 from aitom_cryosam.publication import Publication
 from aitom_cryosam.record import Record
+from aitom_cryosam.settling import settle
 from tests.faults.world import write_tomogram
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a process to kill")
