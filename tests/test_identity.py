@@ -86,6 +86,18 @@ def test_two_of_one_name_are_written_apart(caplog):
     assert "after their folders: TS_01_rec (/d/TS_01/rec.mrc), TS_02_rec" in caplog.text
 
 
+def test_two_files_of_one_name_that_name_no_tomogram(tmp_path, capsys):
+    files = [tmp_path / name / "picks.csv" for name in ("TS_01", "TS_02")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("x,y,z\n40,30,12\n")
+    out = ["--to", "coords", "--out", str(tmp_path / "out")]
+    assert main(["export", *map(str, files), *out]) == 0
+    written = sorted(file.name for file in (tmp_path / "out").iterdir())
+    assert written == ["TS_01_picks_cryosam.coords", "TS_02_picks_cryosam.coords"]
+    assert "after their folders: TS_01_picks" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("label", ["run_name", "Experiment", "tomo_id", "micrograph", "filename"])
 def test_columns_of_names(tmp_path, label):
     (tmp_path / "a.csv").write_text(f"{label},x,y,z\nTS_01,1,2,3\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -206,10 +207,13 @@ def read_groups(
     Raises:
         InputError: a file cannot be used, or a point lies outside its tomogram.
     """
+    from aitom_cryosam.names import result_stem
     from aitom_cryosam.points.reading import read_points
 
     tilt_series = tilt_series_of(args)
     tomograms = tomograms_of(args)
+    files = list(files)
+    stems = Counter(result_stem(path) for path, _ in files)
     for path, record in files:
         known = _known(args, record, tilt_series)
         file = read_points(
@@ -222,7 +226,9 @@ def read_groups(
             tomogram=known.path,
             format=args.source,
         )
-        yield from _groups(file, known, tomograms, only=args.tomo is not None)
+        stem = result_stem(path)
+        unnamed = stem if stems[stem] == 1 else str(path.with_name(stem))
+        yield from _groups(file, known, unnamed, tomograms, only=args.tomo is not None)
 
 
 def _files(paths: Sequence[str]) -> Iterator[Path]:
@@ -258,12 +264,16 @@ def _known(
 
 
 def _groups(
-    file: PointFile, known: TomogramInfo, tomograms: TomogramsStar | None, *, only: bool
+    file: PointFile,
+    known: TomogramInfo,
+    unnamed: str,
+    tomograms: TomogramsStar | None,
+    *,
+    only: bool,
 ) -> Iterator[TomogramPicks]:
     """One group for each name in a file, or of the known tomogram only; all, if it has no names."""
     import numpy as np
 
-    from aitom_cryosam.names import result_stem
     from aitom_cryosam.points.belonging import of_tomogram
 
     names = (of_tomogram(file, known.name) if only else file).names or ()
@@ -274,7 +284,7 @@ def _groups(
         own = known.name if only or len(labels) == 1 else ""
         info = replace(
             known,
-            name=own or label or result_stem(file.path),
+            name=own or label or unnamed,
             voxel_size=known.voxel_size or file.voxel_size,
         )
         if tomograms:
