@@ -1,5 +1,7 @@
 """Which tomogram a point is of: its path or its full name, not the last part of it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import distinct, series_name
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.points.belonging import of_tomogram
+from aitom_cryosam.points.belonging import of_tomogram, points_in
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.points.writing import merged
@@ -108,3 +110,18 @@ def test_an_unknown_column_of_words_is_told(tmp_path, caplog):
     (tmp_path / "a.csv").write_text("grid,n,x,y,z\nTS_01,5,1,2,3\n")
     assert read_points(tmp_path / "a.csv").names is None
     assert "not read, as unknown: the column grid." in caplog.text
+
+
+def test_tomograms_that_a_file_has_points_of(tmp_path):
+    paths = [Path("a", name) for name in ("TS_01.mrc", "TS_02.mrc", "TS_03.mrc")]
+    some = read_points(star(tmp_path / "some.star", ["TS_01 1 2 3", "TS_03 1 2 3"]))
+    assert points_in(some, paths) == {paths[0], paths[2]}
+    with pytest.raises(
+        InputError, match=r"some\.star has points of TS_01, TS_03; expected some of"
+    ):
+        points_in(some, paths[1:2])
+    (tmp_path / "plain.csv").write_text("x,y,z\n1,2,3\n")
+    plain = read_points(tmp_path / "plain.csv")
+    assert points_in(plain, paths[:1]) == {paths[0]}
+    with pytest.raises(InputError, match="does not say in which of 3 tomograms its points are"):
+        points_in(plain, paths)

@@ -81,6 +81,9 @@ def test_what_the_user_says_goes_first_and_is_told(tmp_path, caplog):
     path = star(tmp_path, [*XYZ, "rlnPixelSize"], ["1 2 3 10"])
     assert places(path, voxel_size=5, coords_angpix=20) == [[4, 8, 12]]
     assert "states pixels of 10 Å; taking them as 20 Å, as asked for" in caplog.text
+    caplog.clear()
+    assert places(path, voxel_size=5, coords_angpix=10) == [[2, 4, 6]]
+    assert not caplog.text
 
 
 def test_a_pixel_size_of_points_in_angstrom_has_no_effect(tmp_path, caplog):

@@ -33,7 +33,7 @@ def of_tomogram(points: PointFile, tomogram: str | Path) -> PointFile:
     Raises:
         InputError: the file's points are of other tomograms, or of several of this name.
     """
-    if points.names is None or not points.names:
+    if not points.names:
         return points
     path = str(tomogram)
     label = distinct(points.names)
