@@ -128,6 +128,9 @@ def test_what_is_no_tomogram_is_left_to_others(tmp_path):
     (tmp_path / "a.txt").write_text("")
     assert reader(str(tmp_path)) is None
     assert reader(str(tmp_path / "a.txt")) is None
+    (tmp_path / "._TS_01_run.json").write_text("")  # as macOS leaves them beside others
+    assert reader(str(tmp_path)) is None
+    assert reader(str(tmp_path / "TS_01.rec.bz2")) is not None
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from aitom_cryosam.names import RESULT
 from aitom_cryosam.napari.layers import LayerData, record_layers, tomogram_layer
 from aitom_cryosam.record import Record
+from aitom_cryosam.result_files import RUN
 from aitom_cryosam.settling import settle
-from aitom_cryosam.volumes import ome_zarr
-
-VOLUMES = (".mrc", ".rec", ".map", ".mrc.gz", ".rec.gz", ".map.gz")
+from aitom_cryosam.volumes.reading import is_volume
 
 
 def reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[LayerData]] | None:
@@ -21,12 +19,12 @@ def reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[La
 
 
 def _known(path: Path) -> bool:
-    if ome_zarr.recognises(path):
+    if is_volume(path):
         return True
     if path.is_dir():
         settle(path)
-        return any(path.glob(f"[!.]*{RESULT['run']}"))
-    return path.name.lower().endswith((*VOLUMES, RESULT["run"]))
+        return any(path.glob(f"[!.]*{RUN}"))
+    return path.name.endswith(RUN)
 
 
 def _read(path: str | Sequence[str]) -> list[LayerData]:
@@ -35,8 +33,8 @@ def _read(path: str | Sequence[str]) -> list[LayerData]:
 
 
 def _layers(path: Path) -> list[LayerData]:
-    if path.is_dir() and not ome_zarr.recognises(path):
+    if is_volume(path):
+        return [tomogram_layer(path)]
+    if path.is_dir():
         return [layer for record in Record.all_in(path) for layer in record_layers(record)]
-    if path.name.endswith(RESULT["run"]):
-        return record_layers(Record.open(path))
-    return [tomogram_layer(path)]
+    return record_layers(Record.open(path))

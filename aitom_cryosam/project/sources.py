@@ -16,11 +16,10 @@ from aitom_cryosam.names import distinct, file_stem, series_name, tomogram_root
 from aitom_cryosam.points.table import text_of
 from aitom_cryosam.points.tilt_series import read_tomograms_star
 from aitom_cryosam.source_file import reading
-from aitom_cryosam.volumes import ome_zarr
+from aitom_cryosam.volumes.reading import is_volume
 
 logger = logging.getLogger(__name__)
 
-_MRC = re.compile(r"\.(mrc|rec|map)(\.(gz|bz2))?$", re.I)
 _NO_TOMOGRAM = re.compile(r"_labels\.(mrc(\.gz)?|zarr)$")
 _LISTS = (".txt", ".lst", ".list")
 _EXPECTED = (
@@ -49,7 +48,7 @@ def tomograms_of(source: str | Path) -> list[Path]:
         found = [Path(one) for one in sorted(glob(str(source), recursive=True))]
     elif not path.exists():
         raise InputError(f"There is no {path}; expected {_EXPECTED}.")
-    elif _is_volume(path):
+    elif is_volume(path):
         found = [path]
     elif path.is_dir():
         found = _in_folder(path)
@@ -103,10 +102,6 @@ def warn_of_versions(paths: Iterable[Path]) -> None:
         )
 
 
-def _is_volume(path: Path) -> bool:
-    return ome_zarr.recognises(path) or _MRC.search(path.name) is not None
-
-
 def _in_folder(folder: Path) -> list[Path]:
     if any(folder.glob("[!.]*.tomostar")):
         settings = [one for one in _settings_near(folder) if _folder(one, "DataFolder") == folder]
@@ -120,7 +115,7 @@ def _in_folder(folder: Path) -> list[Path]:
         found = sorted(
             one
             for one in folder.glob(pattern)
-            if _is_volume(one) and not _NO_TOMOGRAM.search(one.name)
+            if is_volume(one) and not _NO_TOMOGRAM.search(one.name)
         )
         if found:
             return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Protocol
 
@@ -27,8 +28,14 @@ class VolumeKind(Protocol):
         ...
 
 
+_MRC = re.compile(r"\.(mrc|rec|map)(\.(gz|bz2))?$", re.I)
 _KINDS: tuple[VolumeKind, ...] = (ome_zarr, mrc)
 """The last takes all that is left, and says what is wrong with it."""
+
+
+def is_volume(path: Path) -> bool:
+    """Whether a path is called as volumes are; what is in it may be something else."""
+    return ome_zarr.recognises(path) or _MRC.search(path.name) is not None
 
 
 def read_volume(
