@@ -19,8 +19,7 @@ import pytest
 import starfile
 
 from aitom_cryosam import CryoSAM
-from aitom_cryosam.cli import main, refine
-from aitom_cryosam.cli import pick as cli_pick
+from aitom_cryosam.cli import main, pick_output, refine
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.simulation.files import write_simulation
 from tests.toys import small_simulation
@@ -421,6 +420,6 @@ def test_few_picks_are_doubted(world, tmp_path, capsys, monkeypatch, kept, warne
 
 def test_a_run_that_considered_no_place_says_where_to_look():
     """As with a region and an exclusion that leave nothing; there is no best score to tell."""
-    said = cli_pick._nothing(SimpleNamespace(proposals=Picks.none()))
+    said = pick_output._nothing(SimpleNamespace(proposals=Picks.none()))
     assert said.startswith("No picks, as no place was considered")
     assert "--region, --exclude" in said
