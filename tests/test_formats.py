@@ -555,6 +555,8 @@ def test_a_format_that_does_not_exist(tmp_path):
         ("a.star", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS; type `git lfs pull`"),
         ("a.tbl", b"\n<!DOCTYPE html><html>", "a web page; download the file itself"),
         ("a.landmarkAscii", b"# AmiraMesh 3D ASCII 2.0\n", "is of Amira; write them as text with"),
+        ("a.txt", b"# imod ascii file version 2.0\n\nimod 1\n", "name the model itself, or type"),
+        ("a.json", b"[[1, 2, 3]]", "AITom's picks; write other points as text with the columns x,"),
         ("a.json", b"<HTML>", "a web page; download the file itself"),
         (
             "c.json",

@@ -135,7 +135,10 @@ def _mapped(header: MrcHeader) -> np.ndarray:
     offset = header.offset
     if missing > 0:
         if length != HEADER_BYTES + header.data_bytes:
-            raise InputError(f"{path} is cut off: {missing} bytes are missing; copy it again.")
+            raise InputError(
+                f"{path} is cut off: {missing} bytes are missing; copy it again, or see whether "
+                "the program that made it was stopped."
+            )
         _say_no_extended_header(header)
         offset = HEADER_BYTES
     elif missing < 0:

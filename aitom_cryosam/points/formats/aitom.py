@@ -99,7 +99,8 @@ class _Careful(pickle.Unpickler):
 
 
 def _table(content: Any, path: Path) -> Table:
-    with reading(path, "a list of AITom's picks"):
+    expected = "a list of AITom's picks; write other points as text with the columns x,y,z"
+    with reading(path, expected):
         peaks = [record["peak"]["loc"] if "peak" in record else record["x"] for record in content]
         scores = [record.get("val") for record in content]
         points_xyz = [np.ravel(peak) for peak in peaks]

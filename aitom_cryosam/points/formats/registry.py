@@ -274,6 +274,7 @@ _FOREIGN_TEXT = {
         "an object list of DeepFinder",
         f"take x, y, z of object, which count voxels: {_COLUMNS}",
     ),
+    b"# imod ascii file": ("an IMOD model as text", "name the model itself, or type `model2point`"),
     b"<Species": ("a species of M", "name its file of particles, or those it was made of"),
 }
 _FOREIGN = {
