@@ -47,6 +47,7 @@ class Remedy(Enum):
     RUN_AGAIN = "the result again"
     NO_CLASS = "no class"
     ONE_CLASS = "one class"
+    COMPARED_CLASS = "the class that is compared"
     NO_MIN_SCORE = "no smallest score"
     NO_SYMMETRY = "no symmetry"
     ANY_SYMMETRY = "the best symmetry"
@@ -254,6 +255,10 @@ _WORDS: dict[Remedy, str | dict[Door, str | tuple[str, ...]]] = {
     Remedy.CACHE: "choose another <cache>, or leave it out",
     Remedy.RUN_AGAIN: "use the file alone, in another folder, or run again with <overwrite>",
     Remedy.NO_CLASS: "leave <class> out",
+    Remedy.COMPARED_CLASS: {
+        _LINE: "add --class NAME to compare one",
+        _PYTHON: "give particle_class to compare one",
+    },
     Remedy.ONE_CLASS: {
         _LINE: "add --class NAME if they are of several",
         _PYTHON: "give particle_class if they are of several",

@@ -126,6 +126,27 @@ def test_one_class(files, capsys):
     assert "recall of" not in out
 
 
+def test_picks_of_one_class(tmp_path, capsys):
+    rows = ["TS,1,1,1,a", "TS,9,9,3,a", "TS,1,9,1,b", "TS_2,5,5,2,b"]
+    (tmp_path / "t.csv").write_text("tomogram,x,y,z,class\n" + "\n".join(rows) + "\n")
+    swapped = [row[:-1] + {"a": "b", "b": "a"}[row[-1]] for row in rows]
+    (tmp_path / "p.csv").write_text("tomogram,x,y,z,class\n" + "\n".join(swapped) + "\n")
+    report = tmp_path / "e.json"
+    options = ["--voxel-size", "10", "--json", str(report), "--overwrite"]
+    assert evaluate(tmp_path, *options, picks="p.csv", truth="t.csv") == 0
+    assert json.loads(report.read_text())["n_matched"] == 4
+    said = "Picks and particles of the classes a, b are matched whatever their class; add --class"
+    assert said in capsys.readouterr().err
+    assert evaluate(tmp_path, *options, "--class", "a", picks="p.csv", truth="t.csv") == 0
+    found = json.loads(report.read_text())
+    assert (found["n_picks"], found["n_truth"], found["n_matched"]) == (2, 2, 0)
+    assert "2 of 4 picks are of class a and count" in capsys.readouterr().err
+    (tmp_path / "p.csv").write_text("tomogram,x,y,z,class\nTS,1,1,1,1\n")  # by number
+    assert evaluate(tmp_path, *options, "--class", "a", picks="p.csv", truth="t.csv") == 0
+    assert json.loads(report.read_text())["n_matched"] == 1
+    assert "matched whatever" not in capsys.readouterr().err
+
+
 def test_json(files):
     path = files / "e.json"
     assert evaluate(files, "--json", str(path)) == 0

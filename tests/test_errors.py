@@ -53,6 +53,7 @@ OF_OTHER_COMMANDS = {
     Remedy.OVERWRITE, Remedy.WEIGHTS_FOLDER, Remedy.RUN_AGAIN, Remedy.NO_CLASS,
     Remedy.NO_MIN_SCORE, Remedy.NO_SYMMETRY, Remedy.ANY_SYMMETRY, Remedy.TILT_RANGE,
     Remedy.OUT_FOLDER, Remedy.COUNT_UNPICKED, Remedy.TEMPLATE_CONTRAST, Remedy.BINNING,
+    Remedy.COMPARED_CLASS,
 }  # fmt: skip
 
 

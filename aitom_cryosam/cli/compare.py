@@ -83,7 +83,10 @@ def run(args: argparse.Namespace) -> int:
     tilt_series = tilt_series_of_tomogram(args)
     truth = _truth(args, tomogram, tilt_series)
     same: dict[str, Any] = {"radius": args.radius, "voxel_size": tomogram.voxel_size}
-    given = {name: _found_by_others(path, tomogram, tilt_series) for name, path in args.picks}
+    given = {
+        name: _found_by_others(path, tomogram, tilt_series, args.particle_class)
+        for name, path in args.picks
+    }
     with ShownProgress(quiet=args.quiet) as progress:
         bench = Bench(args, tomogram, tilt_series, truth, progress)
         # What can be refused is refused before the first method runs.
@@ -138,12 +141,15 @@ def _truth(args: argparse.Namespace, tomogram: Tomogram, tilt_series: TiltSeries
     return truth
 
 
-def _found_by_others(path: str, tomogram: Tomogram, tilt_series: TiltSeries | None) -> Found:
+def _found_by_others(
+    path: str, tomogram: Tomogram, tilt_series: TiltSeries | None, particle_class: str | None
+) -> Found:
     from aitom_cryosam.evaluation.comparison import Found
+    from aitom_cryosam.evaluation.pairing import picks_of_class
 
     file = _in_folder(path, tomogram)
-    picks = _of(tomogram, _points(file, tomogram, tilt_series, None)).picks
-    return Found.of(picks, "file", settings={"file": path})
+    [own] = picks_of_class([_points(file, tomogram, tilt_series, None)], particle_class)
+    return Found.of(_of(tomogram, own).picks, "file", settings={"file": path})
 
 
 def _in_folder(path: str, tomogram: Tomogram) -> str:

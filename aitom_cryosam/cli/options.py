@@ -244,7 +244,7 @@ def add_matching(parser: argparse.ArgumentParser) -> None:
         "--class",
         dest="particle_class",
         metavar="NAME",
-        help="count only this class of the truth (column particleClass)",
+        help="count only this class of the truth (column particleClass), and of picks that have it",
     )
     parser.add_argument(
         "--truth-angpix",

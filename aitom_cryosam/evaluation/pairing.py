@@ -66,7 +66,7 @@ def read_searched(
             copick project.
         voxel_size: Å, of all tomograms; needed where a file of picks does not state it.
         truth_angpix: Å, the pixel size that the truth is written in, if not the tomograms'.
-        particle_class: the only class of the truth that counts.
+        particle_class: the only class that counts, of the truth, and of picks if they have it.
         count_unpicked: tomograms of the truth without picks were searched too.
         tilt_series: the tilt series of all tomograms that `tomograms` does not know.
         tomograms: their tilt series by name, for coordinates in its pixels or from the centre.
@@ -91,6 +91,7 @@ def read_searched(
         )
 
     files = list(_read_all(picks, partial(read, voxel_size=voxel_size), voxel_size))
+    files = picks_of_class(files, particle_class)
     if Path(truth).is_dir():
         known = of_folder(
             Path(truth),
@@ -112,6 +113,8 @@ def read_searched(
     infos = [TomogramInfo(one.name, one.voxel_size, one.picks.shape_zyx) for one in searched]
     true = [one.truth.picks.points_zyx for one in searched]
     warn_of_outside(truth, zip(infos, true, strict=True))
+    if particle_class is None:
+        _tell_classes([one.picks for one in searched], whole)
     if missing:
         logger.warning("Left out, as %s has no points there: %s.", truth, listed(missing))
     unpicked = [name for name in parts if name not in covered]
@@ -231,6 +234,30 @@ def of_class(points: PointFile, whole: PointFile, wanted: str | None) -> PointFi
         known = ", ".join(sorted(set(whole.classes)))
         raise InputError(f"{whole.path} has no class {wanted!r}; expected one of {known}.")
     return points.take(np.array(points.classes or ()) == wanted)
+
+
+def picks_of_class(files: Sequence[PointFile], wanted: str | None) -> list[PointFile]:
+    """The picks of one class, where a file has some of it; those without a class all stay."""
+    if wanted is None or not any(wanted in (one.classes or ()) for one in files):
+        return list(files)
+    own = [
+        one if one.classes is None else one.take(np.array(one.classes) == wanted) for one in files
+    ]
+    every, left = (sum(len(one.picks) for one in points) for points in (files, own))
+    if left < every:
+        logger.info("%d of %d picks are of class %s and count.", left, every, wanted)
+    return own
+
+
+def _tell_classes(picks: Sequence[PointFile], truth: PointFile) -> None:
+    """A pick of one class on a particle of another is right as long as no class is asked for."""
+    mine, true = {name for one in picks for name in one.classes or ()}, set(truth.classes or ())
+    if mine & true and len(mine | true) > 1:
+        logger.warning(
+            "Picks and particles of the classes %s are matched whatever their class; %s.",
+            listed(sorted(mine | true)),
+            Remedy.COMPARED_CLASS.said(),
+        )
 
 
 def _roots(points: PointFile) -> set[str]:
