@@ -1,5 +1,7 @@
 """Which pieces of ridges are structures though nobody clicked on them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -96,3 +98,29 @@ def test_what_is_no_larger_than_a_particle_is_no_sheet_though_clicked(smaller):
     found = grown(ridges, ridges.take(np.arange(4)), clicks, 2.0, size)
     assert found.prompts.kept.all() == (not smaller)
     assert bool(len(found.ridges)) == (not smaller)
+
+
+@pytest.mark.parametrize(
+    ("weak", "clicked", "bridged"),
+    [
+        (0.9, [15, 90], True),  # of 3 at the clicks, of which a path needs 0.6 × 0.4
+        (0.9, [15], False),
+        (0.6, [15, 90], False),
+        (1.5, [15], True),  # a part of the sheet by itself: 0.4 of the clicks
+    ],
+)
+def test_a_path_between_two_clicks_bridges_a_weak_place(weak, clicked, bridged):
+    plane = np.zeros(SHAPE[1:], bool)
+    plane[4:30, 4:110] = True
+    whole = flat(plane, 3.0)
+    x = whole.cells_zyx[:, 2]
+    values = np.where((x > 42) & (x < 66), weak, 3.0).astype(np.float32)
+    ridges = replace(whole, responses=values, contrasts=values)
+    speck = np.zeros(SHAPE[1:], bool)
+    speck[10:12, 10:12] = True
+    clicks = Picks.from_points(np.array([[4.0, 15, x] for x in clicked]))
+    found = grown(ridges, flat(speck, 0.1), clicks, 2.0, 300)
+    assert found.prompts.kept.all()
+    columns = set(found.ridges.cells_zyx[:, 2].tolist())
+    assert {15, 90} <= columns
+    assert bool(columns & {52, 53, 54, 55, 56}) == bridged  # a step may be some cells long
