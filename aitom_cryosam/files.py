@@ -136,10 +136,15 @@ def publishing(
         raise not_written(Path(error.filename2 or first), error) from error
 
 
+def _in_bytes(text: str) -> bytes:
+    """UTF-8; a path of other bytes, as of a folder from an old disk, keeps them."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
     """Write UTF-8 text with LF line ends; complete or not at all, as `writing`."""
     with writing(path, overwrite=overwrite) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
+        temporary.write_bytes(_in_bytes(text))
 
 
 def write_all(contents: Mapping[Path, str | bytes], *, overwrite: bool = False) -> None:
@@ -162,5 +167,5 @@ def write_all(contents: Mapping[Path, str | bytes], *, overwrite: bool = False) 
     paths = {str(path): path.absolute() for path in contents}
     with publishing(home, paths, overwrite=overwrite) as drafts:
         for path, content in contents.items():
-            raw = content.encode("utf-8") if isinstance(content, str) else content
+            raw = _in_bytes(content) if isinstance(content, str) else content
             drafts[str(path)].write_bytes(raw)

@@ -25,6 +25,11 @@ def existing_file(path: str | Path) -> Path:
         InputError: there is nothing, or no file.
     """
     path = Path(path)
+    if not path.name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in path.name):
+        raise InputError(
+            f"The name of {path} is not UTF-8, as the files that would hold it are; rename it, or "
+            "type `export LC_ALL=C.UTF-8` first."
+        )
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):

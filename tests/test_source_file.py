@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from aitom_cryosam.averaging.tilts import read_tilts
 from aitom_cryosam.cli.picking import _of_json
 from aitom_cryosam.cli.select import _numbers
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.files import write_text
 from aitom_cryosam.job import Job
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.points.reading import read_points
@@ -69,6 +71,22 @@ def test_an_endless_device(tmp_path: Path, name: str) -> None:
 def test_a_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="is a folder; expected a file"):
         READERS[name](tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's")
+@pytest.mark.parametrize("name", READERS)
+def test_a_name_of_other_bytes_than_utf8(tmp_path: Path, name: str) -> None:
+    path = tmp_path / os.fsdecode(b"T\xf6rn.star")
+    path.touch()
+    with pytest.raises(InputError, match="is not UTF-8, as the files that would hold it are"):
+        READERS[name](path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's")
+def test_a_folder_of_other_bytes_than_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"J\xf6rg")
+    write_text(tmp_path / "a.html", f"<p>{folder}</p>")
+    assert (tmp_path / "a.html").read_bytes().endswith(b"/J\xf6rg</p>")
 
 
 @pytest.mark.parametrize("error", [ValueError("shape"), KeyError("x"), EOFError()])
