@@ -10,7 +10,7 @@ import pytest
 
 from aitom_cryosam import CryoSAM, Result, Settings, Tomogram
 from aitom_cryosam.cli import main
-from aitom_cryosam.cli.pick import _summary
+from aitom_cryosam.cli.pick_output import summary
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ball, labels
 from aitom_cryosam.particle_query import ParticleQuery
@@ -83,7 +83,7 @@ def test_nothing_is_expected_where_clusters_decided(
     assert record.by_clusters
     assert record.content["counts"]["decided_by"] == "clusters"
     assert "expected_precision" not in record.content["counts"]
-    [picks] = [value for label, value in _summary(record, 1.0) if label == "picks"]
+    [picks] = [value for label, value in summary(record, 1.0) if label == "picks"]
     assert "right" not in picks
     assert "by clusters, as nearly all places are alike" in picks
     for typed, stays in (("--top 2", True), ("--cut -100", False), ("--fdr 0.9", False)):
@@ -163,6 +163,10 @@ def test_a_result_of_version_0_1_is_read(tmp_path: Path) -> None:
     volume = labels((24, 52, 60), numbered).astype(np.int16)
     write_volume(old.files["labels"], volume, voxel_size=20.0)
     assert [mask.volume for mask in old.masks] == [mask.volume for mask in balls] + [0]
+    assert main(["select", str(tmp_path), "--top", "3", "--out", str(tmp_path / "new")]) == 0
+    new = Record.open(tmp_path / "new")
+    assert set(new.files) == set(old.files)
+    assert set(np.unique(new.labels())) == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(
