@@ -44,6 +44,13 @@ def test_every_row_counts_pixels_of_its_optics_group(tmp_path):
     assert places(path, voxel_size=10) == [[100, 50, 20], [120, 60, 24]]
 
 
+def test_files_that_were_joined_with_their_byte_order_marks(tmp_path):
+    labels = [*XYZ, "rlnMicrographName"]
+    part = "\ufeff" + block("particles", labels, ["1 2 3 TS_01.tomostar"])
+    (tmp_path / "a.star").write_text(part + part, encoding="utf-8")
+    assert places(tmp_path / "a.star") == [[1, 2, 3]] * 2
+
+
 def test_an_optics_group_that_is_not_there(tmp_path):
     path = star(tmp_path, [*XYZ, "rlnOpticsGroup"], ["1 2 3 7"], GROUPS)
     with pytest.raises(InputError, match="optics group 7, but no such group; expected one of 1, 2"):

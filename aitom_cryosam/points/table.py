@@ -244,7 +244,7 @@ def text_of(path: Path) -> str:
     if b"\0" in content:
         raise InputError(f"{path} is binary; expected a text file of points.")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8").replace("\ufeff", "")  # several, where files were joined
     except UnicodeDecodeError:
         return content.decode("latin-1")
 
