@@ -12,7 +12,8 @@ from aitom_cryosam.cli import build_parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-MOST_WORDS = 700
+TEXTS = [*PAGES, ROOT / "CHANGELOG.md"]
+MOST_WORDS, LONGEST_SENTENCE = 700, 40
 
 
 def commands(text: str) -> list[list[str]]:
@@ -41,10 +42,40 @@ def test_an_option_that_does_not_exist_is_refused() -> None:
         build_parser(["pick"]).parse_args(["pick", "a.mrc", "--out", "b", "--colour", "red"])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_to_files(page) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
-    assert [link for link in links if not (page.parent / link).exists()] == []
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of a page names it by."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head).strip().lower().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)]+)", page.read_text("utf-8")):
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        if anchor and target.name != "commands.md":  # which is made of the parsers
+            assert anchor in anchors(target), link
+
+
+def sentences(text: str) -> list[str]:
+    """Of a page, cells of tables and items of lists too, with a word for what is in quotes."""
+    text = re.sub(r"^```.*?^```|^ {4}.*?$", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"`[^`]*`", "X", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text))
+    return re.split(r"\n|\||(?<=[.!?:;])\s+", text)
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_no_sentence_is_too_long(page) -> None:
+    found = sentences(page.read_text("utf-8"))
+    assert [one for one in found if len(one.split()) > LONGEST_SENTENCE] == []
+
+
+def test_a_sentence_ends_where_it_ends() -> None:
+    text = "One `a. b` two. Three [four](x.md): five\n\n    code. code\n\n| six | seven |\n"
+    assert [one.strip() for one in sentences(text) if one.strip()] == [
+        "One X two.", "Three four:", "five", "six", "seven",
+    ]  # fmt: skip
 
 
 def test_readme_is_short() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -74,8 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         drawing.setLevel(logging.ERROR)  # it would tell of a home that it cannot write to
         try:
             with heeded():
-                given = sys.argv[1:] if argv is None else argv
-                arguments = [_value(argument) for argument in _with_ranges(given)]
+                arguments = list(sys.argv[1:] if argv is None else argv)
                 parser = build_parser(arguments)
                 args = parser.parse_args(arguments)
                 running.options = options_of(parser, args)
@@ -112,25 +110,6 @@ def _locate(args: argparse.Namespace) -> None:
         args.tomogram = located(args.tomogram)
     if hasattr(args, "tomograms"):
         args.tomograms = [located(one) for one in args.tomograms]
-
-
-def _with_ranges(arguments: Sequence[str]) -> list[str]:
-    """LOW HIGH after --tilt-range, as other programs take it, becomes LOW,HIGH."""
-    joined: list[str] = []
-    for argument in arguments:
-        ends_range = joined[-2:-1] == ["--tilt-range"] and all(
-            re.fullmatch(r"[-+]?\d+(\.\d*)?", one) for one in (joined[-1], argument)
-        )
-        if ends_range:
-            joined[-1] += f",{argument}"
-        else:
-            joined.append(argument)
-    return joined
-
-
-def _value(argument: str) -> str:
-    """Keep argparse from taking the coordinates -1,2,3 for an option."""
-    return f" {argument}" if re.match(r"-[\d.]+,", argument) else argument
 
 
 def build_parser(arguments: list[str]) -> argparse.ArgumentParser:

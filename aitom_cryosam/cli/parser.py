@@ -18,8 +18,8 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """As argparse's, but nothing is left over, and no argument is empty."""
-        typed = list(sys.argv[1:] if args is None else args)
+        """As argparse's, but nothing is left over, no argument is empty, and -1,2,3 is a value."""
+        typed = [_value(one) for one in _with_ranges(sys.argv[1:] if args is None else args)]
         if self._subparsers is None:  # else those below say it, under their own name
             for before, one in zip([self.prog, *typed], typed, strict=False):
                 name, _, value = one.partition("=") if one.startswith("--") else (before, "=", one)
@@ -85,6 +85,25 @@ def options_of(parser: argparse.ArgumentParser, args: argparse.Namespace) -> set
         if isinstance(action, argparse._SubParsersAction):
             found |= options_of(action.choices[getattr(args, action.dest)], args)
     return found
+
+
+def _with_ranges(arguments: Sequence[str]) -> list[str]:
+    """LOW HIGH after --tilt-range, as other programs take it, becomes LOW,HIGH."""
+    joined: list[str] = []
+    for argument in arguments:
+        ends_range = joined[-2:-1] == ["--tilt-range"] and all(
+            re.fullmatch(r"[-+]?\d+(\.\d*)?", one) for one in (joined[-1], argument)
+        )
+        if ends_range:
+            joined[-1] += f",{argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _value(argument: str) -> str:
+    """Keep argparse from taking the coordinates -1,2,3 for an option."""
+    return f" {argument}" if re.match(r"-[\d.]+,", argument) else argument
 
 
 def _no_number(found: re.Match[str]) -> str:
