@@ -147,6 +147,44 @@ def test_picks_of_one_class(tmp_path, capsys):
     assert "matched whatever" not in capsys.readouterr().err
 
 
+PLACES = np.random.default_rng(4).uniform((4, 4, 4), (60, 50, 28), (12, 3))
+
+
+@pytest.mark.parametrize(
+    ("truth", "says"),
+    [
+        (PLACES, None),
+        (PLACES + 0.2, None),
+        (PLACES + 1, "The particles lie x, y, z = 1.0, 1.0, 1.0 voxels from the picks that match"),
+        (PLACES + np.array([0.5, 0.5, 0]), "lie x, y, z = 0.5, 0.5, 0.0 voxels from the picks"),
+        (PLACES[:, ::-1], "12 would if the truth had x, y, z in the order z, y, x."),
+        (PLACES[:, [1, 2, 0]], "12 would if the truth had x, y, z in the order y, z, x."),
+        (PLACES * (1, -1, 1) + (0, 53, 0), "12 would if the truth counted y from the other end."),
+        (
+            PLACES * 4,
+            "would if the truth counted pixels of 2.5 Å; correct it, or add --truth-angpix",
+        ),
+        (PLACES * 10, "12 would if the truth counted pixels of 1 Å; correct it"),
+        (np.random.default_rng(5).uniform((4, 4, 4), (60, 50, 28), (12, 3)), None),
+        (PLACES[:4, ::-1], None),
+    ],
+)
+def test_truth_that_counts_otherwise_is_told(tmp_path, capsys, truth, says):
+    for name, points in (("TS_01_picks.star", PLACES), ("t.csv", truth)):
+        head = "x,y,z\n"
+        if name.endswith(".star"):
+            head = "data_\n\nloop_\n" + "".join(f"_rlnCoordinate{axis}\n" for axis in "XYZ")
+        rows = [("," if name == "t.csv" else " ").join(map(str, point)) for point in points]
+        (tmp_path / name).write_text(head + "\n".join(rows) + "\n")
+    of = {"name": "TS_01", "path": None, "shape_zyx": [32, 54, 64], "voxel_size_angstrom": 10}
+    record = {"tomogram": of, "files": {"picks": "TS_01_picks.star"}}
+    (tmp_path / "TS_01_run.json").write_text(json.dumps(record))
+    assert evaluate(tmp_path, picks=".", truth="t.csv") == 0
+    told = capsys.readouterr().err
+    assert (says or "") in told
+    assert bool(says) == ("would if the truth" in told or "The particles lie" in told)
+
+
 def test_json(files):
     path = files / "e.json"
     assert evaluate(files, "--json", str(path)) == 0

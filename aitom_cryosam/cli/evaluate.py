@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from aitom_cryosam.evaluation.labels import LabelEvaluation
     from aitom_cryosam.evaluation.pairing import Searched
     from aitom_cryosam.evaluation.surface import SurfaceDistances
+
+logger = logging.getLogger(__name__)
 
 _IOU = 0.5
 """Overlap of masks, if none is typed."""
@@ -126,6 +129,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or option cannot be used, or picks and truth do not fit together.
     """
+    from aitom_cryosam.evaluation.counting import doubt
     from aitom_cryosam.evaluation.pairing import read_searched
     from aitom_cryosam.outputs import ready_to_write
 
@@ -145,6 +149,9 @@ def run(args: argparse.Namespace) -> int:
         tomograms=tomograms_of(args),
     )
     found = _evaluated(args, searched)
+    evaluations = list(found.evaluations.values())
+    if doubted := doubt(searched, evaluations, args.radius, args.truth_angpix):
+        logger.warning("%s.", doubted)
     print(table(args, found))
     _write(args, found)
     return 0
