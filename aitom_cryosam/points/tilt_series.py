@@ -11,6 +11,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.names import relion_name, series_name
 from aitom_cryosam.points.star_syntax import read_blocks
+from aitom_cryosam.points.star_units import SERIES
 from aitom_cryosam.points.table import NAMES, is_open, positive
 from aitom_cryosam.points.tomogram_info import TiltSeries
 from aitom_cryosam.source_file import existing_file
@@ -19,7 +20,6 @@ from aitom_cryosam.wording import listed
 if TYPE_CHECKING:
     import pandas as pd
 
-_PIXEL_SIZE = "rlnTomoTiltSeriesPixelSize"
 _BINNING = "rlnTomoTomogramBinning"
 _SIZES = ("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
 _RECONSTRUCTED = "rlnTomoReconstructedTomogram"
@@ -84,14 +84,14 @@ def read_tomograms_star(path: str | Path) -> TomogramsStar:
     """
     path = existing_file(Path(path))
     for rows in (block.table() for block in read_blocks(path)):
-        if {NAMES[0], _PIXEL_SIZE} <= set(rows):
+        if {NAMES[0], SERIES} <= set(rows):
             return TomogramsStar(
                 path,
                 tuple(_series(row, path) for _, row in rows.iterrows()),
                 tuple(_reconstructions(row) for _, row in rows.iterrows()),
             )
     raise InputError(
-        f"{path} is no tomograms.star: no table has the columns {NAMES[0]} and {_PIXEL_SIZE}."
+        f"{path} is no tomograms.star: no table has the columns {NAMES[0]} and {SERIES}."
     )
 
 
@@ -107,7 +107,7 @@ def _series(row: pd.Series, path: Path) -> TiltSeries:
     x, y, z = sizes
     size = (x, y, z) if x and y and z else None
     binning = _optional(row, _BINNING, path)
-    pixel_size = positive(row[_PIXEL_SIZE], path, _PIXEL_SIZE)
+    pixel_size = positive(row[SERIES], path, SERIES)
     return TiltSeries(pixel_size, size, str(row[NAMES[0]]), binning)
 
 
