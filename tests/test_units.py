@@ -296,6 +296,14 @@ def test_sizes_that_tomograms_star_leaves_open(tmp_path):
     assert third.size_xyz == (4, 5, 6)
 
 
+def test_an_optimisation_set_in_place_of_tomograms_star(tmp_path):
+    labels = ["rlnTomoParticlesFile", "rlnTomoTomogramsFile"]
+    rows = ["Extract/job012/particles.star Tomograms/job006/tomograms.star"]
+    (tmp_path / "o.star").write_text(block("optimisation_set", labels, rows))
+    with pytest.raises(InputError, match=r"it names, Tomograms/job006/tomograms\.star\."):
+        read_tomograms_star(tmp_path / "o.star")
+
+
 def test_boxes_without_depth(tmp_path):
     labels = ["CoordinateX", "CoordinateY", "CoordinateZ", "Width", "Height", "Confidence"]
     rows = ["10 20 7 32 32 0.5", "11 21 8 32 32 <NA>"]

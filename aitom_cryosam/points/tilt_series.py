@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _BINNING = "rlnTomoTomogramBinning"
 _SIZES = ("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
+_FILE = "rlnTomoTomogramsFile"
 _RECONSTRUCTED = "rlnTomoReconstructedTomogram"
 
 
@@ -83,15 +84,19 @@ def read_tomograms_star(path: str | Path) -> TomogramsStar:
         InputError: no such file, no such table, or a size that is not a number above 0.
     """
     path = existing_file(Path(path))
-    for rows in (block.table() for block in read_blocks(path)):
+    blocks = read_blocks(path)
+    for rows in (block.table() for block in blocks):
         if {NAMES[0], SERIES} <= set(rows):
             return TomogramsStar(
                 path,
                 tuple(_series(row, path) for _, row in rows.iterrows()),
                 tuple(_reconstructions(row) for _, row in rows.iterrows()),
             )
+    named = [name for block in blocks if block.has([_FILE]) for name in block.column(_FILE)]
+    instead = f"; give the file that it names, {named[0]}" if named else ""
     raise InputError(
-        f"{path} is no tomograms.star: no table has the columns {NAMES[0]} and {SERIES}."
+        f"{path} is no tomograms.star: no table has the columns {NAMES[0]} and {SERIES}"
+        f"{instead}."
     )
 
 
