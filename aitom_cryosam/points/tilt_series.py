@@ -95,8 +95,7 @@ def read_tomograms_star(path: str | Path) -> TomogramsStar:
     named = [name for block in blocks if block.has([_FILE]) for name in block.column(_FILE)]
     instead = f"; give the file that it names, {named[0]}" if named else ""
     raise InputError(
-        f"{path} is no tomograms.star: no table has the columns {NAMES[0]} and {SERIES}"
-        f"{instead}."
+        f"{path} is no tomograms.star: no table has the columns {NAMES[0]} and {SERIES}{instead}."
     )
 
 
