@@ -12,8 +12,9 @@ from typing import TypeVar
 import torch
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.machine import free_ram
 from aitom_cryosam.remedies import Remedy
-from aitom_cryosam.resources import Resources, free_ram
+from aitom_cryosam.resources import Resources
 
 logger = logging.getLogger(__name__)
 

@@ -17,12 +17,14 @@ from threadpoolctl import threadpool_limits
 from aitom_cryosam.encoders.filterbank import FilterBankEncoder
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import TokenGrid, in_plane_axes
+from aitom_cryosam.machine import held_ram, usable_cores
 from aitom_cryosam.models import MODELS
 from aitom_cryosam.remedies import Remedy
-from aitom_cryosam.resources import Resources, held_ram, size_text, usable_cores
+from aitom_cryosam.resources import Resources
 from aitom_cryosam.segmenters.contour import ContourSegmenter
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.wording import size_text
 
 # Bytes.
 _PROGRAM = 135e6  # Python, its libraries, and the networks of the verdict

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-from aitom_cryosam.resources import usable_cores
+from aitom_cryosam.machine import usable_cores
 
 T = TypeVar("T")
 R = TypeVar("R")

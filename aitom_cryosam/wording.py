@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 
@@ -38,3 +39,9 @@ def listed(names: Iterable[str], most: int = 5) -> str:
     """
     every = list(names)
     return ", ".join(every[:most]) + (", ..." if len(every) > most else "")
+
+
+def size_text(count: float) -> str:
+    """Bytes for people: 4.1 GB."""
+    power = min(int(math.log(max(count, 1), 1000)), 4)
+    return f"{count / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"

@@ -151,7 +151,7 @@ def test_a_limit_from_outside_is_not_ours_to_raise(monkeypatch: pytest.MonkeyPat
 def test_files_are_mapped_where_addresses_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aitom_cryosam.resources.free_ram", lambda: 10**6)
     few = (10**8, 10**8)
-    monkeypatch.setattr("aitom_cryosam.resources.resource.getrlimit", lambda _: few)
+    monkeypatch.setattr("aitom_cryosam.machine.resource.getrlimit", lambda _: few)
     with pytest.raises(InputError, match="of addresses for memory and files, and `ulimit -v`"):
         GIVEN.plan(Resources(ram_bytes=10**6))
 

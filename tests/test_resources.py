@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from aitom_cryosam import CryoSAM, Settings, resources
+from aitom_cryosam import machine as module
 from aitom_cryosam.aitom import CryoSAMPicker
 from aitom_cryosam.doors import Door, program_of
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.resources import Resources, free_ram, parse_memory, usable_cores
+from aitom_cryosam.machine import free_ram, usable_cores
+from aitom_cryosam.resources import Resources, parse_memory
 
 
 @pytest.mark.parametrize(
@@ -45,15 +47,16 @@ def test_what_is_no_amount(text: str) -> None:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """10,000 bytes are free on it, and its process is in no group."""
     memory = SimpleNamespace(available=10_000)
-    monkeypatch.setattr(resources.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(module.psutil, "virtual_memory", lambda: memory)
     for name in ("SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(resources, "held_ram", lambda: 500)
+    monkeypatch.setattr(module, "held_ram", lambda: 500)
     monkeypatch.setattr(
-        resources.resource, "getrlimit", lambda _: (resources.resource.RLIM_INFINITY,) * 2
+        module.resource, "getrlimit", lambda _: (module.resource.RLIM_INFINITY,) * 2
     )
-    monkeypatch.setattr(resources, "_CGROUPS", tmp_path)
-    monkeypatch.setattr(resources, "_MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr(module, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(module, "_MEMBERSHIP", tmp_path / "membership")
     return tmp_path
 
 
@@ -132,9 +135,7 @@ def test_nobody_may_have_more_than_there_is(machine: Path) -> None:
 def test_a_job_of_slurm(
     machine: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], free: int
 ) -> None:
-    monkeypatch.setattr(
-        resources.psutil, "virtual_memory", lambda: SimpleNamespace(available=10**9)
-    )
+    monkeypatch.setattr(module.psutil, "virtual_memory", lambda: SimpleNamespace(available=10**9))
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     assert free_ram() == free
@@ -143,7 +144,7 @@ def test_a_job_of_slurm(
 @pytest.mark.parametrize("limit", ["RLIMIT_AS", "RLIMIT_DATA"])
 def test_limits_of_the_process(limit: str) -> None:
     code = (
-        "import resource; from aitom_cryosam.resources import free_ram; before = free_ram()\n"
+        "import resource; from aitom_cryosam.machine import free_ram; before = free_ram()\n"
         f"resource.setrlimit(resource.{limit}, (3 << 30, 3 << 30)); print(before, free_ram())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -155,15 +156,15 @@ def test_limits_of_the_process(limit: str) -> None:
 @pytest.fixture
 def cores(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The process may run on 12 cores, in no group and no batch job."""
-    monkeypatch.setattr(resources.os, "sched_getaffinity", lambda _: set(range(12)), raising=False)
+    monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: set(range(12)), raising=False)
     monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
     return machine
 
 
 def test_threads_by_affinity(cores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert usable_cores() == Resources().threads == 12
-    monkeypatch.delattr(resources.os, "sched_getaffinity")
-    monkeypatch.setattr(resources.os, "cpu_count", lambda: 3)
+    monkeypatch.delattr(module.os, "sched_getaffinity")
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 3)
     assert usable_cores() == 3
 
 

@@ -15,7 +15,7 @@ from aitom_cryosam.averaging.template import Template
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.remedies import Remedy
-from aitom_cryosam.resources import size_text
+from aitom_cryosam.wording import size_text
 
 if TYPE_CHECKING:
     import torch

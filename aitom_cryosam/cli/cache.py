@@ -66,7 +66,7 @@ def _chosen(cache: Cache, names: list[str], days: float) -> list[Entry]:
 
 
 def _table(entries: list[Entry], folder: Path) -> str:
-    from aitom_cryosam.resources import size_text
+    from aitom_cryosam.wording import size_text
 
     rows = [("entry", "tomogram", "kind", "size", "written", "usable")]
     for entry in entries:
@@ -95,7 +95,7 @@ def _clear(cache: Cache, entries: list[Entry], *, quiet: bool) -> None:
 
 
 def _counted(sizes: list[int]) -> str:
-    from aitom_cryosam.resources import size_text
+    from aitom_cryosam.wording import size_text
 
     count = "1 entry" if len(sizes) == 1 else f"{len(sizes)} entries"
     return f"{count}, {size_text(sum(sizes))}"

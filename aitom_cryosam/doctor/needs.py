@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from aitom_cryosam.doctor.observation import Observation
 from aitom_cryosam.forecast import forecast_on, seconds, usual_diameter
 from aitom_cryosam.particle_size import ParticleSize
-from aitom_cryosam.resources import Resources, size_text
+from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.validation.finding import Severity
-from aitom_cryosam.wording import in_angstrom
+from aitom_cryosam.wording import in_angstrom, size_text
 
 
 @dataclass(frozen=True)

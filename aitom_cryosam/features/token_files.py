@@ -15,8 +15,8 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.remedies import Remedy
-from aitom_cryosam.resources import size_text
 from aitom_cryosam.temporaries import reserve
+from aitom_cryosam.wording import size_text
 
 Shape = tuple[int, ...]
 

@@ -18,8 +18,8 @@ import dask
 from distributed import Client, KilledWorker, LocalCluster, Worker, WorkerPlugin, as_completed
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.machine import usable_cores
 from aitom_cryosam.project.outcome import Outcome, Task, failed, pick
-from aitom_cryosam.resources import usable_cores
 
 _GONE = (
     "Its workers died one after the other, most likely of too little memory; give each more, by "
