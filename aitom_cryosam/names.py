@@ -27,6 +27,11 @@ _COPICK = re.compile(
     r"(?:^|[\\/])ExperimentRuns[\\/]([^\\/]+)[\\/]"
     r"(?:VoxelSpacing[\d.]+[\\/][^\\/]+\.zarr[\\/]?|Picks[\\/][^\\/]+\.json)$"
 )
+# Annotations of the CryoET Data Portal, in the folders it has now and those of its first year.
+_PORTAL = re.compile(
+    r"(?:^|[\\/])([^\\/]+)[\\/](?:Reconstructions|Tomograms)[\\/]VoxelSpacing[\d.]+[\\/]Annotations"
+    r"[\\/](?:[^\\/]+[\\/])?[^\\/]+\.ndjson$"
+)
 _PREPENDED = re.compile(r"^(rec|recon|corrected|denoised|deconv|_?[\w-]*unet-[a-z]+)_(?=.)", re.I)
 
 RESULT = {
@@ -170,8 +175,10 @@ def result_stem(path: str | Path) -> str:
     ('TS_01', 'TS_02', 'TS_03')
     >>> result_stem("overlay/ExperimentRuns/TS_04/Picks/me_1_ribosome.json")
     'TS_04'
+    >>> result_stem("TS_5/Reconstructions/VoxelSpacing10.0/Annotations/100/vault_point.ndjson")
+    'TS_5'
     """
-    if run := _COPICK.search(str(path)):
+    if run := _COPICK.search(str(path)) or _PORTAL.search(str(path)):
         return run[1]
     ends = r"_(picks|proposals|labels|cryosam|info|relion\d+|warp)$"
     return re.sub(ends, "", Path(path).stem)

@@ -7,7 +7,7 @@ import pytest
 
 from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import distinct, series_name
+from aitom_cryosam.names import distinct, result_stem, series_name
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.belonging import of_tomogram, points_in
 from aitom_cryosam.points.reading import read_points
@@ -86,6 +86,19 @@ def test_two_of_one_name_are_written_apart(caplog):
     groups = [(picks, TomogramInfo(f"/d/{name}/rec.mrc", 10.0)) for name in ("TS_01", "TS_02")]
     assert [info.name for _, info in merged(groups)] == ["TS_01_rec", "TS_02_rec"]
     assert "after their folders: TS_01_rec (/d/TS_01/rec.mrc), TS_02_rec" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "run"),
+    [
+        ("10/TS_1/Reconstructions/VoxelSpacing9.8/Annotations/100/a-1.0_point.ndjson", "TS_1"),
+        ("10/TS_1/Tomograms/VoxelSpacing9.800/Annotations/me-a-1.0.ndjson", "TS_1"),
+        ("C:\\TS_1\\Reconstructions\\VoxelSpacing9.8\\Annotations\\1\\a.ndjson", "TS_1"),
+        ("Annotations/100/TS_1.ndjson", "TS_1"),
+    ],
+)
+def test_annotations_of_the_portal_are_of_their_run(path, run):
+    assert result_stem(path) == run
 
 
 def test_two_files_of_one_name_that_name_no_tomogram(tmp_path, capsys):
