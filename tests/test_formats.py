@@ -584,6 +584,23 @@ def test_points_of_other_kinds_say_what_to_do(tmp_path, name, content, says):
     assert says in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["warp", "stopgap", "imod", "dynamo", "cmm", "cbox", "portal"])
+@pytest.mark.parametrize("how", ["mark", "UTF-16", "Windows", "Macintosh"])
+def test_texts_of_other_machines(tmp_path, name, how):
+    path = save(tmp_path, name)
+    points = read_points(path, voxel_size=10.8).picks.points_zyx
+    text = path.read_text(encoding="utf-8")
+    path.write_bytes(
+        {
+            "mark": text.encode("utf-8-sig"),
+            "UTF-16": text.encode("utf-16"),
+            "Windows": text.replace("\n", "\r\n").encode(),
+            "Macintosh": text.replace("\n", "\r").encode(),
+        }[how]
+    )
+    np.testing.assert_array_equal(read_points(path, voxel_size=10.8).picks.points_zyx, points)
+
+
 def test_the_name_of_an_object():
     assert Particle("80S-ribosome_1.2").box == 32
     for name in ("a b", "../a"):

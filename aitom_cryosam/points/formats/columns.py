@@ -23,7 +23,7 @@ _MEANINGS = {
         "tomogram tomo tomogramname tomoname tomoid tomogramid run runname runid experiment "
         "experimentname micrograph micrographname filename file image imagename tiltseries ts "
         "tsname series dataset rlntomoname rlnmicrographname volume volumename mrc mrcfile "
-        "tomofile tomogramfile tomostar path filepath"
+        "tomofile tomogramfile tomostar tomo3d path filepath"
     ),
     CLASS: (
         "class classname classid particleclass particletype particlename type label "

@@ -338,6 +338,7 @@ def reader(path: Path, name: str | None = None) -> Reader:
     if foreign := next(marked, kind and _FOREIGN.get(kind)):
         what, remedy = foreign
         raise InputError(f"{path} is {what}; {remedy}.")
+    head = _in_lines(head)
     if stopgap.recognises(head):
         return stopgap.read
     if ending == ".star" and re.search(rb"^data_cryolo\s*$", head, re.M):
@@ -351,6 +352,13 @@ def reader(path: Path, name: str | None = None) -> Reader:
     if re.search(rb"^\s*data_", head, re.M):
         return star_points.read
     return _text_reader(path)
+
+
+def _in_lines(head: bytes) -> bytes:
+    """The beginning of a text as Linux would have it: UTF-8 without a mark, LF line ends."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        head = head.decode("utf-16", "ignore").encode()
+    return head.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _json_reader(path: Path) -> Reader:
