@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from aitom_cryosam import Picks, Settings, job
 from aitom_cryosam.points.formats.relion_warp import write_picks
-from aitom_cryosam.project import FILE, Project, ProjectTomogram
+from aitom_cryosam.project import FILE, Project, ProjectTomogram, write_project
 from aitom_cryosam.record import Record
 from aitom_cryosam.simulation.density import ribosome_like
 from aitom_cryosam.simulation.settings import SimulationSettings
@@ -81,7 +81,7 @@ def made_up(folder: Path, tomograms: int, picks: int) -> Path:
         tomograms=tuple(ProjectTomogram(name=path.stem, path=path) for path in paths),
         query=query,
     )
-    project.write()
+    write_project(project)
     record = job.run(project.job(project.tomograms[0]))
     many = _many(record, picks)
     for tomogram in project.tomograms:

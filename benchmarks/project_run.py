@@ -28,7 +28,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from aitom_cryosam import Settings, job
-from aitom_cryosam.project import FILE, Project, ProjectTomogram
+from aitom_cryosam.project import FILE, Project, ProjectTomogram, write_project
 from aitom_cryosam.project.running import Plan, outcomes
 from aitom_cryosam.simulation.density import barrel, ribosome_like
 from aitom_cryosam.simulation.settings import SimulationSettings
@@ -95,7 +95,7 @@ def made(folder: Path, tomograms: int, shape_zyx: tuple[int, int, int]) -> Proje
         tomograms=tuple(ProjectTomogram(name=path.stem, path=path) for path in paths),
         query=job.run(first).files["query"],
     )
-    project.write()
+    write_project(project)
     return project
 
 

@@ -11,7 +11,8 @@ import pytest
 from aitom_cryosam import Settings
 from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.project import FILE, Project, ProjectTomogram
+from aitom_cryosam.project import FILE, Project, ProjectTomogram, read_project, write_project
+from aitom_cryosam.project.project_file import project_text
 from aitom_cryosam.project.sources import names_of, tomograms_of
 from aitom_cryosam.project.state import Kind, State
 from aitom_cryosam.record import Record
@@ -46,7 +47,7 @@ def project(world: Path, tmp_path: Path) -> Path:
 
 
 def states(project: Path) -> dict[str, tuple[Kind, str]]:
-    read = Project.read(project)
+    read = read_project(project)
     found = ((one.name, State.of(read.job(one))) for one in read.tomograms)
     return {name: (state.kind, state.why) for name, state in found}
 
@@ -61,7 +62,7 @@ NAMES = ["TS_01_rec", "other", "TS_02_rec"]
 
 
 def test_a_run_is_what_single_picks_are(world: Path, tmp_path: Path) -> None:
-    project = Project.read(world / "project")
+    project = read_project(world / "project")
     assert sorted(one.name for one in project.tomograms) == sorted(NAMES)
     for one in project.tomograms:
         pick = ["pick", str(one.path), "--query", str(world / "a.query"), *FEW]
@@ -176,7 +177,7 @@ def test_export_evaluate_and_report(project: Path, capsys: pytest.CaptureFixture
 
 
 def test_what_is_not_as_the_project_has_it_is_named(project: Path, tmp_path: Path, capsys) -> None:
-    read = Project.read(project)
+    read = read_project(project)
     tomograms = {one.name: one.path for one in read.tomograms}
     with mrcfile.open(tomograms["other"], mode="r+") as file:
         file.voxel_size = 21.0
@@ -203,7 +204,7 @@ def test_a_project_without_clicks_says_so(world: Path, tmp_path: Path, capsys) -
 def test_clicks_of_some_tomograms(world: Path, tmp_path: Path) -> None:
     clicks = tmp_path / "clicks.csv"
     lines = ["rlnTomoName,x,y,z"]
-    project = Project.read(world / "project")
+    project = read_project(world / "project")
     one = next(one for one in project.tomograms if one.name == "other")
     x, y, z = Record.open(project.results / "other").picks.points_zyx[0, ::-1]
     lines.append(f"other,{x},{y},{z}")
@@ -224,7 +225,7 @@ def test_clicks_of_some_tomograms(world: Path, tmp_path: Path) -> None:
 def test_a_job_array_does_every_tomogram_once(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    read = Project.read(project)
+    read = read_project(project)
     parts = [one.name for number in (1, 2) for one in read.part(number, 2)]
     assert sorted(parts) == sorted(NAMES)
     assert main(["project", "run", str(project), "--only", "1/2"]) == 0
@@ -264,15 +265,15 @@ def test_there_and_back(tmp_path: Path) -> None:
         edge=50.0,
         lamella="auto",
     )
-    project.write()
-    read = Project.read(home)
+    write_project(project)
+    read = read_project(home)
     assert read == project
-    assert "  ../TS_02.mrc  " in project.text()
-    assert "_query                ribosome.query" in project.text()
+    assert "  ../TS_02.mrc  " in project_text(project)
+    assert "_query                ribosome.query" in project_text(project)
     for preset in ("embedded", "networks"):
         whole = replace(project, settings=Settings(preset=preset, merge="consensus", cut="none"))
-        whole.write(overwrite=True)
-        assert Project.read(home).settings == whole.settings
+        write_project(whole, overwrite=True)
+        assert read_project(home).settings == whole.settings
 
 
 @pytest.mark.parametrize(
@@ -307,9 +308,9 @@ def test_an_empty_project(project: Path) -> None:
     heading, _, _ = text.rpartition("#9")
     (project / FILE).write_text(f"{heading}#9\n")
     with pytest.raises(InputError, match="has no tomogram"):
-        Project.read(project)
+        read_project(project)
     with pytest.raises(InputError, match="There is no project"):
-        Project.read(project.parent)
+        read_project(project.parent)
 
 
 def test_bad_starts(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -399,7 +400,7 @@ def test_relion(tmp_path: Path) -> None:
         main(["project", "init", str(star), "--preset", "embedded", "--out", str(project / "p")])
         == 0
     )
-    read = Project.read(project / "p")
+    read = read_project(project / "p")
     assert read.tomograms_star == star
     assert [one.name for one in read.tomograms] == ["a", "b"]
     star.write_text("data_\n\nloop_\n_rlnTomoName #1\n_rlnTomoTiltSeriesPixelSize #2\na 1.35\n")

@@ -78,10 +78,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from aitom_cryosam.project import Project
+    from aitom_cryosam.project import read_project
     from aitom_cryosam.project.state import State
 
-    project = Project.read(args.project)
+    project = read_project(args.project)
     rows = [("tomogram", "state", "picks", "seconds", "")]
     counts, picks = Counter[str](), 0
     for one in project.tomograms:
@@ -136,9 +136,9 @@ def _records(project: Project) -> list[tuple[ProjectTomogram, Record]]:
 
 def _export(args: argparse.Namespace) -> int:
     from aitom_cryosam.points.tilt_series import read_tomograms_star
-    from aitom_cryosam.project import Project
+    from aitom_cryosam.project import read_project
 
-    project = Project.read(args.project)
+    project = read_project(args.project)
     args.tomograms_star = args.tomograms_star or project.tomograms_star
     star = read_tomograms_star(args.tomograms_star) if args.tomograms_star else None
     found = _records(project)
@@ -175,9 +175,9 @@ def _file(tomogram: ProjectTomogram, record: Record) -> PointFile:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from aitom_cryosam.project import Project
+    from aitom_cryosam.project import read_project
 
-    found = _records(Project.read(args.project))
+    found = _records(read_project(args.project))
     args.points = [_file(tomogram, record) for tomogram, record in found]
     args.picks = [str(record.files["picks"]) for _, record in found]
     args.voxel_size, args.labels, args.truth_labels = None, None, None
@@ -186,10 +186,10 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace) -> int:
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.project import Project
+    from aitom_cryosam.project import read_project
     from aitom_cryosam.report.files import write_report
 
-    project = Project.read(args.project)
+    project = read_project(args.project)
     page = Path(args.out) if args.out else project.folder / "report.html"
     records = [record for _, record in _records(project)]
     with ShownProgress(quiet=args.quiet) as progress:

@@ -58,8 +58,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or option cannot be used.
     """
+    from aitom_cryosam.project import write_project
+
     project = _project(args)
-    project.write(overwrite=args.overwrite)
+    write_project(project, overwrite=args.overwrite)
     if not args.quiet:
         print(f"tomograms {len(project.tomograms)}")
         if args.prompts:

@@ -79,10 +79,10 @@ def run(args: argparse.Namespace) -> int:
         InputError: a file or option cannot be used.
     """
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.project import Project
+    from aitom_cryosam.project import read_project
     from aitom_cryosam.project.running import Plan, in_words, outcomes
 
-    project = Project.read(args.project)
+    project = read_project(args.project)
     number, of = args.only
     here = not (args.scheduler or args.scheduler_file)
     resources = machine_options.resources(args, here=here)

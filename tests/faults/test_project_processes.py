@@ -16,7 +16,7 @@ import pytest
 
 from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.project import Project
+from aitom_cryosam.project import read_project
 from aitom_cryosam.project.outcome import Outcome, Task
 from aitom_cryosam.project.state import Kind, State
 from tests.faults.world import plain, write_tomogram
@@ -92,7 +92,7 @@ def content(project: Path) -> dict[str, bytes]:
 
 
 def kinds(project: Path) -> list[Kind]:
-    read = Project.read(project)
+    read = read_project(project)
     return [State.of(read.job(one)).kind for one in read.tomograms]
 
 
@@ -158,7 +158,7 @@ def test_a_tomogram_that_kills_every_worker_is_given_up(
 ) -> None:
     from aitom_cryosam.project import cluster
 
-    read = Project.read(project)
+    read = read_project(project)
     job = read.job(read.tomograms[0])
     task = Task.of("TS_0", job)
     once = dask.config.set({"distributed.scheduler.allowed-failures": 1})

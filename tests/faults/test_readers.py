@@ -16,7 +16,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import publishing, write_all, writing_folder
 from aitom_cryosam.napari.reader import reader
 from aitom_cryosam.outputs import refuse_existing_folder
-from aitom_cryosam.project import Project
+from aitom_cryosam.project import read_project
 from aitom_cryosam.project.state import Kind, State
 from aitom_cryosam.publication import Publication
 from aitom_cryosam.record import Record
@@ -135,7 +135,7 @@ def test_napari_sees_a_whole_result(world, tmp_path):
 
 
 def test_a_project_sees_what_is_done(world, tmp_path):
-    project = Project.read(world / "project")
+    project = read_project(world / "project")
     (one,) = project.tomograms
     job = project.job(one)
     assert job.out is not None
