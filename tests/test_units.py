@@ -218,12 +218,19 @@ def test_tables_of_programs_that_count_angstrom(tmp_path, caplog):
     assert "columns experiment and particle_type" in caplog.text
 
 
-def test_a_table_with_the_labels_of_a_star_file_is_read_as_one(tmp_path):
+def test_a_table_with_the_labels_of_a_star_file_is_read_as_one(tmp_path, caplog):
     labels = [*XYZ, "rlnTomoName", *(f"rlnOrigin{axis}Angst" for axis in "XYZ"), "rlnObject"]
     (tmp_path / "a.csv").write_text(f",{','.join(labels)}\n0,100,50,20,TS_1,10,0,0,7\n")
     found = read_points(tmp_path / "a.csv", voxel_size=10, tilt_series=TiltSeries(1))
     assert found.picks.points_zyx[:, ::-1].tolist() == [[9, 5, 2]]
     assert (found.names, found.picks.extra) == (("TS_1",), {"rlnObject": ("7",)})
+    text = (tmp_path / "a.csv").read_text()
+    (tmp_path / "a.csv").write_text("Unnamed: 0" + text)
+    again = read_points(tmp_path / "a.csv", voxel_size=10, tilt_series=TiltSeries(1))
+    assert again.picks.points_zyx[:, ::-1].tolist() == [[9, 5, 2]]
+    (tmp_path / "a.csv").write_text("mine" + text)
+    assert places(tmp_path / "a.csv", voxel_size=10) == [[100, 50, 20]]
+    assert "not read, as unknown: the column rlnoriginxangst." in caplog.text
     (tmp_path / "b.csv").write_text(f"{','.join(CENTRED)}\n-100,50,20\n")
     size = TiltSeries(1, (400, 300, 200))
     assert places(tmp_path / "b.csv", voxel_size=10, tilt_series=size) == [[10, 20, 12]]

@@ -41,7 +41,9 @@ _MEANINGS = {
 _WORDS = {word: label for label, words in _MEANINGS.items() for word in words.split()}
 KNOWN = {*PIXELS, *_MEANINGS}
 """The labels that columns get."""
-_OF_STAR = re.compile(r"(rln|wrp|cryosam)[A-Z]\w*|particleClass|")
+_OF_STAR = re.compile(r"(rln|wrp|cryosam)[A-Z]\w*|particleClass")
+_INDEX = re.compile(r"(unnamed: ?\d+|index)?", re.I)
+"""pandas' column of row numbers, in a table that was written once or twice."""
 _ARRAY = re.compile(r"(axis|centroid)-\d+")
 """napari's and scikit-image's columns: of axes of an array, the last three of which are z, y, x."""
 _AXES = dict(zip("xyz", PIXELS, strict=True))
@@ -62,14 +64,16 @@ _IN_ANGSTROM = ({*MATRIX}, {"experiment", "particle_type"})
 _TIMES = {"t", "time", "timepoint", "frame", "channel"}
 _SCALES = {"bin", "binning", "binfactor", "binningfactor", "scale", "downsampling"}
 """Columns of numbers that may change what a coordinate counts."""
-_SHIFTS = re.compile(r"(d|shift|offset|origin)[xyz]|[xyz](shift|offset|origin)")
+_SHIFTS = re.compile(r"(d|shift|offset|(rln)?origin)[xyz](angst)?|[xyz](shift|offset|origin)")
 """Columns of numbers that may be added to a coordinate."""
 
 
-def are_of_star(names: Sequence[str]) -> bool:
-    """Whether they are the labels of a STAR file with points; one without a name counts rows."""
+def of_star(names: Sequence[str]) -> list[int]:
+    """The places of the labels of a STAR file with points; none, if there are any other names."""
+    found = [place for place, name in enumerate(names) if _OF_STAR.fullmatch(name)]
     points = any(set(labels) <= set(names) for labels in (PIXELS, CENTRED))
-    return points and all(map(_OF_STAR.fullmatch, names))
+    others = [name for place, name in enumerate(names) if place not in found]
+    return found if points and all(map(_INDEX.fullmatch, others)) else []
 
 
 def have_axes(names: Sequence[str]) -> bool:

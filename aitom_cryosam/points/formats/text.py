@@ -67,7 +67,7 @@ def read(path: Path) -> Table:
     elif rows:
         names = _names_above(path, len(rows[0]))
         _refuse_counted(path, rows)
-    star = columns.are_of_star(names)
+    star = columns.of_star(names)
     header, unit, scale = (names, Unit.VOXEL, 1.0) if star else columns.meanings(path, names)
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
@@ -77,9 +77,8 @@ def read(path: Path) -> Table:
                 f"{path}, row {number}: {len(row)} values; expected {len(header)}{hint}."
             )
     if star:
-        named = [place for place, name in enumerate(names) if name]
-        rows = [[row[place] for place in named] for row in rows]
-        block = Block("", labels=[names[place] for place in named], rows=rows, loops=1)
+        rows = [[row[place] for place in star] for row in rows]
+        block = Block("", labels=[names[place] for place in star], rows=rows, loops=1)
         return star_points.of_blocks(path, [block])
     table = pd.DataFrame(rows, columns=header, dtype=str)
     unit, scale = (unit is Unit.VOXEL and columns.stated_unit(path, table)) or (unit, scale)
