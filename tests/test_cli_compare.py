@@ -71,6 +71,20 @@ def test_a_folder_of_truths_has_one_of_the_tomogram(folder: Path, capsys) -> Non
     assert "truths has points of TS_2; expected some of TS." in capsys.readouterr().err
 
 
+def test_picks_that_count_otherwise_are_told(folder: Path, capsys) -> None:
+    rng = np.random.default_rng(2)
+    places = rng.uniform((2, 2, 2), (45, 13, 9), (9, 3))
+    for name, points in (("truth", places), ("same", places), ("turned", places[:, ::-1])):
+        rows = "\n".join(",".join(map(str, point)) for point in points)
+        (folder / f"{name}.csv").write_text(f"x,y,z\n{rows}\n")
+    files = [f"--picks={name}={folder}/{name}.csv" for name in ("same", "turned")]
+    assert compare(folder, "--methods", "none", *files, radius="20") == 0
+    told = capsys.readouterr().err
+    assert "turned: " in told
+    assert "9 would if the truth had x, y, z in the order z, y, x." in told
+    assert "same: " not in told
+
+
 def both(folder: Path) -> list[str]:
     files = [f"--picks={name}={folder}/{name}" for name in ("mine.star", "theirs.csv")]
     return ["--methods", "none", *files]

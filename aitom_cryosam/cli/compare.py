@@ -98,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
         return 2
     compared = {name: compare(one, truth, **same) for name, one in found.items()}
     agreement = agreements(found, **same)
+    for name in given:  # by other programs, which may count otherwise
+        _tell_doubt(name, compared[name], tomogram, truth, args.radius)
     print(f"{_table(compared)}\n{_notes(bench)}")
     if len(found) > 1:
         print(f"\n{_matrix(found, agreement)}")
@@ -150,6 +152,20 @@ def _found_by_others(
     file = _in_folder(path, tomogram)
     [own] = picks_of_class([_points(file, tomogram, tilt_series, None)], particle_class)
     return Found.of(_of(tomogram, own).picks, "file", settings={"file": path})
+
+
+def _tell_doubt(
+    name: str, compared: Compared, tomogram: Tomogram, truth: Picks, radius: float
+) -> None:
+    from aitom_cryosam.evaluation.counting import doubt
+    from aitom_cryosam.evaluation.pairing import Searched
+    from aitom_cryosam.points.point_file import PointFile
+
+    mine, true = (PointFile(Path(), picks) for picks in (compared.found.picks, truth))
+    mine = replace(mine, shape_zyx=tomogram.shape)
+    searched = Searched(name, mine, true, tomogram.voxel_size)
+    if said := doubt([searched], [compared.picks], radius):
+        logger.warning("%s: %s.", name, said)
 
 
 def _in_folder(path: str, tomogram: Tomogram) -> str:
