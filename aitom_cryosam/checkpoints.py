@@ -1,32 +1,29 @@
-"""Checkpoints: where files of weights are, what they hold, and whether they are what they claim.
+"""Checkpoints: where files of weights are, and whether they are the published ones.
 
-Nothing here goes to the network but `fetch`. torch is imported only where a file is read.
+Nothing here goes to the network but `fetch`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path
 
+from aitom_cryosam.checkpoint_file import Flaw, refuse_other
 from aitom_cryosam.digests import Digests
 from aitom_cryosam.download import download
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS, Model, Weights
 from aitom_cryosam.outputs import output_folder
 from aitom_cryosam.remedies import Remedy
-from aitom_cryosam.source_file import sha256_of
-from aitom_cryosam.wording import printable
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +31,6 @@ VARIABLE = "AITOM_CRYOSAM_WEIGHTS"
 PUBLISHED = {name: model for name, model in MODELS.items() if model.weights is not None}
 """The models that need weights, by name."""
 
-_WRAPPERS = ("model", "teacher", "state_dict")
 _NONE: Mapping[str, Path] = {}
 
 
@@ -119,48 +115,6 @@ def home() -> Path:
     return next((place for place in _named() if place.suffix != ".pth"), _cache())
 
 
-def load(path: str | Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint by their names, on the CPU, mapped from disk where possible.
-
-    A state dict that lies in a larger one under "model", "teacher" or "state_dict" is taken
-    out. No code that a file may hold is run.
-
-    Raises:
-        InputError: there is no such file, or it is a web page, cut short, holds more than
-            tensors, or holds no state dict.
-    """
-    try:
-        return _state(Path(path))
-    except _Flaw as flaw:
-        raise InputError(
-            f"{path} {flaw}; expected a PyTorch state dict: `cryosam weights fetch` gets the "
-            "published ones."
-        ) from flaw
-
-
-def config(path: str | Path) -> dict[str, Any] | None:
-    """The JSON object beside a checkpoint (tiny.json for tiny.pth), or None if there is none.
-
-    It holds the widths and depths of a model that differs from the published one.
-
-    Raises:
-        InputError: the file is not a JSON object.
-    """
-    beside = Path(path).with_suffix(".json")
-    if not beside.is_file():
-        return None
-    try:
-        found = json.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        raise InputError(f"{beside} is not JSON that can be read; mend or remove it.") from None
-    if not isinstance(found, dict):
-        raise InputError(
-            f"{beside} holds a JSON {type(found).__name__}; expected an object, as "
-            '{"embed_dim": 192}.'
-        )
-    return found
-
-
 def digest(path: str | Path) -> str:
     """SHA-256 of a file in hex, as `Digests`: read again, by any process, only when it changed."""
     return Digests(_cache() / "digests.json").of(path)
@@ -173,8 +127,8 @@ def verify(path: str | Path, weights: Weights) -> None:
         InputError: it is not; says what it is instead.
     """
     try:
-        _check(Path(path), weights)
-    except _Flaw as flaw:
+        refuse_other(Path(path), weights)
+    except Flaw as flaw:
         raise InputError(
             f"{path} {flaw}; remove it and type `cryosam weights fetch {weights.file}`."
         ) from flaw
@@ -205,8 +159,8 @@ def fetch(model: Model, *, folder: str | Path | None = None, progress: bool = Fa
         ) from error
     if target.exists():
         try:
-            _check(target, weights)
-        except _Flaw as flaw:
+            refuse_other(target, weights)
+        except Flaw as flaw:
             logger.warning("%s %s; it is downloaded again.", target, flaw)
         else:
             return target
@@ -223,9 +177,9 @@ def fetch(model: Model, *, folder: str | Path | None = None, progress: bool = Fa
         part.unlink(missing_ok=True)
     try:
         download(weights.url, part, hint=offline, size=weights.size, progress=progress)
-        _check(part, weights)
+        refuse_other(part, weights)
         part.replace(target)
-    except _Flaw as flaw:
+    except Flaw as flaw:
         part.unlink()
         raise InputError(
             f"What came from {weights.url} {flaw}, so it was not kept; try again, or {offline}."
@@ -279,10 +233,6 @@ def given(texts: Sequence[str]) -> dict[str, Path]:
     return files
 
 
-class _Flaw(Exception):
-    """What is wrong with a file: the end of a sentence that begins with it."""
-
-
 def _existing(path: Path) -> Path:
     path = path.expanduser()
     if not path.is_file():
@@ -307,73 +257,3 @@ def _torch_home() -> Path:
 
 def _offline(folder: Path) -> str:
     return f"download it on another machine and copy it into {folder}"
-
-
-def _check(path: Path, weights: Weights) -> None:
-    """Raise _Flaw unless it is the published file, or could be where no checksum is known."""
-    _check_whole(path, weights.size)
-    if weights.sha256 is None:
-        _state(path)
-        return
-    found = sha256_of(path)  # of what is on the disk now: whoever asks for a check means that
-    if found != weights.sha256:
-        raise _Flaw(
-            f"is not the published {weights.file}: its sha256 is {found}, expected {weights.sha256}"
-        )
-
-
-def _check_whole(path: Path, size: int | None = None) -> bytes:
-    """Raise _Flaw for what an interrupted or diverted download leaves; else how it begins."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
-    except OSError as error:
-        raise _Flaw(f"cannot be read ({error.strerror})") from error
-    there = path.stat().st_size
-    if head.startswith(b"<"):
-        raise _Flaw("is a web page and no checkpoint")
-    if size is not None and there < size:
-        raise _Flaw(f"is cut short: it has {there} of {size} bytes")
-    if head.startswith(b"PK") and not zipfile.is_zipfile(path):  # the contents are listed last
-        raise _Flaw("is cut short: the end of it is missing")
-    return head
-
-
-def _state(path: Path) -> dict[str, torch.Tensor]:
-    import torch
-
-    head = _check_whole(path)
-    objects = _Flaw("holds Python objects besides tensors, which may run code")
-    if head[:1] == b"\x80" and head[1:2] > b"\x02":  # torch writes the pickle protocol 2
-        raise objects
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=head.startswith(b"PK"))
-    except MemoryError:
-        raise
-    except Exception as error:  # of many types, for files that torch has not written
-        if "GLOBAL" in str(error):  # the name of something that is not allowed
-            raise objects from error
-        raise _Flaw("is cut short or no checkpoint at all") from error
-    while isinstance(found, Mapping):
-        inner = [found[key] for key in _WRAPPERS if isinstance(found.get(key), Mapping)]
-        if not inner:
-            break
-        found = inner[0]
-    if not (
-        isinstance(found, Mapping)
-        and found
-        and all(isinstance(value, torch.Tensor) for value in found.values())
-    ):
-        raise _Flaw("holds no state dict, which is tensors by their names")
-    for name, value in found.items():
-        _check_tensor(str(name), value)
-    return dict(found)
-
-
-def _check_tensor(name: str, value: torch.Tensor) -> None:
-    import torch
-
-    if value.layout is not torch.strided or value.is_quantized or value.is_meta:
-        raise _Flaw(f"holds a sparse, quantised or empty tensor, {printable(name)}")
-    if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-        raise _Flaw(f"holds NaN or infinity in {printable(name)}")

@@ -11,7 +11,7 @@ from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aitom_cryosam import checkpoints
+from aitom_cryosam import checkpoint_file, checkpoints
 from aitom_cryosam.doors import is_command_line
 from aitom_cryosam.models import Model
 from aitom_cryosam.resources import Resources
@@ -77,7 +77,7 @@ def hold(model: Model, path: Path, device: Device, load: Callable[[], T], *optio
         load: reads the checkpoint.
         options: what else the network depends on.
     """
-    config = json.dumps(checkpoints.config(path), sort_keys=True)
+    config = json.dumps(checkpoint_file.config(path), sort_keys=True)
     where = (device.name, str(device.precision))
     key = (model.name, checkpoints.digest(path), config, where, options)
     with _lock:

@@ -13,7 +13,8 @@ import torch
 
 from aitom_cryosam import checkpoints
 from aitom_cryosam import download as downloading
-from aitom_cryosam.checkpoints import config, fetch, find, given, load, require, verify
+from aitom_cryosam.checkpoint_file import config, load
+from aitom_cryosam.checkpoints import fetch, find, given, require, verify
 from aitom_cryosam.doors import Door
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS, Model, Weights
@@ -424,7 +425,7 @@ def test_an_interrupt_leaves_nothing_under_the_name(
         assert path.read_bytes() == GOOD  # all of it came, under another name
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoints, "_check", interrupted)
+    monkeypatch.setattr(checkpoints, "refuse_other", interrupted)
     with serving(GOOD) as url, pytest.raises(KeyboardInterrupt):
         fetch(published(url))
     assert not (machine / "cache" / "tiny_0123.pth").exists()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import starfile
 
-from aitom_cryosam import CryoSAM, Settings, Tomogram, checkpoints, networks
+from aitom_cryosam import CryoSAM, Settings, Tomogram, checkpoint_file, networks
 from aitom_cryosam.cli import main
 from aitom_cryosam.forecast import forecast_on
 from aitom_cryosam.napari.session import Session
@@ -172,13 +172,13 @@ def test_tokens_on_disk_give_the_same_picks() -> None:
 def test_networks_are_loaded_once_a_process(world, tmp_path, monkeypatch) -> None:
     networks.release()
     loaded: list[str] = []
-    load = checkpoints.load
+    load = checkpoint_file.load
 
     def counted(path):
         loaded.append(Path(path).name)
         return load(path)
 
-    monkeypatch.setattr(checkpoints, "load", counted)
+    monkeypatch.setattr(checkpoint_file, "load", counted)
     for run in ("one", "two"):
         assert pick(world, tmp_path / run, "--cut", "none") == 0
     assert len(loaded) == 2

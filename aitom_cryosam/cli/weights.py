@@ -164,7 +164,8 @@ def _check_model(model: Model) -> str:
 
 
 def _check_file(path: Path, weights: Weights | None) -> str:
-    from aitom_cryosam.checkpoints import load, verify
+    from aitom_cryosam.checkpoint_file import load
+    from aitom_cryosam.checkpoints import verify
 
     if weights is None:
         load(path)

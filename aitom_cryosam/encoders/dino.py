@@ -12,7 +12,7 @@ from timm.layers import GluMlp
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor
 
-from aitom_cryosam import checkpoints
+from aitom_cryosam import checkpoint_file
 from aitom_cryosam.device import Device
 from aitom_cryosam.encoders.network import BYTES_PER_FEATURE, IMAGENET, Backbone
 from aitom_cryosam.errors import InputError
@@ -39,8 +39,8 @@ def load_dino(path: Path, model: Model, device: Device, *, normalisation: str) -
     Raises:
         InputError: the file is not a checkpoint of this model.
     """
-    state = checkpoints.load(path)
-    options = checkpoints.config(path) or {}
+    state = checkpoint_file.load(path)
+    options = checkpoint_file.config(path) or {}
     module = _build(model, options, device)
     _check(state, _published(module), path, model)
     module.load_state_dict(checkpoint_filter_fn(state, module), strict=True)

@@ -17,7 +17,7 @@ from segment_anything.modeling import (
     TwoWayTransformer,
 )
 
-from aitom_cryosam import checkpoints
+from aitom_cryosam import checkpoint_file
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS, Model
 
@@ -143,12 +143,12 @@ def load_sam(path: Path, model: Model) -> Sam:
     Raises:
         InputError: the checkpoint cannot be read, or holds another network.
     """
-    config = checkpoints.config(path)
+    config = checkpoint_file.config(path)
     if config is None:
         architecture = ARCHITECTURES[model.architecture]
     else:
         architecture = Architecture.parse(config)
-    state = checkpoints.load(path)
+    state = checkpoint_file.load(path)
     sam = build_sam(architecture, "meta")
     _check(state, sam.state_dict(), path, model, by_config=config is not None)
     sam.load_state_dict(state, assign=True)
