@@ -13,8 +13,9 @@ from aitom_cryosam.evaluation.pairing import Searched
 from aitom_cryosam.evaluation.points import Evaluation
 from aitom_cryosam.remedies import Remedy
 
-_FEW = 5  # particles from which on anything is said
+_FEW = 8  # particles from which on anything is said
 _SHARE = 0.5  # of those that could match: less is doubted, and as many must match otherwise
+_OTHERS, _ABOVE_CHANCE = 80, 2.5  # per cent of the ways bring less than this part together
 _SHIFTED = 0.4  # voxels, of all particles alike
 _LEFT = 0.5  # of the distances, once the shift is taken off
 _BINNINGS = (2.0, 4.0, 8.0, 0.5, 0.25, 0.125)
@@ -46,15 +47,16 @@ def doubt(
         return None
     if matched >= _SHARE * possible:
         return _of_shift(searched, evaluations)
-    best, how = _together(searched, radius, _as_read), None
-    least = max(2 * best, _SHARE * possible)
-    for said, way in _ways(truth_angpix or searched[0].voxel_size):
-        found = _together(searched, radius, way)
-        if found >= least and found > best:
-            best, how = found, said
-    if how is None:
+    ways = dict(_ways(truth_angpix or searched[0].voxel_size))
+    found = {said: _together(searched, radius, way) for said, way in ways.items()}
+    chance = np.percentile([_together(searched, radius, _as_read), *found.values()], _OTHERS)
+    said = max(found, key=lambda way: found[way])
+    if found[said] < max(_SHARE * possible, _ABOVE_CHANCE * chance, _FEW):
         return None
-    return f"{matched} of {possible} picks and particles match, but {best} would if the truth {how}"
+    return (
+        f"{matched} of {possible} picks and particles match, but {found[said]} would if the truth "
+        f"{said}"
+    )
 
 
 def _of_shift(searched: Sequence[Searched], evaluations: Sequence[Evaluation]) -> str | None:
