@@ -1,8 +1,9 @@
 """Records: what a run left is read back, also that of version 0.1."""
 
 import json
+import os
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from aitom_cryosam.record import Record, note_beside, record_beside
 from aitom_cryosam.result_files import result_paths
 from aitom_cryosam.run_entries import SCHEMA
 from aitom_cryosam.selection import Selection, write_selection
+from aitom_cryosam.source_file import FileStamp
 from aitom_cryosam.volumes.mrc import write_volume
 from tests.toys import small_simulation
 
@@ -258,6 +260,23 @@ def test_a_tomogram_is_found_as_it_lies_to_the_result(
     (tmp_path / "new" / "recon" / "a.mrc").unlink()
     with pytest.raises(InputError, match=r"There is no file .*a\.mrc.*or beside a_run\.json"):
         Record.open("new/picks/a").tomogram()
+
+
+def test_a_tomogram_of_the_same_time_is_told_by_its_voxels(
+    result: Result, tomogram: Tomogram, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.mrc"
+    shutil.copy(tomogram.path, path)
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    replace(result, tomogram=Tomogram.open(path)).write(tmp_path)
+    record = Record.open(tmp_path)
+    stamped = {**record.content, "inputs": {"tomogram": asdict(FileStamp.of(path))}}
+    write_volume(path, -result.tomogram.data, voxel_size=20.0, overwrite=True)
+    os.utime(path, ns=times)  # as a copy keeps it
+    record = replace(record, content=stamped)
+    assert record.tomogram().path == path
+    with pytest.raises(InputError, match="was replaced after the run; pick it again"):
+        record.tomogram(by_voxels=True)
 
 
 def test_the_record_names_files_beside_it_only(record: Record, tmp_path: Path) -> None:
