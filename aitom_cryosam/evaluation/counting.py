@@ -15,7 +15,7 @@ from aitom_cryosam.remedies import Remedy
 
 _FEW = 8  # particles from which on anything is said
 _SHARE = 0.5  # of those that could match: less is doubted, and as many must match otherwise
-_OTHERS, _ABOVE_CHANCE = 80, 2.5  # per cent of the ways bring less than this part together
+_OTHERS, _ABOVE_CHANCE = 80, 2.5  # so many times what 80 % of the ways bring together is no chance
 _SHIFTED = 0.4  # voxels, of all particles alike
 _LEFT = 0.5  # of the distances, once the shift is taken off
 _BINNINGS = (2.0, 4.0, 8.0, 0.5, 0.25, 0.125)

@@ -295,7 +295,8 @@ _FOREIGN = {
 _FOREIGN_JSON = {
     "pickable_objects": (
         "the configuration of a copick project",
-        "name a file of picks, ExperimentRuns/RUN/Picks/*.json below one of its roots",
+        "name a file of picks, ExperimentRuns/RUN/Picks/*.json below one of its roots, or such a "
+        "root where a folder of truths is taken",
     ),
     "annotation_object": (
         "what the CryoET Data Portal says about an annotation",
