@@ -87,6 +87,15 @@ def series_name(name: str) -> str:
     return _PREPENDED.sub("", _APPENDED.sub("", last) or last)
 
 
+def one_number(name: str, other: str) -> bool:
+    """Whether both are one number: formats that number tomograms, and tables, write no zeros.
+
+    >>> one_number("0051", "51"), one_number("051", "52"), one_number("TS_1", "TS_1")
+    (True, False, False)
+    """
+    return name.isdigit() and other.isdigit() and name.lstrip("0") == other.lstrip("0")
+
+
 def distinct(*sources: Iterable[str]) -> Callable[[str], str]:
     """What to call each tomogram of some files, so that no two are mixed up.
 

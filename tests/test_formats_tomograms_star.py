@@ -44,6 +44,7 @@ def test_a_row(tomograms):
     ("tomogram", "name"),
     [
         ("00255.tomostar", "00255"),
+        ("255.mrc", "00255"),
         ("elsewhere/00255_10.80Apx.mrc", "00255"),
         ("rec_00255_half1.mrc", "00255"),
         ("TS_02", "TS_02"),

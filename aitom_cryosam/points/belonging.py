@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.names import distinct, relion_name, same_place, series_name
+from aitom_cryosam.names import distinct, one_number, relion_name, same_place, series_name
 from aitom_cryosam.points.point_file import PointFile
 from aitom_cryosam.wording import listed
 
@@ -87,13 +87,8 @@ def _fits(name: str, path: str) -> bool:
 def _similar(name: str, wanted: str) -> bool:
     one, two = series_name(name), series_name(wanted)
     return (
-        one == two or _one_number(one, two) or _processed(name, wanted) or _processed(wanted, name)
+        one == two or one_number(one, two) or _processed(name, wanted) or _processed(wanted, name)
     )
-
-
-def _one_number(name: str, wanted: str) -> bool:
-    """Whether both are one number, which formats that number tomograms write without zeros."""
-    return name.lstrip("0") == wanted.lstrip("0") and name.isdigit() and wanted.isdigit()
 
 
 def _processed(name: str, longer: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import SAME_SIZE
-from aitom_cryosam.names import relion_name, series_name
+from aitom_cryosam.names import one_number, relion_name, series_name
 from aitom_cryosam.points.star_syntax import read_blocks
 from aitom_cryosam.points.star_units import SERIES
 from aitom_cryosam.points.table import NAMES, is_open, positive
@@ -46,7 +46,7 @@ class TomogramsStar:
         A path fits if it ends with the written one, folder by folder. Names count without folder,
         extension, `.tomostar`, `rec_`, `_half1`, `_half2` and `_<v>Apx`; `rlnTomoName` goes
         before the names of the reconstructions. If none is equal, names count without all that
-        programs append.
+        programs append, and numbers without the zeros in front, which starfile leaves out.
 
         Raises:
             InputError: none or several fit.
@@ -59,6 +59,7 @@ class TomogramsStar:
             or [one for one, _ in rows if relion_name(str(one.name)) == wanted]
             or [one for one, paths in rows if wanted in map(relion_name, paths)]
             or [one for one, _ in rows if series_name(str(one.name)) == series_name(str(tomogram))]
+            or [one for one, _ in rows if one_number(relion_name(str(one.name)), wanted)]
         )
         if len(found) != 1:
             known = [str(one.name) for one in self.series]
