@@ -76,7 +76,8 @@ def world(n: int, size: int) -> tuple[np.ndarray, np.ndarray, Rotation]:
 
 
 def ours(boxes: np.ndarray, template: np.ndarray, step: float) -> Rotation:
-    from aitom_cryosam.averaging.alignment import Aligner, Reference
+    from aitom_cryosam.averaging.alignment import Aligner
+    from aitom_cryosam.averaging.reference import Reference
     from aitom_cryosam.averaging.spectra import Ball
     from aitom_cryosam.averaging.wedge import MissingWedge
 

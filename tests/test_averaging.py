@@ -7,13 +7,15 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference, best_of
+from aitom_cryosam.averaging.alignment import Aligner
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.averaging import Averaging
 from aitom_cryosam.averaging.classes import check_classes, classified
 from aitom_cryosam.averaging.fsc import masked_shell_correlation, resolution, shell_correlation
 from aitom_cryosam.averaging.particles import Particles
+from aitom_cryosam.averaging.poses import Poses, best_of
 from aitom_cryosam.averaging.reconstruction import Sum
+from aitom_cryosam.averaging.reference import Reference
 from aitom_cryosam.averaging.rotations import (
     all_rotations,
     angles_between,

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference
+from aitom_cryosam.averaging.alignment import Aligner
+from aitom_cryosam.averaging.poses import Poses
+from aitom_cryosam.averaging.reference import Reference
 from aitom_cryosam.averaging.spectra import Ball
 from tests.test_averaging import SIZE, WEDGE, rim, turned, world
 

@@ -8,7 +8,6 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging import refinement
-from aitom_cryosam.averaging.alignment import Poses
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.likely import with_likely
 from aitom_cryosam.averaging.look_alikes import without_look_alikes, without_weak_places
@@ -18,6 +17,7 @@ from aitom_cryosam.averaging.outcome import (
     write_average,
     write_refined,
 )
+from aitom_cryosam.averaging.poses import Poses
 from aitom_cryosam.averaging.refinement import Refined, drifted, judged, placed_mask, refined
 from aitom_cryosam.averaging.rescoring import (
     Rescored,

@@ -9,13 +9,13 @@ and all shifts of all particles against all turns are one product of matrices.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from aitom_cryosam.averaging.poses import Poses
+from aitom_cryosam.averaging.reference import Reference
 from aitom_cryosam.averaging.rotations import all_rotations, nearby_rotations
 from aitom_cryosam.averaging.spectra import Ball, Readable
 from aitom_cryosam.averaging.wedge import MissingWedge
@@ -26,87 +26,6 @@ if TYPE_CHECKING:
 
 _SAMPLES = 4_000_000  # coefficients read at once
 _SOME = 4  # turns that say what a mask alone takes from a correlation: in all much the same
-_FEW = 8  # contributors from which on a reference has been seen from all sides
-
-
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """What particles are aligned to.
-
-    Attributes:
-        box: (n, n, n) float32, masked, the particle's middle at voxel n // 2.
-        seen: the wedge and the rotation of each particle in it, if these are few; what none of
-            them has measured does not count. Empty: every frequency counts.
-    """
-
-    box: np.ndarray
-    seen: tuple[tuple[MissingWedge, Rotation], ...] = ()
-
-    def coverage(self, points_xyz: np.ndarray) -> np.ndarray | None:
-        """(...) float32, 1 where the reference knows the spectrum; None if it does everywhere."""
-        if not 0 < len(self.seen) < _FEW:
-            return None
-        return np.maximum.reduce(
-            [
-                wedge.weights(points_xyz @ rotation.as_matrix().T.astype(np.float32))
-                for wedge, rotation in self.seen
-            ]
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Poses:
-    """How particles lie in their boxes.
-
-    Attributes:
-        rotations: n, turn the reference into the tomogram.
-        shifts_xyz: (n, 3) voxels, from the box's origin to the particle's middle.
-        scores: (n,) normalised correlation, -1 to 1.
-    """
-
-    rotations: Rotation
-    shifts_xyz: np.ndarray
-    scores: np.ndarray
-
-    @classmethod
-    def unknown(cls, n: int) -> Poses:
-        """Particles that lie in the middle, unturned."""
-        return cls(Rotation.identity(n), np.zeros((n, 3)), np.zeros(n))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Poses]) -> Poses:
-        """All particles in one, in their order."""
-        return cls(
-            Rotation.concatenate([one.rotations for one in parts]),
-            np.concatenate([one.shifts_xyz for one in parts]),
-            np.concatenate([one.scores for one in parts]),
-        )
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def take(self, index: np.ndarray) -> Poses:
-        """Those of (m,) indices or (n,) booleans."""
-        rows = np.arange(len(self))[index]
-        return Poses(self.rotations[rows], self.shifts_xyz[rows], self.scores[rows])
-
-    def merged(self, rows: np.ndarray, other: Poses) -> Poses:
-        """With those of `rows`, (m,) indices, replaced."""
-        quaternions = self.rotations.as_quat()
-        quaternions[rows] = other.rotations.as_quat()
-        shifts, scores = self.shifts_xyz.copy(), self.scores.copy()
-        shifts[rows], scores[rows] = other.shifts_xyz, other.scores
-        return Poses(Rotation.from_quat(quaternions), shifts, scores)
-
-
-def by_tomogram(values: np.ndarray, poses: Sequence[Poses]) -> list[np.ndarray]:
-    """In the parts that the particles of several tomograms have.
-
-    Args:
-        values: (n,) of all particles.
-        poses: of each tomogram's, n together.
-    """
-    return np.split(values, np.cumsum([len(one) for one in poses])[:-1])
 
 
 class Aligner:
@@ -339,17 +258,6 @@ def shift_lattice(step: float, reach: float) -> np.ndarray:
     lengths = np.linalg.norm(points, axis=1)
     order = np.argsort(lengths, kind="stable")
     return points[order[lengths[order] <= reach + 1e-6]]
-
-
-def best_of(candidates: Sequence[Poses]) -> Poses:
-    """Of several poses of each particle the one with the best score."""
-    scores = np.stack([one.scores for one in candidates])
-    best, n = scores.argmax(axis=0), np.arange(scores.shape[1])
-    return Poses(
-        Rotation.from_quat(np.stack([one.rotations.as_quat() for one in candidates])[best, n]),
-        np.stack([one.shifts_xyz for one in candidates])[best, n],
-        scores[best, n],
-    )
 
 
 def _cosine(one: np.ndarray, other: np.ndarray) -> float:

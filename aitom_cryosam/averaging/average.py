@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from aitom_cryosam.averaging.alignment import Poses, Reference
 from aitom_cryosam.averaging.fsc import THRESHOLD, resolution
+from aitom_cryosam.averaging.poses import Poses
+from aitom_cryosam.averaging.reference import Reference
 from aitom_cryosam.averaging.shells import trust
 from aitom_cryosam.averaging.spectra import Ball
 from aitom_cryosam.averaging.symmetry import C1, Symmetry

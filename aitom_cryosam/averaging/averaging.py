@@ -15,11 +15,13 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference, best_of, by_tomogram
+from aitom_cryosam.averaging.alignment import Aligner
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.fsc import masked_shell_correlation
 from aitom_cryosam.averaging.particles import Particles
+from aitom_cryosam.averaging.poses import Poses, best_of, by_tomogram
 from aitom_cryosam.averaging.reconstruction import Sum
+from aitom_cryosam.averaging.reference import Reference
 from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.shells import first_shell, noise_weights, search_shell, trust
 from aitom_cryosam.averaging.spectra import Ball

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.filters import threshold_otsu
 
-from aitom_cryosam.averaging.alignment import Poses, best_of, by_tomogram
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.averaging import Averaging
+from aitom_cryosam.averaging.poses import Poses, best_of, by_tomogram
 from aitom_cryosam.averaging.rescoring import combined
 from aitom_cryosam.averaging.shells import search_shell
 from aitom_cryosam.averaging.spectra import Ball

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from aitom_cryosam.averaging.alignment import Poses
 from aitom_cryosam.averaging.average import Average
+from aitom_cryosam.averaging.poses import Poses
 from aitom_cryosam.averaging.rescoring import (
     PRIORS,
     SHIFT,

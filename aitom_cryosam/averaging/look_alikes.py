@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import ttest_ind
 
-from aitom_cryosam.averaging.alignment import Aligner, Poses, Reference
+from aitom_cryosam.averaging.alignment import Aligner
 from aitom_cryosam.averaging.average import Average
+from aitom_cryosam.averaging.poses import Poses
 from aitom_cryosam.averaging.reconstruction import Sum
+from aitom_cryosam.averaging.reference import Reference
 from aitom_cryosam.averaging.rescoring import CLICKS, PICKED, Rescored, combined, prior_of
 from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.shells import noise_weights

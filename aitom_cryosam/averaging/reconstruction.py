@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aitom_cryosam.averaging.alignment import Poses
+from aitom_cryosam.averaging.poses import Poses
 from aitom_cryosam.averaging.spectra import Ball, Readable
 from aitom_cryosam.averaging.wedge import MissingWedge
 

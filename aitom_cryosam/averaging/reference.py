@@ -1,19 +1,48 @@
-"""Reference: a map from a file in the boxes' voxels."""
+"""Reference: what particles are aligned to, an average or a map from a file."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
-from aitom_cryosam.averaging.alignment import Reference
+from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.volumes.reading import read_volume
 
 logger = logging.getLogger(__name__)
+
+_FEW = 8  # contributors from which on a reference has been seen from all sides
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What particles are aligned to.
+
+    Attributes:
+        box: (n, n, n) float32, masked, the particle's middle at voxel n // 2.
+        seen: the wedge and the rotation of each particle in it, if these are few; what none of
+            them has measured does not count. Empty: every frequency counts.
+    """
+
+    box: np.ndarray
+    seen: tuple[tuple[MissingWedge, Rotation], ...] = ()
+
+    def coverage(self, points_xyz: np.ndarray) -> np.ndarray | None:
+        """(...) float32, 1 where the reference knows the spectrum; None if it does everywhere."""
+        if not 0 < len(self.seen) < _FEW:
+            return None
+        return np.maximum.reduce(
+            [
+                wedge.weights(points_xyz @ rotation.as_matrix().T.astype(np.float32))
+                for wedge, rotation in self.seen
+            ]
+        )
 
 
 def read_reference(

@@ -16,13 +16,13 @@ from functools import partial
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from aitom_cryosam.averaging.alignment import Reference
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.averaging import FEWEST, Averaging
 from aitom_cryosam.averaging.full_search import with_new_places
 from aitom_cryosam.averaging.likely import with_likely
 from aitom_cryosam.averaging.look_alikes import without_look_alikes, without_weak_places
 from aitom_cryosam.averaging.particles import Particles
+from aitom_cryosam.averaging.reference import Reference
 from aitom_cryosam.averaging.rescoring import CLICKS, Rescored, rescored, with_buried
 from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.sources import (

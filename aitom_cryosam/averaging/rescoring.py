@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from aitom_cryosam.averaging.alignment import Aligner, Poses, best_of
+from aitom_cryosam.averaging.alignment import Aligner
 from aitom_cryosam.averaging.average import Average
+from aitom_cryosam.averaging.poses import Poses, best_of
 from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.shells import noise_weights, search_shell
 from aitom_cryosam.averaging.spectra import Ball

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from aitom_cryosam.averaging.alignment import Poses
 from aitom_cryosam.averaging.average import Average
 from aitom_cryosam.averaging.classes import Class
 from aitom_cryosam.averaging.particles import Particles
+from aitom_cryosam.averaging.poses import Poses
 from aitom_cryosam.averaging.subvolumes import BoxSize, Subvolumes, extract, inside
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.errors import InputError

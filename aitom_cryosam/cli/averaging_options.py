@@ -14,7 +14,7 @@ from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_o
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
-    from aitom_cryosam.averaging.alignment import Reference
+    from aitom_cryosam.averaging.reference import Reference
     from aitom_cryosam.averaging.sources import Source
     from aitom_cryosam.averaging.wedge import MissingWedge
     from aitom_cryosam.points.tomogram_info import TomogramInfo
