@@ -148,6 +148,16 @@ def test_a_column_that_may_scale_is_told(tmp_path: Path, caplog: pytest.LogCaptu
     assert "not read, as unknown: the column bin" in caplog.text
 
 
+def test_points_before_the_first_voxel_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = written(tmp_path, "a.csv", "x,y,z\n-0.5,2,3\n1,-40,3\n")
+    read_points(path, voxel_size=10, shape_zyx=(9, 9, 9))
+    assert not caplog.text
+    read_points(path, voxel_size=10)
+    assert "a.csv: 1 of 2 points lie before the first voxel, x, y or z below 0" in caplog.text
+
+
 def test_columns_that_may_be_added_are_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.geometry import from_edge
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.registry import reader
 from aitom_cryosam.points.formats.relion_warp import NO_REASON
@@ -89,15 +90,30 @@ def read_points(
         series = _series(names, len(table.rows), tilt_series, tomograms)
     if format == "relion4" and series is None and coords_angpix is None:
         info.known_tilt_series(f"{path}: the format relion4")
+    points = in_voxels(table, path, info, series, coords_angpix)
+    if shape_zyx is None:  # else it is told, or refused, which points lie outside
+        _tell_below(points, path)
     return PointFile(
         path,
-        _picks(table, in_voxels(table, path, info, series, coords_angpix), path),
+        _picks(table, points, path),
         names,
         stated,
         ID in table.rows,
         shape_zyx,
         tomogram,
     )
+
+
+def _tell_below(points_xyz: np.ndarray, path: Path) -> None:
+    """No tomogram has a voxel before the first."""
+    if below := int((from_edge(points_xyz) < 0).any(axis=1).sum()):
+        logger.warning(
+            "%s: %d of %d points lie before the first voxel, x, y or z below 0; do they count from "
+            "the centre, in Å, or is their tomogram another?",
+            path,
+            below,
+            len(points_xyz),
+        )
 
 
 def _series(
