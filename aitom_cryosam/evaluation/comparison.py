@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from aitom_cryosam.evaluation.points import Evaluation, evaluate, metrics
+from aitom_cryosam.evaluation.points import Evaluation, evaluate
+from aitom_cryosam.evaluation.summary import metrics
 from aitom_cryosam.picks import Picks
 
 
