@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.evaluation.truth import Truth, by_tomogram, of_file, of_folder
+from aitom_cryosam.evaluation.truth import Truth, by_tomogram, of_file, of_folder, tell_unpicked
 from aitom_cryosam.names import relion_name
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.point_file import PointFile
@@ -115,20 +115,16 @@ def read_searched(
     warn_of_outside(truth, zip(infos, true, strict=True))
     if particle_class is None:
         _tell_classes([one.picks for one in searched], whole)
+    unpicked = [name for name in parts if name not in covered]
     if missing:
         logger.warning("Left out, as %s has no points there: %s.", truth, listed(missing))
-    unpicked = [name for name in parts if name not in covered]
     if count_unpicked:
         nothing, voxel = last.take(np.zeros(0, np.int64)), voxel_size or last.voxel_size or 1.0
         for name in unpicked:
             one = of_class(parts[name], whole, particle_class)
             searched.append(Searched(name, nothing, one, voxel))
     elif unpicked:
-        logger.warning(
-            "Left out, as there are no picks: %s (%s).",
-            listed(unpicked),
-            Remedy.COUNT_UNPICKED.said(),
-        )
+        tell_unpicked(unpicked)
     return searched
 
 

@@ -130,8 +130,7 @@ def of_folder(
     picked_here = set(map(_name, taken))
     unpicked = list(dict.fromkeys(name for name in map(_name, files) if name not in picked_here))
     if unpicked and not count_unpicked:
-        names, said = listed(unpicked), Remedy.COUNT_UNPICKED.said()
-        logger.warning("Left out, as there are no picks: %s (%s).", names, said)
+        tell_unpicked(unpicked)
     nowhere = replace(picks[0], shape_zyx=None, tomogram=None)
     for name in unpicked if count_unpicked else ():
         file = _one([file for file in files if _name(file) == name], name, particle_class)
@@ -140,6 +139,12 @@ def of_folder(
     whole = joined([replace(part.picks, extra={}) for part in every])
     known = Known(PointFile(path, whole, tuple(_names(every))), parts)
     return Truth(label, lambda _: known)
+
+
+def tell_unpicked(tomograms: Iterable[str]) -> None:
+    """Name the tomograms of the truth that are left out, as they have no picks."""
+    said = Remedy.COUNT_UNPICKED.said()
+    logger.warning("Left out, as there are no picks: %s (%s).", listed(tomograms), said)
 
 
 def truth_file(truth: str | Path, tomogram: str | Path, particle_class: str | None = None) -> Path:
