@@ -17,7 +17,8 @@ from aitom_cryosam.targets.base import STRUCTURE, Structures, refuse_lengths
 from aitom_cryosam.targets.fitting import centred, fitted
 from aitom_cryosam.targets.growth import NOTHING_THERE, Grown, grown
 from aitom_cryosam.targets.outliner import Outliner
-from aitom_cryosam.targets.ridges import Ridges, RidgeShape, find_ridges
+from aitom_cryosam.targets.ridge_filters import RidgeShape, find_ridges
+from aitom_cryosam.targets.ridges import Ridges
 from aitom_cryosam.tomogram import Tomogram
 
 TUBE = "rlnHelicalTubeID"

@@ -14,7 +14,8 @@ from aitom_cryosam.targets.base import STRUCTURE, Structures, refuse_lengths
 from aitom_cryosam.targets.fitting import fitted
 from aitom_cryosam.targets.growth import grown
 from aitom_cryosam.targets.outliner import Outliner
-from aitom_cryosam.targets.ridges import Ridges, RidgeShape, find_ridges
+from aitom_cryosam.targets.ridge_filters import RidgeShape, find_ridges
+from aitom_cryosam.targets.ridges import Ridges
 from aitom_cryosam.tomogram import Tomogram
 
 SHAPE = RidgeShape(kind="sheet", sigma_angstrom=25.0, length_angstrom=80.0, directions=40)
