@@ -15,9 +15,10 @@ from aitom_cryosam.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-CUT_REASONS = frozenset({"chance", "another kind", "below the cut", "unlike the average"})
+CHANCE, OTHER_KIND, BELOW_CUT = "chance", "another kind", "below the cut"
+UNLIKE_AVERAGE, DUPLICATE, NO_MASK = "unlike the average", "duplicate", "no mask"
+CUT_REASONS = frozenset({CHANCE, OTHER_KIND, BELOW_CUT, UNLIKE_AVERAGE})
 """Why a point was left out that another cut can make a pick of; no cut undoes other reasons."""
-DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True)

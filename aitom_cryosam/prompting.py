@@ -16,7 +16,7 @@ from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.masks import ParticleMask, cores
 from aitom_cryosam.models import JUDGED
 from aitom_cryosam.particle_query import ParticleQuery
-from aitom_cryosam.picks import Picks
+from aitom_cryosam.picks import NO_MASK, Picks
 from aitom_cryosam.points.prompts import PROMPT, REJECTED, refuse_misplaced
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator import Propagator
@@ -207,7 +207,7 @@ def _segmented(prompts: Picks, masks: list[ParticleMask]) -> Picks:
     if len(empty) == len(masks):
         remedy = Remedy.NEARER_PROMPT_OR_WINDOW if _why(empty) else Remedy.NEARER_PROMPT
         raise InputError("No particle was found at any prompt", remedy)
-    return prompts.reject([not mask.volume for mask in masks], "no mask")
+    return prompts.reject([not mask.volume for mask in masks], NO_MASK)
 
 
 def _where(masks: Sequence[ParticleMask]) -> str:

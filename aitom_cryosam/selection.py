@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import publishing
 from aitom_cryosam.masks import ParticleMask, labels_of
-from aitom_cryosam.picks import Picks
+from aitom_cryosam.picks import BELOW_CUT, Picks
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks, write_proposals
 from aitom_cryosam.points.reading import read_points
@@ -82,14 +82,14 @@ class Selection:
         if not self.keeps_verdict:
             proposals = _reopened(proposals)
         if self.cut is not None:
-            proposals = proposals.reject(proposals.scores < self.cut, "below the cut")
+            proposals = proposals.reject(proposals.scores < self.cut, BELOW_CUT)
         if self.fdr is not None:
             if proposals.probabilities is None:
                 raise InputError(
                     f"{record.path} has no probabilities, so that false picks cannot be counted; "
                     "select by a cut."
                 )
-            proposals = proposals.reject(proposals.beyond(self.fdr), "below the cut")
+            proposals = proposals.reject(proposals.beyond(self.fdr), BELOW_CUT)
         if self.regions.any:
             proposals = located(proposals, self.regions.of(record.tomogram()))
         if self.reject_ids:

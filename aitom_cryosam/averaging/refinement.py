@@ -35,7 +35,7 @@ from aitom_cryosam.averaging.sources import (
 )
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.masks import ParticleMask
-from aitom_cryosam.picks import Picks
+from aitom_cryosam.picks import UNLIKE_AVERAGE, Picks
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.targets import PARTICLE
@@ -45,7 +45,6 @@ logger = logging.getLogger(__name__)
 DETAIL = 3.0  # of the diameter, that the halves must agree to
 LOSS = 1.2  # of the resolution, that a new set of picks may cost
 BETTER = 0.5  # of the picks, that are averaged where clicks show which these are
-LOST = "unlike the average"
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,7 +294,7 @@ def _decided(proposals: Picks, score: Rescored, distance: float) -> Picks:
     """The new verdict: positions, scores, probabilities, reasons."""
     believed = score.probabilities > 0.5
     reasons = tuple(
-        "" if now else (LOST if before else old)
+        "" if now else (UNLIKE_AVERAGE if before else old)
         for now, before, old in zip(believed, proposals.kept, proposals.reasons, strict=True)
     )
     result = replace(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aitom_cryosam.picks import Picks
+from aitom_cryosam.picks import BELOW_CUT, Picks
 from aitom_cryosam.scoring.rejects import BY_HAND
 from aitom_cryosam.scoring.suggestions import doubt, rows_of
 
@@ -89,7 +89,7 @@ class Curation:
         kept = self.kept
         by = ["none"] * len(kept)
         reasons = [
-            "" if now else reason or "below the cut"
+            "" if now else reason or BELOW_CUT
             for now, reason in zip(kept, self.proposals.reasons, strict=True)
         ]
         for row, accepted in self._decided.items():

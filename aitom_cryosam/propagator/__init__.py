@@ -12,7 +12,7 @@ from aitom_cryosam import segmenters
 from aitom_cryosam.cache import Cache
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.models import MODELS
-from aitom_cryosam.picks import Picks
+from aitom_cryosam.picks import NO_MASK, Picks
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.propagator.base import Propagator
 from aitom_cryosam.propagator.crossplane import CrossPlanePropagator
@@ -126,7 +126,7 @@ def without_mask(proposals: Picks, masks: Sequence[ParticleMask], spared: np.nda
     """
     pairs = zip(masks, spared, strict=True)
     lost = [not mask.volume or (mask.is_ball and not ball_will_do) for mask, ball_will_do in pairs]
-    return proposals.reject(lost, "no mask")
+    return proposals.reject(lost, NO_MASK)
 
 
 def warn_of_balls(masks: Sequence[ParticleMask]) -> None:

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.models import JUDGED
-from aitom_cryosam.picks import Picks
+from aitom_cryosam.picks import BELOW_CUT, CHANCE, OTHER_KIND, Picks
 from aitom_cryosam.scoring.cut import cut
 from aitom_cryosam.scoring.kind import FEWEST, Verdict, judge
 from aitom_cryosam.scoring.odds import proposal_odds
@@ -118,12 +118,12 @@ def decided(proposals: Picks, verdict: Verdict, settings: Settings) -> Picks:
         return proposals
     if settings.fdr is not None:
         if proposals.probabilities is not None:
-            return proposals.reject(proposals.beyond(settings.fdr), "below the cut")
+            return proposals.reject(proposals.beyond(settings.fdr), BELOW_CUT)
         logger.warning("There are too few places to count false picks; the automatic cut decides.")
     if cut == "auto":
-        proposals = proposals.reject(~verdict.kept & ~verdict.candidates, "chance")
-        return proposals.reject(~verdict.kept, "another kind")
-    return proposals.reject(proposals.scores < cut, "below the cut")
+        proposals = proposals.reject(~verdict.kept & ~verdict.candidates, CHANCE)
+        return proposals.reject(~verdict.kept, OTHER_KIND)
+    return proposals.reject(proposals.scores < cut, BELOW_CUT)
 
 
 def ranked(
