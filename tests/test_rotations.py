@@ -245,7 +245,7 @@ def test_columns_that_warptools_crashes_on(tmp_path, caplog):
 def test_what_a_format_cannot_hold_is_told(tmp_path, caplog):
     written(tmp_path, "coords", picks())
     assert caplog.messages == [
-        "Left out, as files of the format coords hold no scores, no rotations, no classes."
+        "Files of the format coords cannot hold scores, rotations or classes, which are left out."
     ]
 
 
@@ -351,4 +351,6 @@ def test_each_class_is_an_object_of_copick(tmp_path, caplog):
     assert not caplog.messages
     [path] = project_files("copick", tmp_path, [(these, FRAME)], particle=Particle("mine"))
     assert path.name == "cryosam_1_mine.json"
-    assert caplog.messages == ["Left out, as files of the format copick hold no classes."]
+    assert caplog.messages == [
+        "Files of the format copick cannot hold classes, which are left out."
+    ]

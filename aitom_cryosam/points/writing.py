@@ -197,9 +197,9 @@ def _by_object(
 def _tell_lost(kind: Format, format: str, groups: Sequence[TomogramPicks]) -> None:
     lost = list(dict.fromkeys(what for picks, _ in groups for what in kind.lost(picks)))
     if lost:
-        logger.warning(
-            "Left out, as files of the format %s hold no %s.", format, ", no ".join(lost)
-        )
+        *most, last = lost
+        what = " or ".join([", ".join(most), last] if most else [last])
+        logger.warning("Files of the format %s cannot hold %s, which are left out.", format, what)
 
 
 # The readers of these take one file of all tomograms.
