@@ -17,8 +17,8 @@ from aitom_cryosam.outputs import (
     refuse_existing_folder,
 )
 from aitom_cryosam.publication import Publication, locked, place_exclusively, to_disk
-from aitom_cryosam.settling import finish, settle
 from aitom_cryosam.temporaries import temporary_folder
+from aitom_cryosam.tidying import finish, settle
 
 
 @contextmanager

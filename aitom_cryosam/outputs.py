@@ -11,8 +11,8 @@ from pathlib import Path
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.remedies import Remedy
-from aitom_cryosam.settling import settle, tidy
 from aitom_cryosam.temporaries import temporary_folder
+from aitom_cryosam.tidying import settle, tidy
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}

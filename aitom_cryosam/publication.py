@@ -2,7 +2,7 @@
 
 They are complete in a temporary folder before the first is moved. What they replace is kept
 until the last is in its place, so that a failure puts all back. A process that is killed in
-between leaves a mark: the next one that works in the folder moves the rest (see `files.tidy`).
+between leaves a mark: the next one that works in the folder moves the rest (see `tidying`).
 """
 
 from __future__ import annotations

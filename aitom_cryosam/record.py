@@ -25,8 +25,8 @@ from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.result_files import NEEDED, RUN, result_paths
 from aitom_cryosam.run_entries import SCHEMA
 from aitom_cryosam.settings import Settings
-from aitom_cryosam.settling import settle
 from aitom_cryosam.source_file import FileStamp, existing_file, reading, sha256_of
+from aitom_cryosam.tidying import settle
 from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.volumes.reading import read_volume
 from aitom_cryosam.wording import in_angstrom, listed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import RESULT
-from aitom_cryosam.settling import settle
+from aitom_cryosam.tidying import settle
 
 RUN = RESULT["run"]
 """Ending of the record of a run."""

@@ -22,7 +22,7 @@ from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.registry import endings
 from aitom_cryosam.points.point_file import PointFile
 from aitom_cryosam.remedies import Remedy
-from aitom_cryosam.settling import settle
+from aitom_cryosam.tidying import settle
 from aitom_cryosam.wording import listed
 
 logger = logging.getLogger(__name__)

@@ -21,10 +21,10 @@ from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.result_files import result_paths
 from aitom_cryosam.settings import Settings, short_name
-from aitom_cryosam.settling import settle
 from aitom_cryosam.source_file import FileStamp, existing_file, reading
 from aitom_cryosam.targets import structure
 from aitom_cryosam.targets.base import StructureTarget
+from aitom_cryosam.tidying import settle
 from aitom_cryosam.tomogram import Contrast, Tomogram
 
 _SCHEMA = 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from aitom_cryosam.napari.layers import LayerData, record_layers, tomogram_layer
 from aitom_cryosam.record import Record
 from aitom_cryosam.result_files import RUN
-from aitom_cryosam.settling import settle
+from aitom_cryosam.tidying import settle
 from aitom_cryosam.volumes.reading import is_volume
 
 

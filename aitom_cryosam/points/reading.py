@@ -29,8 +29,8 @@ from aitom_cryosam.points.table import (
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.points.units import in_voxels
-from aitom_cryosam.settling import settle
 from aitom_cryosam.source_file import existing_file, reading
+from aitom_cryosam.tidying import settle
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,8 +15,8 @@ from aitom_cryosam.job import Job
 from aitom_cryosam.points.prompts import read_prompts, read_rejects
 from aitom_cryosam.record import Record
 from aitom_cryosam.settings import short_name
-from aitom_cryosam.settling import settle
 from aitom_cryosam.source_file import FileStamp, sha256_of
+from aitom_cryosam.tidying import settle
 
 _CLICKS = {"prompts": read_prompts, "rejects": read_rejects}
 _SAME_CLICK = 0.002

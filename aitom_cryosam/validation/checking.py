@@ -13,7 +13,7 @@ from pathlib import Path
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.file_kinds import FileKind
 from aitom_cryosam.points.star_syntax import Block, scan
-from aitom_cryosam.settling import settle
+from aitom_cryosam.tidying import settle
 from aitom_cryosam.validation.finding import Expected, Finding, Severity
 from aitom_cryosam.validation.point_files import of_points
 from aitom_cryosam.validation.project_files import of_project

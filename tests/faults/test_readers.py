@@ -20,7 +20,7 @@ from aitom_cryosam.project import read_project
 from aitom_cryosam.project.state import Kind, State
 from aitom_cryosam.publication import Publication
 from aitom_cryosam.record import Record
-from aitom_cryosam.settling import settle
+from aitom_cryosam.tidying import settle
 from tests.faults.world import write_tomogram
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a process to kill")

@@ -1,4 +1,4 @@
-"""Settling: what killed processes have left in a folder is ended, or taken back."""
+"""Tidying: what killed processes have left in a folder is ended, or taken back."""
 
 from __future__ import annotations
 
