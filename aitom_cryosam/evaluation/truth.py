@@ -61,7 +61,7 @@ class Truth:
 
 
 def of_file(path: Path, picks: Sequence[PointFile], read: Reader) -> Truth:
-    """Those of one file; it is read once for all tomograms of the same voxels and shape.
+    """Those of one file; it is read and split once for all tomograms of the same voxels and shape.
 
     Args:
         path: the file.
@@ -79,11 +79,12 @@ def of_file(path: Path, picks: Sequence[PointFile], read: Reader) -> Truth:
     first = whole(picks[0].voxel_size, picks[0].shape_zyx)
     label = distinct(_names(picks), first.names or ())
 
-    def of(points: PointFile) -> Known:
-        found = whole(points.voxel_size, points.shape_zyx)
+    @cache
+    def known(size: float | None, shape: tuple[int, int, int] | None) -> Known:
+        found = whole(size, shape)
         return Known(found, _split(found, label))
 
-    return Truth(label, of)
+    return Truth(label, lambda points: known(points.voxel_size, points.shape_zyx))
 
 
 def of_folder(
