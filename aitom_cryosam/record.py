@@ -22,7 +22,7 @@ from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.remedies import Remedy
-from aitom_cryosam.result_files import NEEDED, RUN, result_paths
+from aitom_cryosam.result_files import NEEDED, RUN, result_paths, run_files
 from aitom_cryosam.run_entries import SCHEMA
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.source_file import FileStamp, existing_file, reading, sha256_of
@@ -63,15 +63,16 @@ class Record:
             InputError: there is none or more than one, it is damaged or of a newer version.
         """
         path = Path(path)
-        settle(path if path.is_dir() else path.parent)
         if path.is_dir():
-            found = sorted(path.glob(f"[!.]*{RUN}"))
+            found = run_files(path)
             if len(found) != 1:
                 there = listed(file.name for file in found) or "none"
                 raise InputError(
                     f"Expected a folder with the record of one run, *{RUN}; {path} has {there}."
                 )
             path = found[0]
+        else:
+            settle(path.parent)
         if existing_file(path).suffix.lower() != ".json":
             beside = path.with_name(f"{result_stem(path)}{RUN}")
             hint = f", here {beside.name}" if beside.is_file() else ""
@@ -108,8 +109,7 @@ class Record:
         Raises:
             InputError: one is damaged or of a newer version.
         """
-        settle(Path(folder))
-        return [cls.open(path) for path in sorted(Path(folder).glob(f"[!.]*{RUN}"))]
+        return [cls.open(path) for path in run_files(Path(folder))]
 
     def check(self, *kinds: str) -> None:
         """Refuse a set of files that are not all of one run.

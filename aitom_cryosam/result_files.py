@@ -44,6 +44,12 @@ def result_paths(
     return {kind: Path(folder) / (name + RESULT.get(kind, f"_{kind}.star")) for kind in kinds}
 
 
+def run_files(folder: Path) -> list[Path]:
+    """The records of runs in a folder, by name; hidden files, as macOS leaves, are none."""
+    settle(folder)
+    return sorted(folder.glob(f"[!.]*{RUN}"))
+
+
 def picks_files(path: Path) -> list[Path]:
     """The files of picks in a folder of results; a file itself.
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from aitom_cryosam.napari.layers import LayerData, record_layers, tomogram_layer
 from aitom_cryosam.record import Record
-from aitom_cryosam.result_files import RUN
-from aitom_cryosam.tidying import settle
+from aitom_cryosam.result_files import RUN, run_files
 from aitom_cryosam.volumes.reading import is_volume
 
 
@@ -22,8 +21,7 @@ def _known(path: Path) -> bool:
     if is_volume(path):
         return True
     if path.is_dir():
-        settle(path)
-        return any(path.glob(f"[!.]*{RUN}"))
+        return bool(run_files(path))
     return path.name.endswith(RUN)
 
 
