@@ -151,10 +151,12 @@ def test_clicks_are_voxels_of_the_tomogram_however_layers_lie(qtbot, simulation,
     wanted = np.array([[10.0, 20, 30], [39, 75, 89]])
     for point in wanted:
         made.add_click(point)
-    made.clicks.translate = np.asarray(made.clicks.translate) + 5
-    made.clicks.data = np.asarray(made.clicks.data) - 5 / np.asarray(made.clicks.scale)
+    made.clicks.layer.translate = np.asarray(made.clicks.layer.translate) + 5
+    made.clicks.layer.data = np.asarray(made.clicks.layer.data) - 5 / np.asarray(
+        made.clicks.layer.scale
+    )
     if "rotate" not in place:
-        found, none = made.split_clicks()
+        found, none = made.clicks.split()
         np.testing.assert_allclose(found, wanted, atol=1e-6)
         assert len(none) == 0
     other = Points(
@@ -229,7 +231,7 @@ def test_a_mask_a_pick_a_second_pick_and_its_files(qtbot, widget, simulation, tm
 def test_a_negative_click_leaves_out_what_lies_there(qtbot, widget, simulation):
     widget.add_click(simulation.points_zyx[1])
     widget.add_click(simulation.points_zyx[3], negative=True)
-    positive, negative = widget.split_clicks()
+    positive, negative = widget.clicks.split()
     assert (len(positive), len(negative)) == (1, 1)
     widget.pick()
     wait(qtbot, widget)
@@ -259,7 +261,7 @@ def test_a_second_pick_makes_only_the_masks_that_are_new(qtbot, widget, simulati
     every = np.concatenate(made)
     assert len(np.unique(every, axis=0)) == len(every)
     session = Session(widget.session().tomogram)
-    alone = session.pick(*widget.split_clicks(), widget.settings)
+    alone = session.pick(*widget.clicks.split(), widget.settings)
     np.testing.assert_array_equal(alone.proposals.points_zyx, widget.result.proposals.points_zyx)
     np.testing.assert_array_equal(alone.labels(), widget.result.labels())
     np.testing.assert_array_equal(alone.proposals.scores, widget.result.proposals.scores)
@@ -278,7 +280,7 @@ def test_a_mask_is_shown_in_three_planes_before_it_is_whole(qtbot, widget, simul
     widget.add_click(click)
     widget.show_mask()
     wait(qtbot, widget)
-    assert widget.viewer.layers.selection.active is widget.clicks
+    assert widget.viewer.layers.selection.active is widget.clicks.layer
     (first, outline), (second, mask) = shown
     assert first == second == "mask of the click"
     assert (np.argwhere(outline) == click).any(axis=1).all()
@@ -477,7 +479,7 @@ def test_layers_are_the_user_s_to_rename_and_remove(qtbot, record, tmp_path):
     for layer in made.viewer.layers:
         layer.name = f"my {layer.name}"
     assert made.image.name == made.tomogram_box.currentText() == "my TS_01"
-    np.testing.assert_allclose(made.split_clicks()[0], record.prompts.points_zyx)
+    np.testing.assert_allclose(made.clicks.split()[0], record.prompts.points_zyx)
     made.follow()
     made.judge(False)
     assert made.viewer.layers["my picks"].shown.sum() == len(record.picks) - 1
@@ -503,11 +505,11 @@ def test_a_second_result_does_not_take_the_place_of_the_picks(qtbot, record):
 
 def test_a_layer_of_clicks_of_the_user_s_own_is_of_particles(widget, simulation):
     widget.viewer.add_points(simulation.points_zyx[:2], name="clicks")
-    positive, negative = widget.split_clicks()
+    positive, negative = widget.clicks.split()
     np.testing.assert_allclose(positive, simulation.points_zyx[:2])
     assert len(negative) == 0
     widget.add_click(simulation.points_zyx[2], negative=True)
-    assert [len(some) for some in widget.split_clicks()] == [2, 1]
+    assert [len(some) for some in widget.clicks.split()] == [2, 1]
 
 
 def test_picks_are_saved_on_their_own_tomogram_whichever_is_chosen(qtbot, record, tmp_path):

@@ -52,7 +52,7 @@ def test_left_click_is_a_particle_right_and_alt_are_none_and_a_drag_is_neither(q
     click(qtbot, viewer)
     click(qtbot, viewer, Qt.RightButton, offset=(40, 0))
     click(qtbot, viewer, modifier=Qt.AltModifier, offset=(0, 40))
-    positive, negative = made.split_clicks()
+    positive, negative = made.clicks.split()
     np.testing.assert_allclose(positive, [[7, 30, 40]], atol=1)
     assert len(negative) == 2
     assert negative[0, 2] > 41
@@ -63,7 +63,7 @@ def test_left_click_is_a_particle_right_and_alt_are_none_and_a_drag_is_neither(q
     for step in range(10, 60, 10):
         qtbot.mouseMove(native, middle + QPoint(step, 0))
     qtbot.mouseRelease(native, Qt.LeftButton, Qt.NoModifier, middle + QPoint(50, 0))
-    assert len(made.clicks.data) == 3
+    assert len(made.clicks.layer.data) == 3
 
 
 def test_keys_accept_reject_go_on_and_undo(qtbot, window):

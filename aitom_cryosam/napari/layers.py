@@ -154,3 +154,21 @@ def voxels_of(points: Any, image: Any) -> np.ndarray:
     return np.array(
         [image.world_to_data(points.data_to_world(point)) for point in data], np.float64
     ).reshape(-1, 3)
+
+
+def place_of(image: Any) -> dict[str, Any]:
+    """Where a layer of the same voxels lies."""
+    return {
+        "scale": image.scale,
+        "translate": image.translate,
+        "rotate": image.rotate,
+        "shear": image.shear,
+        "affine": image.affine,
+    }
+
+
+def show_points_within(distance: float, viewer: Any, image: Any) -> None:
+    """Let a slice show points up to a distance, voxels, from it: few lie just in it."""
+    reach = tuple(float(distance * abs(scale)) for scale in image.scale)
+    missing = (0.0,) * (viewer.dims.ndim - len(reach))
+    viewer.dims.margin_left = viewer.dims.margin_right = (*missing, *reach)

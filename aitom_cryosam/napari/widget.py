@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,9 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ParticleMask, labels
 from aitom_cryosam.names import star_word
 from aitom_cryosam.napari.circle import DiameterCircle
+from aitom_cryosam.napari.clicks import Clicks
 from aitom_cryosam.napari.curation import Curation
-from aitom_cryosam.napari.layers import (
-    click_colours,
-    clicks_layer,
-    known_of,
-    picks_layer,
-    voxels_of,
-)
+from aitom_cryosam.napari.layers import known_of, picks_layer, place_of, show_points_within
 from aitom_cryosam.napari.panel import STEPS, Panel, shows_errors
 from aitom_cryosam.napari.session import Session
 from aitom_cryosam.napari.worker import Work, Worker
@@ -59,10 +54,10 @@ class CryoSAMWidget(Panel):
         self._session_key: tuple[Any, ...] = ()
         self._row: int | None = None
         self.circle = DiameterCircle(viewer, self._dragged)
+        self.clicks = Clicks(viewer, lambda: self.image, self.add_click)
         # Layers are the user's to rename and to remove: they are known by themselves.
         self._tomograms: list[Image] = []
         self._regions: list[Labels] = []
-        self._clicks: Points | None = None
         self._picks: Points | None = None
         self.diameter_box.valueChanged.connect(self._show_diameter)
         self.slider.valueChanged.connect(self._slid)
@@ -114,14 +109,6 @@ class CryoSAMWidget(Panel):
         )
 
     @property
-    def clicks(self) -> Points | None:
-        """The layer of clicks, if it is there."""
-        if not self._is_there(self._clicks):
-            named = [one for one in self.viewer.layers if one.name == "clicks"]
-            self._clicks = next((one for one in named if isinstance(one, Points)), None)
-        return self._clicks
-
-    @property
     def region(self) -> np.ndarray | None:
         """(D, H, W) voxels of the layer in whose labels picks may lie; None for everywhere."""
         chosen = self.region_box.currentIndex()
@@ -152,67 +139,38 @@ class CryoSAMWidget(Panel):
             self._session, self._session_key = Session(tomogram), key
         return self._session
 
-    def split_clicks(self) -> tuple[np.ndarray, np.ndarray]:
-        """(n, 3) clicks on particles and (m, 3) on what is none, voxels of the tomogram."""
-        layer = self.clicks
-        if layer is None or not len(layer.data):
-            return np.zeros((0, 3)), np.zeros((0, 3))
-        points = voxels_of(layer, self.image)
-        negative = _negative(layer)
-        return points[~negative], points[negative]
-
     # What can be done --------------------------------------------------------------------
 
     @shows_errors
     def new_clicks(self) -> None:
         """A layer to click on: left adds a particle, right or Alt something that is none."""
-        image = self.image
-        if self.clicks is None:
-            diameter = self.diameter_box.value() / self._voxel_size() or 10.0
-            data, how, _ = clicks_layer(np.zeros((0, 3)), diameter, known_of(image))
-            self._clicks = self.viewer.add_points(data, **how, **_place(image))
-            self._thicken(diameter)
-        layer = self.clicks
-        assert layer is not None
-        if self._clicked not in layer.mouse_drag_callbacks:  # as in a layer from a file
-            layer.mouse_drag_callbacks.append(self._clicked)
-        layer.mode = "pan_zoom"
-        self.viewer.layers.selection.active = layer
-        self.say("Click on particles; right-click, or Alt and click, on what is none.")
+        self._open_clicks()
 
     @shows_errors
-    def add_click(self, point_zyx: np.ndarray, *, negative: bool = False) -> None:
+    def add_click(self, point_zyx: np.ndarray, negative: bool = False) -> None:
         """Add one click, in voxels of the tomogram."""
-        image = self.image
-        if self.clicks is None:
-            self.new_clicks()
-        layer = self.clicks
-        assert layer is not None
-        data = layer.world_to_data(image.data_to_world(point_zyx))
-        layer.add(np.asarray(data)[None])
-        every = _negative(layer)
-        every[-1] = negative
-        layer.features = layer.features.assign(negative=every)
-        layer.face_color = click_colours(every)
+        if self.clicks.layer is None:
+            self._open_clicks()
+        self.clicks.add(point_zyx, negative=negative)
 
     @shows_errors
     def show_circle(self) -> None:
         """The diameter as a circle around the last click, or in the middle of the view."""
-        image, (clicks, _) = self.image, self.split_clicks()
+        image, (clicks, _) = self.image, self.clicks.split()
         diameter = self.diameter_box.value()
         if not diameter and len(clicks):
             diameter = self.session().diameter_angstrom(clicks, self.settings)
         centre = clicks[-1] if len(clicks) else image.world_to_data(self.viewer.dims.point)
         self._look_at(image, centre)
         voxels = diameter / self._voxel_size() or min(image.data.shape) / 4
-        self.circle.show(centre, voxels, _place(image))
+        self.circle.show(centre, voxels, place_of(image))
         self._dragged(voxels)
         self.say("Drag the circle's handles until it fits a particle.")
 
     @shows_errors
     def show_mask(self) -> None:
         """Show the mask of the last click: first in three planes, then all of it."""
-        positive, _ = self.split_clicks()
+        positive, _ = self.clicks.split()
         if not len(positive):
             raise InputError("There is no click", Remedy.PROMPT)
         session, settings, point = self.session(), self.settings, positive[-1]
@@ -225,7 +183,7 @@ class CryoSAMWidget(Panel):
     @shows_errors
     def pick(self) -> None:
         """Pick with all clicks, in a thread."""
-        positive, negative = self.split_clicks()
+        positive, negative = self.clicks.split()
         session, settings, region = self.session(), self.settings, self.region
 
         def work(progress: Progress, _show: Callable[[Any], None]) -> Result:
@@ -329,7 +287,6 @@ class CryoSAMWidget(Panel):
         layers = [one for one in self.viewer.layers if one.ndim == 3]
         for one in layers:
             one.events.name.connect(self._list_layers)
-        self._clicks = self.clicks
         tomograms = [one for one in layers if isinstance(one, Image) and not one.rgb]
         regions = [one for one in layers if isinstance(one, Labels) and one.name not in _OURS]
         for box, before, found, first in (
@@ -365,7 +322,7 @@ class CryoSAMWidget(Panel):
 
     def _is_there(self, layer: Layer | None) -> bool:
         """Whether a layer was not removed."""
-        return layer is not None and any(one == layer for one in self.viewer.layers)
+        return any(one is layer for one in self.viewer.layers)
 
     @property
     def _picks_layer(self) -> Points:
@@ -380,17 +337,9 @@ class CryoSAMWidget(Panel):
             self.viewer.add_layer(self._picks)
         return self._picks
 
-    def _clicked(self, _layer: Points, event: Any) -> Iterator[None]:
-        """Left adds a click, right or Alt a negative one; dragging moves the view as ever."""
-        start = np.array(event.pos)
-        yield
-        while event.type == "mouse_move":
-            yield
-        if np.abs(np.array(event.pos) - start).max() > 3:
-            return
-        point = self.image.world_to_data(event.position)
-        negative = event.button == 2 or "Alt" in event.modifiers
-        self.add_click(np.asarray(point), negative=negative)
+    def _open_clicks(self) -> None:
+        self.clicks.open(self.diameter_box.value() / self._voxel_size() or 10.0)
+        self.say("Click on particles; right-click, or Alt and click, on what is none.")
 
     def _slid(self, value: int) -> None:
         if self.curation is not None:
@@ -417,8 +366,7 @@ class CryoSAMWidget(Panel):
             return
         voxels = value / self._voxel_size()
         self.circle.resize(voxels)
-        if self.clicks is not None:
-            self.clicks.size = max(voxels / 2, 3)
+        self.clicks.resize(voxels)
 
     def _dragged(self, diameter: float) -> None:
         """The circle has another diameter, voxels."""
@@ -488,7 +436,7 @@ class CryoSAMWidget(Panel):
     def _put_mask(self, mask: ParticleMask) -> None:
         volume = labels(self.image.data.shape, [replace(mask, id=1)])
         self._put_labels("mask of the click", volume)
-        self.viewer.layers.selection.active = self.clicks  # the next click is one, too
+        self.viewer.layers.selection.active = self.clicks.layer  # the next click is one, too
 
     def _result_is_there(self, result: Result) -> None:
         self.result, self.record = result, None
@@ -508,42 +456,17 @@ class CryoSAMWidget(Panel):
         before, self._picks = self._picks, None
         if self._is_there(before):
             self.viewer.layers.remove(before)
-        self._picks = self.viewer.add_points(data, **how, **_place(self.image))
-        self._thicken(diameter)
+        self._picks = self.viewer.add_points(data, **how, **place_of(self.image))
+        show_points_within(diameter / 4, self.viewer, self.image)
         self._set_slider()
         self._show_verdict()
         self.say(f"{len(result.picks)} picks of {len(result.proposals)} proposals.")
-
-    def _thicken(self, diameter: float) -> None:
-        """Let a slice show points a quarter of a diameter (voxels) from it: few lie just in it."""
-        reach = tuple(float(diameter / 4 * abs(scale)) for scale in self.image.scale)
-        missing = (0.0,) * (self.viewer.dims.ndim - len(reach))
-        self.viewer.dims.margin_left = self.viewer.dims.margin_right = (*missing, *reach)
 
     def _put_labels(self, name: str, volume: np.ndarray) -> None:
         if name in self.viewer.layers and isinstance(self.viewer.layers[name], Labels):
             self.viewer.layers[name].data = volume
             return
-        self.viewer.add_labels(volume, name=name, opacity=0.4, **_place(self.image))
-
-
-def _negative(clicks: Points) -> np.ndarray:
-    """(n,) bool, which clicks of a layer are on something else; none in a layer of the user's."""
-    column = clicks.features.get("negative")
-    if column is None:
-        return np.zeros(len(clicks.data), bool)
-    return column.fillna(False).to_numpy(bool, copy=True)
-
-
-def _place(image: Image) -> dict[str, Any]:
-    """Where a layer of the same voxels lies."""
-    return {
-        "scale": image.scale,
-        "translate": image.translate,
-        "rotate": image.rotate,
-        "shear": image.shear,
-        "affine": image.affine,
-    }
+        self.viewer.add_labels(volume, name=name, opacity=0.4, **place_of(self.image))
 
 
 def _user() -> str:
