@@ -171,7 +171,7 @@ def fetch(model: Model, *, folder: str | Path | None = None, progress: bool = Fa
             f"{weights.size / 1e9:.1f} GB",
             Remedy.WEIGHTS_FOLDER,
         )
-    offline = _offline(target.parent)
+    offline = f"download it on another machine and copy it into {target.parent}"
     part = target.with_name(f".{target.name}.part")
     if weights.sha256 is None:  # what is resumed could not be told from a mixture
         part.unlink(missing_ok=True)
@@ -253,7 +253,3 @@ def _torch_home() -> Path:
     """As torch.hub finds it."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser()
-
-
-def _offline(folder: Path) -> str:
-    return f"download it on another machine and copy it into {folder}"

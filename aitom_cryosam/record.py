@@ -124,7 +124,9 @@ class Record:
                 run wrote.
         """
         with reading(self.path, "the record of a run"):
-            stated = {str(kind): str(value) for kind, value in self._checksums.items()}
+            stated = {
+                str(kind): str(value) for kind, value in self.content.get("sha256", {}).items()
+            }
         for kind, checksum in stated.items():
             if kinds and kind not in kinds:
                 continue
@@ -139,10 +141,6 @@ class Record:
                     "changed, or comes from another run",
                     Remedy.RUN_AGAIN,
                 )
-
-    @property
-    def _checksums(self) -> Mapping[str, Any]:
-        return self.content.get("sha256", {})
 
     @property
     def schema(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 
 from aitom_cryosam.record import Record
 
@@ -28,7 +27,7 @@ def next_steps(record: Record) -> list[Step]:
     voxel = float(record.info.voxel_size or 1)
     diameter = record.diameter_angstrom
     box = 2 * math.ceil(1.6 * diameter / voxel / 2)
-    picks = _quoted(record.files["picks"])
+    picks = shlex.quote(str(record.files["picks"].resolve()))
     export = f"cryosam export {picks} --to relion5 --tomograms-star tomograms.star --out relion5"
     size = f"--box {box} --diameter {math.ceil(diameter)}"
     return [
@@ -61,7 +60,3 @@ def next_steps(record: Record) -> list[Step]:
             ),
         ),
     ]
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path.resolve()))
