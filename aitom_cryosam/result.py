@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from aitom_cryosam.beside import stale_files
 from aitom_cryosam.clicks import Worth
 from aitom_cryosam.files import publishing, writing
 from aitom_cryosam.masks import ParticleMask, labels
@@ -16,7 +17,6 @@ from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks, write_proposals
 from aitom_cryosam.points.tomogram_info import TiltSeries
-from aitom_cryosam.record import stale_files
 from aitom_cryosam.report import write_picture
 from aitom_cryosam.report.suggestion_picture import write_suggestions
 from aitom_cryosam.result_files import result_paths

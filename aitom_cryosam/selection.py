@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
+from aitom_cryosam.beside import stale_files
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import publishing
 from aitom_cryosam.masks import ParticleMask, labels_of
@@ -20,7 +21,7 @@ from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks, write_proposals
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries
-from aitom_cryosam.record import Record, stale_files
+from aitom_cryosam.record import Record
 from aitom_cryosam.regions import RegionRules, located
 from aitom_cryosam.result_files import result_paths
 from aitom_cryosam.run_entries import counts, write_run, written

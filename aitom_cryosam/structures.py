@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from aitom_cryosam.beside import stale_files
 from aitom_cryosam.files import publishing
 from aitom_cryosam.points.formats.relion_warp import write_flavour, write_picks
 from aitom_cryosam.points.tomogram_info import TiltSeries
-from aitom_cryosam.record import stale_files
 from aitom_cryosam.report.structure_picture import write_structure_picture
 from aitom_cryosam.result_files import result_paths
 from aitom_cryosam.run_entries import (

@@ -31,9 +31,10 @@ from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.sources import Source
 from aitom_cryosam.averaging.subvolumes import particle_ball
 from aitom_cryosam.averaging.wedge import MissingWedge
+from aitom_cryosam.beside import note_beside
 from aitom_cryosam.cli import main
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.record import Record, note_beside
+from aitom_cryosam.record import Record
 from aitom_cryosam.simulation.density import Density, ribosome_like
 from aitom_cryosam.simulation.settings import SimulationSettings
 from aitom_cryosam.simulation.simulate import Simulation, simulate

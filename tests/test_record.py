@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from aitom_cryosam import CryoSAM, Result, Settings, Tomogram
+from aitom_cryosam.beside import note_beside, record_beside
 from aitom_cryosam.cli import main
 from aitom_cryosam.cli.pick_output import summary
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.masks import ball, labels
 from aitom_cryosam.particle_query import ParticleQuery
-from aitom_cryosam.record import Record, note_beside, record_beside
+from aitom_cryosam.record import Record
 from aitom_cryosam.result_files import result_paths
 from aitom_cryosam.run_entries import SCHEMA
 from aitom_cryosam.selection import Selection, write_selection

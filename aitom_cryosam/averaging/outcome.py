@@ -16,6 +16,7 @@ from aitom_cryosam.averaging.classes import Class
 from aitom_cryosam.averaging.fsc import THRESHOLD
 from aitom_cryosam.averaging.refinement import Refined
 from aitom_cryosam.averaging.sources import Source
+from aitom_cryosam.beside import stale_files
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.files import publishing
 from aitom_cryosam.masks import labels
@@ -27,7 +28,7 @@ from aitom_cryosam.points.formats.relion_warp import (
 )
 from aitom_cryosam.points.table import json_of
 from aitom_cryosam.points.tomogram_info import TomogramInfo
-from aitom_cryosam.record import Record, stale_files
+from aitom_cryosam.record import Record
 from aitom_cryosam.result_files import result_paths
 from aitom_cryosam.run_entries import counts, write_run, written
 from aitom_cryosam.volumes.mrc import write_volume

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -93,7 +92,11 @@ def refined(
     warn_of_missing_masks(particles)
     average, whole = _averages(particles, voxel_size, settings, first, progress)
     picks = oriented(sources, average, particles, settings.diameter)
-    unchanged = partial(_unchanged, whole, proposals, picks)
+
+    def unchanged(why: str) -> Refined:
+        """The earlier verdict, with what the average says of its picks."""
+        return Refined(whole, _turned(proposals, picks), [[] for _ in proposals], why)
+
     averaged = "the picks" if average is whole else "the better half of the picks"
     if average.resolution > settings.diameter / DETAIL:
         why = (
@@ -105,19 +108,7 @@ def refined(
         one.rows_at_clicks(every.points_zyx, settings.diameter)
         for one, every in zip(sources, proposals, strict=True)
     ]
-    scores = [
-        rescored(
-            one.tomogram,
-            every,
-            average,
-            settings,
-            one.wedge,
-            own_half=_own_half(every, some),
-            clicked=rows,
-            progress=progress,
-        )
-        for one, every, some, rows in zip(sources, proposals, picks, clicked, strict=True)
-    ]
+    scores = _scores(sources, proposals, picks, clicked, average, settings, progress)
     if why := drifted(sources, proposals, scores, settings.diameter):
         return unchanged(why)
     every = list(proposals)
@@ -135,8 +126,7 @@ def refined(
     particles = particles_of(chosen, settings.diameter)
     if sum(len(one.subvolumes) for one in particles) < FEWEST:
         logger.info("Fewer than %d particles are left: the average stays as it was.", FEWEST)
-        masks = [_missing_masks(*each, whole) for each in zip(sources, decided, strict=True)]
-        return Refined(whole, decided, masks, "")
+        return Refined(whole, decided, _missing_masks(sources, decided, whole), "")
     again = _averaged_again(particles, voxel_size, settings, average, progress)
     if again.resolution > LOSS * average.resolution:
         why = (
@@ -145,8 +135,7 @@ def refined(
         )
         return unchanged(why)
     results = _turned(decided, oriented(chosen, again, particles, settings.diameter))
-    masks = [_missing_masks(*each, again) for each in zip(sources, results, strict=True)]
-    return Refined(again, results, masks, "")
+    return Refined(again, results, _missing_masks(sources, results, again), "")
 
 
 def _averages(
@@ -180,6 +169,31 @@ def _averaged_again(
     short = replace(settings, iterations=min(settings.iterations, 2))
     begin = Reference(average.volume * average.mask)
     return Averaging(particles, voxel_size, short, progress=progress).run(begin)
+
+
+def _scores(
+    sources: Sequence[Source],
+    proposals: Sequence[Picks],
+    picks: Sequence[Picks],
+    clicked: Sequence[np.ndarray],
+    average: Average,
+    settings: AveragingSettings,
+    progress: Progress | None,
+) -> list[Rescored]:
+    """Of the proposals, each with the half of the average that it is not in."""
+    return [
+        rescored(
+            one.tomogram,
+            every,
+            average,
+            settings,
+            one.wedge,
+            own_half=_own_half(every, some),
+            clicked=rows,
+            progress=progress,
+        )
+        for one, every, some, rows in zip(sources, proposals, picks, clicked, strict=True)
+    ]
 
 
 def judged(
@@ -236,16 +250,6 @@ def judged(
         distance = PARTICLE.spacing * settings.diameter / one.tomogram.voxel_size
         result[row] = _decided(result[row], with_buried(each, score), distance)
     return result
-
-
-def _unchanged(
-    average: Average,
-    proposals: Sequence[Picks],
-    picks: Sequence[Picks],
-    why: str,
-) -> Refined:
-    """The earlier verdict, with what the average says of its picks."""
-    return Refined(average, _turned(proposals, picks), [[] for _ in proposals], why)
 
 
 def drifted(
@@ -335,16 +339,23 @@ def _with_correlation(picks: Picks, correlations: np.ndarray) -> dict[str, tuple
     return {**picks.extra, CORRELATION: tuple(f"{value:.4f}" for value in correlations)}
 
 
-def _missing_masks(source: Source, proposals: Picks, average: Average) -> list[ParticleMask]:
+def _missing_masks(
+    sources: Sequence[Source], proposals: Sequence[Picks], average: Average
+) -> list[list[ParticleMask]]:
     """The average's mask in the place of each pick without a mask."""
-    known = {mask.id for mask in source.masks if mask.volume}
-    rotations = proposals.rotations or Rotation.identity(len(proposals))
-    numbers = proposals.ids.tolist()
-    return [
-        placed_mask(source, average, numbers[row], proposals.points_zyx[row], rotations[row])
-        for row in np.flatnonzero(proposals.kept).tolist()
-        if numbers[row] not in known
-    ]
+    masks = []
+    for one, every in zip(sources, proposals, strict=True):
+        known = {mask.id for mask in one.masks if mask.volume}
+        rotations = every.rotations or Rotation.identity(len(every))
+        numbers = every.ids.tolist()
+        masks.append(
+            [
+                placed_mask(one, average, numbers[row], every.points_zyx[row], rotations[row])
+                for row in np.flatnonzero(every.kept).tolist()
+                if numbers[row] not in known
+            ]
+        )
+    return masks
 
 
 def placed_mask(

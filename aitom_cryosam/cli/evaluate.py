@@ -234,9 +234,9 @@ def _masks(
     """The label volumes of the only tomogram against each other, if they are given."""
     import numpy as np
 
+    from aitom_cryosam.beside import record_beside
     from aitom_cryosam.evaluation.labels import evaluate_labels
     from aitom_cryosam.evaluation.surface import surface_distances
-    from aitom_cryosam.record import record_beside
     from aitom_cryosam.volumes.reading import read_volume
 
     paths = args.labels, args.truth_labels

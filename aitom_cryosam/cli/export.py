@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or option cannot be used; nothing is written then.
     """
-    from aitom_cryosam.record import record_beside
+    from aitom_cryosam.beside import record_beside
 
     # The tomogram that was typed stands above what a record says of it; masks are only copick's.
     wanted = not args.tomo or args.to == "copick"

@@ -86,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
         InputError: a file or option cannot be used; nothing is written then.
     """
     from aitom_cryosam import job
+    from aitom_cryosam.beside import note_beside
     from aitom_cryosam.cli.progress import ShownProgress
-    from aitom_cryosam.record import note_beside
 
     start = time.perf_counter()
     structures = excluding.structure_job(args)

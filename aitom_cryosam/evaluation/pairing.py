@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from aitom_cryosam.beside import record_beside
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.evaluation.truth import Truth, by_tomogram, of_file, of_folder, tell_unpicked
+from aitom_cryosam.evaluation.truth import Truth, by_tomogram, read_truth, tell_unpicked
 from aitom_cryosam.names import relion_name
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.point_file import PointFile
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, warn_of_outside
-from aitom_cryosam.record import record_beside
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.result_files import picks_files
 from aitom_cryosam.wording import listed
@@ -80,7 +80,7 @@ def read_searched(
     """
     read = partial(read_points, tilt_series=tilt_series, tomograms=tomograms)
 
-    def read_truth(path: Path, of: PointFile) -> PointFile:
+    def read_true(path: Path, of: PointFile) -> PointFile:
         size = voxel_size or of.voxel_size
         return read(
             path,
@@ -92,16 +92,13 @@ def read_searched(
 
     files = list(_read_all(picks, partial(read, voxel_size=voxel_size), voxel_size))
     files = picks_of_class(files, particle_class)
-    if Path(truth).is_dir():
-        known = of_folder(
-            Path(truth),
-            files,
-            read_truth,
-            count_unpicked=count_unpicked,
-            particle_class=particle_class,
-        )
-    else:
-        known = of_file(Path(truth), files, read_truth)
+    known = read_truth(
+        Path(truth),
+        files,
+        read_true,
+        count_unpicked=count_unpicked,
+        particle_class=particle_class,
+    )
     searched, missing, covered = _paired(files, known, voxel_size, particle_class)
     last = files[-1]
     whole, parts = known.of(last)
@@ -110,11 +107,7 @@ def read_searched(
             f"{truth} does not say which tomogram its points are of, and there are picks of "
             f"{len(searched)}; add a column of names, or compare one at a time."
         )
-    infos = [TomogramInfo(one.name, one.voxel_size, one.picks.shape_zyx) for one in searched]
-    true = [one.truth.picks.points_zyx for one in searched]
-    warn_of_outside(truth, zip(infos, true, strict=True))
-    if particle_class is None:
-        _tell_classes([one.picks for one in searched], whole)
+    _tell(searched, truth, whole, particle_class)
     unpicked = [name for name in parts if name not in covered]
     if missing:
         logger.warning("Left out, as %s has no points there: %s.", truth, listed(missing))
@@ -245,13 +238,19 @@ def picks_of_class(files: Sequence[PointFile], wanted: str | None) -> list[Point
     return own
 
 
-def _tell_classes(picks: Sequence[PointFile], truth: PointFile) -> None:
-    """A pick of one class on a particle of another is right as long as no class is asked for."""
-    mine, true = {name for one in picks for name in one.classes or ()}, set(truth.classes or ())
-    if mine & true and len(mine | true) > 1:
+def _tell(
+    searched: Sequence[Searched], path: str | Path, truth: PointFile, particle_class: str | None
+) -> None:
+    """Of particles outside, and of classes: right as long as no class is asked for."""
+    infos = [TomogramInfo(one.name, one.voxel_size, one.picks.shape_zyx) for one in searched]
+    true = [one.truth.picks.points_zyx for one in searched]
+    warn_of_outside(path, zip(infos, true, strict=True))
+    mine = {name for one in searched for name in one.picks.classes or ()}
+    known = set(truth.classes or ())
+    if particle_class is None and mine & known and len(mine | known) > 1:
         logger.warning(
             "Picks and particles of the classes %s are matched whatever their class; %s.",
-            listed(sorted(mine | true)),
+            listed(sorted(mine | known)),
             Remedy.COMPARED_CLASS.said(),
         )
 

@@ -60,17 +60,34 @@ class Truth:
     of: Callable[[PointFile], Known]
 
 
-def of_file(path: Path, picks: Sequence[PointFile], read: Reader) -> Truth:
-    """Those of one file; it is read and split once for all tomograms of the same voxels and shape.
+def read_truth(
+    path: Path,
+    picks: Sequence[PointFile],
+    read: Reader,
+    *,
+    count_unpicked: bool = False,
+    particle_class: str | None = None,
+) -> Truth:
+    """Those of one file, or of a folder with a file for each tomogram, called after it.
 
     Args:
-        path: the file.
+        path: the file or folder.
         picks: of all tomograms, at least one file.
-        read: reads it.
+        read: reads a file.
+        count_unpicked: of a folder, read those of tomograms without picks, too; else a warning
+            names them.
+        particle_class: of a folder, which file counts where a tomogram has one for each class.
 
     Raises:
-        InputError: it cannot be read as of the first picks.
+        InputError: there is no file of any of the tomograms, or one cannot be read.
     """
+    if path.is_dir():
+        return _of_folder(path, picks, read, count_unpicked, particle_class)
+    return _of_file(path, picks, read)
+
+
+def _of_file(path: Path, picks: Sequence[PointFile], read: Reader) -> Truth:
+    """It is read and split once for all tomograms of the same voxels and shape."""
 
     @cache
     def whole(size: float | None, shape: tuple[int, int, int] | None) -> PointFile:
@@ -87,26 +104,13 @@ def of_file(path: Path, picks: Sequence[PointFile], read: Reader) -> Truth:
     return Truth(label, lambda points: known(points.voxel_size, points.shape_zyx))
 
 
-def of_folder(
+def _of_folder(
     path: Path,
     picks: Sequence[PointFile],
     read: Reader,
-    *,
     count_unpicked: bool,
-    particle_class: str | None = None,
+    particle_class: str | None,
 ) -> Truth:
-    """Those of a folder with a file for each tomogram, called after it.
-
-    Args:
-        path: the folder.
-        picks: of all tomograms, at least one file.
-        read: reads a file.
-        particle_class: which file counts where a tomogram has one for each class.
-        count_unpicked: read those of tomograms without picks, too; else a warning names them.
-
-    Raises:
-        InputError: there is no file of any of the tomograms, or one cannot be read.
-    """
     label = distinct(_names(picks))
     picked = dict(pair for one in picks for pair in by_tomogram(one, label))
     files = _files(path)
@@ -156,7 +160,7 @@ def truth_file(truth: str | Path, tomogram: str | Path, particle_class: str | No
     Args:
         truth: a file or folder.
         tomogram: its name or path.
-        particle_class: as for `of_folder`.
+        particle_class: as for `read_truth`.
 
     Raises:
         InputError: a folder has no file of this tomogram, or several.
