@@ -195,22 +195,51 @@ class TestTilts:
                 "a.mdoc",
                 "[ZValue = 0]\nTiltAngle = -60.5\n[ZValue = 1]\nTiltAngle = 0\nTiltAngle=57\n",
             ),
-            ("a.xml", "<TiltSeries><Angles>-60.5\n0\n57</Angles></TiltSeries>"),
+            ("a.csv", "image,tilt angle\n0,-60.5\n1,0\n2,57\n"),
+            ("order.txt", "1 -60.5 3.0\n2 0 6.0\n3 57 9.0\n"),
+            ("dose.tlt", "# degrees, dose\n-60.5\t3\n0\t6\n57\t9\n"),
+            ("a.xml", "<TiltSeries><Angles>60.5\n0\n-57</Angles></TiltSeries>"),
+            (
+                "level.xml",
+                '<TiltSeries LevelAngleX="3" LevelAngleY="-1.5">\n<Angles>62\n1.5\n-55.5\n-70'
+                "</Angles>\n<UseTilt>True\nTrue\nTrue\nFalse</UseTilt></TiltSeries>",
+            ),
             ("a.star", "data_\n\nloop_\n_rlnTomoYTilt #1\n-60.5\n0\n57\n"),
             (
                 "a.tomostar",
-                "data_\n\nloop_\n_wrpMovieName #1\n_wrpAngleTilt #2\na -60.5\nb 0\nc 57\n",
+                "data_\n\nloop_\n_wrpMovieName #1\n_wrpAngleTilt #2\na 60.5\nb 0\nc -57\n",
             ),
         ],
     )
     def test_files_of_tilts(self, tmp_path, name, text):
+        """Warp's angles are the negative of RELION's, IMOD's and AreTomo's."""
         (tmp_path / name).write_text(text)
         assert read_tilts(tmp_path / name).tolist() == [-60.5, 0, 57]
 
-    def test_a_file_of_something_else_is_refused(self, tmp_path):
-        (tmp_path / "a.tlt").write_text("protein\n")
-        with pytest.raises(InputError, match="one number a line"):
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+    def test_any_encoding(self, tmp_path, encoding):
+        (tmp_path / "a.mdoc").write_text("TiltAngle = -60.5\nTiltAngle = 57\n\xc5", encoding)
+        assert read_tilts(tmp_path / "a.mdoc").tolist() == [-60.5, 57]
+
+    @pytest.mark.parametrize(
+        ("text", "sentence"),
+        [
+            ("protein\n", "one number a line"),
+            ("1 0 0 1 3.5 2\n1 0 0 1 0.5 4\n", "one number a line"),  # .xf
+            ("1 1 -60 -60 3000\n2 2 57 57 3100\n", "one number a line"),  # .defocus
+            ("\n", "some in degrees"),
+        ],
+    )
+    def test_a_file_of_something_else_is_refused(self, tmp_path, text, sentence):
+        (tmp_path / "a.tlt").write_text(text)
+        with pytest.raises(InputError, match=sentence):
             read_tilts(tmp_path / "a.tlt")
+
+    def test_a_list_of_tilt_series_names_their_files(self, tmp_path):
+        text = "data_\n\nloop_\n_rlnTomoName\n_rlnTomoTiltSeriesStarFile\nTS_01 a/TS_01.star\n"
+        (tmp_path / "tilt_series.star").write_text(text)
+        with pytest.raises(InputError, match=r"names the files of tilt series, as a/TS_01\.star"):
+            read_tilts(tmp_path / "tilt_series.star")
 
 
 def test_a_tilt_series_is_known_by_the_path_of_the_tomogram(tmp_path):

@@ -1,52 +1,114 @@
-"""Tilts: the range of a tilt series, as the files of other programs state its angles."""
+"""Tilts: the angles of a tilt series as other programs write them, and their range.
+
+They are those of RELION, IMOD and AreTomo: a tilt t about y sees x cos t + z sin t. Warp's are
+the negative of these.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.points.formats.columns import bare, is_number
+from aitom_cryosam.points.formats.text import cells
 from aitom_cryosam.points.star_syntax import read_blocks
+from aitom_cryosam.points.table import text_of
 from aitom_cryosam.remedies import Remedy
-from aitom_cryosam.source_file import existing_file
 
-_LABELS = ("rlnTomoYTilt", "rlnTomoNominalStageTiltAngle", "wrpAngleTilt")
+_LABELS = ("rlnTomoYTilt", "rlnTomoNominalStageTiltAngle")
+_OF_WARP, _FILES = "wrpAngleTilt", "rlnTomoTiltSeriesStarFile"
+_COLUMNS = ("tilt", "tiltangle", "angle", "rlntomoytilt", "rlntomonominalstagetiltangle")
+_MOST_COLUMNS = 3  # number, tilt, dose; files of shifts and of defocus have more
 
 
 def read_tilts(path: str | Path) -> np.ndarray:
-    """(t,) degrees, in the order of the file.
+    """(t,) degrees, in the order of the file, of the images that are used.
 
-    Text of one angle a line, or of all in one (`.tlt`, `.rawtlt`), RELION's STAR of one tilt
-    series, Warp's `.tomostar` or `.xml`, SerialEM's `.mdoc`, AreTomo's `.aln`.
+    Text of one angle a line, or of all in one (`.tlt`, `.rawtlt`); a table with a header, or with
+    a number or a dose beside each angle; RELION's STAR of one tilt series, Warp's `.tomostar` or
+    `.xml`, SerialEM's `.mdoc`, AreTomo's `.aln`.
 
     Raises:
         InputError: no such file, or no angles in it.
     """
     path = Path(path)
-    existing_file(path)
-    try:
-        text = path.read_text(encoding="utf-8", errors="strict")
-    except UnicodeDecodeError:
-        raise InputError(
-            f"{path} holds no tilt angles; expected text, as .tlt files are."
-        ) from None
+    text = text_of(path)
     ending = path.suffix.lower()
     if ending in (".star", ".tomostar"):
-        blocks = [(block, label) for block in read_blocks(path) for label in _LABELS]
-        words = next((one.column(label) for one, label in blocks if one.has([label])), [])
-    elif ending == ".xml":
-        words = " ".join(re.findall(r"<Angles>(.*?)</Angles>", text, re.S)).split()
-    elif ending == ".mdoc":
-        words = re.findall(r"^\s*TiltAngle\s*=\s*(\S+)", text, re.M)
-    elif ending == ".aln":
-        whole_images = text.partition("# Local")[0]
-        words = [row[-1] for row in _rows(whole_images) if not row[0].startswith("#")]
-    else:
-        rows = _rows(text)
-        words = rows[0] if len(rows) == 1 else [row[0] for row in rows]
+        return _of_star(path)
+    if "<Angles>" in text:
+        return -_degrees(path, _used(text)) - _attribute(text, "LevelAngleY")
+    if found := re.findall(r"^\s*TiltAngle\s*=\s*(\S+)", text, re.M):
+        return _degrees(path, found)
+    if ending == ".aln":
+        whole_images = text.partition("# Local")[0].splitlines()
+        rows = [line.split() for line in whole_images if line.strip()]
+        return _degrees(path, [row[-1] for row in rows if not row[0].startswith("#")])
+    return _degrees(path, _of_table(path))
+
+
+def _of_star(path: Path) -> np.ndarray:
+    """(t,) degrees, of a STAR file.
+
+    Raises:
+        InputError: it holds none, or names the files that do.
+    """
+    columns = {label: block.column(label) for block in read_blocks(path) for label in block.labels}
+    if _OF_WARP in columns:
+        return -_degrees(path, columns[_OF_WARP])
+    if named := columns.get(_FILES):
+        raise InputError(f"{path} only names the files of tilt series, as {named[0]}; use one.")
+    return _degrees(path, next((columns[label] for label in _LABELS if label in columns), ()))
+
+
+def _used(text: str) -> list[str]:
+    """The angles in Warp's XML, without those of images that are left out."""
+    angles, used = (
+        " ".join(re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.S)).split()
+        for tag in ("Angles", "UseTilt")
+    )
+    if len(used) != len(angles):
+        return angles
+    return [angle for angle, use in zip(angles, used, strict=True) if use.lower() != "false"]
+
+
+def _attribute(text: str, name: str) -> float:
+    found = re.search(rf'\b{name}="([^"]*)"', text)
+    return float(found[1]) if found and is_number(found[1]) else 0.0
+
+
+def _of_table(path: Path) -> list[str]:
+    """The column of angles: by its name, behind one that counts the images, or the first."""
+    rows = cells(path)
+    if len(rows) < 2:
+        return rows[0] if rows else []
+    place = 0
+    if not any(map(is_number, rows[0])):
+        names = [bare(name) for name in rows.pop(0)]
+        place = next((names.index(name) for name in _COLUMNS if name in names), 0)
+    elif len(rows[0]) > 1 and _counts([row[0] for row in rows]):
+        place = 1
+    if any(len(row) <= place or len(row) > _MOST_COLUMNS for row in rows):
+        return ["?"]
+    return [row[place] for row in rows]
+
+
+def _counts(words: Sequence[str]) -> bool:
+    """Whether they are 0, 1, 2 or 1, 2, 3 and so on."""
+    return any(words == [str(first + i) for i in range(len(words))] for first in (0, 1))
+
+
+def _degrees(path: Path, words: Sequence[str]) -> np.ndarray:
+    """(t,) float64.
+
+    Raises:
+        InputError: there are no angles, or something else stands in their place.
+    """
     try:
         angles = np.array([float(word) for word in words])
     except ValueError:
@@ -54,10 +116,6 @@ def read_tilts(path: str | Path) -> np.ndarray:
     if not len(angles) or not np.isfinite(angles).all():
         raise InputError(f"{path} holds no tilt angles; expected some in degrees.")
     return angles
-
-
-def _rows(text: str) -> list[list[str]]:
-    return [line.split() for line in text.splitlines() if line.strip()]
 
 
 def wedge_of_tilts(path: str | Path, axis: float = 0.0) -> MissingWedge:
