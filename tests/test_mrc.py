@@ -192,6 +192,17 @@ SPIDER = {at: value for at, value in zip((0, 1, 4, 11, 21), (3, 4, 3, 5, 1040), 
             )
             for order in "<>"
         ],
+        *[
+            (
+                f"a.dm{size}",
+                start.ljust(300, b"\0"),
+                "of Gatan's (DM3, DM4); type `dm2mrc {} a.mrc`",
+            )
+            for size, start in (
+                (3, struct.pack(">3i", 3, 300, 1)),
+                (4, struct.pack(">iqi", 4, 300, 1)),
+            )
+        ],
         ("a.npy", b"\x93NUMPY", "an array of NumPy; type `python -c"),
         ("a.am", b"# AmiraMesh 3D", "AmiraMesh; type `e2proc3d.py {} a.mrc`"),
         ("a.nii", bytes(344) + b"n+1\0", "NIfTI; convert it to MRC"),

@@ -244,7 +244,11 @@ def test_origins_of_zero_need_no_voxel_size(tmp_path):
     [
         (("rlnTomoName", "rlnAngleRot"), ["a 1"], "no coordinates; expected .*rlnCoordinateX"),
         (PIXELS[:2], ["1 2"], "no coordinates"),
-        ((*PIXELS, *CENTRED), ["1 2 3 4 5 6"], "two possible units"),
+        (
+            (*PIXELS, *CENTRED),
+            ["1 2 3 4 5 6"],
+            "two possible units, .* count, or give the format: relion5",
+        ),
         (CENTRED, ["1 2 3"], "Å from the centre of an unbinned tomogram whose size"),
         (PIXELS, ["1 2 3", "1 no 3"], "row 2: rlnCoordinateY is 'no', not a number"),
         ((*PIXELS, "rlnLCCmax"), ["1 2 3 no"], "row 1: rlnLCCmax is 'no', not a number"),

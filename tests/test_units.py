@@ -9,6 +9,7 @@ import pytest
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.points.rotations import from_relion
 from aitom_cryosam.points.table import CENTRED
 from aitom_cryosam.points.tilt_series import read_tomograms_star
 from aitom_cryosam.points.tomogram_info import TiltSeries
@@ -126,11 +127,23 @@ def test_relion5_states_its_tilt_series(tmp_path, caplog):
     assert not caplog.text
 
 
-def test_particles_of_m_say_what_to_do(tmp_path):
-    labels = [f"wrpCoordinate{axis}{time}" for time in (1, 2) for axis in "XYZ"]
-    path = star(tmp_path, [*labels, "wrpSourceName"], ["1 2 3 4 5 6 TS_01.tomostar"])
-    with pytest.raises(InputError, match=r"particles of M, Å from the corner \(wrpCoordinateX1"):
-        read_points(path)
+@pytest.mark.parametrize("time", ["", "1"])
+def test_particles_of_m_count_angstrom(tmp_path, caplog, time):
+    """M may have a pose at each of several times; files of one time can lack its number."""
+    poses = [*(f"wrpCoordinate{axis}" for axis in "XYZ"), "wrpAngleRot", "wrpAngleTilt"]
+    later = [f"{label}2" for label in poses] if time else []
+    labels = [*(label + time for label in poses), *later, "wrpSourceName", "wrpRandomSubset"]
+    row = f"10 20 30 0 90 {'7 7 7 7 7' if time else ''} TS_01.tomostar 2"
+    found = read_points(star(tmp_path, labels, [row]), voxel_size=10, coords_angpix=1)
+    assert found.picks.points_zyx.tolist() == [[3, 2, 1]]
+    assert (found.names, found.picks.extra) == (("TS_01.tomostar",), {"wrpRandomSubset": ("2",)})
+    turned = found.picks.rotations.apply([0, 0, 1])
+    np.testing.assert_allclose(
+        turned, from_relion(np.array([[0, 90, 0]])).apply([0, 0, 1]), atol=1e-9
+    )
+    assert ("poses at 2 times here; the first is taken" in caplog.text) == bool(time)
+    with pytest.raises(InputError, match="a coordinate in Å needs the voxel size"):
+        read_points(star(tmp_path, labels, [row]))
 
 
 def test_shifts_in_pixels_of_the_images(tmp_path):
@@ -194,6 +207,13 @@ def test_what_a_header_says(tmp_path, text, expected):
         ("width,y,z\n1,2,3\n", "no coordinates; expected the columns x, y, z"),
         ("x,y,z,unit\n1,2,3,nm\n1,2,3,voxel\n", "unit says 'nm and voxel'; expected voxel,"),
         ("x,y,z,unit\n1,2,3,furlong\n", "the column unit says 'furlong'; expected voxel,"),
+        (" ,X,Y,Slice,Counter\n1,3,2,1,0\n", "ImageJ, which counts slices from 1; write z = Sli"),
+        ("Name,X,Y,Width,Height,C,Z,T\na,3,2,0,0,1,1,1\n", "regions of ImageJ, by their corners"),
+        ("CCC,pIndex,xOffset,yOffset,zOffset\n1,1,0,0,0\n", "PEET, whose points are in the model"),
+        (
+            "shape-type,axis-0,axis-1,axis-2\nellipse,3,2,1\nellipse,3,2,9\n",
+            "corners of shapes of napari",
+        ),
     ],
 )
 def test_headers_that_are_refused(tmp_path, text, says):
@@ -216,6 +236,13 @@ def test_tables_of_programs_that_count_angstrom(tmp_path, caplog):
     (tmp_path / "b.csv").write_text("id,experiment,particle_type,x,y,z\n0,TS_1,ribosome,10,20,30\n")
     assert places(tmp_path / "b.csv", voxel_size=10) == [[1, 2, 3]]
     assert "columns experiment and particle_type" in caplog.text
+    (tmp_path / "c.csv").write_text(
+        "Density\tPolyData\tTomo3D\tType\tLabel\tCode\tX\tY\tZ\n"
+        "a/tomo_den_0.mrc\ta/p.vtp\ta/tomo_rec_0.mrc\tSAWLC\t3\tpdb_4v4r\t10\t20\t30\n"
+    )
+    found = read_points(tmp_path / "c.csv", voxel_size=10)
+    assert found.picks.points_zyx.tolist() == [[3, 2, 1]]
+    assert (found.names, found.classes) == (("a/tomo_rec_0.mrc",), ("pdb_4v4r",))
 
 
 def test_a_table_with_the_labels_of_a_star_file_is_read_as_one(tmp_path, caplog):

@@ -186,7 +186,7 @@ def test_some_names_that_warp_does_not_find(tmp_path):
     ]
 
 
-MISTAKES = ": a value with a space, a comment behind it, or a file that is cut off"
+MISTAKES = ": an empty value or one with a space, a comment behind it, or a file that is cut off"
 GOOD = "data_particles\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n_rlnCoordinateZ #3\n"
 
 
@@ -207,7 +207,11 @@ GOOD = "data_particles\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n_rlnCoo
             ["line 9: a second block data_particles is not read by RELION"],
         ),
         (GOOD + "loop_\n", ["line 7: a second loop_ in data_particles"]),
-        ("loop_\n_a #1\n", ["line 1: text before the first data_"]),
+        (
+            "loop_\n_a #1\n",
+            ["line 1: text before the first data_; call a plain table .csv"],
+        ),
+        (GOOD.replace("_rln", "rln"), ["line 4: no label begins with _ above rlnCoordinateX"]),
         ("data_\n_a 1\n_b 2\n", []),
     ],
 )

@@ -98,7 +98,12 @@ class _Scanner:
             elif words[0].startswith("data_") and not self._is_row(words):
                 self._begin(words, number)
             elif not self.blocks:
-                self.tell("before", number, "text before the first data_", fatal=True)
+                self.tell(
+                    "before",
+                    number,
+                    "text before the first data_; call a plain table .csv",
+                    fatal=True,
+                )
             elif words[0] == "loop_":
                 self._loop(words, number)
             elif words[0].startswith("_") and not self._is_row(words):
@@ -168,12 +173,14 @@ class _Scanner:
             return
         if self.gap and block.rows:
             self.tell("gap", self.gap, "no row after this blank line is read by RELION")
-        if len(words) != len(block.labels):
+        if not block.labels:
+            self.tell("row", line, f"no label begins with _ above {words[0][:40]}", fatal=True)
+        elif len(words) != len(block.labels):
             self.tell(
                 "row",
                 line,
-                f"{len(words)} values for {len(block.labels)} columns: a value with a space, a "
-                "comment behind it, or a file that is cut off",
+                f"{len(words)} values for {len(block.labels)} columns: an empty value or one with "
+                "a space, a comment behind it, or a file that is cut off",
                 fatal=True,
             )
         block.rows.append(words)

@@ -46,7 +46,7 @@ def of_points(path: Path, blocks: list[Block], expected: Expected) -> Report:
     ]
     if not len(values):
         findings.append(Finding(Severity.WARNING, "holds no points"))
-    if has_points(blocks):
+    if has_points(blocks) or (blocks and table.unit is Unit.ANGSTROM):  # the latter are M's
         pixel_size = pixel_size_of(table, expected) or _series_pixel(blocks)
         unit = unit_of(table, expected) if table.unit in (Unit.VOXEL, Unit.PIXEL) else None
         verdicts = of_star(StarPoints(blocks, unit, pixel_size))

@@ -36,6 +36,7 @@ _KNOWN = {
     FileKind.GIT_LFS: ("a pointer of Git LFS", "type `git lfs pull`"),
     FileKind.WEB_PAGE: ("a web page", "download the volume again, and see what the page says"),
 }
+_GATAN = ("of Gatan's (DM3, DM4)", "type `dm2mrc {file} {mrc}`")
 _EM_BYTES = {1: 1, 2: 2, 4: 4, 5: 4, 8: 8, 9: 8}
 _EM_HEADER = 512
 
@@ -51,6 +52,8 @@ def told(path: Path, start: bytes) -> str | None:
     found = kind and _KNOWN[kind]
     if found is None and _is_em(path, start):
         found = ("an EM volume, as TOM and Dynamo write it", _EMAN)
+    if found is None and _is_gatan(start):
+        found = _GATAN
     if found is None and _is_spider(path, start):
         found = ("a SPIDER volume", _EMAN)
     if found is None and _is_text(start):
@@ -69,6 +72,12 @@ def _is_em(path: Path, start: bytes) -> bool:
     sizes = struct.unpack_from("<3i" if start[0] == 6 else ">3i", start, 4)
     itemsize = _EM_BYTES.get(start[3], 0)
     return path.stat().st_size == _EM_HEADER + math.prod(sizes) * itemsize > _EM_HEADER
+
+
+def _is_gatan(start: bytes) -> bool:
+    """By its version, the length of the file in 4 or 8 bytes, and the order of bytes."""
+    version, order = start[:4], start[8:12] if start[3:4] == b"\3" else start[12:16]
+    return version in (b"\0\0\0\3", b"\0\0\0\4") and order in (b"\0\0\0\0", b"\0\0\0\1")
 
 
 def _is_spider(path: Path, start: bytes) -> bool:

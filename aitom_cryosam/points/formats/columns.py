@@ -59,8 +59,29 @@ _UNITS = {
 _OF_UNITS = {"unit", "units"}
 MATRIX = tuple(f"transform_{row}{column}" for row in range(3) for column in range(3))
 """copick's columns of a particle's orientation, row by row."""
-_IN_ANGSTROM = ({*MATRIX}, {"experiment", "particle_type"})
-"""Columns of tables that count Å without a word: copick's, and those of the CZII competition."""
+_IN_ANGSTROM = ({*MATRIX}, {"experiment", "particle_type"}, {"polydata", "tomo3d"})
+"""Columns of tables that count Å without a word: copick's, of the CZII competition, PolNet's."""
+_CODE = {"polydata", "code"}
+"""Columns of PolNet: the second says which particle it is, not its Type or Label."""
+_FOREIGN = (
+    (
+        {"x", "y", "slice"},
+        "is a table of ImageJ, which counts slices from 1; write z = Slice - 1 in its place, and x "
+        "and y in voxels",
+    ),
+    (
+        {"x", "y", "width", "height", "c", "z", "t"},
+        "is a list of regions of ImageJ, by their corners and slices from 1; write their middle in "
+        "voxels, z = Z - 1, in columns x,y,z",
+    ),
+    (
+        {"ccc", "pindex", "xoffset", "yoffset", "zoffset"},
+        "is a motive list of PEET, whose points are in the model beside it; name that",
+    ),
+)
+"""Columns of tables that have no points, or none that can be read, and what to do."""
+_SHAPE, _SHAPES = "shape-type", {"ellipse", "rectangle", "polygon"}
+"""napari's column of what a row is a corner of, and those whose corners are no points."""
 _TIMES = {"t", "time", "timepoint", "frame", "channel"}
 _SCALES = {"bin", "binning", "binfactor", "binningfactor", "scale", "downsampling"}
 """Columns of numbers that may change what a coordinate counts."""
@@ -96,6 +117,16 @@ def meanings(path: Path, names: Sequence[str]) -> tuple[list[str], Unit, float]:
         InputError: x, y and z are missing, or there are several.
     """
     header = [_WORDS.get(bare(name), name.strip().lower()) for name in names]
+    plain = list(map(bare, names))
+    for known, what in _FOREIGN:
+        if known <= set(plain) and ("z" in known) == ("z" in plain):
+            raise InputError(f"{path} {what}.")
+    if set(plain) >= _CODE:
+        header[plain.index("code")] = CLASS
+        header = [
+            name if label == CLASS and name != "code" else label
+            for name, label in zip(plain, header, strict=True)
+        ]
     arrays = [name for name in header if _ARRAY.fullmatch(name)]
     if len(arrays) >= 3:  # further axes stand in front
         arrays.sort(key=lambda name: int(name.partition("-")[2]))
@@ -185,6 +216,19 @@ def told(label: str, values: pd.Series) -> bool:
 
 def _harmless(cell: str) -> bool:
     return not cell or is_number(cell)
+
+
+def refuse_shapes(path: Path, table: pd.DataFrame) -> None:
+    """Corners of napari's shapes are no particles; those of lines and paths may be.
+
+    Raises:
+        InputError: there are some.
+    """
+    if _SHAPE in table and (found := _SHAPES & set(table[_SHAPE])):
+        raise InputError(
+            f"{path} has the corners of shapes of napari ({min(found)}); click on the particles in "
+            "a layer of points instead, and save that."
+        )
 
 
 def is_further(label: str) -> bool:

@@ -262,11 +262,11 @@ _BY_ENDING: dict[str, Reader] = {
     ".coords": text.read,
 }
 
-_COLUMNS = "write them as text with the columns x,y,z"
+_COLUMNS = "write its points as text with the columns x,y,z"
 # What a file that is not read has near its beginning, or is; what it is called; what to do.
 _FOREIGN_TEXT = {
     b"location/center_x_frac": ("particles of CryoSPARC", "they are of images and have no z"),
-    b"<PickPosition": (
+    b"<ParticleList": (
         "a particle list of PyTom",
         f"take X, Y, Z of PickPosition: {_COLUMNS}",
     ),
@@ -276,6 +276,11 @@ _FOREIGN_TEXT = {
     ),
     b"# imod ascii file": ("an IMOD model as text", "name the model itself, or type `model2point`"),
     b"<Species": ("a species of M", "name its file of particles, or those it was made of"),
+    b"#LSX": ("a list of images of EMAN2", "name the JSON of the tomogram in the folder info"),
+    b"# Markups fiducial file": (
+        "of 3D Slicer, which counts mm",
+        f"take voxels: {_COLUMNS}",
+    ),
 }
 _FOREIGN = {
     FileKind.NUMPY: ("an array of NumPy", _COLUMNS),
@@ -291,6 +296,12 @@ _FOREIGN = {
     FileKind.WEB_PAGE: ("a web page", "download the file itself, and see what the page says"),
 }
 
+# Endings of files that name others, and what to name instead.
+_LISTS = {
+    ".vll": "a list of volumes of Dynamo; name its table, .tbl",
+    ".doc": "a list of tomograms; name the table, .tbl, or the motive list beside it",
+    ".prm": "a project of PEET; name the models in its fnModParticle",
+}
 # Keys of JSON that is about points, and has none: what it is, what to do.
 _FOREIGN_JSON = {
     "pickable_objects": (
@@ -346,10 +357,14 @@ def reader(path: Path, name: str | None = None) -> Reader:
         return cbox.read
     if ending in _BY_ENDING:
         return _BY_ENDING[ending]
+    if ending in _LISTS:
+        raise InputError(f"{path} is {_LISTS[ending]}.")
     if ending == ".json" or head.lstrip()[:1] in (b"{", b"["):
         return _json_reader(path)
     if cmm.recognises(head):
         return cmm.read
+    if head.lstrip().startswith(b"<"):
+        raise InputError(f"{path} is XML that is not read; {_COLUMNS}.")
     if re.search(rb"^\s*data_", head, re.M):
         return star_points.read
     return _text_reader(path)

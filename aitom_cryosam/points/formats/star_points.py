@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,12 +37,16 @@ from aitom_cryosam.points.table import (
     numbers,
     one_size,
 )
+from aitom_cryosam.remedies import Remedy
 
 if TYPE_CHECKING:
     import pandas as pd
 
+logger = logging.getLogger(__name__)
+
 _SCORES = (SCORE, OWN_SCORE, "rlnLCCmax")  # the last is pytom-match-pick's
-_OF_M, _NAME_OF_M = tuple(f"wrpCoordinate{axis}1" for axis in "XYZ"), "wrpSourceName"
+_POSE_OF_M = re.compile(r"wrp(Coordinate[XYZ]|Angle(?:Rot|Tilt|Psi))(\d*)")
+_NAME_OF_M = "wrpSourceName"
 _OF_FILES = {"rlnTomoParticlesFile", "rlnTomoImportParticleFile"}
 _UNITS = {PIXELS: (Unit.VOXEL, Unit.PIXEL), CENTRED: (Unit.CENTRED_ANGSTROM,)}
 _PRIORS = ("rlnAngleTiltPrior", "rlnAnglePsiPrior")  # within the frame of a subtomogram
@@ -72,29 +79,42 @@ def of_blocks(path: Path, blocks: Sequence[Block], unit: Unit | None = None) -> 
     Raises:
         InputError: as `read`.
     """
+    if particles := list(filter(None, (_of_m(path, block) for block in blocks))):
+        return _table(path, _joined(path, particles), PIXELS, Unit.ANGSTROM, blocks)
     known = [columns for columns in (PIXELS, CENTRED) if unit in (None, *_UNITS[columns])]
     with_points = [block for block in blocks if any(map(block.has, known))]
     if not with_points:
         raise InputError(_without_points(path, blocks, known[0]))
     found = [columns for columns in known if with_points[0].has(columns)]
     if len(found) == 2:
-        raise InputError(
-            f"{path} has coordinates in two possible units, {PIXELS[0]} and {CENTRED[0]}; "
-            "remove the columns that do not count."
-        )
+        problem = f"{path} has coordinates in two possible units, {PIXELS[0]} and {CENTRED[0]}"
+        raise InputError(problem, Remedy.ONE_UNIT)
     rows = _joined(path, with_points)
     return _table(path, rows, found[0], unit or _unit(rows, found[0]), blocks)
+
+
+def _of_m(path: Path, block: Block) -> Block | None:
+    """A block of particles of M under RELION's labels, or None.
+
+    M counts Å from the corner, and may have a pose at each of several times.
+    """
+    poses = list(map(_POSE_OF_M.fullmatch, block.labels))
+    if not any(found and found[1] == "CoordinateX" for found in poses):
+        return None
+    if times := {found[2] for found in poses if found} - {"", "1"}:
+        logger.warning(
+            "%s: M has poses at %d times here; the first is taken.", path, len(times) + 1
+        )
+    kept = [place for place, found in enumerate(poses) if found is None or found[2] in ("", "1")]
+    labels = [_POSE_OF_M.sub(r"rln\1", block.labels[place]) for place in kept]
+    labels = [NAMES[1] if label == _NAME_OF_M else label for label in labels]
+    return replace(block, labels=labels, rows=[[row[i] for i in kept] for row in block.rows])
 
 
 def _without_points(path: Path, blocks: Sequence[Block], expected: Sequence[str]) -> str:
     labels = {label for block in blocks for label in block.labels}
     if {PIXELS[0], PIXELS[1]} <= labels and PIXELS[2] not in labels:
         return f"{path} has no coordinates in z: its particles are of images."
-    if set(_OF_M) <= labels:
-        return (
-            f"{path} has particles of M, Å from the corner ({_OF_M[0]} and so on); divide them by "
-            f"the voxel size, in columns {', '.join(expected)}, and call {_NAME_OF_M} {NAMES[1]}."
-        )
     if labels & _OF_FILES:
         return f"{path} only names other files; use the particles file that it names."
     if others := [label for label in sorted(labels) if label[3:] == expected[0][3:]]:

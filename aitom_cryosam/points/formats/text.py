@@ -27,6 +27,7 @@ from aitom_cryosam.points.table import (
     text_of,
 )
 from aitom_cryosam.points.tomogram_info import TomogramPicks
+from aitom_cryosam.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,7 @@ def read(path: Path) -> Table:
         return star_points.of_blocks(path, [block])
     table = pd.DataFrame(rows, columns=header, dtype=str)
     unit, scale = (unit is Unit.VOXEL and columns.stated_unit(path, table)) or (unit, scale)
+    columns.refuse_shapes(path, table)
     _tell_unknown(path, table)
     _one_time(path, table)
     if scale != 1:
@@ -125,7 +127,8 @@ def _names_above(path: Path, count: int) -> list[str]:
             return names
     if count == len(XYZ):
         return list(XYZ)
-    raise InputError(f"{path} has {count} columns without names; add a header x,y,z.")
+    said = f"{path} has {plural(count, 'column')} without names"
+    raise InputError(f"{said}; add a header x,y,z with one for each, or keep those of x, y and z.")
 
 
 def _refuse_counted(path: Path, rows: Sequence[Sequence[str]]) -> None:
