@@ -90,11 +90,11 @@ def _check_whole(path: Path, size: int | None = None) -> bytes:
         raise Flaw(f"cannot be read ({error.strerror})") from error
     there = path.stat().st_size
     if head.startswith(b"<"):
-        raise Flaw("is a web page and no checkpoint")
+        raise Flaw("is a web page, not a checkpoint")
     if size is not None and there < size:
-        raise Flaw(f"is cut short: it has {there} of {size} bytes")
+        raise Flaw(f"is truncated: it has {there} of {size} bytes")
     if head.startswith(b"PK") and not zipfile.is_zipfile(path):  # the contents are listed last
-        raise Flaw("is cut short: the end of it is missing")
+        raise Flaw("is truncated: its end is missing")
     return head
 
 
@@ -112,7 +112,7 @@ def _state(path: Path) -> dict[str, torch.Tensor]:
     except Exception as error:  # of many types, for files that torch has not written
         if "GLOBAL" in str(error):  # the name of something that is not allowed
             raise objects from error
-        raise Flaw("is cut short or no checkpoint at all") from error
+        raise Flaw("is truncated, or no checkpoint at all") from error
     while isinstance(found, Mapping):
         inner = [found[key] for key in _WRAPPERS if isinstance(found.get(key), Mapping)]
         if not inner:
@@ -123,7 +123,7 @@ def _state(path: Path) -> dict[str, torch.Tensor]:
         and found
         and all(isinstance(value, torch.Tensor) for value in found.values())
     ):
-        raise Flaw("holds no state dict, which is tensors by their names")
+        raise Flaw("holds no state dict, that is, tensors by name")
     for name, value in found.items():
         _check_tensor(str(name), value)
     return dict(found)

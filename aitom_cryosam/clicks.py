@@ -58,7 +58,7 @@ def looked_at(
         Worth(odd=(*near_faces(tomogram, point, diameter_voxels), *_outline(mask, diameter_voxels)))
         for point, mask in zip(prompts.points_zyx, masks, strict=True)
     ]
-    _tell(prompts, found, "click inside, on one that stands alone")
+    _tell(prompts, found, "click further inside, on a particle that stands alone")
     return found
 
 
@@ -102,8 +102,8 @@ def _outline(mask: ParticleMask, diameter_voxels: float) -> list[str]:
     size = mask.diameter / diameter_voxels
     aside = float(np.linalg.norm(mask.centroid_zyx - mask.prompt_zyx)) / diameter_voxels
     if size > WIDE or aside > ASIDE:
-        return ["has an outline that reaches beyond it, as into a neighbour"]
-    return ["has a small outline, so that the diameter is unsure"] if size < NARROW else []
+        return ["has an outline that reaches beyond the particle, perhaps into a neighbour"]
+    return ["has a small outline, so that the diameter is uncertain"] if size < NARROW else []
 
 
 def _tell(prompts: Picks, worths: Sequence[Worth], todo: str) -> None:

@@ -59,8 +59,8 @@ def best(look: Callable[[float], Found], size: ParticleSize, voxel_size: float) 
     if found.diameter_voxels != size.diameter_voxels:
         widths = (in_angstrom(one.diameter_voxels * voxel_size) for one in (size, found))
         logger.warning(
-            "Hardly anything is like the prompts at a diameter of %s; at %s more is, which is "
-            "taken for it; %s.",
+            "Hardly anything resembles the prompts at a diameter of %s. More does at %s, which is "
+            "used instead; %s.",
             *widths,
             Remedy.DIAMETER.said(),
         )

@@ -116,8 +116,8 @@ class ParticleQuery:
         """
         if contrast != self.contrast:
             raise InputError(
-                f"The query is of {self.contrast} protein, the tomogram is said to have it "
-                f"{contrast}",
+                f"The query is of {self.contrast} protein, but in this tomogram protein is said to "
+                f"be {contrast}",
                 Remedy.QUERY_CONTRAST,
                 contrast=self.contrast,
             )
@@ -181,7 +181,7 @@ class ParticleQuery:
             found.setdefault("rejected_shapes", found["shapes"][:0])
             query = cls(**about, **found)
             if not query._whole():
-                raise InputError(f"{path} is damaged: its arrays do not go together.")
+                raise InputError(f"{path} is damaged: its arrays do not match.")
             return query
 
 

@@ -189,7 +189,9 @@ def joined(parts: Sequence[Picks]) -> Picks:
     parts = [part for part in parts if len(part)] or list(parts[:1])
     turned = [part for part in parts if part.rotations is not None]
     if 0 < len(turned) < len(parts):
-        logger.warning("Some of the joined points have no rotation; theirs is written as none.")
+        logger.warning(
+            "Some of the joined points have no rotation; they are written as if not rotated."
+        )
     classed = any(part.classes is not None for part in parts)
     common = [label for label in parts[0].extra if all(label in part.extra for part in parts)]
     lost = sorted({label for part in parts for label in part.extra} - set(common))

@@ -227,7 +227,9 @@ def _tell_strange(path: Path, strange: np.ndarray) -> None:
     """Warn of (k,) curated points that are no proposals: they cannot become picks."""
     if strange.any():
         count = f"{int(strange.sum())} of {len(strange)}"
-        logger.warning("%s: %s points are no proposals of the run, and left out.", path, count)
+        logger.warning(
+            "%s: %s points are not among the run's proposals, and are left out.", path, count
+        )
 
 
 def _write_labels(

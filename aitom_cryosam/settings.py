@@ -134,7 +134,7 @@ class Settings:
         given: dict[str, Any] = {}
         for name, value in values.items():
             if short_name(name) not in known:
-                raise InputError(f"There is no setting {name!r}; is it of a newer version?")
+                raise InputError(f"There is no setting {name!r}; is it from a newer version?")
             given[known[short_name(name)]] = tuple(value) if isinstance(value, list) else value
         return cls(**given)
 

@@ -90,7 +90,7 @@ def _of_this_host(place: Path) -> list[tuple[Path, int]]:
 def sweep(place: Path) -> None:
     """Remove what killed processes have left in a folder."""
     for path in leftovers(place):
-        logger.debug("Removing %s, which a run that is gone has left.", path)
+        logger.debug("Removing %s, left by a run that has ended.", path)
         shutil.rmtree(path, ignore_errors=True)
 
 

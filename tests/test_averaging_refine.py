@@ -199,7 +199,7 @@ class TestWithLikely:
         # Not 5, on a pick; not 6, on 7; not 8, at the border; the others as ten are needed.
         assert found.picks.ids.tolist() == [1, 2, 3, 4, 7, 9, 10, 11, 12, 13]
         assert found.picks.kept.all()
-        assert "Too few picks to average, 4: with them the 6 most probable other" in caplog.text
+        assert "4 picks are too few to average: the 6 most probable of the other" in caplog.text
 
     def test_more_join_if_they_are_more_probable_than_not(self):
         source, proposals = few_picks()
@@ -295,7 +295,7 @@ class TestDrift:
     def test_correlations_that_do_not_tell_are_told(self):
         score = replace(told(self.points, np.array([0.9, 0.1, 0.2])), separation=0.0)
         why = drifted([self.source(0)], [Picks.from_points(self.points)], [score], 200.0)
-        assert "do not fall into two" in why
+        assert "do not form two groups" in why
 
 
 def test_a_tomogram_that_tells_nothing_keeps_its_verdict_and_the_others_are_judged(caplog):
@@ -442,7 +442,7 @@ def test_the_rarer_of_two_look_alikes_stays_what_is_picked(caplog):
     kept = refined([source], [proposals], settings).proposals[0].kept
     assert kept[:10].sum() >= 9
     assert kept[16:].sum() == 0
-    assert "a look-alike; they stay left out" in caplog.text
+    assert "a look-alike. They stay left out" in caplog.text
 
 
 @pytest.mark.parametrize(("clicks", "whose"), [(1, "the picks"), (3, "the better half of the")])

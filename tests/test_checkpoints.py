@@ -181,13 +181,13 @@ class Code:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (PAGE, "is a web page and no checkpoint"),
+        (PAGE, "is a web page, not a checkpoint"),
         (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "is a web page"),
-        (GOOD[: len(GOOD) // 2], "is cut short: the end of it is missing"),
-        (saved(TENSORS, legacy=True)[:200], "is cut short or no checkpoint at all"),
-        (saved(TENSORS, legacy=True)[:-8], "is cut short or no checkpoint at all"),
-        (b"", "is cut short or no checkpoint at all"),
-        (b"just a text", "is cut short or no checkpoint at all"),
+        (GOOD[: len(GOOD) // 2], "is truncated: its end is missing"),
+        (saved(TENSORS, legacy=True)[:200], "is truncated, or no checkpoint at all"),
+        (saved(TENSORS, legacy=True)[:-8], "is truncated, or no checkpoint at all"),
+        (b"", "is truncated, or no checkpoint at all"),
+        (b"just a text", "is truncated, or no checkpoint at all"),
         (saved({"a": Code()}), "holds Python objects besides tensors, which may run code"),
         (pickle.dumps(Code()), "holds Python objects besides tensors, which may run code"),
         (saved([torch.ones(2)]), "holds no state dict"),
@@ -210,7 +210,7 @@ def test_what_is_no_state_dict(
 def test_wherever_it_is_cut_it_is_no_checkpoint(machine: Path, legacy: bool) -> None:
     body = saved(TENSORS, legacy=legacy)
     for length in range(0, len(body), 13):
-        with pytest.raises(InputError, match=r"w\.pth (is cut short|holds)"):
+        with pytest.raises(InputError, match=r"w\.pth (is truncated|holds)"):
             load(put(machine / "w.pth", body[:length]))
 
 
@@ -249,16 +249,16 @@ def test_right_files_pass(machine: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "hashed", "says"),
     [
-        (PAGE, True, "is a web page and no checkpoint"),
-        (GOOD[:-1], True, f"is cut short: it has {len(GOOD) - 1} of {len(GOOD)} bytes"),
+        (PAGE, True, "is a web page, not a checkpoint"),
+        (GOOD[:-1], True, f"is truncated: it has {len(GOOD) - 1} of {len(GOOD)} bytes"),
         (
             GOOD + b"x",
             True,
             r"is not the published tiny_0123\.pth: its sha256 is [0-9a-f]{64}, exp",
         ),
         (saved({"a": torch.ones(2)}) + b"x" * 9999, True, "is not the published tiny_0123"),
-        (PAGE, False, "is a web page and no checkpoint"),
-        (GOOD[:-30], False, "is cut short: the end of it is missing"),
+        (PAGE, False, "is a web page, not a checkpoint"),
+        (GOOD[:-30], False, "is truncated: its end is missing"),
         (saved({"a": Code()}), False, "holds Python objects besides tensors"),
     ],
 )
@@ -299,7 +299,7 @@ def test_a_bad_file_is_replaced(machine: Path, caplog: pytest.LogCaptureFixture)
     with serving(GOOD) as url:
         fetch(published(url))
     assert path.read_bytes() == GOOD
-    assert "tiny_0123.pth is a web page and no checkpoint; it is downloaded again." in caplog.text
+    assert "tiny_0123.pth is a web page, not a checkpoint; it is downloaded again." in caplog.text
 
 
 OTHER = saved({"a": torch.ones(2)}).ljust(len(GOOD), b"x")
@@ -309,8 +309,8 @@ OTHER = saved({"a": torch.ones(2)}).ljust(len(GOOD), b"x")
     ("answer", "says"),
     [
         ({"body": OTHER}, r"What came from http.* is not the published tiny_0123\.pth: its sha256"),
-        ({"body": PAGE}, "What came from http.* is a web page and no checkpoint, so it was not k"),
-        ({"body": GOOD[:99]}, f"What came from http.* is cut short: it has 99 of {len(GOOD)} byt"),
+        ({"body": PAGE}, "What came from http.* is a web page, not a checkpoint, so it was not k"),
+        ({"body": GOOD[:99]}, f"What came from http.* is truncated: it has 99 of {len(GOOD)} byt"),
         ({"body": PAGE, "status": 404}, "answers 404 Not Found; try later"),
         ({"body": PAGE, "status": 503}, "answers 503 Service Unavailable; try la"),
         (None, "http://127.0.0.1:9/tiny_0123.pth cannot be reached; check the network"),

@@ -128,7 +128,7 @@ def test_a_pixel_size_without_the_file_that_it_is_of_is_refused(
 ) -> None:
     out = ["--out", str(tmp_path / "out")] if command != ["doctor"] else []
     assert main([*command, tomogram[0], "--coords-angpix", "5", *out]) == 2
-    assert "--coords-angpix is of a file of clicks, and there is none" in capsys.readouterr().err
+    assert "--coords-angpix is for a file of clicks, and there is none" in capsys.readouterr().err
 
 
 def test_summary_and_picture(tomogram: tuple[str, str], tmp_path: Path, capsys) -> None:
@@ -169,7 +169,7 @@ def test_an_unbinned_size_in_other_units_is_doubted(
     options += ["--star", "relion5", "--unbinned-pixel-size", "10", "--unbinned-size", "180,152,40"]
     assert main(["pick", path, *options]) == 0
     errors = capsys.readouterr().err
-    assert "Along z the unbinned size makes 0.50 of the tomogram's extent" in errors
+    assert "Along z the unbinned size is 0.50 times the tomogram's extent" in errors
     assert "Along x" not in errors
 
 
@@ -210,7 +210,7 @@ def test_lines_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
         ("project init a.mrc", "cryosam project init: the following arguments are required: --out"),
         (
             "pick a.mrc --out b --voxelsize 3",
-            "there is no option --voxelsize; is --voxel-size meant?",
+            "there is no option --voxelsize; did you mean --voxel-size?",
         ),
         ("pick a.mrc --out b --prompt 1, 2, 3", "one argument too many, '2,'; numbers that belong"),
         ("pick a.mrc --out b --voxel-size 1.x", "--voxel-size: expected a number, got '1.x'"),
@@ -246,5 +246,5 @@ def test_an_empty_argument_is_not_the_current_folder(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="2"):
         main(argv)
-    assert "empty text after " in capsys.readouterr().err
+    assert "nothing follows " in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

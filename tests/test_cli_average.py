@@ -114,7 +114,7 @@ def test_what_was_written_is_not_overwritten(averaged, result, capsys):
         (["--tilt-range", "0,0"], "tilt range as -60,60"),
         (["--tilt-range", "-0", "0"], "tilt range as -60,60"),  # as other programs take it
         (["--tilt-range", "-60,60", "--diameter", "2000"], "does not fit into a tomogram"),
-        (["--tilt-range", "-60,60", "--reference-voxel-size", "5"], "is of --reference MAP; add"),
+        (["--tilt-range", "-60,60", "--reference-voxel-size", "5"], "is for --reference MAP; add"),
         (["--tilt-range", "-60,60", "--symmetry", "X"], "Expected a symmetry"),
         (["--tilt-range", "-60,60", "--reference", "none.mrc"], "no file none.mrc"),
         (["--tilts", "none.tlt"], "no file none.tlt"),

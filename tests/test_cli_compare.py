@@ -100,7 +100,8 @@ def test_files_in_one_table_with_their_agreement(folder: Path, capsys) -> None:
         "",
         "4 particles of class a, matched one to one within 15 Å. AP: along all candidates,",
         "also those below a method's threshold.",
-        "* threshold chosen with the truth: no user could; the other columns are at each "
+        "* at the threshold that suits the truth best, which no user knows; the other columns are "
+        "at each",
         "method's own.",
         "",
         "shared/only row/only column  mine.star  theirs.csv",
@@ -273,7 +274,7 @@ def test_all_methods_in_one_table(world: Path, capsys) -> None:
     assert table[0].split() == ["method", *COLUMNS.split()]
     ends = [line.split("  ")[-1] for line in table[1:4]]
     assert ends == ["1 click", "none", "a template map"]
-    assert "taking twice the --radius, 200 Å, for AITom's" in printed.err
+    assert "AITom's pickers take twice the --radius, 200 Å" in printed.err
     assert "72 rotations" in printed.err
     report = json.loads((world / "all" / "TS_comparison.json").read_text())
     methods = report["methods"]

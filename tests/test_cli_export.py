@@ -217,7 +217,7 @@ def test_existing_files_stay(world, capsys):
 def test_a_tilt_series_that_cannot_be_this_one(world, capsys):
     options = ["--unbinned-pixel-size", "1.35", "--unbinned-size", "3838,3710,800"]
     assert export("one", "--to", "relion5", "--out", "a.star", *options) == 0
-    assert "Along z the unbinned size makes 0.50" in capsys.readouterr().err
+    assert "Along z the unbinned size is 0.50 times" in capsys.readouterr().err
 
 
 BAD = {
@@ -280,7 +280,7 @@ def test_a_name_that_a_star_file_cannot_hold_is_told(tmp_path, caplog):
     project_files("dynamo", tmp_path, named)
     assert caplog.text == ""
     project_files("warp", tmp_path / "a.star", named)
-    assert "'TS 01.mrc' as TS_01; rename" in caplog.text
+    assert "'TS 01.mrc' as TS_01. Rename" in caplog.text
 
 
 def test_files_of_warp_in_voxels_of_several_sizes(tmp_path, caplog):
@@ -371,7 +371,7 @@ def test_the_same_picks_twice(world, capsys):
     assert export("one", f"copy/{picks.name}", "--to", "warp", "--out", "a.star") == 0
     told = capsys.readouterr().err
     count = len(read_points(picks).picks)
-    assert f"{count} of {count} picks lie where a file before has one, too" in told
+    assert f"{count} of {count} picks lie where an earlier file has one, too" in told
 
 
 def test_each_record_is_read_once(world, monkeypatch):

@@ -185,7 +185,9 @@ def test_evaluate_reads_what_pick_wrote(golden, world, capsys):
     (world[0] / "far.csv").write_text("x,y,z\n190,20,30\n90,20,30\n")
     assert main(["evaluate", str(command[1]), str(world[0] / "far.csv"), "--radius", "125"]) == 0
     told = capsys.readouterr().err
-    assert "if it is of other pixels, correct it, or add --truth-angpix ANGSTROM if that is" in told
+    assert (
+        "in pixels of another size, correct it, or add --truth-angpix ANGSTROM if that is" in told
+    )
 
 
 def test_a_result_is_replaced_only_when_told(world, capsys):
@@ -415,7 +417,9 @@ def test_few_picks_are_doubted(world, tmp_path, capsys, monkeypatch, kept, warne
     monkeypatch.setattr(CryoSAM, "pick", picky)
     typed = [str(folder / f"{STEM}.mrc"), "--prompt", click, "--out", str(tmp_path)]
     assert main(["pick", *typed]) == 0
-    assert ("Only 1 of 30 proposals are picks; of the others" in capsys.readouterr().err) == warned
+    assert (
+        "Only 1 of 30 proposals are picks; the best of the others" in capsys.readouterr().err
+    ) == warned
 
 
 def test_a_run_that_considered_no_place_says_where_to_look():

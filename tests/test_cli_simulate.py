@@ -90,7 +90,7 @@ def test_results_are_replaced_only_when_told(tmp_path: Path, capsys) -> None:
         (["--count", "900"], "particles fit without overlap"),
         (["--name", "a b"], "Expected a name without spaces"),
         (["nowhere.mrc"], "There is no file nowhere.mrc."),
-        (["--map-voxel-size", "5"], "--map-voxel-size is of maps; name one, or leave"),
+        (["--map-voxel-size", "5"], "--map-voxel-size is for density maps; give one, or leave"),
         (["--snr", "0"], "Expected a signal-to-noise ratio above 0"),
     ],
 )

@@ -122,7 +122,7 @@ def test_noise_gives_an_empty_mask_and_a_sentence(folder, capsys):
         (["--diameter", "70"], "A membrane has no diameter"),
         (["--spacing", "0"], "Expected spacing as a length above 0 Å"),
         (["--thickness", "nan"], "Expected thickness as a length above 0 Å"),
-        (["--target", "particle", "--spacing", "80"], "--spacing is of membranes or filaments"),
+        (["--target", "particle", "--spacing", "80"], "--spacing is for membranes or filaments"),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(folder, capsys, options, problem):
@@ -151,7 +151,9 @@ def test_a_preset_with_models_wants_the_weights_of_its_segmenter_alone(folder, c
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "no_weights"))
     assert pick(folder, "--preset", "paper", tomogram="empty", out="paper") == 2
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "warning: A membrane is followed without dinov2_vitl14_reg."
+    assert (
+        said[0] == "warning: A membrane is followed without dinov2_vitl14_reg, which has no effect."
+    )
     assert len(said) == 2
     assert "The weights of sam_vit_h are not on this machine" in said[1]
     assert not (folder / "paper").exists()
@@ -161,7 +163,7 @@ def test_a_network_is_left_out_with_the_embedded_segmenter(folder, capsys, monke
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "no_weights"))
     options = ["--preset", "networks", "--segmenter", "contour"]
     assert pick(folder, *options, tomogram="empty", out="alone") == 0
-    said = "A membrane is followed without dinov2_vitl14_reg."
+    said = "A membrane is followed without dinov2_vitl14_reg, which has no effect."
     assert said in capsys.readouterr().err
     record = Record.open(folder / "alone")
     assert record.content["warnings"][0] == said

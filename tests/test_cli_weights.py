@@ -72,7 +72,7 @@ def test_the_list_tells_of_a_file_that_is_not_whole(machine: Path, capsys) -> No
     cut = put(machine / "cache" / "sam_vit_h_4b8939.pth")
     assert weights("list") == 0
     told = capsys.readouterr().out
-    assert f"  {cut}, which is not whole: `cryosam weights verify`\n" in told
+    assert f"  {cut}, incomplete: `cryosam weights verify`\n" in told
 
 
 def test_the_list_for_programs(machine: Path, capsys) -> None:
@@ -112,7 +112,10 @@ def test_what_is_there_is_not_downloaded(
     publish(monkeypatch, "sam_vit_b")
     path = put(machine / "torch" / "hub" / "checkpoints" / "sam_vit_b_01ec64.pth")
     assert weights("fetch", "sam_vit_b") == 0
-    assert capsys.readouterr().out == f"sam_vit_b: {path} is already there and right.\n"
+    assert (
+        capsys.readouterr().out
+        == f"sam_vit_b: {path} is already there, and is the published file.\n"
+    )
 
 
 def test_quiet_says_nothing(paper: None, capsys) -> None:
@@ -125,7 +128,7 @@ def test_another_folder_is_named_in_the_variable(machine: Path, paper: None, cap
     assert weights("fetch", "--folder", machine / "disk", "sam_vit_h") == 0
     assert (machine / "disk" / "sam_vit_h_4b8939.pth").read_bytes() == GOOD
     errors = capsys.readouterr().err
-    assert errors == f"warning: To be found there, set {VARIABLE}={machine / 'disk'}.\n"
+    assert errors == f"warning: For them to be found there, set {VARIABLE}={machine / 'disk'}.\n"
 
 
 def test_a_bad_file_that_comes_first_is_named(
@@ -135,7 +138,7 @@ def test_a_bad_file_that_comes_first_is_named(
     monkeypatch.setenv("AITOM_CRYOSAM_WEIGHTS", str(bad))
     assert weights("fetch", "sam_vit_h") == 0
     good = machine / "cache" / "sam_vit_h_4b8939.pth"
-    assert capsys.readouterr().err == f"warning: {bad} comes before {good}; remove it.\n"
+    assert capsys.readouterr().err == f"warning: {bad} takes precedence over {good}; remove it.\n"
 
 
 def test_no_network_is_one_sentence(machine: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

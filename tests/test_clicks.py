@@ -44,9 +44,9 @@ def test_no_points_are_no_numbers(tomogram):
         ((5, 30, 40), D / 2, 0, "near the border"),
         ((7, 30, 40), D / 2, 0, ""),  # z is short
         ((20, 30, 14), D / 2, 0, "near the blank margin"),
-        ((20, 30, 40), 0.8 * D, 0, "as into a neighbour"),
-        ((20, 30, 40), D / 2, 0.4 * D, "as into a neighbour"),
-        ((20, 30, 40), 0.2 * D, 0, "the diameter is unsure"),
+        ((20, 30, 40), 0.8 * D, 0, "perhaps into a neighbour"),
+        ((20, 30, 40), D / 2, 0.4 * D, "perhaps into a neighbour"),
+        ((20, 30, 40), 0.2 * D, 0, "the diameter is uncertain"),
     ],
 )
 def test_place_and_outline(tomogram, caplog, point, radius, aside, says):
@@ -78,7 +78,7 @@ def test_many_odd_clicks_are_counted(tomogram, caplog):
     assert said.startswith(
         "Each of 8 clicks (20,3,20, 25,3,20, 30,3,20, 35,3,20, 40,3,20, ...) is "
     )
-    assert "is near the border; click inside" in said
+    assert "is near the border; click further inside" in said
 
 
 def places(seed=0, clicks=4, odd=1):

@@ -107,7 +107,7 @@ def test_clicks_on_particles_stand_out_and_one_on_nothing_does_not(simulation, t
     nothing = places[[distances.argmax()]]
     bad = about(examine(tomogram, nothing, diameter=diameter).observations, "clicks")[-1]
     assert bad.severity is Severity.WARNING
-    assert "on nothing" in bad.text
+    assert "may not be on a particle" in bad.text
     several = examine(tomogram, np.repeat(nothing, 7, axis=0), diameter=diameter)
     assert about(several.observations, "clicks")[-1].text.startswith("Each of 7 clicks (")
 
@@ -297,6 +297,6 @@ def test_other_diameters_that_a_run_may_try_are_told(file, simulation, capsys, m
     nothing, usual = answer()
     assert nothing == []
     (seen,), most = answer(24.0, 6.0)
-    assert "the particle is 250 Å wide, or 480 Å or 120 Å, which a run tries, too" in seen["text"]
+    assert "the particle is 250 Å wide, or else 480 Å or 120 Å. A run that finds" in seen["text"]
     assert "--diameter" in seen["remedy"]
     assert most > usual

@@ -299,7 +299,7 @@ def test_the_walks_of_a_mask_can_be_stopped(qtbot, widget, simulation, monkeypat
     widget.add_click(simulation.points_zyx[1])
     widget.show_mask()
     qtbot.waitUntil(lambda: "mask of the click" in widget.viewer.layers, timeout=FOREVER)
-    assert "the walks go on" in widget.message.text()
+    assert "the other planes follow" in widget.message.text()
     widget.cancel()
     wait(qtbot, widget)
     assert widget.message.text() == STOPPED

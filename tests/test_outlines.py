@@ -100,7 +100,10 @@ def test_masks_with_nothing_leave_the_ridges_as_they_are_and_say_so(ridges, capl
         volume, masks = labels(ridges, nothing)
     np.testing.assert_array_equal(volume, alone)
     assert len(masks.asked) == 3  # a walk ends where its mask holds no prompt
-    assert "sam_vit_h outlines nothing at the clicks; filters follow alone." in caplog.messages
+    assert (
+        "sam_vit_h outlines nothing at the clicks; filters alone follow the structure."
+        in caplog.messages
+    )
 
 
 def test_a_network_makes_no_structure_where_the_filters_find_none(ridges):

@@ -334,7 +334,7 @@ def test_a_diameter_at_which_others_are_found_is_taken(data, truth, monkeypatch,
     np.testing.assert_array_equal(found.picks.points_zyx, alone.picks.points_zyx)
     assert [mask.volume for mask in found.masks] == [mask.volume for mask in alone.masks]
     assert found.probability.shape == data.shape
-    assert "80 Å; at 250 Å more is" in caplog.text
+    assert "80 Å. More does at 250 Å" in caplog.text
     query = CryoSAM().query(
         Tomogram.from_array(data, voxel_size=VOXEL, name="TS_01"), truth[1:2, ::-1]
     )
@@ -348,5 +348,5 @@ def test_the_likeliest_diameter_stays_where_no_other_finds_more(data, truth, mon
     with caplog.at_level(logging.WARNING, "aitom_cryosam"):
         found = pick(data, truth[1:2])
     assert found.diameter_angstrom == pytest.approx(80)
-    assert "more is" not in caplog.text
+    assert "More does" not in caplog.text
     np.testing.assert_array_equal(found.proposals.points_zyx, alone.proposals.points_zyx)

@@ -104,7 +104,10 @@ def test_bad_points_of_a_file_are_left_out(tomogram, tmp_path, caplog):
 def test_clicks_of_several_classes_are_told(tomogram, tmp_path, caplog):
     (tmp_path / "a.csv").write_text("x,y,z,class\n25,15,5,ribosome\n24,14,4,vault\n")
     assert len(read_prompts(tomogram, path=tmp_path / "a.csv")) == 2
-    assert "a.csv: its clicks are of 2 classes, ribosome, vault, and taken as of one" in caplog.text
+    assert (
+        "a.csv: its clicks are of 2 classes, ribosome, vault, and all are taken as one"
+        in caplog.text
+    )
     caplog.clear()
     assert len(read_rejects(tomogram, path=tmp_path / "a.csv")) == 2
     (tmp_path / "a.csv").write_text("x,y,z,class\n25,15,5,1\n24,14,4,1\n")

@@ -158,7 +158,7 @@ def test_what_is_no_query(content, says, tmp_path):
 
 def test_arrays_that_do_not_go_together(query, tmp_path):
     replace(query, vector=query.vector[:-1]).write(tmp_path / "x.query")
-    with pytest.raises(InputError, match="do not go together"):
+    with pytest.raises(InputError, match="do not match"):
         ParticleQuery.read(tmp_path / "x.query")
 
 

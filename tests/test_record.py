@@ -88,7 +88,7 @@ def test_nothing_is_expected_where_clusters_decided(
     assert "expected_precision" not in record.content["counts"]
     [picks] = [value for label, value in summary(record, 1.0) if label == "picks"]
     assert "right" not in picks
-    assert "by clusters, as nearly all places are alike" in picks
+    assert "by clusters: nearly all places look alike" in picks
     for typed, stays in (("--top 2", True), ("--cut -100", False), ("--fdr 0.9", False)):
         select = ["select", str(tmp_path / "a"), *typed.split(), "--overwrite", "--quiet"]
         assert main([*select, "--out", str(tmp_path / "b")]) == 0

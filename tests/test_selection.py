@@ -88,7 +88,10 @@ def test_curated_points_are_found_by_id_and_by_place(record, tmp_path, caplog):
     placed = Selection(keep=tmp_path / "places.csv").of(record)
     assert placed.ids[placed.kept].tolist() == sorted(chosen.ids.tolist())
     assert "not curated" in placed.reasons
-    assert "places.csv: 1 of 3 points are no proposals of the run, and left out" in caplog.text
+    assert (
+        "places.csv: 1 of 3 points are not among the run's proposals, and are left out"
+        in caplog.text
+    )
     assert "ids.star" not in caplog.text
 
 
@@ -98,7 +101,7 @@ def test_numbers_of_another_run_are_not_those_of_this_one(record, tmp_path, capl
     write_picks(tmp_path / "other.star", replace(chosen, points_zyx=moved), record.info)
     left = Selection(keep=tmp_path / "other.star").of(record)
     assert left.ids[left.kept].tolist() == [chosen.ids[0]]
-    assert "other.star: 1 of 2 points are no proposals of the run" in caplog.text
+    assert "other.star: 1 of 2 points are not among the run's proposals" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["empty.csv", "empty.coords"])

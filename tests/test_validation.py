@@ -320,7 +320,9 @@ def test_bounds_of_the_tomogram(tmp_path, x, outside):
     assert len(errors) == int(outside)
     if outside:
         assert errors[0].startswith("1 of 2 points of TS_01 lie outside, the first at voxel ")
-        assert "x 0 to 479, y 0 to 463, z 0 to 199; is the pixel size another?" in errors[0]
+        assert (
+            "x 0 to 479, y 0 to 463, z 0 to 199; are they in pixels of another size?" in errors[0]
+        )
 
 
 @pytest.mark.parametrize(("x", "outside"), [(2590.6, False), (2610, True), (-2610, True)])
@@ -339,7 +341,7 @@ def test_bounds_in_pixels_of_the_tilt_series_without_a_binning(tmp_path):
     [error] = said(check(path, Expected(tomograms=project)), "error")
     assert error == (
         "1 of 2 points of TS_01 lie outside, the first at voxel 5,3712,6 of x 0 to 3838, "
-        "y 0 to 3710, z 0 to 1600; is the pixel size another?"
+        "y 0 to 3710, z 0 to 1600; are they in pixels of another size?"
     )
 
 
@@ -349,7 +351,8 @@ def test_points_that_fill_a_corner_only(tmp_path):
     path = star(tmp_path / "a.star", NAMED, rows)
     [warning] = said(check(path, Expected(tomograms=tomograms(tmp_path / "tomograms.star"))))
     assert warning == (
-        "all 24 points of TS_01 lie in the first 12% of every axis; is the pixel size another?"
+        "all 24 points of TS_01 lie in the first 12% of every axis; are they in pixels of another "
+        "size?"
     )
 
 

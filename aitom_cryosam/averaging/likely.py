@@ -44,8 +44,8 @@ def with_likely(
     if count + chosen.sum() < FEWEST:
         return list(sources)
     logger.warning(
-        "Too few picks to average, %d: with them the %d most probable other proposals are "
-        "averaged, down to a probability of %.2f.",
+        "%d picks are too few to average: the %d most probable of the other proposals are "
+        "averaged with them, down to a probability of %.2f.",
         count,
         chosen.sum(),
         probable[chosen].min(),

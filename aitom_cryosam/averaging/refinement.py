@@ -221,20 +221,20 @@ def judged(
     if alike:
         logger.warning(
             "%d places correlate with the average as the picks do, but resemble each other more "
-            "than the picks: a look-alike; they stay left out.",
+            "than they resemble the picks: a look-alike. They stay left out.",
             alike,
         )
     better, weak = without_weak_places(every, better, [clicked[row] for row in told])
     if weak:
         logger.info(
-            "%d places that were no picks correlate less with the average than picks and clicks "
-            "do, or picks hardly more than all else does; they stay left out.",
+            "%d places that had not been picked correlate with the average less than picks and "
+            "clicks do, or than picks do that hardly stand out themselves; they stay left out.",
             weak,
         )
     if len(told) < len(scores):
         logger.warning(
-            "In %d of %d tomograms the proposals' correlations with the average do not fall into "
-            "two; the earlier verdict stays there.",
+            "In %d of %d tomograms the proposals' correlations with the average do not form two "
+            "groups; there the picks stay as they were.",
             len(scores) - len(told),
             len(scores),
         )
@@ -267,7 +267,7 @@ def drifted(
         diameter: Å.
     """
     if not any(one.separates for one in scores):
-        return "the proposals' correlations with the average do not fall into two"
+        return "the proposals' correlations with the average do not form two groups"
     found = []
     for one, every, score in zip(sources, proposals, scores, strict=True):
         if not score.separates:

@@ -116,15 +116,15 @@ def _warn(average: Average) -> None:
     """Of what makes the resolution, or all of it, mean little."""
     if average.is_limited_by_voxels:
         logger.warning(
-            "The halves agree to the last shell, %s: the voxels limit the resolution, or both "
-            "halves share what a denoiser put in; average a tomogram as it was reconstructed to "
-            "know it.",
+            "The half-maps agree up to the last shell, %s: the voxel size limits the resolution, "
+            "or denoising put the same features into both. To find out, average the tomogram as "
+            "it was reconstructed.",
             f"{average.resolution:.1f} Å",
         )
     elif not math.isfinite(average.resolution):
         logger.warning(
-            "The two halves have nothing in common: the picks may not be of one kind, or are too "
-            "few; the orientations mean nothing then."
+            "The two half-maps have nothing in common: the picks are too few, or of several "
+            "kinds. Their orientations mean nothing."
         )
 
 

@@ -174,7 +174,7 @@ def typed_wedge(args: argparse.Namespace) -> MissingWedge | None:
 def reference_of(args: argparse.Namespace, size: int, voxel_size: float) -> Reference | None:
     """The map that was given, in the boxes' voxels."""
     if args.reference is None:
-        sentence = "{0} is of --reference MAP; add it, or leave {0} out."
+        sentence = "{0} is for --reference MAP; add it, or leave {0} out."
         options.refuse(args, ("reference_voxel_size",), sentence)
         return None
     from aitom_cryosam.averaging.reference import read_reference

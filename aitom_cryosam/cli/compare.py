@@ -242,8 +242,8 @@ def _notes(bench: Bench) -> str:
     return (
         f"\n{len(bench.truth)} particles{of_class}, matched one to one within {args.radius:g} Å. "
         "AP: along all candidates,\nalso those below a method's threshold.\n"
-        "* threshold chosen with the truth: no user could; the other columns are at each method's "
-        "own."
+        "* at the threshold that suits the truth best, which no user knows; the other columns are "
+        "at each\nmethod's own."
     )
 
 

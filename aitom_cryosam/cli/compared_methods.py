@@ -91,7 +91,9 @@ class Bench:
         """Å, for AITom's pickers."""
         if self.args.diameter is None:
             twice = 2 * float(self.args.radius)
-            logger.info("No --diameter: taking twice the --radius, %g Å, for AITom's.", twice)
+            logger.info(
+                "No --diameter was given: AITom's pickers take twice the --radius, %g Å.", twice
+            )
             return twice
         if not 0 < self.args.diameter < math.inf:
             raise InputError(f"Expected a --diameter above 0 Å, got {self.args.diameter:g}.")
@@ -137,7 +139,7 @@ def _refined(bench: Bench, result: Result) -> Picks:
     settings = AveragingSettings(diameter=result.diameter_angstrom)
     outcome = refined([source], [result.proposals], settings, progress=bench.progress)
     if outcome.kept_earlier:
-        logger.warning("%s: the earlier verdict stays: %s.", REFINED, outcome.kept_earlier)
+        logger.warning("%s: the picks stay as they were: %s.", REFINED, outcome.kept_earlier)
     return outcome.proposals[0]
 
 

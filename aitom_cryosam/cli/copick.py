@@ -20,12 +20,16 @@ from aitom_cryosam.names import RESULT
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("-c", "--config", required=True, envvar="COPICK_CONFIG", help="Of the project.")
-@click.option("-t", "--tomogram", required=True, metavar="TYPE@SPACING", help="As wbp@10.0.")
+@click.option("-t", "--tomogram", required=True, metavar="TYPE@SPACING", help="Such as wbp@10.0.")
 @click.option(
-    "-o", "--output", required=True, metavar="OBJECT:USER/SESSION", help="As ribosome:cryosam/1."
+    "-o",
+    "--output",
+    required=True,
+    metavar="OBJECT:USER/SESSION",
+    help="Such as ribosome:cryosam/1.",
 )
-@click.option("--run-names", default="", help="Separated by commas; all runs without.")
-@click.option("--out", required=True, help="Folder for the results as `cryosam pick` has them.")
+@click.option("--run-names", default="", help="Separated by commas; all runs if not given.")
+@click.option("--out", required=True, help="Folder for the results of `cryosam pick`.")
 @click.option("--overwrite", is_flag=True, help="Replace existing results and picks.")
 @click.argument("pick_options", nargs=-1, type=click.UNPROCESSED)
 def cryosam(

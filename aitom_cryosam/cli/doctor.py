@@ -141,7 +141,7 @@ def _trial(one: Trial) -> dict[str, object]:
 
 def _trial_line(one: Trial) -> str:
     what = one.problem or (
-        f"each click finds the others before {100 * one.retrieval:.1f} % of all else "
+        f"each click ranks the others above {100 * one.retrieval:.1f} % of all else "
         f"({one.seconds:.0f} s)"
     )
     return f"{_MARKS['note']} {'preset':9} {one.name:9} {what}"
@@ -170,11 +170,11 @@ def _size(
         return in_angstrom(voxels * tomogram.voxel_size) if known else f"{voxels:.0f} voxels"
 
     text = (
-        f"By what is around the clicks the particle is {length(size.diameter_voxels)} wide, or "
-        f"{' or '.join(map(length, size.rivals_voxels))}, which a run tries, too, if little is "
-        "found at the first, and takes longer."
+        f"Judged by the clicks, the particle is {length(size.diameter_voxels)} wide, or else "
+        f"{' or '.join(map(length, size.rivals_voxels))}. A run that finds little with the first "
+        "also tries the others, and takes longer."
     )
-    remedy = "state it by --diameter if you know it, or click on more of the particles"
+    remedy = "give --diameter if you know it, or click on more particles"
     return size, [Observation(Severity.NOTE, "diameter", text, remedy=remedy)]
 
 

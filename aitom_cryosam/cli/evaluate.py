@@ -40,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "truth",
         metavar="TRUTH",
-        help="file with the known positions, or folder of such, each called after its tomogram",
+        help="file with the known positions, or a folder of such files, each called after its "
+        "tomogram",
     )
     parser.add_argument(
         "--voxel-size",
@@ -60,8 +61,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--count-unpicked",
         action="store_true",
-        help="tomograms of TRUTH without picks were searched too: their particles are missed "
-        "(default: they are left out)",
+        help="count the particles of tomograms without picks as missed (default: these tomograms "
+        "are left out)",
     )
     parser.add_argument(
         "--symmetry",
@@ -137,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
     ready_to_write(files, overwrite=args.overwrite)
     for path in filter(None, (args.curve, args.histogram)):
         if not path.lower().endswith(".png"):
-            raise InputError(f"Expected a picture to write, as curve.png, got {path}.")
+            raise InputError(f"Expected a PNG file to write, such as curve.png, got {path}.")
     searched = read_searched(
         getattr(args, "points", args.picks),  # of a project, read by its names
         args.truth,
@@ -241,13 +242,15 @@ def _masks(
 
     paths = args.labels, args.truth_labels
     if paths == (None, None):
-        sentence = "{} is of --labels; add these, or leave it out."
+        sentence = "{} is for --labels; add them, or leave it out."
         options.refuse(args, ("iou", "truth_label", "tolerance"), sentence)
         return None
     if None in paths:
         raise InputError("--labels and --truth-labels belong together; give both.")
     if len(searched) > 1:
-        raise InputError(f"--labels is of one tomogram, but picks of {len(searched)} are compared.")
+        raise InputError(
+            f"--labels is for one tomogram, but picks of {len(searched)} are compared."
+        )
     (one,) = searched
     record_beside(Path(args.labels), alone=True)
     found, truth = (read_volume(path, voxel_size=one.voxel_size).values for path in paths)

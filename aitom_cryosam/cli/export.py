@@ -37,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_choice(parser)
     parser.add_argument(
-        "--from", dest="source", metavar="FORMAT", help="of PICKS, where they leave it open"
+        "--from",
+        dest="source",
+        metavar="FORMAT",
+        help="of PICKS, if it is not clear from the files",
     )
     parser.add_argument(
         "--coords-angpix",
@@ -45,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ANGSTROM",
         help="pixel size that PICKS are written in, if not the tomogram's",
     )
-    add_tomogram_info(parser, "what PICKS do not say of it")
+    add_tomogram_info(parser, "what PICKS do not say about it")
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -237,7 +240,7 @@ def _files(paths: Sequence[str]) -> Iterator[Path]:
     seen = set[Path]()
     for path in (file for one in paths for file in picks_files(Path(one))):
         if path.resolve() in seen:
-            raise InputError(f"{path} is given twice; leave it out once.")
+            raise InputError(f"{path} is given twice; leave one out.")
         seen.add(path.resolve())
         yield path
 
@@ -294,7 +297,7 @@ def _groups(
             x, y, z = picks.points_zyx[row, ::-1]
             raise InputError(
                 f"{file.path}, row {rows[row] + 1}: the voxel {x:g},{y:g},{z:g} lies outside "
-                f"{Path(info.name).name}, which has {info.bounds()}; is its pixel size another "
-                "(--coords-angpix ANGSTROM)?"
+                f"{Path(info.name).name}, which has {info.bounds()}; are its coordinates in pixels "
+                "of another size (--coords-angpix ANGSTROM)?"
             )
         yield picks, info

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 def add_resources(parser: argparse.ArgumentParser) -> None:
     """Device, memory, cache and checkpoints."""
-    machine = parser.add_argument_group("machine", "where it works, and with how much memory")
+    machine = parser.add_argument_group("machine", "where to compute, and with how much memory")
     machine.add_argument(
         "--device", default="auto", metavar="auto|cuda[:N]|mps|cpu", help="for the networks"
     )
     machine.add_argument(
         "--memory",
         metavar="AMOUNT",
-        help="to stay within, as 8GB, or ram=16GB,gpu=8GB (default: most of what is free)",
+        help="the most to use, such as 8GB, or ram=16GB,gpu=8GB (default: most of what is free)",
     )
     machine.add_argument(
         "--cache", type=Path, metavar="DIR", help="keep features and embeddings for later runs"

@@ -21,8 +21,8 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         "--preset",
         choices=("auto", "embedded", "paper", "networks"),
         default="auto",
-        help="embedded: models without weights; paper: DINOv2 and SAM to the letter; networks: "
-        "these with what was found to help; auto (default): embedded",
+        help="embedded: models without weights; paper: DINOv2 and SAM as in the paper; networks: "
+        "the same two with what was found to help; auto (default): embedded",
     )
     parser.add_argument(
         "--diameter", type=float, metavar="ANGSTROM", help="of the particle, instead of an estimate"
@@ -37,13 +37,14 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         "--cut",
         type=word_or(float, "a score", "auto", "none"),
         metavar="auto|none|SCORE",
-        help="which proposals become picks: those like the click, all, or those that score SCORE",
+        help="which proposals become picks: those like the click, all, or those that score at "
+        "least SCORE",
     )
     method.add_argument(
         "--fdr",
         type=float,
         metavar="SHARE",
-        help="instead of the cut: as many picks as an expected share of false ones allows",
+        help="instead of the cut: as many picks as this expected share of false ones allows",
     )
     method.add_argument(
         "--tau-iou",
@@ -57,7 +58,7 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     method.add_argument(
         "--tau-sim-finest",
         action=argparse.BooleanOptionalAction,
-        help="hold it against the finest level's cells, too",
+        help="apply it to the finest level of the pyramid, too",
     )
     method.add_argument(
         "--ratios",
@@ -68,8 +69,8 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     method.add_argument(
         "--candidate",
         choices=("agreeing", "best"),
-        help="which of SAM's masks of a plane a walk takes: the best scored of those that agree "
-        "with the mask before, or of all",
+        help="which of SAM's masks is taken in a plane: the one with the best score of those that "
+        "agree with the mask in the plane before, or of all",
     )
     method.add_argument(
         "--merge", choices=("union", "consensus"), help="how to merge the masks of the three axes"
@@ -94,46 +95,46 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     method.add_argument(
         "--normalisation",
         choices=("tomogram", "imagenet"),
-        help="whose mean and deviation a network's planes get",
+        help="normalise a network's planes to the mean and deviation of the tomogram or ImageNet",
     )
     method.add_argument(
         "--token-size",
         type=word_or(float, "a length", "auto", "none"),
         metavar="auto|none|ANGSTROM",
-        help="a network's token stands for so much (auto: half a diameter); none: a whole plane "
-        "fills its input",
+        help="length that a network's token stands for (auto: half a diameter); none: a whole "
+        "plane fills its input",
     )
     method.add_argument(
         "--plane-shape",
         choices=("aspect", "square"),
-        help="a network sees a whole plane in its own aspect, or made a square",
+        help="show a network a whole plane in its aspect ratio, or stretched to a square",
     )
     method.add_argument(
         "--subcell",
         action=argparse.BooleanOptionalAction,
-        help="place the maxima of the similarity finer than its cells",
+        help="place the maxima of the similarity more finely than in its cells",
     )
     method.add_argument(
         "--centring",
         action=argparse.BooleanOptionalAction,
-        help="move proposals to the middle of what stands out there",
+        help="move proposals to the centre of the density there",
     )
     method.add_argument(
         "--position",
         choices=("mask", "proposal", "halfway"),
-        help="a pick is in the middle of its mask, where it was proposed, or half-way",
+        help="a pick lies in the middle of its mask, where it was proposed, or halfway between",
     )
     method.add_argument(
         "--window",
         type=float,
         metavar="DIAMETERS",
-        help="SAM sees so much around a particle, scaled up, in place of the whole plane",
+        help="show SAM so much around a particle, enlarged, instead of the whole plane",
     )
     method.add_argument(
         "--mask-fallback",
         choices=("none", "clicks", "all"),
-        help="whose missing masks a ball of the particle's diameter takes the place of; without "
-        "it a click is left out and a proposal is no pick",
+        help="whose missing masks are replaced by a ball of the particle's diameter; else a click "
+        "without a mask is left out, and a proposal without one is not picked",
     )
     method.add_argument(
         "--semantic",
@@ -144,7 +145,7 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     method.add_argument(
         "--all-masks",
         action=argparse.BooleanOptionalAction,
-        help="masks and refined positions also of the proposals that are left out",
+        help="also make masks and refined positions for proposals that are left out",
     )
 
 

@@ -69,7 +69,7 @@ def refuse_pixel_size_alone(args: argparse.Namespace) -> None:
         InputError: it was; clicks that are typed count voxels.
     """
     if not (args.prompts or getattr(args, "rejects", None)):
-        sentence = "{0} is of a file of clicks, and there is none; leave {0} out."
+        sentence = "{0} is for a file of clicks, and there is none; leave {0} out."
         refuse(args, ("coords_angpix",), sentence)
 
 
@@ -80,7 +80,8 @@ def add_rejects(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="X,Y,Z",
-        help="a click on something else: it is no pick, nor is what is more like it; repeatable",
+        help="a click on something else: neither it nor what resembles it more than the particle "
+        "is picked; repeatable",
     )
     parser.add_argument("--rejects", metavar="FILE", help="such clicks, as --prompts")
 
@@ -121,7 +122,7 @@ def records_of(paths: Sequence[str]) -> list[Record]:
     names = [one.info.name for one in found]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"{name} comes in two results; expected each tomogram once.")
+            raise InputError(f"There are two results of {name}; expected each tomogram once.")
     return found
 
 
@@ -170,7 +171,7 @@ def target(args: argparse.Namespace) -> StructureTarget | None:
     if args.target == "particle":
         for name, value in lengths.items():
             if value is not None:
-                raise InputError(f"--{name} is of {_STRUCTURES}; add --target too.")
+                raise InputError(f"--{name} is for {_STRUCTURES}; add --target too.")
         return None
     return structure(args.target, diameter=args.diameter, **lengths)
 
@@ -190,7 +191,7 @@ def add_regions(parser: argparse.ArgumentParser, of: str = "") -> None:
         action="append",
         default=[],
         metavar="MASK",
-        help="not inside this mask, such as of membranes or gold; repeatable",
+        help="not inside this mask, for example of membranes or gold; repeatable",
     )
     where.add_argument(
         "--exclude-distance",

@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
             for before, one in zip([self.prog, *typed], typed, strict=False):
                 name, _, value = one.partition("=") if one.startswith("--") else (before, "=", one)
                 if one != name and not value.strip():
-                    self.error(f"empty text after {name}; is a variable of the shell not set?")
+                    self.error(f"nothing follows {name}; is a shell variable unset?")
         found, left = super().parse_known_args(typed, namespace)
         if left:
             self.error(self._unknown(left[0]))
@@ -51,8 +51,8 @@ class Parser(argparse.ArgumentParser):
         if argument.startswith("-"):
             option = argument.partition("=")[0]
             likely = get_close_matches(option, self._option_string_actions, 1)
-            return f"there is no option {option}{f'; is {likely[0]} meant?' if likely else ''}"
-        spaces = "; numbers that belong together have no space between them, as 312,208,95"
+            return f"there is no option {option}{f'; did you mean {likely[0]}?' if likely else ''}"
+        spaces = "; numbers that belong together have no space between them, such as 312,208,95"
         hint = spaces if re.fullmatch(r"[-\d.,]+", argument) else ""
         return f"one argument too many, {argument!r}{hint}"
 

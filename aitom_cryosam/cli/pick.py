@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--query",
         type=Path,
         metavar="FILE",
-        help="what particles clicked elsewhere look like, of `cryosam query` or a run's "
-        "_query.npz; in place of clicks or beside them",
+        help="what particles clicked elsewhere look like, from `cryosam query` or a run's "
+        "_query.npz; instead of clicks, or with them",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")

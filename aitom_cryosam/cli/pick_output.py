@@ -70,11 +70,14 @@ def advice(record: Record) -> str:
 def _no_structure(name: str, record: Record) -> str:
     """What to try where none was found."""
     if record.prompts.kept.any():
-        return f"No {name} lies where it may, and the mask is empty: look at the region's options."
+        return (
+            f"No {name} lies where picks are allowed, and the mask is empty: check --region, "
+            "--exclude, --edge and --lamella."
+        )
     other = "bright" if record.contrast == "dark" else "dark"
     return (
-        f"No {name} was found, and the mask is empty: at no click is there more than the noise "
-        f"makes. Click on the middle of a {name} where it is clear, or try --contrast {other} if "
+        f"No {name} was found, and the mask is empty: nothing at the clicks stands out from the "
+        f"noise. Click on the middle of a {name} where it is clear, or try --contrast {other} if "
         f"it is {other}."
     )
 
@@ -86,7 +89,10 @@ def _left_out(record: Record) -> str:
 
 def _expected(record: Record) -> str:
     if record.by_clusters:
-        return ", by clusters, as nearly all places are alike: the probabilities do not tell here"
+        return (
+            ", by clusters: nearly all places look alike, and the probabilities cannot tell them "
+            "apart"
+        )
     share = record.content["counts"].get("expected_precision")
     return "" if share is None else f"; {100 * share:.0f} % of them right, by their probabilities"
 
@@ -106,8 +112,8 @@ def _nothing(record: Record) -> str:
     """What to try after a run without picks."""
     if not len(record.proposals):
         return (
-            "No picks, as no place was considered: none that is like the particle lies where picks "
-            "may be. Check --region, --exclude, --edge, --lamella and --tau-sim."
+            "No picks, as no place was considered: nothing like the particle lies where picks are "
+            "allowed. Check --region, --exclude, --edge, --lamella and --tau-sim."
         )
     other = "bright" if record.contrast == "dark" else "dark"
     scores = record.proposals.scores
@@ -125,9 +131,9 @@ def _few(record: Record) -> str:
     best = ""
     if proposals.probabilities is not None and not proposals.kept.all():
         probable = proposals.probabilities[~proposals.kept].max()
-        best = f"; of the others the best is one with a probability of {probable:.2f}"
+        best = f"; the best of the others has a probability of {probable:.2f}"
     return (
         f"Only {len(record.picks)} of {len(proposals)} proposals are picks{best}. If you see more "
-        "of these particles, click on two or three others too (--prompt): a single click can be "
-        "on an odd copy."
+        "of these particles, click on two or three others too (--prompt): a single click may be "
+        "on an unusual copy."
     )

@@ -28,9 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The two positionals of AITom's `picking`, and options for who can give any."""
     parser.epilog = (
-        f"Who cannot add options gives the prompts as {VARIABLE}, which is X,Y,Z X,Y,Z ... or a "
-        f"file, or in the file TOMO{ENDING}, which is [[X, Y, Z], ...], an earlier OUT, or an op "
-        "dictionary of CryoSAMPicker."
+        f"Where options cannot be added, give the prompts as {VARIABLE}, which is X,Y,Z X,Y,Z ... "
+        f"or a file, or in the file TOMO{ENDING}, which is [[X, Y, Z], ...], an earlier OUT, or an "
+        "op dictionary of CryoSAMPicker."
     )
     options.add_tomogram(parser)
     parser.add_argument(

@@ -49,10 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     evaluating.add_argument(
         "truth",
         metavar="TRUTH",
-        help="file with the known positions, or folder of such, each called after its tomogram",
+        help="file with the known positions, or a folder of such files, each called after its "
+        "tomogram",
     )
     evaluate.add_options(evaluating)
-    reporting = action("report", "write a page for each tomogram, and one that leads to them")
+    reporting = action("report", "write a page for each tomogram, and an index of them")
     reporting.add_argument("--out", metavar="FILE.html", help="(default: report.html in PROJECT)")
     reporting.add_argument("--overwrite", action="store_true", help="replace existing pages")
 

@@ -168,16 +168,16 @@ def _masks(pattern: Path | None, names: Sequence[str]) -> dict[str, Path]:
     masks = {name: Path(str(pattern).replace(NAME, name)).absolute() for name in names}
     if NAME not in str(pattern) and len(names) > 1:
         raise InputError(
-            f"{pattern} is a mask of one tomogram, and there are {len(names)}; give a path "
-            f"with {NAME} in it, as masks/{NAME}.mrc."
+            f"{pattern} is a mask of one tomogram, and there are {len(names)}; give a path with "
+            f"{NAME} in it, such as masks/{NAME}.mrc."
         )
     found = {name: path for name, path in masks.items() if path.exists()}
     if not found:
-        raise InputError(f"There is no mask {pattern} of any tomogram, as {masks[names[0]]}.")
+        raise InputError(f"There is no mask {pattern} of any tomogram, such as {masks[names[0]]}.")
     lost = [name for name in names if name not in found]
     if lost:
         raise InputError(
             f"There is no mask {masks[lost[0]]}, nor of {len(lost) - 1} other tomograms; draw "
-            "them, or leave the option out and write the masks there are into the table."
+            "them, or leave the option out and write the masks that exist into the table."
         )
     return found

@@ -34,20 +34,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="only the I-th of N parts, from 1/N to N/N, as in a job array",
     )
     workers = parser.add_argument_group(
-        "workers", "tomograms side by side; needs the extra project"
+        "workers", "several tomograms at a time; needs pip install 'aitom-cryosam[project]'"
     )
     workers.add_argument(
         "--workers",
         type=whole_number,
         metavar="N",
-        help="on this machine, 1 to work in this process (default: one a GPU for networks, else "
-        "one a core as the memory allows)",
+        help="processes on this machine; 1 for this process only (default: one per GPU for "
+        "networks, else one per core, as the memory allows)",
     )
     workers.add_argument(
-        "--scheduler", metavar="ADDRESS", help="workers of a Dask scheduler, as tcp://node:8786"
+        "--scheduler",
+        metavar="ADDRESS",
+        help="workers of a Dask scheduler, such as tcp://node:8786",
     )
     workers.add_argument(
-        "--scheduler-file", type=Path, metavar="FILE", help="the same by the file it writes"
+        "--scheduler-file",
+        type=Path,
+        metavar="FILE",
+        help="likewise, by the file that the scheduler writes",
     )
     workers.add_argument(
         "--wait",
@@ -65,7 +70,7 @@ def _part(text: str) -> tuple[int, int]:
         if of < 1:
             raise ValueError
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected I/N, as 1/8, got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"expected I/N, such as 1/8, got {text!r}") from None
     return number, of
 
 

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_prompts(parser)
     options.add_rejects(parser)
     parser.add_argument(
-        "--out", required=True, type=Path, metavar="FILE", help="to write, as ribosome.query"
+        "--out", required=True, type=Path, metavar="FILE", help="to write, such as ribosome.query"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     options.add_volume(parser)
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, option) and len(args.tomograms) > 1:
             raise InputError(
                 f"--{option} is a click in one tomogram, and there are {len(args.tomograms)}; give "
-                f"the clicks with --{option}s FILE that names the tomograms."
+                f"the clicks with --{option}s FILE, which names the tomograms."
             )
     options.refuse_pixel_size_alone(args)
     ready_to_write([args.out], overwrite=args.overwrite)

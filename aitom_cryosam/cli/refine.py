@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory",
         metavar="AMOUNT",
-        help="for --search full, as 8GB (default: most of what is free)",
+        help="for --search full, such as 8GB (default: most of what is free)",
     )
 
 
@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet:
         print(_summary(result, entries, paths))
     if result.kept_earlier:
-        logger.warning("The earlier verdict stays: %s.", result.kept_earlier)
+        logger.warning("The picks stay as they were: %s.", result.kept_earlier)
     return 0
 
 

@@ -23,12 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         required=True,
         metavar="FILE.html",
-        help="the page; of several tomograms the one that leads to their pages beside it",
+        help="the page; for several tomograms an index of their pages, which are written beside it",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing pages")
     truth = parser.add_argument_group("known positions", "to see where a run is wrong")
     truth.add_argument(
-        "--truth", metavar="FILE", help="known positions, any format of `export`, or folder of such"
+        "--truth",
+        metavar="FILE",
+        help="known positions in any format of `export`, or a folder of such files",
     )
     truth.add_argument(
         "--radius", type=float, metavar="ANGSTROM", help="of the matching (default: the particle's)"

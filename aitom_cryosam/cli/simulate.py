@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_integers,
         default=(20,),
         metavar="N[,N...]",
-        help="copies of every map, or of each (default: 20)",
+        help="copies: one number for all maps, or one for each (default: 20)",
     )
     parser.add_argument(
         "--shape",
@@ -128,7 +128,9 @@ def run(args: argparse.Namespace) -> int:
         denoise=args.denoise,
     )
     if not args.maps:
-        options.refuse(args, ("map_voxel_size",), "{0} is of maps; name one, or leave {0} out.")
+        options.refuse(
+            args, ("map_voxel_size",), "{0} is for density maps; give one, or leave {0} out."
+        )
     check_output(args.out, simulation_paths(args.out, args.name), overwrite=args.overwrite)
     densities = load_densities(args.maps, args.voxel_size, map_voxel_size=args.map_voxel_size)
     counts = args.count * len(densities) if len(args.count) == 1 else args.count

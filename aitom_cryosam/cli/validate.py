@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="points in any format, a list for Import Coordinates, or an optimisation set",
     )
     parser.add_argument(
-        "--from", dest="source", metavar="FORMAT", help="of FILE, where it leaves it open"
+        "--from", dest="source", metavar="FORMAT", help="of FILE, if it is not clear from the file"
     )
     parser.add_argument(
         "--coords-angpix", type=float, metavar="ANGSTROM", help="pixel size that FILE is written in"
@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--distance", type=float, metavar="ANGSTROM", help="report points that are closer than this"
     )
-    parser.add_argument("--json", metavar="FILE", help="the reports for machines; - is stdout")
+    parser.add_argument(
+        "--json", metavar="FILE", help="also write the reports as JSON; - is stdout"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing --json FILE")
     add_tomogram_info(parser, "what FILE is checked against")
 

@@ -82,7 +82,7 @@ def _place(path: Path | None, weights: Weights) -> str:
     if path is None:
         return "missing"
     whole = weights.size in (None, path.stat().st_size)
-    return str(path) if whole else f"{path}, which is not whole: `cryosam weights verify`"
+    return str(path) if whole else f"{path}, incomplete: `cryosam weights verify`"
 
 
 def _fetch(args: argparse.Namespace) -> int:
@@ -94,9 +94,11 @@ def _fetch(args: argparse.Namespace) -> int:
         path = _fetch_one(model, folder, anywhere=not args.folder, quiet=args.quiet)
         seen = find(model)
         if seen is None:
-            logger.warning("To be found there, set AITOM_CRYOSAM_WEIGHTS=%s.", folder.resolve())
+            logger.warning(
+                "For them to be found there, set AITOM_CRYOSAM_WEIGHTS=%s.", folder.resolve()
+            )
         elif not seen.samefile(path):
-            logger.warning("%s comes before %s; remove it.", seen, path)
+            logger.warning("%s takes precedence over %s; remove it.", seen, path)
     return 0
 
 
@@ -110,7 +112,7 @@ def _fetch_one(model: Model, folder: Path, *, anywhere: bool, quiet: bool) -> Pa
     if there is not None and there.is_file():
         try:
             verify(there, weights)
-            say(f"{model.name}: {there} is already there and right.")
+            say(f"{model.name}: {there} is already there, and is the published file.")
             return there
         except InputError as error:
             logger.debug("%s", error)

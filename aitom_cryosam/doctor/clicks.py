@@ -95,7 +95,7 @@ def border_observations(
     """
     for point in points_zyx:
         for said in near_faces(tomogram, point, diameter_voxels):
-            text = f"The click {as_typed(point)} {said}: not all around it is seen."
+            text = f"The click {as_typed(point)} {said}: part of its surroundings is missing."
             remedy = "click further inside, or add clicks there"
             yield Observation(Severity.NOTE, "border", text, remedy=remedy)
 
@@ -121,7 +121,7 @@ def signal_observations(signal: Signal, points_zyx: np.ndarray) -> Iterator[Obse
         Severity.WARNING,
         "clicks",
         f"{each_click(points_zyx[faint])} stands out less than "
-        f"{100 - 100 * ranks[faint].max():.0f} % of random places: it may be on nothing.",
+        f"{100 - 100 * ranks[faint].max():.0f} % of random places: it may not be on a particle.",
         remedy="click on the centre of a particle that you can see",
     )
 

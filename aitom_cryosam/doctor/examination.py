@@ -111,7 +111,7 @@ def _axes(tomogram: Tomogram, spectrum: Spectrum) -> Iterator[Observation]:
             Severity.WARNING,
             "axes",
             f"The beam seems to run along {'zyx'[beam]}, not z: {why}. Picks will fit this volume, "
-            "but not one that is turned otherwise.",
+            "but not the same volume in another orientation.",
             remedy=f"turn it, for instance with IMOD: clip {_TURNS[beam]} IN OUT",
         )
     elif thin == 0:
@@ -149,7 +149,10 @@ def _contrast(
         said.append(f"the clicks are {here}er than around by {abs(clicked.mean()):.1f} deviations")
     likely = general or here
     if likely is None:
-        text = f"Dark or bright protein cannot be told (skew {skewness:+.2f}); taken as {stated}."
+        text = (
+            f"Whether protein is dark or bright cannot be told (skew {skewness:+.2f}); it is taken "
+            f"as {stated}."
+        )
         yield Observation(Severity.NOTE, "contrast", text)
     elif likely != stated:
         text = f"Protein seems {likely}, but is taken as {stated}: {' and '.join(said)}."

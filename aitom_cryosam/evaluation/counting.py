@@ -74,8 +74,8 @@ def _of_shift(searched: Sequence[Searched], evaluations: Sequence[Evaluation]) -
     x, y, z = np.round(shift[::-1], 1) + 0.0  # no -0
     return (
         f"The particles lie x, y, z = {x:.1f}, {y:.1f}, {z:.1f} voxels from the picks that match "
-        "them, nearly all alike: one of both seems to be counted otherwise (from 1 in place of 0, "
-        "from a corner of voxels), or to mean another point of the particle"
+        "them, nearly all of them alike: one of the two seems to count differently (from 1 "
+        "instead of 0, or from a corner of a voxel), or to mark another point of the particle"
     )
 
 

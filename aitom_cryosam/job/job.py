@@ -202,7 +202,9 @@ class Job:
         tomogram, voxel_size, contrast = self.tomogram, self.voxel_size, self.contrast
         if isinstance(tomogram, Tomogram):
             if tomogram.path is None:
-                raise InputError(f"{tomogram.name} is an array; a job on paper needs its file.")
+                raise InputError(
+                    f"{tomogram.name} is an array; a job that is written as JSON needs its file."
+                )
             voxel_size, contrast = tomogram.voxel_size, tomogram.contrast
             tomogram = tomogram.path
         values = {one.name: getattr(self, one.name) for one in fields(self)}

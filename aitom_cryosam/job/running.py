@@ -121,7 +121,11 @@ def _outlining(job: Job) -> dict[str, dict[str, str]]:
     models = job.settings.networks
     unused = [model.name for model in models if model.name != job.settings.segmenter]
     if unused:
-        logger.warning("A %s is followed without %s.", job.target.name, " and ".join(unused))
+        logger.warning(
+            "A %s is followed without %s, which has no effect.",
+            job.target.name,
+            " and ".join(unused),
+        )
     used = [model for model in models if model.name not in unused]
     check_given(job.resources, [model.name for model in used])
     return checkpoints.used(used, job.resources.checkpoints)

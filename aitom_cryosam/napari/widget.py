@@ -309,8 +309,8 @@ class CryoSAMWidget(Panel):
                 continue
             if self._is_there(self._picks):
                 self.say(
-                    "The panel stays with the picks that it has; to judge those of the result "
-                    "that was opened, remove the layer of the others and open it again."
+                    "The panel keeps the picks that it has. To judge those of the result that was "
+                    "opened, remove the layer of the others and open it again."
                 )
                 continue
             with self.errors_shown():
@@ -339,7 +339,7 @@ class CryoSAMWidget(Panel):
 
     def _open_clicks(self) -> None:
         self.clicks.open(self.diameter_box.value() / self._voxel_size() or 10.0)
-        self.say("Click on particles; right-click, or Alt and click, on what is none.")
+        self.say("Click on particles; right-click or Alt-click on anything else.")
 
     def _slid(self, value: int) -> None:
         if self.curation is not None:
@@ -404,7 +404,7 @@ class CryoSAMWidget(Panel):
         meanwhile: Callable[[Any], None] | None = None,
     ) -> None:
         if self.worker is not None:
-            raise InputError("Something runs already: wait for it, or cancel it.")
+            raise InputError("Something is running already: wait for it, or cancel it.")
         worker = Worker(work, self)
         worker.progressed.connect(self.progressed)
         if meanwhile is not None:
@@ -423,7 +423,7 @@ class CryoSAMWidget(Panel):
 
     def _mask_begins(self, mask: ParticleMask) -> None:
         self._put_mask(mask)
-        self.say("The outline in the three planes through the click; the walks go on …")
+        self.say("The outline in the three planes through the click; the other planes follow …")
 
     def _mask_is_there(self, mask: ParticleMask) -> None:
         self._put_mask(mask)

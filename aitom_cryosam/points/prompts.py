@@ -135,8 +135,8 @@ def _in_file(
     kinds = list(dict.fromkeys(own.classes or ()))
     if len(kinds) > 1 and kind == PROMPT:
         logger.warning(
-            "%s: its clicks are of %d classes, %s, and taken as of one kind of particle; if they "
-            "are of several, keep one of them in the file.",
+            "%s: its clicks are of %d classes, %s, and all are taken as one kind of particle; to "
+            "look for one of them, keep only its clicks in the file.",
             path,
             len(kinds),
             listed(kinds),

@@ -108,8 +108,8 @@ def _tell_below(points_xyz: np.ndarray, path: Path) -> None:
     """No tomogram has a voxel before the first."""
     if below := int((from_edge(points_xyz) < 0).any(axis=1).sum()):
         logger.warning(
-            "%s: %d of %d points lie before the first voxel, x, y or z below 0; do they count from "
-            "the centre, in Å, or is their tomogram another?",
+            "%s: %d of %d points lie before the first voxel, x, y or z below 0; do they count "
+            "from the centre, in Å, or belong to another tomogram?",
             path,
             below,
             len(points_xyz),

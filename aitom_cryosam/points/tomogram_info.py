@@ -139,7 +139,11 @@ def warn_of_outside(path: object, parts: Iterable[tuple[TomogramInfo, np.ndarray
         return
     outside, n, info = lost[0]
     others = f"; likewise in {len(lost) - 1} more" if len(lost) > 1 else ""
-    advice = f"; if it is of other pixels, {Remedy.PIXEL_SIZE.said()}" if outside == n else ""
+    advice = (
+        f"; if they are in pixels of another size, {Remedy.PIXEL_SIZE.said()}"
+        if outside == n
+        else ""
+    )
     logger.warning(
         "%s: %d of %d points lie outside %s, which has %s%s%s.",
         path,
@@ -160,7 +164,7 @@ def warn_of_extents(infos: Iterable[TomogramInfo]) -> None:
     name, axis, ratio = unlike[0]
     others = f" ({name}, and {len(unlike) - 1} more are wrong)" if len(unlike) > 1 else ""
     logger.warning(
-        "Along %s the unbinned size makes %.2f of the tomogram's extent%s; is it in unbinned "
+        "Along %s the unbinned size is %.2f times the tomogram's extent%s; is it in unbinned "
         "pixels, as x,y,z?",
         axis,
         ratio,

@@ -57,7 +57,9 @@ def merged(groups: Iterable[TomogramPicks]) -> list[TomogramPicks]:
         result[name] = (joined([before, picks]), known)
     if renamed:
         names = [f"{called} ({before})" for before, called in renamed.items()]
-        logger.warning("Of one file name, and so called after their folders: %s.", listed(names))
+        logger.warning(
+            "Tomograms with the same file name are called after their folders: %s.", listed(names)
+        )
     return list(result.values())
 
 
@@ -67,7 +69,8 @@ def _tell_twice(name: str, before: Picks, picks: Picks) -> None:
         apart = apart_from(picks.points_zyx, before.points_zyx, _SAME_PLACE)
         if again := int((~apart).sum()):
             logger.warning(
-                "%s: %d of %d picks lie where a file before has one, too; they are written twice.",
+                "%s: %d of %d picks lie where an earlier file has one, too; they are written "
+                "twice.",
                 name,
                 again,
                 len(picks),
@@ -88,7 +91,7 @@ def chosen(picks: Picks, *, min_score: float | None = None, top: int | None = No
     picks = picks.take(picks.kept).best_first()
     if min_score is not None:
         if not np.isfinite(min_score):
-            raise InputError(f"Expected a score as the smallest, got {min_score!r}.")
+            raise InputError(f"Expected a number as the lowest score, got {min_score!r}.")
         if np.isnan(picks.scores).any():
             raise InputError("Some picks have no score", Remedy.NO_MIN_SCORE)
         picks = picks.take(picks.scores >= min_score)
@@ -146,7 +149,9 @@ def project_files(
     parts = [part for picks, info in groups for part in _by_object(kind, picks, info, particle)]
     empty = [relion_name(info.name) for picks, info in groups if not len(picks)]
     if kind.names and 0 < len(empty) < len(groups):
-        logger.warning("No picks, and so no rows in the file of all tomograms: %s.", listed(empty))
+        logger.warning(
+            "Without picks, and so without rows in the file of all tomograms: %s.", listed(empty)
+        )
     files = {}
     if format == "warp" and _differ(groups):
         logger.warning("No particles.star of all tomograms: their voxel sizes differ.")
@@ -166,8 +171,8 @@ def _tell_renamed(names: Iterable[str]) -> None:
     changed = [name for name in names if star_word(name) != name]
     if changed:
         logger.warning(
-            "STAR files hold no name with a space or a quote, but with underscores: %s; rename "
-            "the files if the program does not find its tomogram.",
+            "Names in STAR files have no spaces or quotes; these are written with underscores: "
+            "%s. Rename the files if the program does not find its tomogram.",
             listed(f"{name!r} as {tomogram_root(name)}" for name in changed),
         )
 

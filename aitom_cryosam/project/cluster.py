@@ -22,8 +22,8 @@ from aitom_cryosam.machine import usable_cores
 from aitom_cryosam.project.outcome import Outcome, Task, failed, pick
 
 _GONE = (
-    "Its workers died one after the other, most likely of too little memory; give each more, by "
-    "fewer workers or a smaller tomogram."
+    "Its workers died one after the other, most likely for lack of memory; give each more, with "
+    "fewer workers, or bin the tomogram."
 )
 
 ENVIRONMENT = {
@@ -149,8 +149,8 @@ def remote(address: str | None, scheduler_file: Path | None, wait: float) -> Ite
             ) from None
         if max(client.nthreads().values()) > 1:
             raise InputError(
-                f"Workers of {address} do several things at once; start them with --nthreads 1: "
-                "each uses all cores it is given for one tomogram."
+                f"Workers of {address} run several tasks at once; start them with --nthreads 1: "
+                "each uses all its cores for one tomogram."
             )
         yield Cluster(client)
 

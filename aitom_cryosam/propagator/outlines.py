@@ -68,7 +68,9 @@ class Outlines:
             times[able] += self._walked(planes, _Across(ridges, able, costs, axis), starts)
         held = times >= AXES
         if not held.any():
-            logger.warning("%s outlines nothing at the clicks; filters follow alone.", self.name)
+            logger.warning(
+                "%s outlines nothing at the clicks; filters alone follow the structure.", self.name
+            )
         return held
 
     def _walked(self, planes: PlaneEmbeddings, across: _Across, starts: np.ndarray) -> np.ndarray:

@@ -105,14 +105,14 @@ def groups(tiles: Tiles, proposals: Picks, cut: float | None) -> list[Group]:
         cut: the lowest score of a pick; None if there is none.
     """
     kept = np.flatnonzero(proposals.kept)
-    found = [tiles.group("The best", "picks of the highest scores", proposals, kept, BEST)]
+    found = [tiles.group("The best", "picks with the highest scores", proposals, kept, BEST)]
     if cut is not None:
         below = np.flatnonzero(~proposals.kept & (proposals.scores < cut) & movable(proposals))
         near = np.concatenate([kept[-(AROUND // 2) :], below[: AROUND // 2]])
         about = "the last picks, and the first that were left out"
         found.append(tiles.group("Around the cut", about, proposals, near, AROUND))
     if len(asked := rows_of(proposals)):
-        about = "the places whose yes or no would help most"
+        about = "the places where a yes or no would help most"
         found.append(tiles.group("Worth a look", about, proposals, asked, len(asked)))
     reasons = dict.fromkeys(reason for reason in proposals.reasons if reason)
     for reason in reasons:

@@ -259,14 +259,14 @@ def _against(points_zyx: np.ndarray, name: str, info: TomogramInfo) -> Iterator[
         yield Finding(
             Severity.ERROR,
             f"{len(outside)} of {len(points_zyx)} points{of} lie outside, the first at voxel "
-            f"{x:.6g},{y:.6g},{z:.6g} of {info.bounds()}; is the pixel size another?",
+            f"{x:.6g},{y:.6g},{z:.6g} of {info.bounds()}; are they in pixels of another size?",
         )
     reach = points_zyx.max(axis=0) / info.known_shape("A bound")[::-1]
     if len(points_zyx) >= _MANY and reach.max() < 0.5:
         yield Finding(
             Severity.WARNING,
             f"all {len(points_zyx)} points{of} lie in the first {reach.max():.0%} of every axis; "
-            "is the pixel size another?",
+            "are they in pixels of another size?",
         )
 
 
