@@ -29,7 +29,7 @@ _COPICK = re.compile(
 )
 # Annotations of the CryoET Data Portal, in the folders it has now and those of its first year.
 _PORTAL = re.compile(
-    r"(?:^|[\\/])([^\\/]+)[\\/](?:Reconstructions|Tomograms)[\\/]VoxelSpacing[\d.]+[\\/]Annotations"
+    r"(?:^|[\\/])([^\\/]+)[\\/](?:Reconstructions|Tomograms)[\\/]VoxelSpacing([\d.]+)[\\/]Annotations"
     r"[\\/](?:[^\\/]+[\\/])?[^\\/]+\.ndjson$"
 )
 _PREPENDED = re.compile(r"^(rec|recon|corrected|denoised|deconv|_?[\w-]*unet-[a-z]+)_(?=.)", re.I)
@@ -175,6 +175,26 @@ def file_stem(path: str | Path) -> str:
         if name.lower().endswith(extension):
             name = name[: -len(extension)]
     return name
+
+
+def portal_voxel_size(path: str | Path) -> float | None:
+    """Å, of the voxels that annotations of the Data Portal count, by their folders, or None.
+
+    >>> portal_voxel_size("TS_5/Reconstructions/VoxelSpacing10.012/Annotations/100/a_point.ndjson")
+    10.012
+    """
+    found = _PORTAL.search(str(Path(path).absolute()))
+    return float(found[2]) if found and found[2].count(".") < 2 else None
+
+
+def warp_voxel_size(name: str) -> float | None:
+    """Å, as Warp puts it into the name of a file, in two decimals; None where it does not.
+
+    >>> warp_voxel_size("matching/TS_01_13.48Apx_ribosome.star")
+    13.48
+    """
+    found = re.search(r"_(\d+(?:\.\d+)?)Apx(?![A-Za-z])[^\\/]*$", name)
+    return float(found[1]) if found else None
 
 
 def result_stem(path: str | Path) -> str:

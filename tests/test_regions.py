@@ -51,11 +51,12 @@ def test_distances_are_those_of_a_distance_transform(tmp_path, tomogram):
     assert mask.volume == box().mean()
 
 
-def test_a_binned_mask_covers_the_voxels_it_was_binned_from(tmp_path, tomogram):
+def test_a_binned_mask_covers_the_voxels_it_was_binned_from(tmp_path, tomogram, caplog):
     small = np.zeros((10, 15, 21), bool)  # 41 voxels in x give 20 or 21
     small[2:5, 4:10, 6:15] = True
     mask = RegionMask.open(mask_file(tmp_path, small, voxel_size=20), tomogram)
     assert mask.binning == 2
+    assert not caplog.messages  # its voxel size is as it should be
     large = np.zeros(SHAPE, bool)
     large[4:10, 8:20, 12:30] = True
     voxels = np.argwhere(np.ones(SHAPE, bool))
@@ -118,7 +119,7 @@ def test_labels_and_shares_are_masks(tmp_path, tomogram, values):
 
 def test_masks_that_leave_nothing_are_refused(tmp_path, tomogram, caplog):
     empty = mask_file(tmp_path, np.zeros(SHAPE))
-    with pytest.raises(InputError, match="is an empty mask"):
+    with pytest.raises(InputError, match="is an empty mask; expected voxels that are not 0"):
         RegionRules(region=empty).of(tomogram)
     full = tmp_path / "full.mrc"
     write_volume(full, np.ones(SHAPE, np.int8), voxel_size=10)

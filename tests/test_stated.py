@@ -186,3 +186,28 @@ def test_an_origin_that_is_no_number_is_none(tmp_path: Path) -> None:
     struct.pack_into("<f", content, 196, float("nan"))
     path.write_bytes(content)
     assert read_volume(path).origin == (0, 2, 3)
+
+
+def test_annotations_of_the_portal_count_the_voxels_of_their_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "TS_1" / "Reconstructions" / "VoxelSpacing10.012" / "Annotations" / "100"
+    folder.mkdir(parents=True)
+    written(folder, "a_point.ndjson", '{"location": {"x": 300, "y": 200, "z": 100}}\n')
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError, match=r"voxels of 10\.012 Å, but the voxels here have 20 Å"):
+        read_points("a_point.ndjson", voxel_size=20)
+    assert read_points("a_point.ndjson").voxel_size == 10.012
+
+
+@pytest.mark.parametrize(
+    ("voxel_size", "told"), [(13.48, False), (13.476, False), (20, True), (None, False)]
+)
+def test_a_voxel_size_in_a_name_is_told_where_it_is_another(tmp_path, caplog, voxel_size, told):
+    path = written(tmp_path, "TS_01_13.48Apx_ribosome.star", f"{_LOOP}{_XYZ}30 20 10\n")
+    found = read_points(path, voxel_size=voxel_size)
+    assert found.picks.points_zyx.tolist() == [[10, 20, 30]]
+    assert ("says 13.48 Å; check the voxel size, or give coords" in caplog.text) == told
+    caplog.clear()
+    label = "_rlnMicrographName\n"
+    path = written(tmp_path, "a.star", f"{_LOOP}{_XYZ}{label}30 20 10 TS_01_13.48Apx.mrc\n")
+    read_points(path, voxel_size=voxel_size)
+    assert ("the name TS_01_13.48Apx.mrc says" in caplog.text) == told

@@ -245,6 +245,18 @@ def test_tables_of_programs_that_count_angstrom(tmp_path, caplog):
     assert (found.names, found.classes) == (("a/tomo_rec_0.mrc",), ("pdb_4v4r",))
 
 
+def test_a_table_of_regions_has_sizes_and_numbers(tmp_path):
+    """scikit-image's label is a number of its own for each, its volume no tomogram."""
+    text = "label,centroid_x,centroid_y,centroid_z,volume\n1,3,2,1,520\n2,6,5,4,310.5\n"
+    (tmp_path / "a.csv").write_text(text)
+    found = read_points(tmp_path / "a.csv", voxel_size=10)
+    assert found.picks.points_zyx.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert (found.names, found.classes) == (None, None)
+    (tmp_path / "a.csv").write_text(text.replace("520", "TS_1").replace("2,6", "1,6"))
+    found = read_points(tmp_path / "a.csv", voxel_size=10)
+    assert (found.names, found.classes) == (("TS_1", "310.5"), ("1", "1"))
+
+
 def test_a_table_with_the_labels_of_a_star_file_is_read_as_one(tmp_path, caplog):
     labels = [*XYZ, "rlnTomoName", *(f"rlnOrigin{axis}Angst" for axis in "XYZ"), "rlnObject"]
     (tmp_path / "a.csv").write_text(f",{','.join(labels)}\n0,100,50,20,TS_1,10,0,0,7\n")

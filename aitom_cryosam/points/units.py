@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import SAME_SIZE
+from aitom_cryosam.names import warp_voxel_size
 from aitom_cryosam.points.table import (
     CENTRED,
     ORIGINS,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SAME_SHIFT = 0.1  # Å
+_ROUNDED = 0.006  # Å, of two decimals
 _FEW, _MANY = 1, 10  # points from which on their values may say something, of Warp and of others
 
 
@@ -206,6 +209,8 @@ def _refuse_fractions(table: Table, path: Path) -> None:
 def _agree(table: Table, path: Path, voxel_size: float | None) -> None:
     """Pixels are taken as voxels; that must not contradict what the file says of them.
 
+    The name of a file is told only: it may have been kept while the content has changed.
+
     Raises:
         InputError: the file states another voxel size.
     """
@@ -217,6 +222,8 @@ def _agree(table: Table, path: Path, voxel_size: float | None) -> None:
             Remedy.COORDS_ANGPIX,
             size=stated,
         )
+    if voxel_size and not stated:
+        _tell_other_name(path, table.names, voxel_size)
     if table.unit is Unit.PIXEL:
         logger.warning(
             "%s: taking %s as voxels; if it counts pixels of the tilt series, as RELION 4 does, "
@@ -225,6 +232,22 @@ def _agree(table: Table, path: Path, voxel_size: float | None) -> None:
             table.columns[0],
             Remedy.PIXEL_SIZE_OR_TILT_SERIES.said(),
         )
+
+
+def _tell_other_name(path: Path, names: Sequence[str] | None, voxel_size: float) -> None:
+    """Warp, and who follows it, put the voxel size into the names of files."""
+    for name in (path.name, *(names or ())[:1]):
+        size = warp_voxel_size(name)
+        if size and abs(size - voxel_size) > max(SAME_SIZE * voxel_size, _ROUNDED):
+            logger.warning(
+                "%s: its points are taken as in voxels of %g Å, but the name %s says %g Å; %s.",
+                path,
+                voxel_size,
+                name,
+                size,
+                Remedy.COORDS_ANGPIX.said(size=size),
+            )
+            return
 
 
 def _extents(path: Path, series: list[TiltSeries] | None) -> np.ndarray:

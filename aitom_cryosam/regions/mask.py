@@ -63,7 +63,8 @@ class RegionMask:
             )
         inside = data > 0.5 if data.dtype.kind == "f" else data != 0
         if not inside.any():
-            raise InputError(f"{path} is an empty mask; expected voxels above 0 in the region.")
+            least = "above 0.5" if data.dtype.kind == "f" else "that are not 0"
+            raise InputError(f"{path} is an empty mask; expected voxels {least} in the region.")
         return cls(_region_name(path), inside, binning, tomogram.voxel_size)
 
     @property
@@ -137,17 +138,19 @@ def _tree(voxels: np.ndarray) -> cKDTree | None:
 
 def _binning(path: str | Path, tomogram: Tomogram) -> int:
     """How many voxels of the tomogram one of the mask covers along each axis."""
-    shape = _shape(path, tomogram.voxel_size)
-    for binning in range(1, min(tomogram.shape) + 1):
-        sizes = zip(tomogram.shape, shape, strict=True)
-        if all(size // binning <= count <= -(-size // binning) for size, count in sizes):
-            break
-    else:
+    try:
+        shape, stated = read_size(path)
+    except InputError:  # a header without a voxel size
+        shape, stated = read_size(path, voxel_size=tomogram.voxel_size)[0], None
+    binning = _ratio(shape, tomogram.shape)
+    if binning is None:  # another level may be the tomogram's
+        shape, stated = _level(path, tomogram.voxel_size) or shape, None
+        binning = _ratio(shape, tomogram.shape)
+    if binning is None:
         raise InputError(
             f"{path} has {_words(shape)} voxels; expected the tomogram's {_words(tomogram.shape)}, "
             "or that divided by a whole number: draw the mask on this tomogram."
         )
-    stated = _stated_voxel_size(path, shape)
     expected = binning * tomogram.voxel_size
     if stated is not None and abs(stated - expected) > SAME_SIZE * expected:
         raise InputError(
@@ -157,21 +160,21 @@ def _binning(path: str | Path, tomogram: Tomogram) -> int:
     return binning
 
 
-def _shape(path: str | Path, voxel_size: float) -> Shape:
-    """(d, h, w) of the mask; where it has several levels, of that with this voxel size, if any."""
+def _ratio(shape: Shape, whole: Shape) -> int | None:
+    """The binning that makes one shape (d, h, w) of another, or None."""
+    for binning in range(1, min(whole) + 1):
+        sizes = zip(whole, shape, strict=True)
+        if all(size // binning <= count <= -(-size // binning) for size, count in sizes):
+            return binning
+    return None
+
+
+def _level(path: str | Path, voxel_size: float) -> Shape | None:
+    """(d, h, w) of the level with this voxel size; None if there are others only."""
     try:
         return read_size(path, voxel_size=voxel_size)[0]
     except InputError:
-        return read_size(path)[0]
-
-
-def _stated_voxel_size(path: str | Path, shape: Shape) -> float | None:
-    """Å, or None where the header has none that could be used, or that of another level."""
-    try:
-        stated, voxel_size = read_size(path)
-    except InputError:
         return None
-    return voxel_size if stated == shape else None
 
 
 def _words(shape_zyx: tuple[int, ...]) -> str:

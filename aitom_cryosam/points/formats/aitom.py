@@ -78,7 +78,8 @@ def read_pickle(path: Path) -> Table:
         except _Forbidden as call:
             name = ".".join(call.args)
             raise InputError(
-                f"{path} is refused: it would run {name}; expected numbers and texts."
+                f"{path} is refused: it would run {name}; write its points as text with "
+                "the columns x,y,z."
             ) from None
         except UnicodeDecodeError:
             raise InputError(f"{path} is damaged: a name in it is no text.") from None

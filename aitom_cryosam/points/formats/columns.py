@@ -49,7 +49,7 @@ _ARRAY = re.compile(r"(axis|centroid)-\d+")
 _AXES = dict(zip("xyz", PIXELS, strict=True))
 _NEUTRAL = {
     *["coord", "coords", "coordinate", "coordinates", "pos", "position", "point"],
-    *["center", "centre", "location", "loc", "rlncoordinate", "faxis"],
+    *["center", "centre", "centroid", "location", "loc", "rlncoordinate", "faxis"],
 }
 _VOXEL, _ANGSTROM = (Unit.VOXEL, 1.0), (Unit.ANGSTROM, 1.0)
 _UNITS = {
@@ -216,6 +216,23 @@ def told(label: str, values: pd.Series) -> bool:
 
 def _harmless(cell: str) -> bool:
     return not cell or is_number(cell)
+
+
+def of_regions(header: Sequence[str], names: Sequence[str], table: pd.DataFrame) -> list[str]:
+    """The labels of a table of regions, whose volume names no tomogram, and label no class.
+
+    Args:
+        header: labels of the columns.
+        names: what the file calls them.
+        table: n rows.
+    """
+    found = list(header)
+    for place, name in enumerate(map(bare, names)):
+        column = table.iloc[:, place]
+        counts = name == "label" and len(column) > 1 and column.is_unique
+        if (counts or name == "volume") and column.map(is_number).all():
+            found[place] = name
+    return found
 
 
 def refuse_shapes(path: Path, table: pd.DataFrame) -> None:

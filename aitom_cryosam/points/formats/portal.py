@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aitom_cryosam.names import portal_voxel_size
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.rotations import of_matrices, some
 from aitom_cryosam.points.table import Table, Unit, location, text_of
@@ -36,6 +37,8 @@ def _lines(picks: Picks) -> Iterator[str]:
 def read(path: Path) -> Table:
     """The location of every line, whatever its type, and its rotation if all have one.
 
+    In the portal's folders, they count the voxels that the folder is called after.
+
     Raises:
         InputError: a line is not such an object.
     """
@@ -45,4 +48,5 @@ def read(path: Path) -> Table:
         found = [next((line[key] for key in _MATRICES if line.get(key)), None) for line in lines]
     turned = bool(found) and None not in found
     rotations = some(of_matrices(found, path)) if turned else None
-    return Table.of(points, Unit.VOXEL, rotations=rotations)
+    size = portal_voxel_size(path)
+    return Table.of(points, Unit.VOXEL, rotations=rotations, voxel_size=size)

@@ -296,6 +296,7 @@ _FOREIGN = {
     FileKind.WEB_PAGE: ("a web page", "download the file itself, and see what the page says"),
 }
 
+_PICKLES = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 # Endings of files that name others, and what to name instead.
 _LISTS = {
     ".vll": "a list of volumes of Dynamo; name its table, .tbl",
@@ -361,6 +362,8 @@ def reader(path: Path, name: str | None = None) -> Reader:
         raise InputError(f"{path} is {_LISTS[ending]}.")
     if ending == ".json" or head.lstrip()[:1] in (b"{", b"["):
         return _json_reader(path)
+    if head.startswith(_PICKLES):
+        return aitom.read_pickle
     if cmm.recognises(head):
         return cmm.read
     if head.lstrip().startswith(b"<"):
@@ -388,7 +391,9 @@ def _json_reader(path: Path) -> Reader:
     for key, (what, remedy) in _FOREIGN_JSON.items():
         if key in keys:
             raise InputError(f"{path} is {what}; {remedy}.")
-    raise InputError(f"{path} has no points; expected JSON of copick, EMAN2 or AITom.")
+    raise InputError(
+        f"{path} has no points; expected JSON of copick, EMAN2 or AITom: {_COLUMNS} instead."
+    )
 
 
 def _text_reader(path: Path) -> Reader:

@@ -82,6 +82,7 @@ def read(path: Path) -> Table:
         block = Block("", labels=[names[place] for place in star], rows=rows, loops=1)
         return star_points.of_blocks(path, [block])
     table = pd.DataFrame(rows, columns=header, dtype=str)
+    table.columns = columns.of_regions(header, names, table)
     unit, scale = (unit is Unit.VOXEL and columns.stated_unit(path, table)) or (unit, scale)
     columns.refuse_shapes(path, table)
     _tell_unknown(path, table)
