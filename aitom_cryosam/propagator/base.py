@@ -34,7 +34,6 @@ class Propagator(Protocol):
             n masks in the order of the prompts, with ids from 1; an empty one, whose `stops`
             say why, for a prompt that yields nothing.
         """
-        ...
 
     def start(
         self,
@@ -48,4 +47,3 @@ class Propagator(Protocol):
 
         Arguments as for `propagate`. Nothing is said about why a mask ends.
         """
-        ...

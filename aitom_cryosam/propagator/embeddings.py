@@ -18,11 +18,9 @@ class EmbeddingStore(Protocol):
 
     def get(self, axis: int, plane: int) -> np.ndarray | None:
         """What was put there, any shape, or None."""
-        ...
 
     def put(self, axis: int, plane: int, array: np.ndarray) -> None:
         """Keep an array of any shape."""
-        ...
 
 
 class PlaneEmbeddings:

@@ -32,32 +32,26 @@ class Drawn(Protocol):
     @property
     def tomogram(self) -> Tomogram:
         """That was searched."""
-        ...
 
     @property
     def diameter_angstrom(self) -> float:
         """Of the particle."""
-        ...
 
     @property
     def prompts(self) -> Picks:
         """The clicks; those without a mask are not kept."""
-        ...
 
     @property
     def prompt_masks(self) -> Sequence[ParticleMask]:
         """One a prompt."""
-        ...
 
     @property
     def picks(self) -> Picks:
         """The picks."""
-        ...
 
     @property
     def masks(self) -> Sequence[ParticleMask]:
         """Of the picks."""
-        ...
 
 
 def write_picture(path: str | Path, result: Drawn, *, note: str = "") -> None:

@@ -119,25 +119,20 @@ class PlaneSegmenter(Protocol):
     @property
     def codec(self) -> EmbeddingCodec:
         """How embeddings are counted and kept."""
-        ...
 
     @property
     def held_bytes(self) -> float:
         """Memory for the embeddings and masks that are held at once."""
-        ...
 
     @property
     def concurrent(self) -> bool:
         """Whether `embed` and `segment` may run in several threads at once."""
-        ...
 
     def planes_at_once(self, plane_shape: tuple[int, int]) -> int:
         """How many planes (h, w) `embed` takes best in one call, 1 at least."""
-        ...
 
     def embed(self, planes: np.ndarray) -> list[Embedding]:
         """planes: (b, h, w) float32, robust-normalised, protein positive. One value for each."""
-        ...
 
     def segment(
         self,
@@ -157,4 +152,3 @@ class PlaneSegmenter(Protocol):
         Returns:
             n masks, each on the plane of its prompt.
         """
-        ...

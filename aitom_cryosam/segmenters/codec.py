@@ -20,19 +20,15 @@ class EmbeddingCodec(Protocol):
 
         None: embeddings are made faster than they are read from a disk.
         """
-        ...
 
     def nbytes(self, plane_shape: tuple[int, int]) -> int:
         """Memory that the embedding of a plane (h, w) holds."""
-        ...
 
     def pack(self, embedding: Embedding) -> np.ndarray:
         """An embedding as an array, any shape, that a file can keep."""
-        ...
 
     def unpack(self, array: np.ndarray, plane_shape: tuple[int, int]) -> Embedding:
         """The embedding of a plane (h, w) that `pack` made the array from, unchanged."""
-        ...
 
 
 class ArrayCodec:

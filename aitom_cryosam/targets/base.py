@@ -94,12 +94,10 @@ class StructureTarget(Protocol):
     @property
     def name(self) -> str:
         """As a user calls it."""
-        ...
 
     @property
     def spacing_angstrom(self) -> float:
         """Å, between neighbouring points."""
-        ...
 
     def find(
         self,
@@ -117,4 +115,3 @@ class StructureTarget(Protocol):
             outliner: asked where the clicked ones go on; None for the filters alone.
             progress: shown how far the filters are.
         """
-        ...

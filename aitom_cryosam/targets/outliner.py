@@ -23,4 +23,3 @@ class Outliner(Protocol):
         Returns:
             (n,) bool.
         """
-        ...
