@@ -14,7 +14,7 @@ from aitom_cryosam.tomogram import Tomogram
 
 SHELL = 1.4
 """Radii of the ball to which the shell reaches, in which the background is measured."""
-OFF_CENTRE = 2 * PARTICLE.aside
+OFF_CENTRE = 2 * PARTICLE.click_offset
 """Radii that a point may lie beside the particle's centre."""
 
 

@@ -16,7 +16,7 @@ from skimage.filters import threshold_otsu
 
 from aitom_cryosam.aitom import DoGPicker, TemplateMatchingPicker, aitom_module
 from aitom_cryosam.aitom.aitom_pickers import template_offset, zyz_angles
-from aitom_cryosam.binning import binned as binned_volume
+from aitom_cryosam.binning import binned
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation.comparison import Found
 from aitom_cryosam.picks import Picks
@@ -104,7 +104,7 @@ class TemplateMatching:
             raise InputError(
                 f"Expected an angular step above 0 and up to 180 degrees, got {angular_step:g}."
             )
-        self.tomogram = binned(tomogram, binning)
+        self.tomogram = binned_tomogram(tomogram, binning)
         template_offset(self.tomogram.shape[::-1], template.shape)
         processes = _processes(self.tomogram, processes, resources or Resources())
         self.settings = {
@@ -178,7 +178,7 @@ def read_template(
     return _template(data, _radius(path, data), voxel_size / volume.voxel_size, binning)
 
 
-def binned(tomogram: Tomogram, factor: int) -> Tomogram:
+def binned_tomogram(tomogram: Tomogram, factor: int) -> Tomogram:
     """The means of cubes of factor³ voxels; voxel i of it has its centre at i·f + (f - 1)/2.
 
     Raises:
@@ -192,7 +192,7 @@ def binned(tomogram: Tomogram, factor: int) -> Tomogram:
             f"{' × '.join(map(str, tomogram.shape))} voxels, got {factor}."
         )
     return Tomogram.from_array(
-        binned_volume(np.asarray(tomogram.data, np.float32), factor),
+        binned(np.asarray(tomogram.data, np.float32), factor),
         voxel_size=factor * tomogram.voxel_size,
         name=tomogram.name,
         contrast=tomogram.contrast,
@@ -225,7 +225,7 @@ def _template(data: np.ndarray, radius: float, factor: float, binning: int) -> n
     fine = ndimage.affine_transform(
         data, factor * np.eye(3), first, output_shape=(n * binning,) * 3, mode="nearest"
     )
-    template = binned_volume(fine, binning)
+    template = binned(fine, binning)
     z, y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1]
     template[z**2 + y**2 + x**2 > reach**2] = np.nan
     return template

@@ -14,12 +14,12 @@ from aitom_cryosam.result_files import RUN
 from aitom_cryosam.tidying import settle
 
 
-def record_beside(path: Path, *, alone: bool = False) -> Record | None:
+def record_beside(path: Path, *, only_this: bool = False) -> Record | None:
     """The record of the run that wrote a file of points or labels, if there is one beside it.
 
     Args:
         path: the file.
-        alone: only this file is going to be used, not the others of the run.
+        only_this: only this file is going to be used, not the others of the run.
 
     Raises:
         InputError: the record is damaged, or the file is one of its but not as the run left it.
@@ -31,7 +31,7 @@ def record_beside(path: Path, *, alone: bool = False) -> Record | None:
     record = Record.open(place)
     own = [kind for kind, file in record.files.items() if file.name == path.name]
     if own:
-        record.check(*(own if alone else ()))
+        record.check(*(own if only_this else ()))
     return record
 
 

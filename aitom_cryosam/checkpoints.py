@@ -194,7 +194,7 @@ def fetch(model: Model, *, folder: str | Path | None = None, progress: bool = Fa
     return target
 
 
-def named(text: str) -> Model:
+def published_model(text: str) -> Model:
     """The model with weights that goes by a name, or by the name of its published file.
 
     Raises:
@@ -206,7 +206,7 @@ def named(text: str) -> Model:
     raise InputError(f"Expected one of {', '.join(PUBLISHED)}, got {text!r}.")
 
 
-def given(texts: Sequence[str]) -> dict[str, Path]:
+def parse_checkpoints(texts: Sequence[str]) -> dict[str, Path]:
     """Files by model name, from what was typed as `--checkpoint`.
 
     Args:
@@ -221,7 +221,7 @@ def given(texts: Sequence[str]) -> dict[str, Path]:
         if name not in PUBLISHED:
             name, file = Path(text).name, text
         try:
-            model = named(name)
+            model = published_model(name)
         except InputError as error:
             raise InputError(
                 f"The checkpoint {text} does not say of which model; expected NAME=FILE with NAME "

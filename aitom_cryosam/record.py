@@ -332,7 +332,7 @@ class Record:
         return existing_file(self.files[kind])
 
 
-def runs(path: Path) -> list[Record]:
+def records_at(path: Path) -> list[Record]:
     """The runs of a folder, or the one of a `<stem>_run.json`, at least one.
 
     Raises:

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam import Tomogram
-from aitom_cryosam.checkpoints import given
+from aitom_cryosam.checkpoints import parse_checkpoints
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate
 from aitom_cryosam.job import Job, pick
@@ -66,7 +66,7 @@ class Row:
 def main(argv: list[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     resources = Resources(
-        device=args.device, cache=args.cache, checkpoints=given(args.checkpoint or [])
+        device=args.device, cache=args.cache, checkpoints=parse_checkpoints(args.checkpoint or [])
     )
     tomogram = Tomogram.open(args.tomogram, voxel_size=args.voxel_size, contrast=args.contrast)
     truth = _truth(args, tomogram)

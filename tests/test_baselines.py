@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aitom_cryosam.baselines import TemplateMatching, binned, dog, read_template
+from aitom_cryosam.baselines import TemplateMatching, binned_tomogram, dog, read_template
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation.comparison import compare
 from aitom_cryosam.picks import Picks
@@ -114,7 +114,7 @@ def test_maps_that_are_no_template_are_refused(tmp_path: Path) -> None:
 def test_binning_puts_a_voxel_in_the_middle_of_its_cube(factor: int) -> None:
     centre = np.array([13.2, 15.7, 17.1])
     tomogram = Tomogram.from_array(blob((29, 34, 40), centre, 3), voxel_size=4, contrast="bright")
-    small = binned(tomogram, factor)
+    small = binned_tomogram(tomogram, factor)
     assert small.shape == (29 // factor, 34 // factor, 40 // factor)
     assert (small.voxel_size, small.contrast) == (4 * factor, "bright")
     found = middle_of_mass(small.data) * factor + (factor - 1) / 2
@@ -123,14 +123,14 @@ def test_binning_puts_a_voxel_in_the_middle_of_its_cube(factor: int) -> None:
 
 def test_binning_is_a_mean() -> None:
     data = np.arange(8 * 9 * 11, dtype=np.int16).reshape(8, 9, 11)
-    small = binned(Tomogram.from_array(data, voxel_size=4), 2).data
+    small = binned_tomogram(Tomogram.from_array(data, voxel_size=4), 2).data
     assert small.shape == (4, 4, 5)
     # the corners of the first cube are 0, 1, 11, 12 and the same 99 later
     assert small[0, 0, 0] == (0 + 1 + 11 + 12) / 4 + 99 / 2
-    assert binned(Tomogram.from_array(data, voxel_size=4), 1).data.shape == data.shape
+    assert binned_tomogram(Tomogram.from_array(data, voxel_size=4), 1).data.shape == data.shape
     for factor in (0, 3):
         with pytest.raises(InputError, match=r"binning from 1 to 2 for .* 8 × 9 × 11 voxels, got"):
-            binned(Tomogram.from_array(data, voxel_size=4), factor)
+            binned_tomogram(Tomogram.from_array(data, voxel_size=4), factor)
 
 
 PLANTED = np.array([[14, 22, 33], [20, 40, 14], [25, 14, 51]])

@@ -14,7 +14,7 @@ import torch
 from aitom_cryosam import checkpoints
 from aitom_cryosam import download as downloading
 from aitom_cryosam.checkpoint_file import config, load
-from aitom_cryosam.checkpoints import fetch, find, given, require, verify
+from aitom_cryosam.checkpoints import fetch, find, parse_checkpoints, require, verify
 from aitom_cryosam.doors import Door
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS, Model, Weights
@@ -130,8 +130,11 @@ def test_an_embedded_model_has_no_weights() -> None:
 def test_files_by_name_and_by_published_name(machine: Path) -> None:
     mine = put(machine / "a=b" / "mine.pth")
     large = put(machine / "x=y" / "sam_vit_h_4b8939.pth")
-    assert given([f"dino_vits8={mine}", str(large)]) == {"dino_vits8": mine, "sam_vit_h": large}
-    assert given([]) == {}
+    assert parse_checkpoints([f"dino_vits8={mine}", str(large)]) == {
+        "dino_vits8": mine,
+        "sam_vit_h": large,
+    }
+    assert parse_checkpoints([]) == {}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +155,7 @@ def test_files_by_name_and_by_published_name(machine: Path) -> None:
 def test_what_was_typed_wrong(machine: Path, texts: list[str], says: str) -> None:
     mine = put(machine / "mine.pth")
     with pytest.raises(InputError, match=says):
-        given([text.format(mine) for text in texts])
+        parse_checkpoints([text.format(mine) for text in texts])
 
 
 # What is in them

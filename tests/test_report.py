@@ -22,7 +22,7 @@ from aitom_cryosam.report import figures
 from aitom_cryosam.report.figures import label_overlay
 from aitom_cryosam.report.files import write_report
 from aitom_cryosam.report.gallery import movable
-from aitom_cryosam.report.page import Truth, page
+from aitom_cryosam.report.page import KnownPositions, page
 from aitom_cryosam.report.section import Section
 from aitom_cryosam.trace import Trace
 from aitom_cryosam.volumes.mrc import write_volume
@@ -77,7 +77,7 @@ def record(simulation, tmp_path_factory) -> Record:
 
 @pytest.fixture(scope="module")
 def text(record, simulation) -> str:
-    return page(record, Truth(Picks.from_points(simulation.points_zyx[:8]), 100.0))
+    return page(record, KnownPositions(Picks.from_points(simulation.points_zyx[:8]), 100.0))
 
 
 @pytest.fixture(scope="module")

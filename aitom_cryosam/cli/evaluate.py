@@ -252,7 +252,7 @@ def _masks(
             f"--labels is for one tomogram, but picks of {len(searched)} are compared."
         )
     (one,) = searched
-    record_beside(Path(args.labels), alone=True)
+    record_beside(Path(args.labels), only_this=True)
     found, truth = (read_volume(path, voxel_size=one.voxel_size).values for path in paths)
     ids = one.truth.picks.ids if args.particle_class and args.truth_label is None else None
     if args.truth_label is not None:

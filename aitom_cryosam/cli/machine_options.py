@@ -50,7 +50,7 @@ def resources(args: argparse.Namespace, *, here: bool = True) -> Resources:
     Raises:
         InputError: an amount or a checkpoint makes no sense, or there is no such device.
     """
-    from aitom_cryosam.checkpoints import given
+    from aitom_cryosam.checkpoints import parse_checkpoints
     from aitom_cryosam.resources import Resources, parse_memory
 
     ram, gpu = parse_memory(args.memory) if args.memory else (None, None)
@@ -59,7 +59,7 @@ def resources(args: argparse.Namespace, *, here: bool = True) -> Resources:
         ram_bytes=ram,
         gpu_bytes=gpu,
         cache=args.cache,
-        checkpoints=given(args.checkpoint),
+        checkpoints=parse_checkpoints(args.checkpoint),
         compiled=args.compiled,
     )
     if here and args.device not in ("auto", "cpu"):

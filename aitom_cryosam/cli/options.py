@@ -114,9 +114,9 @@ def records_of(paths: Sequence[str]) -> list[Record]:
     Raises:
         InputError: a path holds none, or a tomogram comes twice.
     """
-    from aitom_cryosam.record import runs
+    from aitom_cryosam.record import records_at
 
-    found = [record for path in paths for record in runs(Path(path))]
+    found = [record for path in paths for record in records_at(Path(path))]
     for record in found:
         record.check()
     names = [one.info.name for one in found]

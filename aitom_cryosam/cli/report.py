@@ -11,7 +11,7 @@ from aitom_cryosam.cli import options
 
 if TYPE_CHECKING:
     from aitom_cryosam.record import Record
-    from aitom_cryosam.report.page import Truth
+    from aitom_cryosam.report.page import KnownPositions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,20 +73,20 @@ def opening(files: Sequence[Path]) -> str:
 
 
 def _records(path: Path) -> Iterator[Record]:
-    from aitom_cryosam.record import runs
+    from aitom_cryosam.record import records_at
 
-    for record in runs(path):
+    for record in records_at(path):
         record.check()
         yield record
 
 
-def _truth(args: argparse.Namespace, record: Record) -> Truth:
+def _truth(args: argparse.Namespace, record: Record) -> KnownPositions:
     from aitom_cryosam.evaluation.pairing import of_class
     from aitom_cryosam.evaluation.truth import truth_file
     from aitom_cryosam.points.belonging import of_tomogram
     from aitom_cryosam.points.reading import read_points
     from aitom_cryosam.points.tomogram_info import warn_of_outside
-    from aitom_cryosam.report.page import Truth
+    from aitom_cryosam.report.page import KnownPositions
 
     file = truth_file(args.truth, record.info.name, args.particle_class)
     everything = read_points(
@@ -98,4 +98,4 @@ def _truth(args: argparse.Namespace, record: Record) -> Truth:
     )
     here = of_class(of_tomogram(everything, record.info.name), everything, args.particle_class)
     warn_of_outside(file, [(record.info, here.picks.points_zyx)])
-    return Truth(here.picks, args.radius or record.diameter_angstrom / 2)
+    return KnownPositions(here.picks, args.radius or record.diameter_angstrom / 2)

@@ -28,13 +28,13 @@ def run(args: argparse.Namespace) -> int:
             f"{missing[0]} is not installed; type: pip install 'aitom-cryosam[napari]'."
         )
     from aitom_cryosam.napari.reader import reader
-    from aitom_cryosam.record import runs
+    from aitom_cryosam.record import records_at
 
     path = Path(args.result)
     read = reader(str(path))
     if read is None:
         if not path.is_file():
-            runs(path)  # says what a folder holds, or that there is nothing
+            records_at(path)  # says what a folder holds, or that there is nothing
         raise InputError(f"Expected a result or a tomogram to show, got {path}.")
     shown = read(str(path))
     import napari

@@ -177,9 +177,9 @@ def _check_file(path: Path, weights: Weights | None) -> str:
 
 
 def _path(args: argparse.Namespace) -> int:
-    from aitom_cryosam.checkpoints import named, require
+    from aitom_cryosam.checkpoints import published_model, require
 
-    print(require(named(args.name), checked=False))
+    print(require(published_model(args.name), checked=False))
     return 0
 
 
@@ -196,11 +196,11 @@ def _models(text: str) -> list[Model]:
     Raises:
         InputError: nothing; lists the known names.
     """
-    from aitom_cryosam.checkpoints import PUBLISHED, named
+    from aitom_cryosam.checkpoints import PUBLISHED, published_model
 
     groups = _groups()
     try:
-        return groups.get(text) or [named(text)]
+        return groups.get(text) or [published_model(text)]
     except InputError:
         known = f"{', '.join(PUBLISHED)}, or of the presets {', '.join(groups)}"
         raise InputError(f"Expected one of {known}, got {text!r}.") from None

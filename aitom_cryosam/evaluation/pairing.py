@@ -170,7 +170,7 @@ def _read_all(
             points = path
         else:
             # Picks of another run would pass for this one's.
-            record = record_beside(path, alone=True)
+            record = record_beside(path, only_this=True)
             info = record.info if record else TomogramInfo("")
             points = read(path, shape_zyx=info.shape_zyx, tomogram=info.path)
             if record:  # a file without picks cannot state it

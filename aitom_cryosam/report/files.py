@@ -14,7 +14,7 @@ from aitom_cryosam.files import write_all, write_text
 from aitom_cryosam.outputs import check_output, output_folder
 from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.record import Record
-from aitom_cryosam.report.page import Truth, index, page
+from aitom_cryosam.report.page import KnownPositions, index, page
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def write_report(
     path: str | Path,
     records: Sequence[Record],
     *,
-    truths: Sequence[Truth | None] | None = None,
+    truths: Sequence[KnownPositions | None] | None = None,
     progress: Progress | None = None,
     overwrite: bool = False,
 ) -> list[Path]:

@@ -33,7 +33,7 @@ DEPTHS = 24
 
 
 @dataclass(frozen=True)
-class Truth:
+class KnownPositions:
     """Known positions to compare with.
 
     Attributes:
@@ -45,7 +45,7 @@ class Truth:
     radius: float
 
 
-def page(record: Record, truth: Truth | None = None) -> str:
+def page(record: Record, truth: KnownPositions | None = None) -> str:
     """The page of one run.
 
     Args:
@@ -87,7 +87,7 @@ def _environment() -> Environment:
 class _Content:
     """What the template is filled with."""
 
-    def __init__(self, record: Record, truth: Truth | None) -> None:
+    def __init__(self, record: Record, truth: KnownPositions | None) -> None:
         self.record = record
         self.truth = truth
         self.proposals = record.proposals

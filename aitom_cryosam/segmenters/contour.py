@@ -66,7 +66,7 @@ class ContourSegmenter:
         self._areas = radii.astype(np.float32)  # of the cells of a ray, but for a factor
         self._costs = (_WIDE * np.maximum(2 * radii / diameter_voxels - 0.8, 0)).astype(np.float32)
         self._core = self._grid.distance <= _CORE * diameter_voxels
-        self._around = self._grid.distance > PARTICLE.around * diameter_voxels
+        self._around = self._grid.distance > PARTICLE.surroundings * diameter_voxels
         self._around &= self._grid.distance <= _WINDOW * diameter_voxels
 
     @property

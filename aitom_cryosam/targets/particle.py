@@ -14,16 +14,16 @@ class Particle:
             better stays.
         extent: diameters, a mask that is wider is not one particle.
         reach: diameters, no outline on a plane lies farther from its point.
-        around: diameters from its middle, where its surroundings begin.
-        aside: diameters, a click lies no farther beside its middle.
+        surroundings: diameters from its middle, where its surroundings begin.
+        click_offset: diameters, a click lies no farther beside its middle.
         regions: radii of the balls, in its radii, over which its features are averaged.
     """
 
     spacing: float = 0.65
     extent: float = 1.6
     reach: float = 0.65
-    around: float = 0.58
-    aside: float = 0.2
+    surroundings: float = 0.58
+    click_offset: float = 0.2
     regions: tuple[float, ...] = (0.5, 1.0)
     name = "particle"
 

@@ -16,7 +16,7 @@ LISTED = ("rlnTomoName", "rlnTomoImportParticleFile")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Verdict:
     """What a program does with a file.
 
     Attributes:
@@ -49,20 +49,20 @@ class _Refused(Exception):
     """Why a program takes nothing."""
 
 
-def of_star(points: StarPoints) -> tuple[Outcome, ...]:
+def of_star(points: StarPoints) -> tuple[Verdict, ...]:
     """What the programs that read STAR files do with one."""
     return tuple(_verdict(name, takes, points) for name, takes in _STAR_PROGRAMS.items())
 
 
-def of_format(name: str, n: int) -> tuple[Outcome, ...]:
+def of_format(name: str, n: int) -> tuple[Verdict, ...]:
     """What is done with n points in a format of `formats.FORMATS` that is no STAR file."""
     return tuple(
-        Outcome(program, reads, text.format(n=plural(n, "point")))
+        Verdict(program, reads, text.format(n=plural(n, "point")))
         for program, reads, text in _OTHERS.get(name, ())
     )
 
 
-def of_stopgap(text: str, n: int) -> tuple[Outcome, ...]:
+def of_stopgap(text: str, n: int) -> tuple[Verdict, ...]:
     """What STOPGAP does with a motive list of n points, as a STAR file's text.
 
     It takes the rest of a line that begins with `_` as a label, and knows no others than its own.
@@ -73,11 +73,11 @@ def of_stopgap(text: str, n: int) -> tuple[Outcome, ...]:
     missing = [label for label in stopgap.LABELS if label not in labels]
     if unknown:
         said = f"refuses: it knows no label '{unknown[0]}'"
-        return (Outcome("STOPGAP", False, said + "; it takes no numbers" * ("#" in unknown[0])),)
+        return (Verdict("STOPGAP", False, said + "; it takes no numbers" * ("#" in unknown[0])),)
     if missing:
-        return (Outcome("STOPGAP", False, f"refuses: no {', '.join(missing)}"),)
+        return (Verdict("STOPGAP", False, f"refuses: no {', '.join(missing)}"),)
     said = f"reads {plural(n, 'point')}, voxels from 1, of the tomograms in tomo_num"
-    return (Outcome("STOPGAP", True, said),)
+    return (Verdict("STOPGAP", True, said),)
 
 
 def is_tomostar(name: str) -> bool:
@@ -85,11 +85,11 @@ def is_tomostar(name: str) -> bool:
     return re.fullmatch(r"[^\\/]+\.tomostar", name) is not None
 
 
-def _verdict(name: str, takes: Callable[[StarPoints], str], points: StarPoints) -> Outcome:
+def _verdict(name: str, takes: Callable[[StarPoints], str], points: StarPoints) -> Verdict:
     try:
-        return Outcome(name, True, takes(points))
+        return Verdict(name, True, takes(points))
     except _Refused as reason:
-        return Outcome(name, False, f"refuses: {reason}")
+        return Verdict(name, False, f"refuses: {reason}")
 
 
 def _extract(points: StarPoints) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aitom_cryosam.validation.finding import Finding, Severity
-from aitom_cryosam.validation.programs import Outcome
+from aitom_cryosam.validation.programs import Verdict
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Report:
     path: Path
     content: str = ""
     findings: tuple[Finding, ...] = ()
-    verdicts: tuple[Outcome, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def valid(self) -> bool:
