@@ -319,6 +319,21 @@ def test_bytes_without_a_stamp_go_by_the_range_of_the_header(tmp_path, caplog, o
     assert not caplog.text  # either way the values are the same
 
 
+@pytest.mark.parametrize(("flags", "low", "high"), [(0, -128, 127), (1, 0, 255)])
+def test_a_range_that_the_stamp_excludes_is_told(tmp_path, caplog, flags, low, high):
+    path = raw(tmp_path / "a.mrc", RAMP, np.int8, low, high)
+    content = bytearray(path.read_bytes())
+    content[152:160] = struct.pack("<2i", 1146047817, flags)
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read_volume(path).data, RAMP)
+    assert f"but its header gives {low} to {high}; if the picture looks torn" in caplog.text
+    caplog.clear()
+    content[152:160] = struct.pack("<2i", 1146047817, 1 - flags)
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read_volume(path).data, RAMP)
+    assert not caplog.text
+
+
 @pytest.mark.parametrize("limits", [(0, 0), (0, -1), (-5, 200), (np.nan, np.nan), (0, 3e5)])
 def test_bytes_whose_sign_nobody_states_are_told(tmp_path, caplog, limits):
     volume = read_volume(raw(tmp_path / "a.mrc", RAMP - 40, np.int8, *limits))

@@ -117,6 +117,16 @@ def test_labels_and_shares_are_masks(tmp_path, tomogram, values):
     assert inside[5, 10, 15] == (values[5, 10, 15] > 0.5 or values[5, 10, 15] == -1)
 
 
+def test_a_mask_whose_background_is_the_least_byte(tmp_path, tomogram):
+    """IMOD and Amira store 0 and 1 as -128 and -127 where bytes are signed."""
+    for inside, labels in ((box(), [-128, -127]), (box() | (np.indices(SHAPE)[0] < 1), [-128, 0])):
+        path = tmp_path / "TS_01_membrane.mrc"
+        write_volume(path, np.where(inside, labels[1], labels[0]).astype(np.int8), voxel_size=10)
+        found = RegionMask.open(path, tomogram).inside
+        np.testing.assert_array_equal(found, inside if labels[1] else ~inside)
+        path.unlink()
+
+
 def test_masks_that_leave_nothing_are_refused(tmp_path, tomogram, caplog):
     empty = mask_file(tmp_path, np.zeros(SHAPE))
     with pytest.raises(InputError, match="is an empty mask; expected voxels that are not 0"):

@@ -45,8 +45,8 @@ class RegionMask:
         """Read a mask of a tomogram.
 
         Args:
-            path: MRC or OME-Zarr. Whole numbers: what is not 0 belongs to the region; real numbers:
-                what is above 0.5.
+            path: MRC or OME-Zarr. Whole numbers: what is not 0 belongs to the region; where IMOD
+                has written 0 as -128, what is not that. Real numbers: what is above 0.5.
             tomogram: that the mask was drawn on.
 
         Raises:
@@ -61,7 +61,7 @@ class RegionMask:
                 f"{path} is no mask: its values, {low:g} to {high:g}, change from voxel to voxel "
                 "as a tomogram's do; expected 0 outside of the region and 1 inside."
             )
-        inside = data > 0.5 if data.dtype.kind == "f" else data != 0
+        inside = data > 0.5 if data.dtype.kind == "f" else data != _background(data, low)
         if not inside.any():
             least = "above 0.5" if data.dtype.kind == "f" else "that are not 0"
             raise InputError(f"{path} is an empty mask; expected voxels {least} in the region.")
@@ -115,6 +115,12 @@ class RegionMask:
     def _halo(self) -> cKDTree | None:
         """The voxels around it."""
         return _tree(ndimage.binary_dilation(self.inside) & ~self.inside)
+
+
+def _background(values: np.ndarray, low: float) -> int:
+    """What whole numbers (d, h, w) from `low` on are outside: IMOD stores signed bytes less 128."""
+    least = np.iinfo(np.int8).min
+    return least if values.dtype == np.int8 and low == least and values.all() else 0
 
 
 def _is_tomogram(values: np.ndarray, low: float, high: float) -> bool:

@@ -136,7 +136,7 @@ class MrcHeader:
         return dtype
 
     def _tell_other_sign(self, dtype: np.dtype) -> None:
-        """Programs have written 16 bits of the other sign; the header's range then shows it."""
+        """Programs have written numbers of the other sign; the header's range then shows it."""
         low, high = float(self.fields.dmin), float(self.fields.dmax)
         limits = np.iinfo(dtype)
         if low < high and not limits.min <= low <= high <= limits.max:
@@ -206,7 +206,9 @@ class MrcHeader:
         """
         stamp, flags = np.frombuffer(self.fields.extra2, self.fields.mode.dtype, 2, 40)
         if stamp == _IMOD_STAMP:
-            return not flags & 1
+            unsigned = not flags & 1
+            self._tell_other_sign(np.dtype(np.uint8 if unsigned else np.int8))
+            return unsigned
         low, high = float(self.fields.dmin), float(self.fields.dmax)
         if 0 <= low <= high <= 255 and high > 127:
             logger.warning(
