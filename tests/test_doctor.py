@@ -87,6 +87,21 @@ def test_the_contrast_follows_the_values(simulation, tomogram, sign, clicked):
     assert (taken_wrong.severity, taken_wrong.options) == (Severity.WARNING, {"contrast": right})
 
 
+@pytest.mark.parametrize(("dtype", "size"), [(np.uint8, 8), (np.uint16, 16)])
+def test_numbers_read_with_the_other_sign_are_told(simulation, dtype, size):
+    values = (simulation.data - simulation.data.mean()) / simulation.data.std()
+    sound = np.clip((values + 5) / 10 * (1 << size), 0, (1 << size) - 1).astype(dtype)
+    torn = sound.view(f"i{size // 8}")
+    told = [
+        one
+        for data in (sound, torn, (sound - (1 << size - 1)).view(torn.dtype), values)
+        for one in about(examine(Tomogram.from_array(data, voxel_size=20)).observations, "header")
+    ]
+    (one,) = told
+    assert f"{size}-bit numbers, read as signed, jump over half of their range" in one.text
+    assert f".view('u{size // 8}')" in one.remedy
+
+
 def test_margins_are_told_by_axis(tomogram):
     data = np.full((40, 96, 90), tomogram.data.mean(), np.float32)
     data[:, 12:88] = tomogram.data

@@ -15,6 +15,7 @@ from aitom_cryosam.doctor.clicks import (
 )
 from aitom_cryosam.doctor.contrast import probable, skew
 from aitom_cryosam.doctor.observation import Observation
+from aitom_cryosam.doctor.sign import sign_observations
 from aitom_cryosam.doctor.signal import Signal
 from aitom_cryosam.power_spectrum import Spectrum
 from aitom_cryosam.sample_cubes import sample_cubes
@@ -57,6 +58,7 @@ def examine(
 def _observed(
     tomogram: Tomogram, points_zyx: np.ndarray | None, diameter: float | None
 ) -> Iterator[Observation]:
+    yield from sign_observations(tomogram)
     yield from _margins(tomogram)
     cubes = sample_cubes(tomogram)
     spectrum = Spectrum(cubes)
