@@ -20,7 +20,8 @@ from aitom_cryosam.messages import PACKAGE, Once, logging_kept
 from aitom_cryosam.versions import DISTRIBUTION, version_of
 from aitom_cryosam.wording import printable
 
-# Each module has add_arguments(parser) and run(args) -> exit status.
+# Each module has add_arguments(parser) and run(args) -> exit status. If a file or option cannot be
+# used, `run` raises InputError before anything is written.
 COMMANDS = {
     "pick": ("aitom_cryosam.cli.pick", "pick every copy of a particle from one or more clicks"),
     "query": (

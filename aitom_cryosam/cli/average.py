@@ -45,11 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Average, write all files, print what came out.
-
-    Raises:
-        InputError: a file or option cannot be used; nothing is written then.
-    """
+    """Average, write all files, print what came out."""
     from aitom_cryosam.averaging.averaging import Averaging
     from aitom_cryosam.averaging.classes import check_classes, classified
     from aitom_cryosam.averaging.outcome import average_paths, write_average

@@ -66,11 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the methods, print one table and who agrees with whom, write the files.
-
-    Raises:
-        InputError: a file or option cannot be used; nothing has run then.
-    """
+    """Run the methods, print one table and who agrees with whom, write the files."""
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.evaluation import evaluate
     from aitom_cryosam.evaluation.comparison import agreements, compare

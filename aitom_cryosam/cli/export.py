@@ -90,11 +90,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write all files, say what is in them.
-
-    Raises:
-        InputError: a file or option cannot be used; nothing is written then.
-    """
+    """Write all files, say what is in them."""
     from aitom_cryosam.beside import record_beside
 
     # The tomogram that was typed stands above what a record says of it; masks are only copick's.

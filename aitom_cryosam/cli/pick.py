@@ -80,11 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Pick, write all files, print what came out and where it is.
-
-    Raises:
-        InputError: a file or option cannot be used; nothing is written then.
-    """
+    """Pick, write all files, print what came out and where it is."""
     from aitom_cryosam import job
     from aitom_cryosam.beside import note_beside
     from aitom_cryosam.cli.progress import ShownProgress

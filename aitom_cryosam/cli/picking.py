@@ -55,11 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Pick and write the JSON that AITom's display and Scipion read.
-
-    Raises:
-        InputError: a file or option cannot be used; nothing is written then.
-    """
+    """Pick and write the JSON that AITom's display and Scipion read."""
     if not args.out.endswith(".json"):  # it is replaced: never a tomogram
         raise InputError(f"Expected OUT.json as the second argument, got {args.out}.")
     op = _prompts(args)

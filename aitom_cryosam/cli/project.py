@@ -63,9 +63,6 @@ def run(args: argparse.Namespace) -> int:
 
     Returns:
         0 if all is done and right, 1 if a tomogram failed.
-
-    Raises:
-        InputError: a file or option cannot be used.
     """
     run_action: Callable[[argparse.Namespace], int] = {
         "init": project_init.run,

@@ -53,11 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the project's file, say how many tomograms it has.
-
-    Raises:
-        InputError: a file or option cannot be used.
-    """
+    """Write the project's file, say how many tomograms it has."""
     from aitom_cryosam.project import write_project
 
     project = _project(args)

@@ -79,9 +79,6 @@ def run(args: argparse.Namespace) -> int:
 
     Returns:
         0 if all is done, 1 if a tomogram failed.
-
-    Raises:
-        InputError: a file or option cannot be used.
     """
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.project import read_project

@@ -40,11 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Segment the clicked particles, average their features, write the query.
-
-    Raises:
-        InputError: a file or option cannot be used; nothing is written then.
-    """
+    """Segment the clicked particles, average their features, write the query."""
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.files import writing
     from aitom_cryosam.outputs import ready_to_write

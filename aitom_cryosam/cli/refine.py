@@ -74,11 +74,7 @@ def _device(args: argparse.Namespace) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Refine, write all files, say how the picks have changed.
-
-    Raises:
-        InputError: a file or option cannot be used; nothing is written then.
-    """
+    """Refine, write all files, say how the picks have changed."""
     from aitom_cryosam.averaging.outcome import refined_paths, write_refined
     from aitom_cryosam.averaging.refinement import refined
     from aitom_cryosam.averaging.settings import AveragingSettings

@@ -151,17 +151,14 @@ def _contrast(
         said.append(f"the clicks are {here}er than around by {abs(clicked.mean()):.1f} deviations")
     likely = general or here
     if likely is None:
-        text = (
-            f"Whether protein is dark or bright cannot be told (skew {skewness:+.2f}); it is taken "
-            f"as {stated}."
-        )
+        text = f"Protein may be dark or bright (skew {skewness:+.2f}); {stated} is assumed."
         yield Observation(Severity.NOTE, "contrast", text)
     elif likely != stated:
         text = f"Protein seems {likely}, but is taken as {stated}: {' and '.join(said)}."
         yield Observation(Severity.WARNING, "contrast", text, {"contrast": likely})
     elif here not in (None, stated):
         why = f"{', but '.join(said)}; a hollow particle has such a middle"
-        yield Observation(Severity.NOTE, "contrast", f"Protein seems {likely}, as taken: {why}.")
+        yield Observation(Severity.NOTE, "contrast", f"Protein seems {likely}, as assumed: {why}.")
     else:
-        text = f"Protein seems {likely}, as it is taken: {' and '.join(said)}."
+        text = f"Protein seems {likely}, as assumed: {' and '.join(said)}."
         yield Observation(Severity.NOTE, "contrast", text)
