@@ -40,10 +40,6 @@ def note_beside(record: Record, paths: Sequence[Path]) -> None:
 
     When the result is replaced, these go with it: of another one they would tell wrong things.
 
-    Args:
-        record: of the run.
-        paths: of the files or folders.
-
     Raises:
         InputError: the record cannot be written.
     """

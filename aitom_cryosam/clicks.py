@@ -46,14 +46,7 @@ class Worth:
 def looked_at(
     tomogram: Tomogram, prompts: Picks, masks: Sequence[ParticleMask], diameter_voxels: float
 ) -> list[Worth]:
-    """What place and outline say of each click, before features are made; odd ones are logged.
-
-    Args:
-        tomogram: that the clicks are in.
-        prompts: n.
-        masks: n, of the prompts.
-        diameter_voxels: of the particle.
-    """
+    """What place and outline say of each click, before features are made; odd ones are logged."""
     found = [
         Worth(odd=(*near_faces(tomogram, point, diameter_voxels), *_outline(mask, diameter_voxels)))
         for point, mask in zip(prompts.points_zyx, masks, strict=True)

@@ -58,10 +58,6 @@ def writing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
 def writing_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Write a folder, which takes its place when it is complete; else as `writing`.
 
-    Args:
-        path: the folder to write.
-        overwrite: replace an existing folder.
-
     Yields:
         The temporary path, of the target's name, for the caller to create.
 
@@ -148,11 +144,7 @@ def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
 
 
 def write_all(contents: Mapping[Path, str | bytes], *, overwrite: bool = False) -> None:
-    """Write several files, text as UTF-8, as `publishing` does.
-
-    Args:
-        contents: by path; folders are made.
-        overwrite: replace existing files.
+    """Write several files, text as UTF-8, as `publishing` does; their folders are made.
 
     Raises:
         InputError: a file exists, or one cannot be written.

@@ -116,11 +116,6 @@ def check_output(
 
     Nothing is left behind, so that a run which is then refused leaves no empty folder.
 
-    Args:
-        path: of the folder.
-        files: to be written into it.
-        overwrite: replace existing files.
-
     Raises:
         InputError: as for `output_folder` and `refuse_existing`.
     """

@@ -172,14 +172,8 @@ def prompted(
 ) -> tuple[Picks, list[ParticleMask]]:
     """Make the prompts' masks.
 
-    Args:
-        walks: make masks of points.
-        tomogram: that the prompts are in.
-        prompts: n.
-        progress: told how far it is.
-
     Returns:
-        The prompts, those without a mask not kept, and n masks in their order.
+        The prompts, those without a mask not kept, and a mask of each.
 
     Raises:
         InputError: there are prompts, and none of them has a mask.

@@ -230,10 +230,7 @@ class Record:
             return Settings.from_json(self.content["settings"])
 
     def expect_particles(self, what: str) -> None:
-        """Refuse the points of a membrane or filament, which were never proposals.
-
-        Args:
-            what: is done with particles only.
+        """Refuse the points of a membrane or filament, as `what` takes the proposals of particles.
 
         Raises:
             InputError: it is the result of a structure.
@@ -350,12 +347,7 @@ def records_at(path: Path) -> list[Record]:
 
 
 def _moved(path: Path, folder: Path) -> Path:
-    """A tomogram's file; if it is gone, one as far from the result as it was, in any place.
-
-    Args:
-        path: where it was.
-        folder: of the result.
-    """
+    """A tomogram's file; if it is gone, one as far from the result as it was, in any place."""
     if path.exists():
         return path
     ways = [Path(*path.parts[first:]) for first in range(path.is_absolute(), len(path.parts))]

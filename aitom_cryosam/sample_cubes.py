@@ -16,9 +16,6 @@ MOST = 12
 def sample_cubes(tomogram: Tomogram) -> list[np.ndarray]:
     """At most `MOST` cubes on an even lattice inside the margins, in the file's own contrast.
 
-    Args:
-        tomogram: to cut from.
-
     Returns:
         (side, side, side) float32 each, `SIDE` voxels or as thin as the tomogram, with mean 0
         and deviation 1; none of them constant.

@@ -55,17 +55,8 @@ def with_new_places(
     farther from every proposal than that is shifted. Before it is judged it is not kept, and as
     unlikely as any proposal can be.
 
-    Args:
-        source: the picks of one tomogram.
-        proposals: n, picks among them.
-        score: of the proposals.
-        average: of picks.
-        settings: of the average.
-        resources: device and memory.
-        progress: told of every turn.
-
     Returns:
-        n + m proposals and their scores.
+        The proposals with the new ones after them, and the scores of all.
 
     Raises:
         InputError: the memory does not suffice.

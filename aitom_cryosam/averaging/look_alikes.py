@@ -66,13 +66,6 @@ def without_look_alikes(
 ) -> tuple[list[Rescored], int]:
     """The scores, with odds of even at most for all places that are another kind than the picks.
 
-    Args:
-        sources: of each tomogram.
-        proposals: kept as they were before.
-        scores: of the proposals.
-        average: that they were scored with.
-        settings: of the average.
-
     Returns:
         The scores, and how many places were taken back.
     """

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli import averaging_options, options
+from aitom_cryosam.cli.arguments import add_count
 from aitom_cryosam.cli.tables import file_rows, labelled
 
 if TYPE_CHECKING:
@@ -31,13 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="C1...I|auto",
         help="of the particle; auto looks for one in the average (default: C1)",
     )
-    parser.add_argument(
+    add_count(
+        parser,
         "--classes",
-        type=int,
-        default=1,
-        metavar="N",
-        help="2 to 4: sort the picks into classes; the average is of the best, and a class of "
+        "2 to 4: sort the picks into classes; the average is of the best, and a class of "
         "noise is left out (default: 1)",
+        default=1,
     )
     parser.add_argument(
         "--name", metavar="NAME", help="of the average's files (default: the tomogram's)"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aitom_cryosam.averaging import ITERATIONS, STEP
 from aitom_cryosam.cli import options
 from aitom_cryosam.cli.argument_types import tilt_range
+from aitom_cryosam.cli.arguments import add_count, add_length, add_number
 from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_of_record
 from aitom_cryosam.errors import InputError
 
@@ -27,23 +28,17 @@ logger = logging.getLogger(__name__)
 def add_results(parser: argparse.ArgumentParser) -> None:
     """Results of `pick`, the tilt series and the particle."""
     options.add_results(parser)
-    parser.add_argument(
-        "--diameter", type=float, metavar="ANGSTROM", help="of the particle, if not that of `pick`"
-    )
+    add_length(parser, "--diameter", "of the particle, if not that of `pick`")
     add_reference(parser, help="begin with this map (protein bright), not the clicks")
-    parser.add_argument(
+    add_number(
+        parser,
         "--step",
-        type=float,
+        "DEGREES",
+        f"between turns of the first search; it becomes finer by itself (default: {STEP:g})",
         default=STEP,
-        metavar="DEGREES",
-        help=f"between turns of the first search; it becomes finer by itself (default: {STEP:g})",
     )
-    parser.add_argument(
-        "--iterations",
-        type=int,
-        default=ITERATIONS,
-        metavar="N",
-        help=f"rounds of alignment (default: {ITERATIONS})",
+    add_count(
+        parser, "--iterations", f"rounds of alignment (default: {ITERATIONS})", default=ITERATIONS
     )
     parser.add_argument(
         "--device", default="cpu", metavar="cpu|cuda[:N]", help="to align on (default: cpu)"
@@ -58,9 +53,7 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 def add_reference(parser: argparse.ArgumentParser, *, help: str) -> None:
     """A map to begin with, which `reference_of` reads."""
     parser.add_argument("--reference", metavar="MAP", help=help)
-    parser.add_argument(
-        "--reference-voxel-size", type=float, metavar="ANGSTROM", help="instead of its header's"
-    )
+    add_length(parser, "--reference-voxel-size", "instead of its header's")
 
 
 def add_wedge(parser: argparse.ArgumentParser, of: str = "") -> argparse._ArgumentGroup:
@@ -81,9 +74,7 @@ def add_wedge(parser: argparse.ArgumentParser, of: str = "") -> argparse._Argume
         metavar="FILE",
         help=".tlt, .rawtlt, .mdoc, .aln, .xml or STAR with the tilt angles",
     )
-    series.add_argument(
-        "--tilt-axis", type=float, metavar="DEGREES", help="from y towards x in the tomogram"
-    )
+    add_number(series, "--tilt-axis", "DEGREES", "from y towards x in the tomogram")
     return series
 
 

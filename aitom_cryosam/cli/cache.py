@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aitom_cryosam.cli.arguments import add_number
 from aitom_cryosam.cli.tables import aligned
 from aitom_cryosam.errors import InputError
 
@@ -24,9 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", metavar="DIR", help="the folder given to `pick --cache`; the user's cache if not"
     )
-    parser.add_argument(
-        "--older-than", type=float, default=0, metavar="DAYS", help="only entries older than this"
-    )
+    add_number(parser, "--older-than", "DAYS", "only entries older than this", default=0)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli import compared_methods
+from aitom_cryosam.cli.arguments import add_repeatable
 from aitom_cryosam.cli.compared_methods import CRYOSAM, METHODS, Bench
 from aitom_cryosam.cli.options import add_matching, add_tomogram, add_volume
 from aitom_cryosam.cli.tables import aligned, number
@@ -50,13 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[,NAME...]",
         help=f"{', '.join(METHODS)}, or none for --picks alone (default: {CRYOSAM})",
     )
-    parser.add_argument(
+    add_repeatable(
+        parser,
         "--picks",
-        action="append",
-        default=[],
+        "NAME=FILE",
+        "any program's picks of this tomogram, or a folder of results; repeatable",
         type=_named_file,
-        metavar="NAME=FILE",
-        help="any program's picks of this tomogram, or a folder of results; repeatable",
     )
     add_volume(parser)
     parser.add_argument("--out", metavar="DIR", help="also write JSON, a figure, and the picks")

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import averaging_options, machine_options, method_options, options
+from aitom_cryosam.cli.arguments import add_count, add_length, add_number
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.wording import plural
 
@@ -41,39 +42,34 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def _add_prompts(parser: argparse.ArgumentParser) -> None:
     prompts = parser.add_argument_group("prompts", f"of {CRYOSAM} and {REFINED}")
     options.add_prompts(prompts)
-    prompts.add_argument("--draw", type=int, metavar="N", help="take N points of the truth instead")
-    prompts.add_argument("--seed", type=int, default=0, metavar="S", help="of --draw (default: 0)")
+    add_count(prompts, "--draw", "take N points of the truth instead")
+    add_count(prompts, "--seed", "of --draw (default: 0)", default=0, metavar="S")
 
 
 def _add_template(parser: argparse.ArgumentParser) -> None:
     template = parser.add_argument_group("template", f"of {TEMPLATE}")
     template.add_argument("--template", metavar="MAP", help="density map of the particle, MRC")
-    template.add_argument(
-        "--template-voxel-size", type=float, metavar="ANGSTROM", help="instead of its header's"
-    )
+    add_length(template, "--template-voxel-size", "instead of its header's")
     template.add_argument(
         "--template-contrast",
         choices=("bright", "dark"),
         default="bright",
         help="of protein in the map (default: bright)",
     )
-    template.add_argument(
+    add_number(
+        template,
         "--angular-step",
-        type=float,
+        "DEGREES",
+        "between rotations (default: 30, the nearest is then 15 off at the median)",
         default=30.0,
-        metavar="DEGREES",
-        help="between rotations (default: 30, the nearest is then 15 off at the median)",
     )
-    template.add_argument(
+    add_count(
+        template,
         "--binning",
-        type=int,
+        "of tomogram and template; 2 is 8 times as fast (default: 1)",
         default=1,
-        metavar="N",
-        help="of tomogram and template; 2 is 8 times as fast (default: 1)",
     )
-    template.add_argument(
-        "--threads", type=int, metavar="N", help="processes side by side (default: all cores)"
-    )
+    add_count(template, "--threads", "processes side by side (default: all cores)")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aitom_cryosam.cli.arguments import add_count
 from aitom_cryosam.cli.simulate import load_densities
 from aitom_cryosam.cli.tables import labelled
 from aitom_cryosam.errors import InputError
@@ -47,9 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="density maps (MRC, protein bright) instead of the invented particles; "
         "the first is picked",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the simulation (default: 0)"
-    )
+    add_count(parser, "--seed", "of the simulation (default: 0)", default=0)
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier demo")
 
 

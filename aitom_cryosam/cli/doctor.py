@@ -33,12 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_tomogram(parser)
     options.add_prompts(parser)
     add_tilt_series(parser)
-    parser.add_argument(
-        "--voxel-size", type=float, metavar="ANGSTROM", help="if the header's is wrong or missing"
-    )
-    parser.add_argument(
-        "--contrast", choices=("dark", "bright"), default="dark", help="of protein (default: dark)"
-    )
+    options.add_volume(parser)
     parser.add_argument(
         "--presets",
         action="store_true",

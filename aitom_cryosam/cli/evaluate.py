@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options, resolution
+from aitom_cryosam.cli.arguments import add_count, add_length, add_number
 from aitom_cryosam.cli.evaluation_output import Evaluated, as_json, table
 from aitom_cryosam.cli.options import add_matching
 from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_of, tomograms_of
@@ -43,11 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file with the known positions, or a folder of such files, each called after its "
         "tomogram",
     )
-    parser.add_argument(
+    add_length(
+        parser,
         "--voxel-size",
-        type=float,
-        metavar="ANGSTROM",
-        help="of the tomograms; needed if PICKS does not state it, as those of `pick` do",
+        "of the tomograms; needed if PICKS does not state it, as those of `pick` do",
     )
     add_options(parser)
     resolution.add_options(parser)
@@ -70,19 +70,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="C1...I",
         help="of the particle, for the angular error of oriented picks (default: C1)",
     )
-    parser.add_argument(
-        "--beta", type=float, metavar="B", help="also F-beta: recall counts B times as much"
-    )
-    parser.add_argument(
+    add_number(parser, "--beta", "B", "also F-beta: recall counts B times as much")
+    add_count(
+        parser,
         "--resamples",
-        type=int,
+        "for the 95 %% intervals, bootstrap over tomograms (default: 1000)",
         default=1000,
-        metavar="N",
-        help="for the 95 %% intervals, bootstrap over tomograms (default: 1000)",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the resamples (default: 0)"
-    )
+    add_count(parser, "--seed", "of the resamples (default: 0)", default=0)
     _add_files(parser)
 
 
@@ -94,23 +89,18 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
         metavar="MRC",
         help="true ones; with --class, label n is the tomogram's row n in TRUTH",
     )
-    labels.add_argument(
-        "--iou",
-        type=float,
-        metavar="T",
-        help=f"overlap from which on two instances match (default: {_IOU:g})",
+    add_number(
+        labels, "--iou", "T", f"overlap from which on two instances match (default: {_IOU:g})"
     )
-    labels.add_argument(
+    add_count(
+        labels,
         "--truth-label",
-        type=int,
-        metavar="N",
-        help="count only this label of the true ones, as -1 of the membranes of `simulate`",
+        "count only this label of the true ones, as -1 of the membranes of `simulate`",
     )
-    labels.add_argument(
+    add_length(
+        labels,
         "--tolerance",
-        type=float,
-        metavar="ANGSTROM",
-        help="a voxel this close to a true one counts as right in the last rows (default: 0)",
+        "a voxel this close to a true one counts as right in the last rows (default: 0)",
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import machine_options
+from aitom_cryosam.cli.arguments import add_repeatable
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.outputs import refuse_existing
 from aitom_cryosam.targets import STRUCTURES, structure
@@ -29,12 +30,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="follow these from --exclude-prompt first, into a folder of that name in DIR, and "
         "exclude what is found as --exclude does",
     )
-    group.add_argument(
-        "--exclude-prompt",
-        action="append",
-        default=[],
-        metavar="X,Y,Z",
-        help="a click on one of them, in voxels from 0; repeatable",
+    add_repeatable(
+        group, "--exclude-prompt", "X,Y,Z", "a click on one of them, in voxels from 0; repeatable"
     )
 
 
@@ -72,13 +69,7 @@ def structure_job(args: argparse.Namespace) -> Job | None:
 
 
 def found(job: Job, asked: Job, *, progress: Progress) -> Job:
-    """Follow the structures; the job of the particles, whose mask is then there.
-
-    Args:
-        job: of `structure_job`.
-        asked: the job of the particles.
-        progress: told of both.
-    """
+    """Follow the structures; the job of the particles, whose mask is then there."""
     from aitom_cryosam import job as jobs
 
     refuse_existing(asked.files.values(), overwrite=asked.overwrite)  # before the work

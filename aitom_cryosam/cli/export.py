@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli.argument_types import whole_number
+from aitom_cryosam.cli.arguments import add_count, add_length, add_number
 from aitom_cryosam.cli.tables import file_rows, labelled
 from aitom_cryosam.cli.tilt_series_options import tilt_series_of, tomograms_of
 from aitom_cryosam.cli.tomogram_info_options import add_tomogram_info, size_of
@@ -42,11 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help="of PICKS, if it is not clear from the files",
     )
-    parser.add_argument(
-        "--coords-angpix",
-        type=float,
-        metavar="ANGSTROM",
-        help="pixel size that PICKS are written in, if not the tomogram's",
+    add_length(
+        parser, "--coords-angpix", "pixel size that PICKS are written in, if not the tomogram's"
     )
     add_tomogram_info(parser, "what PICKS do not say about it")
 
@@ -61,12 +59,8 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, metavar="PATH", help="a file of the format, or a folder"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
-    parser.add_argument(
-        "--min-score", type=float, metavar="SCORE", help="only picks that score at least this much"
-    )
-    parser.add_argument(
-        "--top", type=whole_number, metavar="N", help="only the N best of each tomogram"
-    )
+    add_number(parser, "--min-score", "SCORE", "only picks that score at least this much")
+    add_count(parser, "--top", "only the N best of each tomogram", type=whole_number)
     parser.add_argument(
         "--object", default="particle", metavar="NAME", help="for copick, eman2, cmm"
     )
@@ -80,12 +74,13 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--session-id", default="1", metavar="NAME", help="likewise, the session (default: 1)"
     )
-    parser.add_argument(
+    add_count(
+        parser,
         "--box",
+        "for cbox, eman2, imod-model (default: 32)",
         type=whole_number,
         default=32,
         metavar="VOXELS",
-        help="for cbox, eman2, imod-model (default: 32)",
     )
 
 

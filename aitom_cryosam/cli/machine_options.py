@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aitom_cryosam.cli.arguments import add_repeatable
+
 if TYPE_CHECKING:
     from aitom_cryosam.resources import Resources
     from aitom_cryosam.settings import Settings
@@ -25,12 +27,11 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
     machine.add_argument(
         "--cache", type=Path, metavar="DIR", help="keep features and embeddings for later runs"
     )
-    machine.add_argument(
+    add_repeatable(
+        machine,
         "--checkpoint",
-        action="append",
-        default=[],
-        metavar="[NAME=]FILE",
-        help="weights of a model, if not where `cryosam weights fetch` puts them; repeatable",
+        "[NAME=]FILE",
+        "weights of a model, if not where `cryosam weights fetch` puts them; repeatable",
     )
     machine.add_argument(
         "--compile",

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from aitom_cryosam.cli.argument_types import whole_numbers, word_or
+from aitom_cryosam.cli.arguments import add_count, add_length, add_number
 from aitom_cryosam.cli.machine_options import warn_of_unused
 from aitom_cryosam.models import ENCODERS, SEGMENTERS
 
@@ -24,15 +25,13 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         help="embedded: models without weights; paper: DINOv2 and SAM as in the paper; networks: "
         "the same two with what was found to help; auto (default): embedded",
     )
-    parser.add_argument(
-        "--diameter", type=float, metavar="ANGSTROM", help="of the particle, instead of an estimate"
-    )
+    add_length(parser, "--diameter", "of the particle, instead of an estimate")
     method = parser.add_argument_group("method", "defaults are the preset's")
     method.add_argument("--encoder", choices=ENCODERS, metavar="NAME", help=", ".join(ENCODERS))
     method.add_argument(
         "--segmenter", choices=SEGMENTERS, metavar="NAME", help=", ".join(SEGMENTERS)
     )
-    method.add_argument("--top-k", type=int, metavar="N", help="largest number of proposals")
+    add_count(method, "--top-k", "largest number of proposals")
     method.add_argument(
         "--cut",
         type=word_or(float, "a score", "auto", "none"),
@@ -40,21 +39,14 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         help="which proposals become picks: those like the click, all, or those that score at "
         "least SCORE",
     )
-    method.add_argument(
+    add_number(
+        method,
         "--fdr",
-        type=float,
-        metavar="SHARE",
-        help="instead of the cut: as many picks as this expected share of false ones allows",
+        "SHARE",
+        "instead of the cut: as many picks as this expected share of false ones allows",
     )
-    method.add_argument(
-        "--tau-iou",
-        type=float,
-        metavar="T",
-        help="smallest overlap (IoU) of masks in neighbouring planes",
-    )
-    method.add_argument(
-        "--tau-sim", type=float, metavar="T", help="smallest cosine similarity of a proposal"
-    )
+    add_number(method, "--tau-iou", "T", "smallest overlap (IoU) of masks in neighbouring planes")
+    add_number(method, "--tau-sim", "T", "smallest cosine similarity of a proposal")
     method.add_argument(
         "--tau-sim-finest",
         action=argparse.BooleanOptionalAction,
@@ -80,11 +72,11 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         choices=("mask", "core"),
         help="average the query over the prompts' whole masks, or without their rims",
     )
-    method.add_argument(
+    add_number(
+        method,
         "--slab",
-        type=float,
-        metavar="RADII",
-        help="thickness to average planes over, in radii of the particle; 0: none",
+        "RADII",
+        "thickness to average planes over, in radii of the particle; 0: none",
     )
     method.add_argument(
         "--shrinkage",
@@ -124,11 +116,11 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         choices=("mask", "proposal", "halfway"),
         help="a pick lies in the middle of its mask, where it was proposed, or halfway between",
     )
-    method.add_argument(
+    add_number(
+        method,
         "--window",
-        type=float,
-        metavar="DIAMETERS",
-        help="show SAM so much around a particle, enlarged, instead of the whole plane",
+        "DIAMETERS",
+        "show SAM so much around a particle, enlarged, instead of the whole plane",
     )
     method.add_argument(
         "--mask-fallback",

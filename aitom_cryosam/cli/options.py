@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli.argument_types import flavours
+from aitom_cryosam.cli.arguments import add_length, add_repeatable
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.targets import STRUCTURES, structure
 
@@ -44,21 +45,14 @@ def located(text: str) -> str:
 
 def add_prompts(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """Clicks, typed or in a file."""
-    parser.add_argument(
-        "--prompt",
-        action="append",
-        default=[],
-        metavar="X,Y,Z",
-        help="a click on a particle, in voxels from 0; repeatable",
+    add_repeatable(
+        parser, "--prompt", "X,Y,Z", "a click on a particle, in voxels from 0; repeatable"
     )
     parser.add_argument(
         "--prompts", metavar="FILE", help="clicks: STAR, CSV or any format of `cryosam export`"
     )
-    parser.add_argument(
-        "--coords-angpix",
-        type=float,
-        metavar="ANGSTROM",
-        help="pixel size that FILE is written in, if not the tomogram's",
+    add_length(
+        parser, "--coords-angpix", "pixel size that FILE is written in, if not the tomogram's"
     )
 
 
@@ -75,12 +69,11 @@ def refuse_pixel_size_alone(args: argparse.Namespace) -> None:
 
 def add_rejects(parser: argparse.ArgumentParser) -> None:
     """Negative clicks, typed or in a file."""
-    parser.add_argument(
+    add_repeatable(
+        parser,
         "--reject",
-        action="append",
-        default=[],
-        metavar="X,Y,Z",
-        help="a click on something else: neither it nor what resembles it more than the particle "
+        "X,Y,Z",
+        "a click on something else: neither it nor what resembles it more than the particle "
         "is picked; repeatable",
     )
     parser.add_argument("--rejects", metavar="FILE", help="such clicks, as --prompts")
@@ -88,9 +81,7 @@ def add_rejects(parser: argparse.ArgumentParser) -> None:
 
 def add_volume(parser: argparse.ArgumentParser) -> None:
     """How a tomogram is read."""
-    parser.add_argument(
-        "--voxel-size", type=float, metavar="ANGSTROM", help="if the header's is wrong or missing"
-    )
+    add_length(parser, "--voxel-size", "if the header's is wrong or missing")
     parser.add_argument(
         "--contrast", choices=("dark", "bright"), default="dark", help="of protein (default: dark)"
     )
@@ -150,15 +141,8 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
         help=f"particles (default); or follow {_STRUCTURES} from 2 to 10 clicks, which gives a "
         "mask, each sheet or line, and oriented points on it",
     )
-    what.add_argument(
-        "--spacing",
-        type=float,
-        metavar="ANGSTROM",
-        help="between points on a membrane (default: 100) or filament (82)",
-    )
-    what.add_argument(
-        "--thickness", type=float, metavar="ANGSTROM", help="of a membrane's mask (default: 70)"
-    )
+    add_length(what, "--spacing", "between points on a membrane (default: 100) or filament (82)")
+    add_length(what, "--thickness", "of a membrane's mask (default: 70)")
 
 
 def target(args: argparse.Namespace) -> StructureTarget | None:
@@ -186,27 +170,14 @@ def add_regions(parser: argparse.ArgumentParser, of: str = "") -> None:
         metavar="MASK",
         help=f"only inside this mask of the tomogram{of}",
     )
-    where.add_argument(
+    add_repeatable(
+        where,
         "--exclude",
-        action="append",
-        default=[],
-        metavar="MASK",
-        help="not inside this mask, for example of membranes or gold; repeatable",
+        "MASK",
+        "not inside this mask, for example of membranes or gold; repeatable",
     )
-    where.add_argument(
-        "--exclude-distance",
-        type=float,
-        default=0.0,
-        metavar="ANGSTROM",
-        help="nor within this distance of its surface",
-    )
-    where.add_argument(
-        "--edge",
-        type=float,
-        default=0.0,
-        metavar="ANGSTROM",
-        help="nor within this distance of the tomogram's faces",
-    )
+    add_length(where, "--exclude-distance", "nor within this distance of its surface", default=0.0)
+    add_length(where, "--edge", "nor within this distance of the tomogram's faces", default=0.0)
     where.add_argument(
         "--lamella",
         choices=("none", "auto"),
@@ -234,12 +205,11 @@ def regions(args: argparse.Namespace) -> RegionRules:
 
 def add_matching(parser: argparse.ArgumentParser) -> None:
     """How picks are matched with the truth."""
-    parser.add_argument(
+    add_length(
+        parser,
         "--radius",
-        type=float,
+        "largest distance between a particle and the pick that matches it, one to one",
         required=True,
-        metavar="ANGSTROM",
-        help="largest distance between a particle and the pick that matches it, one to one",
     )
     parser.add_argument(
         "--class",
@@ -247,11 +217,8 @@ def add_matching(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="count only this class of the truth (column particleClass), and of picks that have it",
     )
-    parser.add_argument(
-        "--truth-angpix",
-        type=float,
-        metavar="ANGSTROM",
-        help="pixel size that the truth is written in, if not the tomogram's",
+    add_length(
+        parser, "--truth-angpix", "pixel size that the truth is written in, if not the tomogram's"
     )
 
 

@@ -17,6 +17,7 @@ from aitom_cryosam.cli import (
     refine,
 )
 from aitom_cryosam.cli.argument_types import whole_number
+from aitom_cryosam.cli.arguments import add_count
 from aitom_cryosam.cli.pick_output import advice, summary
 from aitom_cryosam.cli.tables import labelled
 from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_of_tomogram
@@ -54,13 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", action="store_true", help="also write a page that shows all of it, as HTML"
     )
-    parser.add_argument(
+    add_count(
+        parser,
         "--suggest",
+        "also list and draw the N places whose yes or no (--prompt or --reject in another "
+        "run) would help most",
         type=whole_number,
         default=0,
-        metavar="N",
-        help="also list and draw the N places whose yes or no (--prompt or --reject in another "
-        "run) would help most",
     )
     parser.add_argument(
         "--labels-zarr", action="store_true", help="also write the masks as OME-Zarr, for napari"

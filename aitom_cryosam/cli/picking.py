@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aitom_cryosam.cli import options
+from aitom_cryosam.cli.arguments import add_length, add_repeatable
 from aitom_cryosam.errors import InputError
 
 VARIABLE = "CRYOSAM_PROMPTS"
@@ -36,22 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "out", metavar="OUT.json", help='for [{"peak": {"loc": [x, y, z]}}]; replaced if it exists'
     )
-    parser.add_argument(
-        "--prompt",
-        action="append",
-        default=[],
-        metavar="X,Y,Z",
-        help="a click on a particle, in voxels from 0; repeatable",
+    add_repeatable(
+        parser, "--prompt", "X,Y,Z", "a click on a particle, in voxels from 0; repeatable"
     )
     parser.add_argument("--prompts", metavar="FILE", help=f"STAR, CSV or *{ENDING} with clicks")
     options.add_rejects(parser)
-    parser.add_argument(
-        "--voxel-size", type=float, metavar="ANGSTROM", help="if the header's is wrong or missing"
-    )
+    add_length(parser, "--voxel-size", "if the header's is wrong or missing")
     parser.add_argument("--contrast", choices=("dark", "bright"), help="of protein (default: dark)")
-    parser.add_argument(
-        "--diameter", type=float, metavar="ANGSTROM", help="of the particle, instead of an estimate"
-    )
+    add_length(parser, "--diameter", "of the particle, instead of an estimate")
 
 
 def run(args: argparse.Namespace) -> int:

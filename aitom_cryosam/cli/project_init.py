@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import method_options, options
+from aitom_cryosam.cli.arguments import add_length
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,11 +41,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rejects", type=Path, metavar="FILE", help="clicks on something else, likewise"
     )
-    parser.add_argument(
-        "--coords-angpix",
-        type=float,
-        metavar="ANGSTROM",
-        help="pixel size that FILE is written in, if not the tomograms'",
+    add_length(
+        parser, "--coords-angpix", "pixel size that FILE is written in, if not the tomograms'"
     )
     parser.add_argument("--tomograms-star", type=Path, metavar="FILE", help="of the RELION project")
     options.add_volume(parser)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import machine_options
 from aitom_cryosam.cli.argument_types import whole_number
+from aitom_cryosam.cli.arguments import add_count, add_number
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.wording import listed
 
@@ -36,12 +37,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     workers = parser.add_argument_group(
         "workers", "several tomograms at a time; needs pip install 'aitom-cryosam[project]'"
     )
-    workers.add_argument(
+    add_count(
+        workers,
         "--workers",
-        type=whole_number,
-        metavar="N",
-        help="processes on this machine; 1 for this process only (default: one per GPU for "
+        "processes on this machine; 1 for this process only (default: one per GPU for "
         "networks, else one per core, as the memory allows)",
+        type=whole_number,
     )
     workers.add_argument(
         "--scheduler",
@@ -54,12 +55,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="likewise, by the file that the scheduler writes",
     )
-    workers.add_argument(
+    add_number(
+        workers,
         "--wait",
-        type=float,
+        "SECONDS",
+        "for the scheduler and its first worker (default: 60)",
         default=60.0,
-        metavar="SECONDS",
-        help="for the scheduler and its first worker (default: 60)",
     )
     machine_options.add_resources(parser)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
+from aitom_cryosam.cli.arguments import add_length
 
 if TYPE_CHECKING:
     from aitom_cryosam.record import Record
@@ -32,15 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="known positions in any format of `export`, or a folder of such files",
     )
-    truth.add_argument(
-        "--radius", type=float, metavar="ANGSTROM", help="of the matching (default: the particle's)"
-    )
+    add_length(truth, "--radius", "of the matching (default: the particle's)")
     truth.add_argument(
         "--class", dest="particle_class", metavar="NAME", help="only this class of the truth"
     )
-    truth.add_argument(
-        "--truth-angpix", type=float, metavar="ANGSTROM", help="pixel size of the truth"
-    )
+    add_length(truth, "--truth-angpix", "pixel size of the truth")
 
 
 def run(args: argparse.Namespace) -> int:

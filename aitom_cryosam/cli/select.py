@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
+from aitom_cryosam.cli.arguments import add_count, add_number
 from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_of_record
 from aitom_cryosam.errors import InputError
 
@@ -20,16 +21,14 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cryosam select`."""
     options.add_results(parser)
-    parser.add_argument(
-        "--cut", type=float, metavar="SCORE", help="keep proposals that score at least this much"
-    )
-    parser.add_argument(
+    add_number(parser, "--cut", "SCORE", "keep proposals that score at least this much")
+    add_number(
+        parser,
         "--fdr",
-        type=float,
-        metavar="SHARE",
-        help="keep as many as an expected share of false picks allows, such as 0.1",
+        "SHARE",
+        "keep as many as an expected share of false picks allows, such as 0.1",
     )
-    parser.add_argument("--top", type=int, metavar="N", help="keep at most the N best")
+    add_count(parser, "--top", "keep at most the N best")
     parser.add_argument(
         "--reject-ids",
         type=Path,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli import options
 from aitom_cryosam.cli.argument_types import tilt_range
+from aitom_cryosam.cli.arguments import add_count, add_length, add_number
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,12 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="density map (MRC, protein bright), one kind of particle each; "
         "without any, two invented kinds",
     )
-    parser.add_argument(
-        "--map-voxel-size",
-        type=float,
-        metavar="ANGSTROM",
-        help="of the maps, instead of what their headers say",
-    )
+    add_length(parser, "--map-voxel-size", "of the maps, instead of what their headers say")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument(
         "--count",
@@ -47,20 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="voxels of the tomogram (default: 384,384,128)",
     )
     _add_microscope(parser)
-    parser.add_argument(
-        "--membranes", type=int, default=2, metavar="N", help="number of vesicles (default: 2)"
-    )
+    add_count(parser, "--membranes", "number of vesicles (default: 2)", default=2)
     parser.add_argument(
         "--contrast", choices=("dark", "bright"), default="dark", help="of protein (default: dark)"
     )
-    parser.add_argument(
+    add_length(
+        parser,
         "--denoise",
-        type=float,
+        "sigma of a Gaussian that smooths the result (default: 0, none)",
         default=0.0,
-        metavar="ANGSTROM",
-        help="sigma of a Gaussian that smooths the result (default: 0, none)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    add_count(parser, "--seed", "(default: 0)", default=0)
     parser.add_argument(
         "--name", default="simulated", metavar="STEM", help="of the files (default: simulated)"
     )
@@ -68,12 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_microscope(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    add_length(
+        parser,
         "--voxel-size",
-        type=float,
+        "of the tomogram; maps are resampled to it (default: 10)",
         default=10.0,
-        metavar="ANGSTROM",
-        help="of the tomogram; maps are resampled to it (default: 10)",
     )
     parser.add_argument(
         "--tilt-range",
@@ -82,23 +74,20 @@ def _add_microscope(parser: argparse.ArgumentParser) -> None:
         metavar="LOW,HIGH",
         help="degrees around y (default: -60,60)",
     )
-    parser.add_argument(
-        "--tilt-step", type=float, default=3.0, metavar="DEGREES", help="(default: 3)"
-    )
-    parser.add_argument(
+    add_number(parser, "--tilt-step", "DEGREES", "(default: 3)", default=3.0)
+    add_number(
+        parser,
         "--snr",
-        type=float,
+        "RATIO",
+        "variance of a noise-free tilt image by that of its noise; inf: no noise (default: 0.1)",
         default=0.1,
-        metavar="RATIO",
-        help="variance of a noise-free tilt image by that of its noise; inf: no noise "
-        "(default: 0.1)",
     )
-    parser.add_argument(
+    add_number(
+        parser,
         "--defocus",
-        type=float,
+        "MICROMETRE",
+        "underfocus at 300 kV; 0: no contrast transfer (default: 3)",
         default=3.0,
-        metavar="MICROMETRE",
-        help="underfocus at 300 kV; 0: no contrast transfer (default: 3)",
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitom_cryosam.cli.argument_types import size_xyz
+from aitom_cryosam.cli.arguments import add_length
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,12 +24,7 @@ def add_tilt_series(parser: argparse._ActionsContainer) -> None:
         metavar="FILE",
         help="of the RELION project: names, sizes and pixel sizes, for relion4 and relion5",
     )
-    parser.add_argument(
-        "--unbinned-pixel-size",
-        type=float,
-        metavar="ANGSTROM",
-        help="of the tilt series, for relion4 and relion5",
-    )
+    add_length(parser, "--unbinned-pixel-size", "of the tilt series, for relion4 and relion5")
     parser.add_argument(
         "--unbinned-size",
         type=size_xyz,

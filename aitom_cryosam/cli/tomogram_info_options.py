@@ -5,19 +5,15 @@ from __future__ import annotations
 import argparse
 
 from aitom_cryosam.cli.argument_types import size_xyz
+from aitom_cryosam.cli.arguments import add_length
 from aitom_cryosam.cli.tilt_series_options import add_tilt_series
 
 
 def add_tomogram_info(parser: argparse.ArgumentParser, about: str) -> None:
-    """The tomogram's file, or its voxel size and shape, and its tilt series.
-
-    Args:
-        parser: of a command.
-        about: what it is for.
-    """
+    """The tomogram's file, or its voxel size and shape, and its tilt series."""
     info = parser.add_argument_group("tomogram", about)
     info.add_argument("--tomo", metavar="FILE", help="MRC; only its header is read")
-    info.add_argument("--voxel-size", type=float, metavar="ANGSTROM", help="of the tomogram")
+    add_length(info, "--voxel-size", "of the tomogram")
     info.add_argument("--shape", type=size_xyz, metavar="X,Y,Z", help="of the tomogram, voxels")
     add_tilt_series(info)
 

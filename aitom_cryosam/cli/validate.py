@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aitom_cryosam.cli.arguments import add_length
 from aitom_cryosam.cli.tilt_series_options import tilt_series_of, tomograms_of
 from aitom_cryosam.cli.tomogram_info_options import add_tomogram_info, size_of
 from aitom_cryosam.errors import InputError
@@ -29,12 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="source", metavar="FORMAT", help="of FILE, if it is not clear from the file"
     )
-    parser.add_argument(
-        "--coords-angpix", type=float, metavar="ANGSTROM", help="pixel size that FILE is written in"
-    )
-    parser.add_argument(
-        "--distance", type=float, metavar="ANGSTROM", help="report points that are closer than this"
-    )
+    add_length(parser, "--coords-angpix", "pixel size that FILE is written in")
+    add_length(parser, "--distance", "report points that are closer than this")
     parser.add_argument(
         "--json", metavar="FILE", help="also write the reports as JSON; - is stdout"
     )

@@ -37,9 +37,6 @@ def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
     """All tomograms as one: indices count on from one tomogram to the next.
 
     The picks of all tomograms make one curve, in the order of their scores.
-
-    Args:
-        evaluations: at least one.
     """
     offsets = np.cumsum([(0, 0), *((one.n_picks, one.n_truth) for one in evaluations)], axis=0)
     scores = np.concatenate([one.scores for one in evaluations])

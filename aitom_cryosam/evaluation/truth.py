@@ -157,11 +157,6 @@ def truth_file(truth: str | Path, tomogram: str | Path, particle_class: str | No
 
     Its name is matched as those of tomograms are, without what results and `simulate` append.
 
-    Args:
-        truth: a file or folder.
-        tomogram: its name or path.
-        particle_class: as for `read_truth`.
-
     Raises:
         InputError: a folder has no file of this tomogram, or several.
     """

@@ -130,11 +130,7 @@ def without_mask(proposals: Picks, masks: Sequence[ParticleMask], spared: np.nda
 
 
 def warn_of_balls(masks: Sequence[ParticleMask]) -> None:
-    """Say how many of the picks' masks are balls.
-
-    Args:
-        masks: of the picks.
-    """
+    """Say how many of the picks' masks are balls."""
     balls = sum(mask.is_ball for mask in masks)
     if balls:
         logger.warning(

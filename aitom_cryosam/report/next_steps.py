@@ -19,11 +19,7 @@ class Step:
 
 
 def next_steps(record: Record) -> list[Step]:
-    """From picks to subtomograms in RELION 5, Warp and M.
-
-    Args:
-        record: of the run.
-    """
+    """From picks to subtomograms in RELION 5, Warp and M."""
     voxel = float(record.info.voxel_size or 1)
     diameter = record.diameter_angstrom
     box = 2 * math.ceil(1.6 * diameter / voxel / 2)

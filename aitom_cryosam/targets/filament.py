@@ -143,12 +143,7 @@ def line_shape(diameter_angstrom: float) -> RidgeShape:
 
 
 def estimated_diameter(tomogram: Tomogram, prompts: Picks) -> float:
-    """Å: the diameter whose ridges the clicks are on most clearly.
-
-    Args:
-        tomogram: that was clicked in.
-        prompts: clicks.
-    """
+    """Å: the diameter whose ridges the clicks are on most clearly."""
     clearest = []
     for diameter in DIAMETERS:
         ridges, chance = find_ridges(tomogram, line_shape(diameter))
