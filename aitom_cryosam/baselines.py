@@ -19,6 +19,7 @@ from aitom_cryosam.aitom.aitom_pickers import template_offset, zyz_angles
 from aitom_cryosam.binning import binned
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation.comparison import Found
+from aitom_cryosam.geometry import unbinned_coordinate
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.aitom import Record, picks_of
 from aitom_cryosam.progress import Progress
@@ -249,6 +250,6 @@ def _processes(tomogram: Tomogram, wanted: int | None, resources: Resources) -> 
 def _candidates(records: list[Record], level: float, binning: int = 1) -> Picks:
     """In voxels before binning; kept from the level on."""
     found = picks_of(records)
-    points = found.points_zyx * binning + (binning - 1) / 2
+    points = unbinned_coordinate(found.points_zyx, binning)
     scores = found.scores
     return Picks.from_points(points, scores).reject(scores < level, "below the threshold")

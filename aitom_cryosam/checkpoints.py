@@ -10,7 +10,6 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path
 
@@ -21,9 +20,6 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS, Model, Weights
 from aitom_cryosam.outputs import output_folder
 from aitom_cryosam.remedies import Remedy
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 

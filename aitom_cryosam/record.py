@@ -140,11 +140,6 @@ class Record:
                     Remedy.RUN_AGAIN,
                 )
 
-    @property
-    def schema(self) -> int:
-        """The version of the file's layout; 1 for those of version 0.1."""
-        return int(self.content.get("schema", 1))
-
     @cached_property
     def proposals(self) -> Picks:
         """Every proposal, best first, with its verdict.

@@ -60,7 +60,7 @@ def test_what_was_found_is_read_back(record: Record, result: Result) -> None:
     assert record.prompts.kept.tolist() == result.prompts.kept.tolist()
     assert record.settings == SETTINGS
     assert record.diameter_angstrom == 250
-    assert record.schema == SCHEMA
+    assert record.content["schema"] == SCHEMA
     assert list(record.seconds) == list(result.stages.seconds)
     assert record.provenance["versions"]["numpy"] == np.__version__
 
@@ -145,7 +145,7 @@ def test_a_result_of_version_0_1_is_read(tmp_path: Path) -> None:
     """Its texts were written by version 0.1; the labels are balls here, to be small."""
     shutil.copytree(OLD, tmp_path, dirs_exist_ok=True)
     old = Record.open(tmp_path)
-    assert old.schema == 1
+    assert "schema" not in old.content
     assert (old.info.name, old.info.voxel_size) == ("TS_01_20.00Apx", 20)
     assert old.info.shape_zyx == (24, 52, 60)
     assert old.tomogram_path == Path("TS_01_20.00Apx.mrc")

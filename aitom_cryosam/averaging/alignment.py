@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.poses import Poses
 from aitom_cryosam.averaging.reference import Reference
-from aitom_cryosam.averaging.rotations import all_rotations, nearby_rotations
+from aitom_cryosam.averaging.rotations import all_rotations, ball_lattice, nearby_rotations
 from aitom_cryosam.averaging.spectra import Ball, Readable
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.progress import Steps
@@ -87,7 +87,7 @@ class Aligner:
         read = Readable(reference.box[None], self._device)
         templates, norms, seen = self._turned(read, reference, rotations)
         flat = torch.cat([templates.real, templates.imag], dim=1)
-        lattice = shift_lattice(self.ball.size / (4 * self.ball.radius), max_shift)
+        lattice = ball_lattice(self.ball.size / (4 * self.ball.radius), max_shift)
         phases = torch.from_numpy(self.ball.shifts(lattice)).to(self._device)
         matrices = rotations.as_matrix()
         found: list[list[tuple[int, np.ndarray, float]]] = []
@@ -181,7 +181,7 @@ class Aligner:
         import torch
 
         near = nearby_rotations(step, 1.8 * step) if step else Rotation.identity(1)
-        lattice = shift_lattice(shift_step, 1.8 * shift_step) if shift_step else np.zeros((1, 3))
+        lattice = ball_lattice(shift_step, 1.8 * shift_step) if shift_step else np.zeros((1, 3))
         phases = torch.from_numpy(self.ball.shifts(lattice)).to(self._device)
         k = len(self.ball.points_xyz)
         batch = max(1, _SAMPLES // (k * len(near)))
@@ -248,16 +248,6 @@ class Aligner:
         import torch
 
         return torch.from_numpy(self.ball.shifts(shifts_xyz)).to(self._device)
-
-
-def shift_lattice(step: float, reach: float) -> np.ndarray:
-    """(s, 3) shifts in a ball, x y z voxels, the nearest to none first."""
-    n = int(reach / step + 1e-6)
-    axis = np.arange(-n, n + 1) * step
-    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
-    lengths = np.linalg.norm(points, axis=1)
-    order = np.argsort(lengths, kind="stable")
-    return points[order[lengths[order] <= reach + 1e-6]]
 
 
 def _cosine(one: np.ndarray, other: np.ndarray) -> float:

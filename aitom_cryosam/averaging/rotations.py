@@ -42,13 +42,17 @@ def nearby_rotations(step_degrees: float, reach_degrees: float) -> Rotation:
         step_degrees: of the lattice.
         reach_degrees: length of the longest.
     """
-    n = int(reach_degrees / step_degrees + 1e-6)
-    axis = np.arange(-n, n + 1) * step_degrees
-    vectors = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
-    lengths = np.linalg.norm(vectors, axis=1)
+    return Rotation.from_rotvec(ball_lattice(step_degrees, reach_degrees), degrees=True)
+
+
+def ball_lattice(step: float, reach: float) -> np.ndarray:
+    """(k, 3) points of a cubic lattice up to `reach` from the origin, the nearest first."""
+    n = int(reach / step + 1e-6)
+    axis = np.arange(-n, n + 1) * step
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    lengths = np.linalg.norm(points, axis=1)
     order = np.argsort(lengths, kind="stable")
-    order = order[lengths[order] <= reach_degrees * (1 + 1e-6)]
-    return Rotation.from_rotvec(vectors[order], degrees=True)
+    return points[order[lengths[order] <= reach + 1e-6]]
 
 
 def angles_between(

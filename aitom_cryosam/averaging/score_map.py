@@ -23,7 +23,7 @@ from aitom_cryosam.averaging.spectra import Ball, Readable
 from aitom_cryosam.averaging.subvolumes import particle_ball
 from aitom_cryosam.averaging.template import Template
 from aitom_cryosam.averaging.wedge import MissingWedge
-from aitom_cryosam.geometry import nearest_voxel
+from aitom_cryosam.geometry import binned_coordinate, nearest_voxel, unbinned_coordinate
 from aitom_cryosam.picks import suppressed
 from aitom_cryosam.progress import Progress
 from aitom_cryosam.tomogram import Tomogram
@@ -47,7 +47,7 @@ class ScoreMap:
 
     def best_near(self, points_zyx: np.ndarray, reach: float) -> np.ndarray:
         """(n,) the best score around each of (n, 3) tomogram voxels, up to `reach` voxels off."""
-        centres = nearest_voxel((points_zyx - (self.bin - 1) / 2) / self.bin)
+        centres = nearest_voxel(binned_coordinate(points_zyx, self.bin))
         width = round(reach / self.bin)
         found = []
         for centre in np.clip(centres, 0, np.array(self.values.shape) - 1):
@@ -65,7 +65,7 @@ class ScoreMap:
         highest = ndimage.maximum_filter(self.values, 2 * max(width, 1) + 1) == self.values
         places = np.argwhere(highest & (self.values > 0))
         scores = self.values[tuple(places.T)]
-        points = places * float(self.bin) + (self.bin - 1) / 2
+        points = unbinned_coordinate(places, self.bin)
         best = suppressed(points, scores, distance)
         return points[best], scores[best]
 

@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
@@ -46,10 +46,6 @@ class Task:
     def of(cls, name: str, job: Job) -> Task:
         """A job, to be done by this version of the program."""
         return cls(name=name, job=job.to_json(), version=version_of(DISTRIBUTION))
-
-    def patient(self) -> Task:
-        """The same, to be waited for."""
-        return replace(self, wait=True)
 
 
 @dataclass(frozen=True, kw_only=True)

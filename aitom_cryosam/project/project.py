@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.job import Job
@@ -15,9 +14,6 @@ from aitom_cryosam.regions import RegionRules
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import Settings, refuse_idle
 from aitom_cryosam.tomogram import Contrast
-
-if TYPE_CHECKING:
-    pass
 
 NONE = "none"
 """A value that is not given."""

@@ -105,7 +105,7 @@ def outcomes(project: Project, plan: Plan, engine: Engine = serial) -> Iterator[
         busy = []
         for outcome in engine(tasks):
             if outcome.busy:
-                busy.append(outcome.task.patient())
+                busy.append(replace(outcome.task, wait=True))
                 continue
             _log(log, f"{outcome.task.name}: {in_words(outcome)}")
             for line in (*outcome.warnings, *outcome.details.splitlines()):

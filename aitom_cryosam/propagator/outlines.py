@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 from aitom_cryosam.propagator.embeddings import PlaneEmbeddings
 from aitom_cryosam.segmenters.base import PlaneSegmenter, Segmentation
-from aitom_cryosam.targets.ridges import Ridges
+from aitom_cryosam.targets.ridges import Ridges, way_back
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class _Across:
         ends = [rows[np.argmax(lengths[rows])]]
         behind = rows[steps[rows] @ steps[ends[0]] < 0]
         ends.append(behind[np.argmax(lengths[behind])] if len(behind) else point)
-        halves = [_way(before, int(end), point) for end in ends]
+        halves = [way_back(before, int(end), point) for end in ends]
         return np.array([*halves[0], *halves[1][-2::-1]])
 
     def along(self, path: np.ndarray) -> np.ndarray:
@@ -158,11 +158,3 @@ class _Across:
             return None
         next_to = next_to[self.planes[next_to] == self.planes[points[0]] + way]
         return int(next_to[np.argmax(self.support[next_to])]) if len(next_to) else None
-
-
-def _way(before: np.ndarray, end: int, start: int) -> list[int]:
-    """From an end back to the start of shortest paths."""
-    way = [end]
-    while way[-1] != start:
-        way.append(int(before[way[-1]]))
-    return way

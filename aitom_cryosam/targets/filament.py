@@ -18,7 +18,7 @@ from aitom_cryosam.targets.fitting import centred, fitted
 from aitom_cryosam.targets.growth import NOTHING_THERE, Grown, grown
 from aitom_cryosam.targets.outliner import Outliner
 from aitom_cryosam.targets.ridge_filters import RidgeShape, find_ridges
-from aitom_cryosam.targets.ridges import Ridges
+from aitom_cryosam.targets.ridges import Ridges, way_back
 from aitom_cryosam.tomogram import Tomogram
 
 TUBE = "rlnHelicalTubeID"
@@ -288,10 +288,7 @@ def _longest_way(ridges: Ridges, chosen: np.ndarray) -> np.ndarray:
         start = far
         lengths, before = dijkstra(steps, indices=start, return_predecessors=True)
         far = int(np.argmax(np.where(np.isfinite(lengths), lengths, -1)))
-    way = [far]
-    while way[-1] != start:
-        way.append(int(before[way[-1]]))
-    return np.array(way)
+    return np.array(way_back(before, far, start))
 
 
 def resampled(line: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.targets.outliner import Outliner
-from aitom_cryosam.targets.ridges import Ridges
+from aitom_cryosam.targets.ridges import Ridges, way_back
 
 CHANCE = {"sheet": 0.75, "line": 0.9}
 """Share of the noise's ridges that have too little support to be part of a structure."""
@@ -354,8 +354,5 @@ def _paths(ridges: Ridges, seeds: np.ndarray, least: float) -> np.ndarray:
     for start in range(len(seeds)):
         for end in range(start):
             if np.isfinite(costs[start, seeds[end]]):
-                path = [int(seeds[end])]
-                while path[-1] != seeds[start]:
-                    path.append(int(before[start, path[-1]]))
-                on[allowed[path]] = True
+                on[allowed[way_back(before[start], int(seeds[end]), int(seeds[start]))]] = True
     return on

@@ -184,6 +184,14 @@ def across(along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, np.cross(along, first)
 
 
+def way_back(before: np.ndarray, end: int, start: int) -> list[int]:
+    """From an end back to the start of shortest paths, by the predecessors (n,) of `dijkstra`."""
+    way = [end]
+    while way[-1] != start:
+        way.append(int(before[way[-1]]))
+    return way
+
+
 def _steps(reach: int) -> Iterator[np.ndarray]:
     """Half of the cells around one, z y x: of two opposite ones only the later."""
     for step in np.ndindex(*(2 * reach + 1,) * 3):
