@@ -585,6 +585,11 @@ def test_a_format_that_does_not_exist(tmp_path):
             b"data_\nloop_\n_ptmCoordinateX\n_ptmCoordinateY\n_ptmCoordinateZ\n1 2 3\n",
             "has ptmCoordinateX and so on, not rlnCoordinateX; write rln for ptm in its labels",
         ),
+        (
+            "a.star",
+            b"data_\nloop_\n_wrpCoordinateX1\n_wrpCoordinateY1\n1 2\n",
+            "has no coordinates; expected the columns rlnCoordinateX",
+        ),
     ],
 )
 def test_points_of_other_kinds_say_what_to_do(tmp_path, name, content, says):

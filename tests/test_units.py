@@ -205,6 +205,7 @@ def test_what_a_header_says(tmp_path, text, expected):
         ("x,y,z,x_px\n1,2,3,4\n", "x, y and z in several columns or units"),
         ("axis-0,axis-1,axis-2,axis-3\n0,3,2,1\n1,3,2,1\n", "several places of axis-0"),
         ("width,y,z\n1,2,3\n", "no coordinates; expected the columns x, y, z"),
+        ("axis-0,axis-1,axis-1,axis-2\n1,2,2,3\n", "no coordinates; expected the columns x, y"),
         ("x,y,z,unit\n1,2,3,nm\n1,2,3,voxel\n", "unit says 'nm and voxel'; expected voxel,"),
         ("x,y,z,unit\n1,2,3,furlong\n", "the column unit says 'furlong'; expected voxel,"),
         (" ,X,Y,Slice,Counter\n1,3,2,1,0\n", "ImageJ, which counts slices from 1; write z = Sli"),
@@ -243,6 +244,12 @@ def test_tables_of_programs_that_count_angstrom(tmp_path, caplog):
     found = read_points(tmp_path / "c.csv", voxel_size=10)
     assert found.picks.points_zyx.tolist() == [[3, 2, 1]]
     assert (found.names, found.classes) == (("a/tomo_rec_0.mrc",), ("pdb_4v4r",))
+
+
+def test_two_columns_of_one_name_that_mean_nothing(tmp_path, caplog):
+    (tmp_path / "a.csv").write_text("x,y,z,note,note\n3,2,1,a,b\n")
+    assert places(tmp_path / "a.csv", voxel_size=10) == [[3, 2, 1]]
+    assert "not read, as unknown: the column note, note." in caplog.text
 
 
 def test_a_table_of_regions_has_sizes_and_numbers(tmp_path):

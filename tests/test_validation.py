@@ -416,6 +416,16 @@ def test_files_that_are_none(tmp_path, file, content, says):
     assert says in said(report)[0]
 
 
+@pytest.mark.parametrize(
+    ("file", "text"), [("a.csv", "x,y,z,class\n1,2,3,möglich\n"), ("a.coords", "# café\n1 2 3\n")]
+)
+def test_tables_in_letters_of_windows(tmp_path, file, text):
+    (tmp_path / file).write_text(text, "latin-1")
+    report = check(tmp_path / file)
+    assert report.valid
+    assert report.content == "1 point in voxels"
+
+
 def test_no_file_a_folder_and_a_tomogram(tmp_path):
     assert said(check(tmp_path / "a.star")) == ["does not exist"]
     assert said(check(tmp_path)) == ["is a folder; name the files in it"]

@@ -73,7 +73,7 @@ def _format(path: Path) -> str:
     found = reader(path)
     name = next((name for name, kind in FORMATS.items() if kind.read is found), "")
     if name == "coords":
-        first = next(line for line in path.read_text().splitlines() if line.strip())
+        first = next((line for line in text_of(path).splitlines() if line.strip()), "x")
         return name if all(map(is_number, first.split())) else ""
     return name
 

@@ -128,7 +128,7 @@ def meanings(path: Path, names: Sequence[str]) -> tuple[list[str], Unit, float]:
             for name, label in zip(plain, header, strict=True)
         ]
     arrays = [name for name in header if _ARRAY.fullmatch(name)]
-    if len(arrays) >= 3:  # further axes stand in front
+    if len(arrays) >= 3 and len(set(arrays)) == len(arrays):  # further axes stand in front
         arrays.sort(key=lambda name: int(name.partition("-")[2]))
         last = dict(zip(arrays[-3:], PIXELS[::-1], strict=True))
         return [last.get(name, name) for name in header], Unit.VOXEL, 1.0

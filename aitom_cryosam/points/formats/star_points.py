@@ -99,7 +99,8 @@ def _of_m(path: Path, block: Block) -> Block | None:
     M counts Å from the corner, and may have a pose at each of several times.
     """
     poses = list(map(_POSE_OF_M.fullmatch, block.labels))
-    if not any(found and found[1] == "CoordinateX" for found in poses):
+    axes = {found[1] for found in poses if found and found[2] in ("", "1")}
+    if not axes >= {"CoordinateX", "CoordinateY", "CoordinateZ"}:
         return None
     if times := {found[2] for found in poses if found} - {"", "1"}:
         logger.warning(

@@ -144,8 +144,8 @@ def _refuse_counted(path: Path, rows: Sequence[Sequence[str]]) -> None:
 def _tell_unknown(path: Path, table: pd.DataFrame) -> None:
     unknown = [
         str(label)
-        for label in table
-        if label not in columns.KNOWN and columns.told(str(label), table[label])
+        for place, label in enumerate(table)  # a table may have two of a name
+        if label not in columns.KNOWN and columns.told(str(label), table.iloc[:, place])
     ]
     if unknown:
         logger.warning("%s: not read, as unknown: the column %s.", path, ", ".join(unknown))
@@ -153,8 +153,8 @@ def _tell_unknown(path: Path, table: pd.DataFrame) -> None:
 
 def _one_time(path: Path, table: pd.DataFrame) -> None:
     """Further axes, as napari's or time, must not mix points of several volumes."""
-    for label in table:
-        if columns.is_further(str(label)) and table[label].nunique() > 1:
+    for place, label in enumerate(table):
+        if columns.is_further(str(label)) and table.iloc[:, place].nunique() > 1:
             raise InputError(
                 f"{path} has points at several places of {label}, beside z, y, x; expected one: "
                 "save the points of each by themselves."
