@@ -74,6 +74,17 @@ class ParticleMask:
         """Voxels: diameter of the ball of the same volume."""
         return float(2 * (3 * self.volume / (4 * np.pi)) ** (1 / 3))
 
+    def outlines(self, axis: int, index: int) -> list[np.ndarray]:
+        """(n, 2) each, the edges of its section in a plane of the tomogram across an axis."""
+        from skimage.measure import find_contours
+
+        inside = index - int(self.offset_zyx[axis])
+        if not 0 <= inside < self.mask.shape[axis]:
+            return []
+        section = np.pad(self.mask.take(inside, axis=axis).astype(float), 1)
+        corner = np.delete(self.offset_zyx, axis)
+        return [line - 1 + corner for line in find_contours(section, 0.5)]
+
 
 def ball(centre_zyx: np.ndarray, radius: float, shape: Sequence[int]) -> ParticleMask:
     """The voxels of a tomogram within a radius of a point, the nearest one at least.

@@ -17,7 +17,8 @@ class AveragingSettings:
     Attributes:
         diameter: Å, of the particle.
         iterations: rounds of alignment and averaging, at least 1.
-        step: degrees, of the first search over all turns; halved from round to round.
+        step: degrees, of the first search over all turns; a fifth less in each round after it, but
+            12 at least.
         share: of the particles that is averaged, those that correlate best; all if it is below 10.
         symmetry: of the particle; its axes are looked for in the average. None looks for one too.
         device: of torch.

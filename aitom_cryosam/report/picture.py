@@ -67,9 +67,31 @@ def write_picture(path: str | Path, result: Drawn, *, note: str = "") -> None:
     Raises:
         InputError: the file exists or cannot be written.
     """
-    figure = _draw(result, note)
+    write_figure(path, _draw(result, note))
+
+
+def write_figure(path: str | Path, figure: Figure) -> None:
+    """Write a figure as a small PNG.
+
+    Raises:
+        InputError: the file exists or cannot be written.
+    """
     with writing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100, pil_kwargs={"optimize": True})
+
+
+def slab(tomogram: Tomogram, axis: int, index: int, reach: int) -> tuple[np.ndarray, int]:
+    """The mean of the planes up to `reach` from one, in the tomogram's own contrast; how many."""
+    first, last = max(index - reach, 0), min(index + reach + 1, tomogram.shape[axis])
+    image = tomogram.planes(axis, first, last).mean(axis=0)
+    return -image if tomogram.contrast == "dark" else image, last - first
+
+
+def show_image(axes: Axes, image: np.ndarray, **how: Any) -> None:
+    """Show a slab in grey, in axes that it fills."""
+    low, high = np.percentile(image, (0.3, 99.7))
+    axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower", **how)
+    axes.set_autoscale_on(False)
 
 
 def _draw(result: Drawn, note: str) -> Figure:
@@ -119,22 +141,17 @@ def _show_slice(axes: Axes, result: Drawn, axis: int, point: np.ndarray) -> None
     """The tomogram in its own contrast: x to the right; y, or z, upwards."""
     tomogram = result.tomogram
     middle = _voxel(point, axis)
-    half = int(THICKNESS * result.diameter_angstrom / tomogram.voxel_size / 2)
-    first, last = max(middle - half, 0), min(middle + half + 1, tomogram.shape[axis])
-    image = tomogram.planes(axis, first, last).mean(axis=0)
-    if tomogram.contrast == "dark":
-        image = -image
-    low, high = np.percentile(image, (0.3, 99.7))
-    axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower", interpolation="bilinear")
-    axes.set_autoscale_on(False)
+    reach = int(THICKNESS * result.diameter_angstrom / tomogram.voxel_size / 2)
+    image, planes = slab(tomogram, axis, middle, reach)
+    show_image(axes, image, interpolation="bilinear")
     axes.set_ylabel("zy"[axis == _Z], rotation=0, labelpad=8)
     if axis == _Y:
         axes.set_xlabel("x")
     axes.tick_params(length=2, labelsize=8, colors="0.35")
     for side in axes.spines.values():
         side.set_visible(False)
-    slab = f", mean of {last - first} planes" if last - first > 1 else ""
-    axes.set_title(f"{'zyx'[axis]} = {middle}{slab}", fontsize=9, color="0.35", pad=4, loc="left")
+    mean = f", mean of {planes} planes" if planes > 1 else ""
+    axes.set_title(f"{'zyx'[axis]} = {middle}{mean}", fontsize=9, color="0.35", pad=4, loc="left")
 
 
 def _show_prompts(axes: Axes, result: Drawn, axis: int, point: np.ndarray) -> None:
@@ -172,14 +189,8 @@ def _show_picks(axes: Axes, result: Drawn, axis: int, point: np.ndarray) -> None
 
 def _outline(axes: Axes, mask: ParticleMask, axis: int, index: int, colour: str) -> None:
     """Draw the edge of a mask in one plane of the tomogram."""
-    from skimage.measure import find_contours
-
-    inside = index - int(mask.offset_zyx[axis])
-    if not 0 <= inside < mask.mask.shape[axis]:
-        return
-    section = np.pad(mask.mask.take(inside, axis=axis).astype(float), 1)
-    for line in find_contours(section, 0.5):
-        y, x = (line - 1 + _in_plane(mask.offset_zyx, axis)).T
+    for line in mask.outlines(axis, index):
+        y, x = line.T
         axes.plot(x, y, color=colour, lw=1.3)
 
 

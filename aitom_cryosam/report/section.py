@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from skimage.measure import find_contours
 
 from aitom_cryosam.geometry import from_edge, in_plane_axes, nearest_voxel
 from aitom_cryosam.masks import ParticleMask
@@ -92,14 +91,8 @@ class Section:
 
     def outline(self, mask: ParticleMask) -> str:
         """The edge of a mask in the middle of the slice, as an SVG path; empty if there is none."""
-        inside = (self.first + self.last) // 2 - int(mask.offset_zyx[self.axis])
-        if not 0 <= inside < mask.mask.shape[self.axis]:
-            return ""
-        plane = np.pad(mask.mask.take(inside, axis=self.axis).astype(float), 1)
-        return "".join(
-            self._path(line - 1 + np.delete(mask.offset_zyx, self.axis))
-            for line in find_contours(plane, 0.5)
-        )
+        middle = (self.first + self.last) // 2
+        return "".join(self._path(line) for line in mask.outlines(self.axis, middle))
 
     def near(self, points_zyx: np.ndarray, reach: float) -> np.ndarray:
         """(m,) indices of the points within `reach` voxels of the slice."""

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aitom_cryosam.files import writing
 from aitom_cryosam.geometry import nearest_voxel
-from aitom_cryosam.report.picture import CLICK, MASK, PICK
+from aitom_cryosam.report.picture import CLICK, MASK, PICK, show_image, slab, write_figure
 from aitom_cryosam.targets.base import Structures
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.wording import plural
@@ -44,13 +43,9 @@ def write_structure_picture(
     figure = Figure(figsize=(15, 5 * height / width + 0.5), layout="constrained")
     panels = figure.subplots(1, 3)
     thick = max(1, int(found.half_width_angstrom / tomogram.voxel_size / 2))
-    first, last = max(z - thick, 0), min(z + thick + 1, depth)
-    image = tomogram.planes(0, first, last).mean(axis=0)
-    image = -image if tomogram.contrast == "dark" else image
-    low, high = np.percentile(image, (0.3, 99.7))
+    image, _ = slab(tomogram, 0, z, thick)
     for axes in panels:
-        axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower")
-        axes.set_autoscale_on(False)
+        show_image(axes, image)
         axes.set_axis_off()
     near = np.abs(clicks[:, 0] - z) <= reach
     panels[0].plot(clicks[near, 2], clicks[near, 1], "+", color=CLICK, ms=13, mew=2.4)
@@ -60,8 +55,7 @@ def write_structure_picture(
     panels[1].set_title(plural(found.count, "structure"))
     _show_points(panels[2], tomogram, found, z, reach)
     panels[2].set_title(plural(int(found.points.kept.sum()), "point"))
-    with writing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=100, pil_kwargs={"optimize": True})
+    write_figure(path, figure)
 
 
 def _show_points(axes: Axes, tomogram: Tomogram, found: Structures, z: int, reach: float) -> None:

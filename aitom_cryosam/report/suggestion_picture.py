@@ -9,7 +9,7 @@ import numpy as np
 from aitom_cryosam.geometry import as_typed, nearest_voxel
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.report.images import limits
-from aitom_cryosam.report.picture import PICK, THICKNESS
+from aitom_cryosam.report.picture import PICK, THICKNESS, slab
 from aitom_cryosam.tomogram import Tomogram
 
 MOST = 30
@@ -56,11 +56,7 @@ def _slice(
 ) -> np.ndarray:
     """(2 half + 1, 2 half + 1) around a point, of the plane's 0 to 1; nothing outside of it."""
     voxel = nearest_voxel(point_zyx)
-    reach = int(THICKNESS * diameter_voxels / 2)
-    first, last = max(voxel[axis] - reach, 0), min(voxel[axis] + reach + 1, tomogram.shape[axis])
-    image = tomogram.planes(axis, int(first), int(last)).mean(axis=0)
-    if tomogram.contrast == "dark":
-        image = -image
+    image, _ = slab(tomogram, axis, int(voxel[axis]), int(THICKNESS * diameter_voxels / 2))
     low, high = limits(image)
     image = np.pad((image - low) / max(high - low, 1e-12), half, constant_values=np.nan)
     row, column = np.delete(voxel, axis)
