@@ -68,7 +68,7 @@ class Average:
     @property
     def resolution_text(self) -> str:
         """The resolution in words."""
-        return f"{self.resolution:.1f} Å" if math.isfinite(self.resolution) else "nothing"
+        return f"{self.resolution:.1f} Å" if math.isfinite(self.resolution) else "no resolution"
 
     @property
     def is_limited_by_voxels(self) -> bool:

@@ -1,9 +1,9 @@
 """Refinement: the proposals judged a second time, with the average of the picks as template.
 
 The first reference of that average is made of the clicks alone, and the earlier verdict stays
-where the halves of the average do not agree, where the correlations with it do not fall into
-two, or where the clicked particles are not among those that it finds: then it has drifted to
-something else.
+where the halves of the average do not agree, where the correlations with it do not form
+two groups, or where the clicked particles are not among those that it finds: then it has drifted
+to something else.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Rescored:
         odds: (n,) log of the odds that a proposal is a particle; the earlier verdict's where the
             correlations do not tell.
         separation: spreads between the correlations of particles and of all else; 0 where they do
-            not fall into two.
+            not form two groups.
         expected: (n,) what the average itself would correlate there: 1, less where the
             tomogram's border cuts the box.
     """
@@ -71,7 +71,7 @@ class Rescored:
 
     @property
     def separates(self) -> bool:
-        """Whether the correlations fall into two, and so say anything."""
+        """Whether the correlations form two groups, and so say anything."""
         return self.separation > 0
 
     @property
