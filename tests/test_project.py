@@ -428,6 +428,9 @@ def test_warp(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     volumes(tmp_path / "warp_ts" / "reconstruction", "TS_1_7.00Apx.mrc")
     with pytest.raises(InputError, match=r"TS_1_10.00Apx.mrc and TS_1_7.00Apx.mrc"):
         tomograms_of(settings)
+    settings.write_text(settings.read_text().replace("tomostar", "frames"))
+    with pytest.raises(InputError, match=r"not of tilt series: its DataFolder, .*frames, has no"):
+        tomograms_of(settings)
     settings.write_text("<Settings>")
     with pytest.raises(InputError, match="is not Warp's settings"):
         tomograms_of(settings)

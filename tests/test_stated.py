@@ -60,6 +60,16 @@ READ = {
         "a.csv", "tomo,x,y,z,apix\nA,10,20,30,5\nB,10,20,30,10\n", [[5, 10, 15], [10, 20, 30]],
     ),
     "the same voxel size": ("a.csv", "x,y,z,Voxel Size (Å)\n1,2,3,10\n", [[1, 2, 3]]),
+    "a voxel size that is left open": ("a.csv", "x,y,z,apix\n1,2,3,none\n", [[1, 2, 3]]),
+    "a pixel size that is left open": (
+        "a.star", f"{_LOOP}{_XYZ}_rlnPixelSize\n_rlnOriginX\n10 20 30 nan 4\n", [[6, 20, 30]],
+    ),
+    "an optics group that is left open": (
+        "a.star",
+        f"data_optics\n\nloop_\n_rlnOpticsGroup\n_rlnImagePixelSize\n1 <NA>\n\n{_LOOP}{_XYZ}"
+        "_rlnOpticsGroup\n10 20 30 1\n",
+        [[10, 20, 30]],
+    ),
     "one frame": ("a.csv", "frame,x,y,z\n0,1,2,3\n0,4,5,6\n", [[1, 2, 3], [4, 5, 6]]),
     "a transformation that turns": (
         "a.json", copick({"location": PLACE, "transformation_": moved(0)}), [[10, 20, 30]],
@@ -101,7 +111,10 @@ REFUSED = {
         "rlnMicrographPixelSize says 10 Å and rlnImagePixelSize 5 Å",
     ),
     "csv": ("a.csv", "x,y,z,pixel_size\n1,2,3,5\n", "voxels of 5 Å, but the voxels here have 10"),
-    "no size": ("a.csv", "x,y,z,apix\n1,2,3,none\n", "the voxel size is 'none'"),
+    "no size": ("a.csv", "x,y,z,apix\n1,2,3,none\n1,2,3,10\n", "the voxel size is 'none'"),
+    "no number": (
+        "a.star", f"{_LOOP}{_XYZ}_rlnPixelSize\n1 2 3 nan\n1 2 3 10\n", "rlnPixelSize is 'nan'",
+    ),
     "frames": ("a.csv", "Frame,x,y,z\n0,1,2,3\n1,1,2,3\n", "several places of frame"),
     "a name that is missing": (
         "a.csv", "tomogram,x,y,z\nTS_1,1,2,3\n,1,2,3\n", "row 2 names no tomogram",

@@ -23,6 +23,7 @@ from aitom_cryosam.remedies import Remedy
 _LABELS = ("rlnTomoYTilt", "rlnTomoNominalStageTiltAngle")
 _OF_WARP, _FILES = "wrpAngleTilt", "rlnTomoTiltSeriesStarFile"
 _COLUMNS = ("tilt", "tiltangle", "angle", "rlntomoytilt", "rlntomonominalstagetiltangle")
+_STEEPEST = 90.0
 _MOST_COLUMNS = 3  # number, tilt, dose; files of shifts and of defocus have more
 
 
@@ -115,6 +116,9 @@ def _degrees(path: Path, words: Sequence[str]) -> np.ndarray:
         raise InputError(f"{path} holds no tilt angles; expected one number a line.") from None
     if not len(angles) or not np.isfinite(angles).all():
         raise InputError(f"{path} holds no tilt angles; expected some in degrees.")
+    if (steep := np.abs(angles) > _STEEPEST).any():
+        problem = f"{path}: a tilt of {angles[steep][0]:g}° cannot be"
+        raise InputError(problem, Remedy.TILT_RANGE)
     return angles
 
 

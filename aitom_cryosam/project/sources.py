@@ -140,7 +140,13 @@ def _of_relion(path: Path) -> list[Path]:
 def _of_warp(path: Path) -> list[Path]:
     """The reconstruction of each `.tomostar` that the settings name."""
     reconstructions = _folder(path, "ProcessingFolder") / "reconstruction"
-    series = sorted(one.stem for one in _folder(path, "DataFolder").glob("[!.]*.tomostar"))
+    data = _folder(path, "DataFolder")
+    series = sorted(one.stem for one in data.glob("[!.]*.tomostar"))
+    if not series:
+        raise InputError(
+            f"{path} is not of tilt series: its DataFolder, {data}, has no .tomostar; give the "
+            "settings of tilt series, or the folder of reconstructions."
+        )
     there: dict[str, list[Path]] = {}
     for one in sorted(reconstructions.glob("[!.]*.mrc")):
         there.setdefault(tomogram_root(one.name), []).append(one)
