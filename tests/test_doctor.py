@@ -42,7 +42,7 @@ def about(observations, word) -> list[Observation]:
 
 def seen(tomogram, points=NOTHING, **how) -> dict[str, Observation]:
     """The last observation about each thing."""
-    return {one.about: one for one in examine(tomogram, points, **how).observations}
+    return {one.about: one for one in examine(tomogram, points, **how)}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_numbers_read_with_the_other_sign_are_told(simulation, dtype, size):
     told = [
         one
         for data in (sound, torn, (sound - (1 << size - 1)).view(torn.dtype), values)
-        for one in about(examine(Tomogram.from_array(data, voxel_size=20)).observations, "header")
+        for one in about(examine(Tomogram.from_array(data, voxel_size=20)), "header")
     ]
     (one,) = told
     assert f"{size}-bit numbers, read as signed, jump over half of their range" in one.text
@@ -112,19 +112,17 @@ def test_margins_are_told_by_axis(tomogram):
 
 def test_clicks_on_particles_stand_out_and_one_on_nothing_does_not(simulation, tomogram):
     diameter = 250 / 20
-    good = about(
-        examine(tomogram, simulation.points_zyx[:8], diameter=diameter).observations, "clicks"
-    )
+    good = about(examine(tomogram, simulation.points_zyx[:8], diameter=diameter), "clicks")
     assert [one.severity for one in good] == [Severity.NOTE, Severity.NOTE]
     grid = np.stack(np.meshgrid(*(np.arange(8, n - 8, 4) for n in tomogram.shape)), -1)
     places = grid.reshape(-1, 3).astype(float)
     distances = np.linalg.norm(places[:, None] - simulation.points_zyx, axis=2).min(axis=1)
     nothing = places[[distances.argmax()]]
-    bad = about(examine(tomogram, nothing, diameter=diameter).observations, "clicks")[-1]
+    bad = about(examine(tomogram, nothing, diameter=diameter), "clicks")[-1]
     assert bad.severity is Severity.WARNING
     assert "may not be on a particle" in bad.text
     several = examine(tomogram, np.repeat(nothing, 7, axis=0), diameter=diameter)
-    assert about(several.observations, "clicks")[-1].text.startswith("Each of 7 clicks (")
+    assert about(several, "clicks")[-1].text.startswith("Each of 7 clicks (")
 
 
 def test_a_particle_larger_than_the_tomogram_takes_no_longer(tomogram):
@@ -135,14 +133,14 @@ def test_a_particle_larger_than_the_tomogram_takes_no_longer(tomogram):
 
 def test_clicks_in_another_order_or_unit_are_told_how_to_be_given(simulation, tomogram):
     high = simulation.points_zyx[simulation.points_zyx[:, 2] > 45]
-    swapped = about(examine(tomogram, high[:, ::-1]).observations, "clicks")[0]
+    swapped = about(examine(tomogram, high[:, ::-1]), "clicks")[0]
     assert swapped.severity is Severity.ERROR
     assert "given as z, y, x" in swapped.remedy
-    angstrom = about(examine(tomogram, simulation.points_zyx * 20).observations, "clicks")[0]
+    angstrom = about(examine(tomogram, simulation.points_zyx * 20), "clicks")[0]
     assert angstrom.options == {"coords-angpix": "1"}
     assert "divide typed ones by 20" in angstrom.remedy
     one_out = np.concatenate([simulation.points_zyx[:2], [[39, 75, 5000]]])
-    partly = about(examine(tomogram, one_out).observations, "clicks")[0]
+    partly = about(examine(tomogram, one_out), "clicks")[0]
     assert partly.severity is Severity.WARNING
     assert "1 of 3" in partly.text
     assert "5000,75,39" in partly.text
@@ -292,7 +290,7 @@ def test_it_says_what_each_preset_takes_here_and_what_keeps_it_from_running(file
 
 def test_a_click_near_the_border_is_noted_where_the_size_is_known(tomogram):
     points = np.array([[20.0, 5, 40], [20, 40, 40]])
-    (seen,) = about(examine(tomogram, points, diameter=12).observations, "border")
+    (seen,) = about(examine(tomogram, points, diameter=12), "border")
     assert seen.severity is Severity.NOTE  # a run warns itself
     assert "The click 40,5,20 is near the border" in seen.text
 

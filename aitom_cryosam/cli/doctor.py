@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     # What does not need it can be looked at without.
     tomogram, points = _opened(args, args.voxel_size if known else _ASSUMED)
     given = args.diameter / tomogram.voxel_size if args.diameter and known else None
-    seen += examine(tomogram, points, diameter=given).observations
+    seen += examine(tomogram, points, diameter=given)
     good = points[fitting(tomogram, points)]
     settings = method_options.typed_settings(args) | ({} if known else {"diameter_angstrom": None})
     presets, lacking = presets_with(machine_options.resources(args), settings)

@@ -1,6 +1,6 @@
 """What can be said of a tomogram and its clicks before a run: cheap checks, with remedies."""
 
-from aitom_cryosam.doctor.examination import Examination, examine
+from aitom_cryosam.doctor.examination import examine
 from aitom_cryosam.doctor.observation import Observation
 
-__all__ = ["Examination", "Observation", "examine"]
+__all__ = ["Observation", "examine"]

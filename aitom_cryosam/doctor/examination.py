@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,28 +30,17 @@ THIN = 0.7
 _TURNS = {1: "rotx", 2: "roty"}  # what IMOD's clip calls the turn that makes y, or x, the z axis
 
 
-@dataclass(frozen=True)
-class Examination:
-    """What was seen.
-
-    Attributes:
-        observations: in the order in which to read them.
-    """
-
-    observations: tuple[Observation, ...]
-
-
 def examine(
     tomogram: Tomogram, points_zyx: np.ndarray | None = None, *, diameter: float | None = None
-) -> Examination:
-    """Look at a tomogram, and at the clicks in it, for less than a second.
+) -> list[Observation]:
+    """What is seen of a tomogram, and of the clicks in it, in less than a second.
 
     Args:
         tomogram: with the contrast that a run would take.
         points_zyx: (n, 3) voxels, the clicks, wherever they lie; None or empty for none.
         diameter: voxels, if it is known.
     """
-    return Examination(tuple(_observed(tomogram, points_zyx, diameter)))
+    return list(_observed(tomogram, points_zyx, diameter))
 
 
 def _observed(

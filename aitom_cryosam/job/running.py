@@ -175,7 +175,7 @@ def _look_at(job: Job, tomogram: Tomogram, prompts: Picks) -> None:
     given = job.settings.diameter_angstrom
     observed = examine(tomogram, prompts.points_zyx, diameter=given and given / tomogram.voxel_size)
     header = header_observations(tomogram.path, voxel_size=job.voxel_size) if tomogram.path else []
-    for seen in (*header, *observed.observations):
+    for seen in (*header, *observed):
         if seen.severity is not Severity.WARNING:
             continue
         todo = "; ".join(filter(None, [seen.remedy, _typed(seen.options)]))
