@@ -70,6 +70,12 @@ READ = {
         "_rlnOpticsGroup\n10 20 30 1\n",
         [[10, 20, 30]],
     ),
+    "shifts, angles, a class and a name that are left open": (
+        "a.star",
+        f"{_LOOP}{_XYZ}_rlnOriginXAngst\n_rlnOriginYAngst\n_rlnAngleRot\n_rlnClassNumber\n"
+        "_rlnMicrographName\n10 20 30 nan 20 nan <NA> None\n10 20 30 nan 0 nan <NA> None\n",
+        [[10, 18, 30], [10, 20, 30]],
+    ),
     "one frame": ("a.csv", "frame,x,y,z\n0,1,2,3\n0,4,5,6\n", [[1, 2, 3], [4, 5, 6]]),
     "a transformation that turns": (
         "a.json", copick({"location": PLACE, "transformation_": moved(0)}), [[10, 20, 30]],
@@ -119,6 +125,12 @@ REFUSED = {
     "a name that is missing": (
         "a.csv", "tomogram,x,y,z\nTS_1,1,2,3\n,1,2,3\n", "row 2 names no tomogram",
     ),
+    "a name that is NaN": (
+        "a.csv", "tomogram,x,y,z\nTS_1,1,2,3\nnan,1,2,3\n", "row 2 names no tomogram",
+    ),
+    "an angle that is NaN": (
+        "a.star", f"{_LOOP}{_XYZ}_rlnAngleRot\n1 2 3 nan\n1 2 3 9\n", "rlnAngleRot is 'nan'",
+    ),
     "copick": (
         "a.json", copick({"location": PLACE, "transformation_": moved(50)}), "by 50, 0, 0 Å",
     ),
@@ -142,6 +154,8 @@ def test_what_is_stated_is_used(tmp_path: Path, case: str) -> None:
     name, content, points = READ[case]
     found = read_points(written(tmp_path, name, content), voxel_size=10)
     assert found.picks.points_zyx[:, ::-1].tolist() == points
+    if "left open" in case:
+        assert (found.names, found.classes, found.picks.rotations) == (None, None, None)
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -24,6 +24,7 @@ from aitom_cryosam.points.table import (
     REASON,
     Table,
     Unit,
+    is_open,
     numbers,
 )
 from aitom_cryosam.points.tilt_series import TomogramsStar
@@ -80,7 +81,7 @@ def read_points(
     stated = table.voxel_size or (tomograms and tomograms.voxel_size) or None
     info = TomogramInfo(str(path), voxel_size or stated, shape_zyx, path=tomogram)
     names = table.names
-    if nameless := [row for row, name in enumerate(names or (), 1) if not name.strip()]:
+    if nameless := [row for row, name in enumerate(names or (), 1) if is_open(name)]:
         raise InputError(
             f"{path}, row {nameless[0]} names no tomogram, but other rows do; expected a name in "
             "each."

@@ -145,7 +145,7 @@ class Table:
         """The tomogram of every point, or None if the file does not say."""
         label = next((label for label in NAMES if label in self.rows), None)
         names = tuple(map(str, self.rows[label])) if label else ()
-        return names if any(map(str.strip, names)) or (label and not names) else None
+        return names if (label and not names) or not all(map(is_open, names)) else None
 
 
 def numbers(
@@ -214,6 +214,15 @@ def is_open(value: object) -> bool:
 
 
 _OPEN = {"", "nan", "+nan", "-nan", "inf", "+inf", "-inf", "none", "null", "<na>", "n/a", "na"}
+
+
+def filled(table: pd.DataFrame, labels: Sequence[str]) -> tuple[str, ...]:
+    """Those of the labels that have a column, and not one that is left open in all rows."""
+    return tuple(
+        label
+        for label in labels
+        if label in table and not (len(table) and all(map(is_open, table[label])))
+    )
 
 
 def positive(value: Any, path: Path, called: str) -> float:

@@ -20,6 +20,7 @@ from aitom_cryosam.points.table import (
     PIXELS,
     Table,
     Unit,
+    filled,
     numbers,
 )
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
@@ -296,7 +297,7 @@ def _origins(
 
 def _shifts(rows: pd.DataFrame, labels: tuple[str, ...], path: Path) -> np.ndarray | None:
     """(n, 3) x y z; None if there are none, or all are 0."""
-    present = tuple(label for label in labels if label in rows)
+    present = filled(rows, labels)
     if not present:
         return None
     shifts = np.zeros((len(rows), 3))  # a column that is missing is 0, as in RELION

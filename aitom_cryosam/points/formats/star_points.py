@@ -34,6 +34,7 @@ from aitom_cryosam.points.table import (
     SCORE,
     Table,
     Unit,
+    filled,
     numbers,
     one_size,
 )
@@ -49,6 +50,7 @@ _POSE_OF_M = re.compile(r"wrp(Coordinate[XYZ]|Angle(?:Rot|Tilt|Psi))(\d*)")
 _NAME_OF_M = "wrpSourceName"
 _OF_FILES = {"rlnTomoParticlesFile", "rlnTomoImportParticleFile"}
 _UNITS = {PIXELS: (Unit.VOXEL, Unit.PIXEL), CENTRED: (Unit.CENTRED_ANGSTROM,)}
+_KINDS = (CLASS, CLASS_NUMBER)
 _PRIORS = ("rlnAngleTiltPrior", "rlnAnglePsiPrior")  # within the frame of a subtomogram
 _UNDERSTOOD = {
     *PIXELS, *CENTRED, *ORIGINS, *PIXEL_ORIGINS, *NAMES, *ANGLES, *FRAME_ANGLES, *_SCORES,
@@ -178,6 +180,7 @@ def _table(
     blocks: Sequence[Block],
 ) -> Table:
     extra = [label for label in rows if label not in _UNDERSTOOD]
+    rows = rows[[label for label in rows if label not in _KINDS or filled(rows, [label])]]
     written: dict[str, str] = {}
     for label, other in (*((SCORE, other) for other in _SCORES[1:]), (CLASS, CLASS_NUMBER)):
         if label not in rows and other in rows:
@@ -213,7 +216,7 @@ def _table(
 
 def _rotations(rows: pd.DataFrame, labels: tuple[str, ...], path: Path) -> Rotation | None:
     """Of three columns of angles; a column that is missing is 0, as RELION takes it."""
-    present = tuple(label for label in labels if label in rows)
+    present = filled(rows, labels)
     if not present or not len(rows):
         return None
     angles = np.zeros((len(rows), 3))
