@@ -250,6 +250,10 @@ def test_two_columns_of_one_name_that_mean_nothing(tmp_path, caplog):
     (tmp_path / "a.csv").write_text("x,y,z,note,note\n3,2,1,a,b\n")
     assert places(tmp_path / "a.csv", voxel_size=10) == [[3, 2, 1]]
     assert "not read, as unknown: the column note, note." in caplog.text
+    for axes in ("x,y,z", "axis-2,axis-1,axis-0"):
+        (tmp_path / "a.csv").write_text(f"{axes},score,confidence\n3,2,1,0.5,7\n")
+        found = read_points(tmp_path / "a.csv", voxel_size=10)
+        assert found.picks.scores.tolist() == [0.5]
 
 
 def test_a_table_of_regions_has_sizes_and_numbers(tmp_path):

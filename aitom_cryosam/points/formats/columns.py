@@ -131,7 +131,7 @@ def meanings(path: Path, names: Sequence[str]) -> tuple[list[str], Unit, float]:
     if len(arrays) >= 3 and len(set(arrays)) == len(arrays):  # further axes stand in front
         arrays.sort(key=lambda name: int(name.partition("-")[2]))
         last = dict(zip(arrays[-3:], PIXELS[::-1], strict=True))
-        return [last.get(name, name) for name in header], Unit.VOXEL, 1.0
+        return _once([last.get(name, name) for name in header], names), Unit.VOXEL, 1.0
     units = set()
     for place, name in enumerate(names):
         if found := _axis(name):
@@ -144,14 +144,16 @@ def meanings(path: Path, names: Sequence[str]) -> tuple[list[str], Unit, float]:
         )
     if not set(PIXELS) <= set(header):
         raise InputError(f"{path} has no coordinates; expected the columns x, y, z.")
-    for label in _MEANINGS:
-        if header.count(label) > 1:
-            first = header.index(label)
-            header = [
-                names[i] if name == label and i > first else name for i, name in enumerate(header)
-            ]
     [unit] = units
-    return header, *(unit or _of_program(path, names))
+    return _once(header, names), *(unit or _of_program(path, names))
+
+
+def _once(header: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Labels of which each stands for its first column; others have their own names again."""
+    return [
+        name if label in _MEANINGS and label in header[:place] else label
+        for place, (label, name) in enumerate(zip(header, names, strict=True))
+    ]
 
 
 def _axis(name: str) -> tuple[str, tuple[Unit, float] | None] | None:
