@@ -480,8 +480,8 @@ def test_a_score_of_pytom_match_pick(tmp_path):
         ),
         (
             "a.json",
-            '{"pickable_object_name": 1, "unit": "nm", "points": []}',
-            "the unit is 'nm'; expected angstrom",
+            '{"pickable_object_name": 1, "unit": "voxel", "points": []}',
+            "the unit is 'voxel'; expected angstrom or nm",
         ),
         ("a.pickle", "x", "is not a pickle of AITom's records"),
         ("a.star", "data_\n\n_rlnTomoParticlesFile a.star\n", "use the particles file that it"),

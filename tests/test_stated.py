@@ -84,6 +84,10 @@ READ = {
         "a.json", copick({"location": PLACE, "transformation_": moved(100, 200, 300)}),
         [[10, 20, 30]],
     ),
+    "a unit in other letters": (
+        "a.json", copick({"location": PLACE}, unit="Angstrom"), [[10, 20, 30]],
+    ),
+    "another unit": ("a.json", copick({"location": PLACE}, unit="nm"), [[100, 200, 300]]),
     "a run without a name": ("a.json", copick({"location": PLACE}, run_name=""), [[10, 20, 30]]),
     "Dynamo's pixel size, unknown": ("a.tbl", f"{_ROW} {'0 ' * 9}1\n", [[100.5, 199.5, 301]]),
     "Dynamo's pixel size, left out": ("a.tbl", f"{_ROW} {'0 ' * 9}0\n", [[100.5, 199.5, 301]]),

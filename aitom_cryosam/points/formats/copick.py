@@ -12,6 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.lengths import ANGSTROM
 from aitom_cryosam.names import relion_name
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.particle import Particle
@@ -78,12 +79,13 @@ def read(path: Path) -> Table:
     content = json_of(path)
     with reading(path, "a file of picks of copick, with points and their location"):
         unit = content.get("unit") or "angstrom"
-        if unit != "angstrom":
-            raise InputError(f"{path}: the unit is {unit!r}; expected angstrom.")
+        scale = ANGSTROM.get(str(unit).lower())
+        if scale is None:
+            raise InputError(f"{path}: the unit is {unit!r}; expected angstrom or nm.")
         points = content.get("points") or []
         spacing, run = content.get("voxel_spacing"), content.get("run_name")
         return Table.of(
-            [_place(point, path) for point in points],
+            [[scale * value for value in _place(point, path)] for point in points],
             Unit.ANGSTROM,
             names=None if run in (None, "") else [str(run)] * len(points),
             classes=[content.get("pickable_object_name")] * len(points),
