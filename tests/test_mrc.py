@@ -235,6 +235,14 @@ def test_files_of_other_kinds_say_what_to_do(tmp_path, name, content, says):
     assert f"{path} is not an MRC file: it is {says.replace('{}', str(path))}" in str(error.value)
 
 
+def test_readers_have_their_former_names():
+    from aitom_cryosam.io.mrc import read_volume as former
+    from aitom_cryosam.io.prompts import read_prompts as prompts
+    from aitom_cryosam.points.prompts import read_prompts
+
+    assert (former, prompts) == (read_volume, read_prompts)
+
+
 def test_cut_off(tmp_path):
     path = save(tmp_path / "a.mrc")
     path.write_bytes(path.read_bytes()[:-7])

@@ -1,1 +1,1 @@
-"""The former place of `aitom_cryosam.points`, for scripts written for versions before 0.1."""
+"""The former place of readers of points and volumes, for scripts of versions before 0.1."""
