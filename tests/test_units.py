@@ -332,6 +332,12 @@ def test_a_length_that_goes_back(tmp_path):
         read_points(tmp_path / "a.mod")
 
 
+def test_complex_numbers_of_matlab_are_real(tmp_path):
+    row = [*["0"] * 9, "0.5", *["0"] * 9, "3", "0", "1", "0", "40.5+0i", "30", "-1.2e1-1.7075e-06i"]
+    (tmp_path / "a.tbl").write_text(" ".join([*row, "0+1.7075e-06i"]) + "\n")
+    assert read_points(tmp_path / "a.tbl").picks.points_zyx.tolist() == [[-12, 30, 40.5]]
+
+
 def test_rows_of_dynamo(tmp_path, caplog):
     row = ["1", "1", "1", ".5", "0", "-1", *["0"] * 3, "nan", *["0"] * 9, "3", "0", "nan", "0"]
     (tmp_path / "a.tbl").write_text(" ".join([*row, "40", "30", "12", *["0"] * 9]) + "\n")

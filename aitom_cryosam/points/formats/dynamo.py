@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
@@ -19,6 +20,8 @@ from aitom_cryosam.source_file import reading
 _TAG, _ALIGNED, _AVERAGED, _SCORE, _TOMOGRAM, _CLASS = 0, 1, 2, 9, 19, 21
 _SHIFTS, _ANGLES, _POINTS = slice(3, 6), slice(6, 9), slice(23, 26)
 _WIDTH = 26
+_IMAGINARY = re.compile(r"(?<=[\d.])[-+][\d.]+(?:[eE][-+]?\d+)?i\b")
+"""What Matlab leaves of a root of less than nothing, as a table's last digits can be."""
 _APIX = 35  # Å, if the table is so wide and it is not 0
 
 
@@ -55,7 +58,8 @@ def read(path: Path) -> Table:
         InputError: a line has fewer than 26 numbers.
     """
     with reading(path, "a Dynamo table, 26 numbers or more in each line"):
-        lines = [[float(cell) for cell in line.split()] for line in text_of(path).splitlines()]
+        text = _IMAGINARY.sub("", text_of(path))
+        lines = [[float(cell) for cell in line.split()] for line in text.splitlines()]
         rows = [row for row in lines if row]
         values = np.array([row[:_WIDTH] for row in rows]).reshape(-1, _WIDTH)
     angles = np.nan_to_num(values[:, _ANGLES])
