@@ -332,6 +332,14 @@ def test_a_length_that_goes_back(tmp_path):
         read_points(tmp_path / "a.mod")
 
 
+def test_boxes_along_filaments_stand_behind_their_ends(tmp_path):
+    labels = ["CoordinateX", "CoordinateY", "CoordinateZ", "filamentid", "Width", "Height"]
+    ends = block("filament_vertices", labels, ["0 0 5 0 20 20", "90 0 5 0 20 20"])
+    boxes = block("cryolo", labels, ["30 10 5 0 20 20"])
+    (tmp_path / "a.cbox").write_text(f"data_global\n\n_cbox_format_version 1.0\n\n{ends}\n{boxes}")
+    assert read_points(tmp_path / "a.cbox").picks.points_zyx.tolist() == [[5, 20, 40]]
+
+
 def test_complex_numbers_of_matlab_are_real(tmp_path):
     row = [*["0"] * 9, "0.5", *["0"] * 9, "3", "0", "1", "0", "40.5+0i", "30", "-1.2e1-1.7075e-06i"]
     (tmp_path / "a.tbl").write_text(" ".join([*row, "0+1.7075e-06i"]) + "\n")

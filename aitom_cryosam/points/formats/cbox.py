@@ -14,6 +14,7 @@ from aitom_cryosam.points.star_syntax import Columns, read_blocks, star_text
 from aitom_cryosam.points.table import SCORE, Table, Unit, numbers, scores_or, whole
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 
+_BLOCK = "cryolo"
 _CORNER = ("CoordinateX", "CoordinateY", "CoordinateZ")
 _SIZES = ("Width", "Height", "Depth")
 _SCORE = "Confidence"
@@ -33,17 +34,18 @@ def text(groups: Sequence[TomogramPicks], particle: Particle) -> str:
         boxes[label] = scores_or(_OPEN, picks) if label == _SCORE else unknown[label]
     slices = {"slice_index": np.unique(whole(points[:, 2]))}
     return star_text(
-        {"global": {"cbox_format_version": 1.0}, "cryolo": boxes, "cryolo_include": slices}
+        {"global": {"cbox_format_version": 1.0}, _BLOCK: boxes, "cryolo_include": slices}
     )
 
 
 def read(path: Path) -> Table:
-    """Centres of the boxes.
+    """Centres of the boxes; not the ends of filaments, which have a block of their own in front.
 
     Raises:
         InputError: the file has no such boxes.
     """
-    for rows in (block.table() for block in read_blocks(path)):
+    blocks = sorted(read_blocks(path), key=lambda block: block.name != _BLOCK)
+    for rows in (block.table() for block in blocks):
         if {*_CORNER, *_SIZES[:2]} <= set(rows):
             half = np.zeros((len(rows), 3))
             half[:, :2] = numbers(rows, _SIZES[:2], path) / 2
