@@ -144,6 +144,10 @@ def test_particles_of_m_count_angstrom(tmp_path, caplog, time):
     assert ("poses at 2 times here; the first is taken" in caplog.text) == bool(time)
     with pytest.raises(InputError, match="a coordinate in Å needs the voxel size"):
         read_points(star(tmp_path, labels, [row]))
+    both = [*XYZ, *labels, "rlnMicrographName"]
+    assert places(star(tmp_path, both, [f"1 2 3 {row} TS_01"]), voxel_size=10) == [[1, 2, 3]]
+    named = [*labels, "rlnMicrographName"]
+    assert read_points(star(tmp_path, named, [f"{row} A"]), voxel_size=10).names == ("A",)
 
 
 def test_shifts_in_pixels_of_the_images(tmp_path):

@@ -104,13 +104,18 @@ def _of_m(path: Path, block: Block) -> Block | None:
     axes = {found[1] for found in poses if found and found[2] in ("", "1")}
     if not axes >= {"CoordinateX", "CoordinateY", "CoordinateZ"}:
         return None
+    if any(
+        label.startswith(("rlnCoordinate", "rlnCentered", "rlnAngle")) for label in block.labels
+    ):
+        return None  # made of M's, and meant to be read as RELION's
     if times := {found[2] for found in poses if found} - {"", "1"}:
         logger.warning(
             "%s: M has poses at %d times here; the first is taken.", path, len(times) + 1
         )
     kept = [place for place, found in enumerate(poses) if found is None or found[2] in ("", "1")]
     labels = [_POSE_OF_M.sub(r"rln\1", block.labels[place]) for place in kept]
-    labels = [NAMES[1] if label == _NAME_OF_M else label for label in labels]
+    if not set(NAMES) & set(labels):
+        labels = [NAMES[1] if label == _NAME_OF_M else label for label in labels]
     return replace(block, labels=labels, rows=[[row[i] for i in kept] for row in block.rows])
 
 
