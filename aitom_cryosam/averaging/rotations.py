@@ -46,7 +46,12 @@ def nearby_rotations(step_degrees: float, reach_degrees: float) -> Rotation:
 
 
 def ball_lattice(step: float, reach: float) -> np.ndarray:
-    """(k, 3) points of a cubic lattice up to `reach` from the origin, the nearest first."""
+    """(k, 3) points of a cubic lattice up to `reach` from the origin, in its unit, nearest first.
+
+    Args:
+        step: between neighbours, voxels or degrees.
+        reach: in the same unit, voxels or degrees.
+    """
     n = int(reach / step + 1e-6)
     axis = np.arange(-n, n + 1) * step
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)

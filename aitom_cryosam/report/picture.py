@@ -81,14 +81,14 @@ def write_figure(path: str | Path, figure: Figure) -> None:
 
 
 def slab(tomogram: Tomogram, axis: int, index: int, reach: int) -> tuple[np.ndarray, int]:
-    """The mean of the planes up to `reach` from one, in the tomogram's own contrast; how many."""
+    """(h, w), the mean of the planes up to `reach` voxels from one, as in the file; how many."""
     first, last = max(index - reach, 0), min(index + reach + 1, tomogram.shape[axis])
     image = tomogram.planes(axis, first, last).mean(axis=0)
     return -image if tomogram.contrast == "dark" else image, last - first
 
 
 def show_image(axes: Axes, image: np.ndarray, **how: Any) -> None:
-    """Show a slab in grey, in axes that it fills."""
+    """Show a slab (h, w) in grey, in axes that it fills."""
     low, high = np.percentile(image, (0.3, 99.7))
     axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower", **how)
     axes.set_autoscale_on(False)
