@@ -134,7 +134,5 @@ def wedge_of_tilts(path: str | Path, axis: float = 0.0) -> MissingWedge:
     """
     angles = read_tilts(path)
     if angles.max() - angles.min() < 1:
-        raise InputError(
-            f"{path}: its {len(angles)} tilts are all {angles[0]:g}°", Remedy.TILT_RANGE
-        )
+        raise InputError(f"{path}: all its tilts are {angles[0]:g}°", Remedy.TILT_RANGE)
     return MissingWedge(float(angles.min()), float(angles.max()), axis)

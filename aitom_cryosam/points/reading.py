@@ -81,10 +81,10 @@ def read_points(
     stated = table.voxel_size or (tomograms and tomograms.voxel_size) or None
     info = TomogramInfo(str(path), voxel_size or stated, shape_zyx, path=tomogram)
     names = table.names
-    if nameless := [row for row, name in enumerate(names or (), 1) if is_open(name)]:
+    if nameless := list(filter(is_open, set(names or ()))):
+        row = min(map((names or ()).index, nameless)) + 1
         raise InputError(
-            f"{path}, row {nameless[0]} names no tomogram, but other rows do; expected a name in "
-            "each."
+            f"{path}, row {row} names no tomogram, but other rows do; expected a name in each."
         )
     series = None
     if table.unit in (Unit.PIXEL, Unit.CENTRED_ANGSTROM):
