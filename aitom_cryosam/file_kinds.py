@@ -10,6 +10,7 @@ class FileKind(Enum):
 
     HDF5 = (0, b"\x89HDF\r\n\x1a\n")
     NUMPY = (0, b"\x93NUMPY")
+    MATLAB = (0, b"MATLAB ")
     SQLITE = (0, b"SQLite format 3\0")
     TIFF = (0, b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     PNG = (0, b"\x89PNG")

@@ -569,6 +569,11 @@ def test_a_format_that_does_not_exist(tmp_path):
             b'<?xml version="1.0"?><TiltSeries>',
             "is XML that is not read; write its points",
         ),
+        (
+            "a.mat",
+            b"MATLAB 5.0 MAT-file\0",
+            "is of Matlab; write its points as text with the columns",
+        ),
         ("a.lst", b"#LSX\n0 a.hdf\n", "a list of images of EMAN2; name the JSON of the tomogram"),
         ("a.vll", b"> TS_01.rec\n", "a list of volumes of Dynamo; name its table, .tbl"),
         ("a.doc", b"1 TS_01.rec\n", "a list of tomograms; name the table, .tbl, or the motive"),

@@ -208,6 +208,7 @@ SPIDER = {at: value for at, value in zip((0, 1, 4, 11, 21), (3, 4, 3, 5, 1040), 
         ("a.nii", bytes(344) + b"n+1\0", "NIfTI; convert it to MRC"),
         ("a.png", b"\x89PNG", r"a picture (PNG); name the tomogram"),
         ("a.sqlite", b"SQLite format 3\0", "a database (SQLite); name the tomogram"),
+        ("a.mat", b"MATLAB 5.0 MAT-file\0", "of Matlab; name the tomogram"),
         ("a.mod", b"IMODV1.2", "an IMOD model; name the tomogram"),
         ("a.mrc.zip", b"PK\3\4", "a zip archive; type `unzip {}`"),
         (

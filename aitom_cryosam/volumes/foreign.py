@@ -25,6 +25,7 @@ _KNOWN = {
     FileKind.NIFTI: ("NIfTI", _CONVERT),
     FileKind.PNG: ("a picture (PNG)", _NAME),
     FileKind.JPEG: ("a picture (JPEG)", _NAME),
+    FileKind.MATLAB: ("of Matlab", _NAME),
     FileKind.SQLITE: ("a database (SQLite)", _NAME),
     FileKind.IMOD_MODEL: ("an IMOD model", _NAME),
     FileKind.TAR: ("a tar archive", "type `tar -xf {file}`"),

@@ -284,6 +284,7 @@ _FOREIGN_TEXT = {
 }
 _FOREIGN = {
     FileKind.NUMPY: ("an array of NumPy", _COLUMNS),
+    FileKind.MATLAB: ("of Matlab", f"{_COLUMNS}, by writematrix, or as a .tbl by dwrite"),
     FileKind.SQLITE: ("a database, as of Scipion", f"export the coordinates, or {_COLUMNS}"),
     FileKind.HDF5: ("HDF5", _COLUMNS),
     FileKind.AMIRA: ("of Amira", _COLUMNS),
