@@ -309,6 +309,14 @@ def test_a_truth_beside_picks_and_proposals_is_the_truth(truths, capsys):
     assert (report["n_truth"], report["n_matched"]) == (13, 4)
 
 
+def test_one_truth_of_two_versions_of_a_tomogram_is_refused(truths, capsys):
+    table = "x,y,z,tomogram\n1,2,3,00255\n1,2,3,00255_denoised\n"
+    (truths / "both.csv").write_text(table)
+    assert evaluate(truths, "--voxel-size", "10", picks="both.csv", truth="truths") == 2
+    says = "00255.star could be of 00255 or of 00255_denoised; give the picks of one of them, or"
+    assert says in capsys.readouterr().err
+
+
 def test_an_empty_truth_is_of_a_tomogram_without_particles(truths):
     (truths / "truths" / "00301_truth.coords").unlink()
     (truths / "truths" / "00300_10.00Apx.csv").write_text("x,y,z,class\n")

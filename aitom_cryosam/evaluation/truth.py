@@ -127,7 +127,10 @@ def _of_folder(
             continue
         file = _one(own, name, particle_class)
         if file in taken:
-            raise InputError(f"{file} could be of {taken[file]} or of {name}; rename it.")
+            raise InputError(
+                f"{file} could be of {taken[file]} or of {name}; give the picks of one of them, or "
+                "rename it."
+            )
         taken[file] = name
         parts[name] = _of(read(file, one), name)
     if not parts:
