@@ -61,6 +61,12 @@ READ = {
     ),
     "the same voxel size": ("a.csv", "x,y,z,Voxel Size (Å)\n1,2,3,10\n", [[1, 2, 3]]),
     "a voxel size that is left open": ("a.csv", "x,y,z,apix\n1,2,3,none\n", [[1, 2, 3]]),
+    "centred coordinates that are left open": (
+        "a.star",
+        f"{_LOOP}{_XYZ}{_XYZ.replace('rln', 'rlnCentered').replace(chr(10), 'Angst' + chr(10))}"
+        "10 20 30 <NA> <NA> <NA>\n",
+        [[10, 20, 30]],
+    ),
     "a pixel size that is left open": (
         "a.star", f"{_LOOP}{_XYZ}_rlnPixelSize\n_rlnOriginX\n10 20 30 nan 4\n", [[6, 20, 30]],
     ),

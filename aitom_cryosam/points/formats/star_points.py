@@ -87,11 +87,12 @@ def of_blocks(path: Path, blocks: Sequence[Block], unit: Unit | None = None) -> 
     with_points = [block for block in blocks if any(map(block.has, known))]
     if not with_points:
         raise InputError(_without_points(path, blocks, known[0]))
-    found = [columns for columns in known if with_points[0].has(columns)]
+    rows = _joined(path, with_points)
+    there = [columns for columns in known if with_points[0].has(columns)]
+    found = [columns for columns in there if filled(rows, columns)] or there
     if len(found) == 2:
         problem = f"{path} has coordinates in two possible units, {PIXELS[0]} and {CENTRED[0]}"
         raise InputError(problem, Remedy.ONE_UNIT)
-    rows = _joined(path, with_points)
     return _table(path, rows, found[0], unit or _unit(rows, found[0]), blocks)
 
 
