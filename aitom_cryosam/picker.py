@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from aitom_cryosam import checkpoints, competition, prompting, propagator
@@ -146,4 +147,6 @@ class CryoSAM(Search):
         with stages.measure("diameter"):
             size = particle_size(tomogram, request.prompts.points_zyx, settings)
         look = partial(self.at, tomogram, request, settings, stages)
-        return competition.best(look, size, tomogram.voxel_size)
+        if request.query is not None:  # it holds features of one diameter only
+            settings = replace(settings, looks=1)
+        return competition.best(look, size, tomogram.voxel_size, settings)

@@ -27,6 +27,7 @@ _SHARED: dict[str, Any] = {
     "mask_fallback": "none",
     "semantic": "none",
     "all_masks": False,
+    "looks": 1,
     "cut": "auto",
     "fdr": None,
 }
@@ -41,6 +42,7 @@ VALUES: Mapping[str, Mapping[str, Any]] = {
         "pooling": "core",
         "slab": 0.25,
         "shrinkage": 0.1,
+        "looks": 3,
     },
     "paper": {
         **_SHARED,

@@ -68,6 +68,8 @@ class Settings:
             probable, with that probability, or "none".
         all_masks: whether proposals that the cut leaves out get a mask, too, and with it a
             position as precise as a pick's. The verdict does not need it.
+        looks: 3 to take the mean verdict of features of three diameters where those of one leave
+            much open, or 1, which is faster. Of the encoder that probabilities were learned with.
         cut: which proposals become picks: "auto" (see `scoring.judge`), "none" for all,
             or a score.
         fdr: the largest share of false picks to expect, in place of the cut; None for the cut.
@@ -102,6 +104,7 @@ class Settings:
     mask_fallback: Literal["none", "clicks", "all"] = _OF_PRESET
     semantic: Literal["none", "union", "dense"] = _OF_PRESET
     all_masks: bool = _OF_PRESET
+    looks: Literal[1, 3] = _OF_PRESET
     cut: float | Literal["auto", "none"] = _OF_PRESET
     fdr: float | None = _OF_PRESET
 
@@ -272,6 +275,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "mask_fallback": _one_of("none", "clicks", "all"),
     "semantic": _one_of("none", "union", "dense"),
     "all_masks": _YES_OR_NO,
+    "looks": ((lambda value: _count(value) and value in (1, 3)), "1 or 3"),
     "cut": (lambda value: value in ("auto", "none") or _finite(value), "auto, none or a score"),
 }
 """Of each setting, what makes a value good, and the words for that."""
@@ -285,6 +289,7 @@ _FAMILIES = {
     "normalisation": ("encoder", ("dino",)),
     "token_size_angstrom": ("encoder", ("dino", "sam")),
     "plane_shape": ("encoder", ("dino", "sam")),
+    "looks": ("encoder", ("filterbank",)),
 }
 """Settings that say something to models of some families only."""
 

@@ -7,13 +7,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from aitom_cryosam.competition import BETTER, HARDLY, POOR, STEP, best
+from aitom_cryosam import competition
+from aitom_cryosam.competition import ASIDE, BETTER, HARDLY, POOR, SURE, best
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.particle_size import ParticleSize
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.scoring.kind import Verdict
 from aitom_cryosam.scoring.verdict import PRESENT
 from aitom_cryosam.search import Found
+from aitom_cryosam.settings import Settings
 
 UNSURE = ParticleSize(10.0, estimated=True, rivals_voxels=(20.0, 5.0))
 NONE = np.zeros(0)
@@ -40,9 +42,9 @@ class Look:
         )  # fmt: skip
 
 
-def chosen(opinions, size=UNSURE):
+def chosen(opinions, size=UNSURE, looks=1):
     look = Look(opinions)
-    return best(look, size, voxel_size=10.0), look.asked
+    return best(look, size, 10.0, Settings(looks=looks)), look.asked
 
 
 def test_a_diameter_that_was_given_has_no_rivals():
@@ -88,21 +90,28 @@ def test_where_nothing_was_learned_the_likeliest_is_taken():
     assert chosen({10: (None, 0.0), 20: (0.9, 0.9)})[1] == [10]
 
 
-def test_presence_in_doubt_is_asked_a_step_aside():
-    less, more = round(10 / STEP, 3), round(10 * STEP, 3)
-    found, asked = chosen({10: (0.5, 0.0), less: (0.7, 0.7), more: (0.99, 0.9)})
-    assert (round(found.diameter_voxels, 3), asked) == (more, [10, less, more])
-    found, _ = chosen({10: (0.5, 0.0), less: (0.1, 0.0), more: (0.7, 0.9)})
-    assert found.diameter_voxels == 10  # most say no
-    assert chosen({10: (HARDLY / 2, 0.0), more: (0.99, 0.9)})[0].diameter_voxels == 10
-    found, _ = chosen({10: (0.5, 0.0), less: None, more: (0.99, 0.9)})
-    assert round(found.diameter_voxels, 3) == more
+@pytest.mark.parametrize(
+    ("presence", "expected", "asks"),
+    [(0.99, SURE, True), (0.99, 1.0, False), (HARDLY, 0.0, True), (HARDLY / 2, 0.0, False)],
+    ids=["not all of it", "sure of all", "in doubt", "sure of nothing"],
+)
+@pytest.mark.parametrize("size", [ParticleSize(10.0), ParticleSize(10.0, estimated=True)])
+def test_diameters_aside_are_asked_where_much_is_open(presence, expected, asks, size, monkeypatch):
+    heard = []
+    monkeypatch.setattr(competition, "agreed", lambda searches, _: heard.extend(searches) or last)
+    last = Look({10: (0.9, 0.9)})(10)
+    less, more = (round(10 * ratio, 3) for ratio in ASIDE)
+    opinions = {10: (presence, expected), less: None, more: (0.9, 0.9)}
+    found, asked = chosen(opinions, size, looks=3)
+    assert asked == ([10, less, more] if asks else [10])
+    assert (found is last) == asks
+    assert [round(one.diameter_voxels, 3) for one in heard] == ([10, more] if asks else [])
+    assert all(one.features is None for one in heard)
+    assert chosen(opinions, size, looks=1)[1] == [10]
 
 
-def test_a_rival_in_doubt_is_asked_aside_too():
-    aside = {round(20 * ratio, 3): (0.9, 0.8) for ratio in (1 / STEP, STEP)}
-    found, _ = chosen({10: (0.01, 0.0), 20: (0.5, 0.0), **aside})
-    assert round(found.diameter_voxels, 3) in aside
+def test_where_nothing_was_learned_no_diameter_aside_is_asked():
+    assert chosen({10: (None, 0.0)}, looks=3)[1] == [10]
 
 
 def test_the_likeliest_diameter_refuses_for_all():
@@ -110,7 +119,7 @@ def test_the_likeliest_diameter_refuses_for_all():
         chosen({10: None, 20: (0.9, 0.9)})
 
 
-def test_features_are_let_go_before_others_are_made():
+def test_features_are_let_go_before_others_are_made(monkeypatch):
     """Those of two diameters together might be more than the run's memory."""
     alive = []
 
@@ -124,4 +133,8 @@ def test_features_are_let_go_before_others_are_made():
         alive.append(id(features))
         return replace(Look({10: (0.5, 0.0), 20: (0.3, 0.0)})(diameter), features=features)
 
-    assert best(look, UNSURE, voxel_size=10.0).diameter_voxels == 10
+    monkeypatch.setattr(competition, "agreed", lambda searches, _: searches[0])
+    for looks in (1, 3):
+        found = best(look, UNSURE, 10.0, Settings(looks=looks))
+        assert found.diameter_voxels == 10
+        del found

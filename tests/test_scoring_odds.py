@@ -11,11 +11,12 @@ from scipy.special import logit
 from aitom_cryosam import Tomogram
 from aitom_cryosam.models import JUDGED
 from aitom_cryosam.scoring import verdict
-from aitom_cryosam.scoring.cut import SURE, TAIL, Cut, cut, list_lengths, list_rows
+from aitom_cryosam.scoring.cut import SURE, TAIL, cut, list_lengths, list_rows
 from aitom_cryosam.scoring.evidence import evidence
 from aitom_cryosam.scoring.harmonics import HARMONICS, powers
 from aitom_cryosam.scoring.kind import FEWEST
 from aitom_cryosam.scoring.likeness import Likeness
+from aitom_cryosam.scoring.lists import Cut
 from aitom_cryosam.scoring.network import (
     GraphNetwork,
     SequenceNetwork,

@@ -55,6 +55,7 @@ OPEN = {
     "candidate": ("agreeing", "2.1: SAM gives one mask; it has three of each plane"),
     "max_diameter_angstrom": (500.0, "of our estimate of the diameter alone"),
     "all_masks": (False, "without a cut all proposals have masks anyhow"),
+    "looks": (1, "of our verdict alone"),
     "normalisation": ("tomogram", "not stated; as its authors' code does"),
     "plane_shape": ("square", "not stated; as its authors' code does"),
 }
@@ -114,6 +115,7 @@ def test_the_networks_preset_has_what_was_found_to_help() -> None:
         {"window": 2},
         {"mask_fallback": "all"},
         {"all_masks": True},
+        {"looks": 1},
         {"fdr": 0.1},
     ],
 )
@@ -157,6 +159,8 @@ def test_what_makes_sense_is_taken(good: dict) -> None:
         ({"window": 1.9}, "a number of diameters from 2, or None as window, got 1.9"),
         ({"candidate": "first"}, "Expected agreeing or best as candidate, got 'first'."),
         ({"mask_fallback": "box"}, "Expected none, clicks or all as mask_fallback, got 'box'."),
+        ({"looks": 2}, "Expected 1 or 3 as looks, got 2."),
+        ({"looks": True}, "Expected 1 or 3 as looks, got True."),
         ({"cut": "some"}, "Expected auto, none or a score as cut, got 'some'."),
         ({"cut": float("nan")}, "as cut, got nan"),
         ({"fdr": 1.0}, "a share of false picks from 0 to below 1 as fdr, got 1.0"),
@@ -176,6 +180,7 @@ def test_what_does_not_is_one_sentence(bad: dict, sentence: str) -> None:
     [
         ("embedded", {"candidate": "best"}, "candidate has no effect with the segmenter contour;"),
         ("embedded", {"plane_shape": "square"}, "plane_shape has no effect with the encoder filte"),
+        ("networks", {"looks": 3}, "looks has no effect with the encoder dinov2_vitl14_reg"),
         ("paper", {"window": 3, "segmenter": "contour"}, "window has no effect with the segmenter"),
         ("paper", {"normalisation": "imagenet", "encoder": "sam_vit_b"}, "the encoder sam_vit_b"),
         ("networks", {"plane_shape": "square"}, "whole planes, and the encoder sees tiles; leave"),

@@ -139,6 +139,12 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="also make masks and refined positions for proposals that are left out",
     )
+    method.add_argument(
+        "--looks",
+        type=int,
+        choices=(1, 3),
+        help="judge by features of one diameter, or where these leave much open of three",
+    )
 
 
 def settings(args: argparse.Namespace, available: Resources) -> Settings:

@@ -9,52 +9,20 @@ where copies end, or another kind begins, the evidence falls off. The list of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.special import expit
 
+from aitom_cryosam.scoring.lists import Cut
 from aitom_cryosam.scoring.network import shipped_sequence
 from aitom_cryosam.scoring.odds import ProposalOdds, SampleOdds
 
 LENGTHS = 48
 """Lengths that are compared, evenly spaced on a log scale, besides all short ones."""
 SHORT = 32
-TOO_SHORT = 2
-"""First lists, of hardly more than the clicked: none says how many others there are."""
 TAIL = 8
 """One in so many of a list's places is at its end."""
 SURE = 10.0
 """Log odds beyond which a place is no surer."""
-
-
-@dataclass(frozen=True, eq=False)
-class Cut:
-    """What is expected of lists of the most probable proposals.
-
-    Attributes:
-        lengths: (l,) of the lists.
-        f1: (l,) estimate for each.
-    """
-
-    lengths: np.ndarray
-    f1: np.ndarray
-
-    @property
-    def length(self) -> int:
-        """Of the list of the best F1."""
-        first = min(TOO_SHORT, len(self.lengths) - 1)
-        f1 = np.pad(self.f1[first:], 1, mode="edge")  # a peak, not a spike
-        return int(self.lengths[first:][np.argmax(f1[:-2] + 2 * f1[1:-1] + f1[2:])])
-
-    @property
-    def expected(self) -> float:
-        """Estimated F1 of the best list."""
-        return float(self.f1.max())
-
-    def expected_of(self, count: int) -> float:
-        """Estimated F1 of so many picks."""
-        return float(np.interp(np.log(max(count, 1)), np.log(self.lengths), self.f1))
 
 
 def cut(odds: ProposalOdds) -> Cut:

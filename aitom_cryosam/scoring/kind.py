@@ -21,6 +21,7 @@ from itertools import product
 import numpy as np
 from scipy.linalg import eigh, solve_triangular
 
+from aitom_cryosam.scoring.lists import Cut
 from aitom_cryosam.scoring.mixture import bell, best_mixture, joined
 from aitom_cryosam.scoring.span import spanned
 from aitom_cryosam.threads import mapped
@@ -54,6 +55,7 @@ class Verdict:
         against_odds: clusters decided which are kept, and not the probabilities that there are.
         presence: probability that anything is like the prompts; likewise.
         expected: F1 of the best list of picks, if anything is; 0 where that was not asked.
+        cut: what is expected of lists of any length; None where there are no probabilities.
     """
 
     scores: np.ndarray
@@ -63,6 +65,7 @@ class Verdict:
     against_odds: bool = False
     presence: float | None = None
     expected: float = 0.0
+    cut: Cut | None = None
 
 
 def judge(

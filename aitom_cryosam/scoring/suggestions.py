@@ -69,6 +69,13 @@ def suggested(
     return replace(picks, extra={**picks.extra, COLUMN: tuple(words)})
 
 
+def unasked(picks: Picks) -> Picks:
+    """The same without a suggestion among them."""
+    if COLUMN not in picks.extra:
+        return picks
+    return replace(picks, extra={**picks.extra, COLUMN: (NONE,) * len(picks)})
+
+
 def _away(picks: Picks) -> np.ndarray:
     """(n,) how far each place is from being one to ask about; infinite if it is none.
 

@@ -73,10 +73,11 @@ def judged(
         is_prompt,
         odds.probabilities,
         presence=odds.presence,
+        cut=(best := cut(odds)),
     )
     if odds.presence < PRESENT:
         return found
-    best, kept = cut(odds), is_prompt.copy()
+    kept = is_prompt.copy()
     kept[odds.order[: best.length]] = True
     found = replace(found, kept=kept, expected=best.expected)
     if found.candidates.sum() > TOO_MANY * n:

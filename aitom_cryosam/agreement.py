@@ -1,0 +1,106 @@
+"""Agreement: one verdict from searches at diameters that are a little apart.
+
+Features of one particle are noisy, and so are the places that are proposed by them and what
+networks make of these. Features at diameters a little apart see the same particles through other
+noise: the mean of their log odds ranks places better than those of any one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.special import expit, logit
+
+from aitom_cryosam.picks import Picks, joined, suppressed
+from aitom_cryosam.scoring.kind import Verdict
+from aitom_cryosam.scoring.lists import Cut
+from aitom_cryosam.scoring.suggestions import unasked
+from aitom_cryosam.scoring.verdict import PRESENT, SAME, decided, scored
+from aitom_cryosam.search import Found
+from aitom_cryosam.settings import Settings
+
+LEAST = 1e-4
+"""Probability nearer than which to 0 or 1 nothing is surer."""
+UNSEEN = -6.0
+"""Log odds of a place by a search that did not propose it."""
+
+
+def agreed(searches: Sequence[Found], settings: Settings) -> Found:
+    """The first search with the verdict of all: on the places of each, at their mean positions.
+
+    How many of them are picks is what is best on average over the searches that see any.
+
+    Args:
+        searches: s, at least one, each with probabilities; of the same prompts.
+        settings: `cut` and `fdr`.
+    """
+    first, *others = searches
+    every = joined([first.proposals, *(unasked(other.proposals) for other in others)])
+    log_odds = np.concatenate([_log_odds(one.verdict) for one in searches])  # (m,)
+    rows = _rows_at_places(searches, every, log_odds)  # (s, n), -1 for none
+    seen = rows >= 0
+    of_place = np.take_along_axis(rows, seen.argmax(axis=0)[None], axis=0)[0]  # (n,)
+    is_prompt = np.concatenate([one.is_prompt for one in searches])[of_place]
+    mean = np.where(seen, log_odds[rows], UNSEEN).mean(axis=0)  # (n,)
+    if_present = np.where(is_prompt, 1, expit(mean))
+    points = np.where(seen[..., None], every.points_zyx[rows], 0)  # (s, n, 3)
+    presences = np.clip([one.verdict.presence or 0.0 for one in searches], LEAST, 1 - LEAST)
+    presence = float(expit(logit(presences).mean()))
+    verdict = Verdict(
+        scores=if_present,
+        candidates=np.concatenate([one.verdict.candidates for one in searches])[of_place],
+        kept=is_prompt.copy(),
+        probabilities=np.where(is_prompt, 1, presence * if_present),
+        presence=presence,
+    )
+    if presence >= PRESENT:
+        count, expected = _length([one.verdict for one in searches if one.promise])
+        verdict.kept[np.argsort(-if_present, kind="stable")[:count]] = True
+        verdict = replace(verdict, expected=expected)
+    proposals = replace(
+        every.take(of_place), points_zyx=points.sum(axis=0) / seen.sum(axis=0)[:, None]
+    )
+    proposals = decided(scored(proposals.undone(), verdict), verdict, settings)
+    return replace(first.alone(), proposals=proposals, is_prompt=is_prompt, verdict=verdict)
+
+
+def _length(verdicts: Sequence[Verdict]) -> tuple[int, float]:
+    """How many picks there are, and the F1 that is expected of the best list.
+
+    Args:
+        verdicts: of searches that found any.
+    """
+    cut = Cut.mean([one.cut for one in verdicts if one.cut is not None])
+    if 2 * sum(one.against_odds for one in verdicts) <= len(verdicts):
+        return cut.length, cut.expected
+    counts = [np.log(one.kept.sum()) for one in verdicts]  # clusters decide, and have no list
+    return round(np.exp(np.mean(counts))), cut.expected
+
+
+def _log_odds(verdict: Verdict) -> np.ndarray:
+    """(n,) of each proposal to be of the prompted kind, if the tomogram holds any."""
+    assert verdict.probabilities is not None
+    assert verdict.presence is not None
+    if_present = verdict.probabilities / verdict.presence
+    return np.asarray(logit(np.clip(if_present, LEAST, 1 - LEAST)))
+
+
+def _rows_at_places(searches: Sequence[Found], every: Picks, log_odds: np.ndarray) -> np.ndarray:
+    """(s, n) which of all proposals each search has at each place, the most probable; -1: none.
+
+    Args:
+        searches: s of them.
+        every: m, all their proposals.
+        log_odds: (m,) of these.
+    """
+    distance = SAME * searches[0].diameter_voxels
+    places = every.points_zyx[suppressed(every.points_zyx, log_odds, distance)]  # (n, 3)
+    _, nearest = cKDTree(places).query(every.points_zyx)
+    search = np.repeat(np.arange(len(searches)), [len(one.proposals) for one in searches])
+    rows = np.full((len(searches), len(places)), -1)
+    for row in np.argsort(log_odds, kind="stable"):  # the most probable last
+        rows[search[row], nearest[row]] = row
+    return rows

@@ -1,0 +1,146 @@
+"""One verdict from several searches."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from aitom_cryosam.agreement import UNSEEN, agreed
+from aitom_cryosam.picks import OTHER_KIND, Picks
+from aitom_cryosam.scoring.lists import Cut
+from aitom_cryosam.scoring.kind import Verdict
+from aitom_cryosam.scoring.rejects import BY_HAND
+from aitom_cryosam.scoring.suggestions import COLUMN, rows_of
+from aitom_cryosam.scoring.verdict import PRESENT
+from aitom_cryosam.search import Found
+from aitom_cryosam.settings import Settings
+
+A, B, C, D = np.eye(4, 3) * 100
+AUTO = Settings()
+
+
+def search(probabilities, presence=0.95, kept=1, best=1, diameter=10.0, **more):
+    """Of a dict from points to probabilities, the first of them the prompt's."""
+    points = np.array([point for point, _ in probabilities])
+    chances = np.array([chance for _, chance in probabilities])
+    n = len(points)
+    first = np.arange(n) == 0
+    lengths = np.arange(1, n + 1)
+    verdict = Verdict(
+        chances,
+        np.ones(n, bool),
+        np.arange(n) < kept,
+        np.where(first, 1, presence * chances),
+        presence=presence,
+        expected=0.8,
+        cut=Cut(lengths, 0.8 - 0.02 * (lengths - best) ** 2),
+        against_odds=more.pop("against_odds", False),
+    )
+    picks = Picks.from_points(points, chances).reject(~verdict.kept, OTHER_KIND)
+    nothing = SimpleNamespace()
+    proposals = more.pop("change", lambda same: same)(picks)
+    return Found(
+        diameter, Picks.none(), [], (), Picks.none(), nothing, proposals, first, verdict, nothing,
+        nothing, nothing,
+    )  # fmt: skip
+
+
+def row(found, point):
+    (rows,) = np.flatnonzero(np.linalg.norm(found.proposals.points_zyx - point, axis=1) < 2)[None]
+    assert len(rows) == 1
+    return rows[0]
+
+
+def test_the_odds_of_a_place_are_the_mean_of_all_searches():
+    one = search([(A, 1), (B, 0.9), (C, 0.2)])
+    two = search([(A, 1), (B + 1, 0.5), (D, 0.8)])
+    found = agreed([one, two], AUTO)
+    assert len(found.proposals) == 4
+    scores = found.verdict.scores
+    assert scores[row(found, A)] == 1
+    expected = expit((logit(0.9) + logit(0.5)) / 2)
+    assert scores[row(found, B + 0.5)] == pytest.approx(expected)
+    assert scores[row(found, C)] == pytest.approx(expit((logit(0.2) + UNSEEN) / 2))
+    assert scores[row(found, D)] == pytest.approx(expit((UNSEEN + logit(0.8)) / 2))
+    assert found.proposals.probabilities[row(found, B)] == pytest.approx(0.95 * expected)
+    assert found.diameter_voxels == 10
+
+
+def test_a_place_lies_between_where_the_searches_have_it():
+    found = agreed([search([(A, 1), (B, 0.9)]), search([(A + 2, 1), (B + 1, 0.2)])], AUTO)
+    np.testing.assert_allclose(found.proposals.points_zyx[row(found, B + 0.5)], B + 0.5)
+    np.testing.assert_allclose(found.proposals.points_zyx[row(found, A + 1)], A + 1)
+
+
+def test_of_two_proposals_of_a_search_at_one_place_the_more_probable_counts():
+    one = search([(A, 1), (B, 0.9)])
+    two = search([(A, 1), (B + 1, 0.1), (B - 1, 0.7)])
+    found = agreed([one, two], AUTO)
+    assert len(found.proposals) == 2
+    score = found.verdict.scores[row(found, B - 0.5)]
+    assert score == pytest.approx(expit((logit(0.9) + logit(0.7)) / 2))
+
+
+def test_there_are_as_many_picks_as_are_best_on_average():
+    chances = (1, 0.9, 0.8, 0.7, 0.1, 0.05)
+    many = [(np.array([0.0, 0.0, 50.0 * i]), chance) for i, chance in enumerate(chances)]
+    one = search(many, best=3, kept=3)
+    two = search(many, best=5, kept=5)
+    found = agreed([one, two], AUTO)
+    assert found.proposals.kept.sum() == 4
+    assert found.proposals.kept[[row(found, point) for point, _ in many[:4]]].all()
+    assert set(found.proposals.left_out) == {OTHER_KIND}
+    by_clusters = [search(many, best=3, kept=6, against_odds=True) for _ in range(2)]
+    assert agreed(by_clusters, AUTO).proposals.kept.sum() == 6
+    assert agreed([by_clusters[0], one], AUTO).proposals.kept.sum() == 3
+
+
+def test_where_most_doubt_presence_only_the_prompts_are_picks():
+    sure = search([(A, 1), (B, 0.9)], presence=0.7, kept=2, best=2)
+    doubtful = search([(A, 1), (B, 0.9)], presence=0.2)
+    found = agreed([sure, doubtful], AUTO)
+    assert found.verdict.presence == pytest.approx(expit((logit(0.7) + logit(0.2)) / 2))
+    assert found.verdict.presence < PRESENT
+    assert found.proposals.kept.tolist() == [True, False]
+    assert found.promise == 0
+    assert agreed([sure, sure, doubtful], AUTO).promise == 0
+    certain = search([(A, 1), (B, 0.9)], presence=1.0, kept=2, best=2)
+    never = search([(A, 1), (B, 0.9)], presence=1e-300)
+    assert agreed([certain, never], AUTO).verdict.presence == pytest.approx(0.5)
+
+
+def test_what_no_cut_decides_stays_left_out():
+    def change(picks):
+        return picks.reject(np.arange(len(picks)) == 1, BY_HAND)
+
+    one = search([(A, 1), (B, 0.99), (C, 0.9)], kept=3, best=3, change=change)
+    two = search([(A, 1), (B, 0.99), (C, 0.9)], kept=3, best=3)
+    found = agreed([one, two], AUTO)
+    assert found.proposals.reasons[row(found, B)] == BY_HAND
+    assert found.proposals.kept.sum() == 2
+
+
+def test_settings_decide_what_is_kept():
+    one = search([(A, 1), (B, 0.9), (C, 0.01)])
+    assert agreed([one, one], Settings(cut="none")).proposals.kept.all()
+    kept = agreed([one, one], Settings(fdr=0.2)).proposals.kept
+    assert kept.sum() == 2
+
+
+def test_suggestions_are_those_of_the_first_search():
+    def asking(number):
+        def change(picks):
+            words = ["none"] * len(picks)
+            words[number] = "1"
+            return Picks(
+                picks.points_zyx, picks.scores, picks.ids, picks.kept, picks.reasons,
+                extra={COLUMN: tuple(words)},
+            )  # fmt: skip
+
+        return change
+
+    one = search([(A, 1), (B, 0.5)], change=asking(1))
+    two = search([(A, 1), (B, 0.8), (C, 0.6)], change=asking(2))
+    found = agreed([one, two], AUTO)
+    assert rows_of(found.proposals).tolist() == [row(found, B)]
