@@ -9,7 +9,7 @@ from dataclasses import replace
 from aitom_cryosam.agreement import agreed
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.messages import held, say
-from aitom_cryosam.particle_size import ParticleSize
+from aitom_cryosam.particle_size import ASIDE, ParticleSize
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.search import Found
 from aitom_cryosam.settings import Settings
@@ -19,8 +19,6 @@ logger = logging.getLogger(__name__)
 
 HARDLY = 0.1
 """Probability that anything is like the prompts below which that is not in doubt."""
-ASIDE = (1 / 1.12, 1.12)
-"""Ratios of diameters that see the same particles through other noise."""
 SURE = 0.95
 """F1 expected of the picks from which on these are not asked."""
 POOR = 0.6

@@ -245,7 +245,8 @@ def seconds(
         diameter_voxels: of the particle.
 
     Returns:
-        Seconds, if every proposal gets a mask; None with a network, whose device is not timed.
+        Seconds, if it takes all looks and every proposal gets a mask; None with a network, whose
+        device is not timed.
     """
     if settings.networks:
         return None
@@ -264,11 +265,13 @@ def seconds(
     )
     voxels = 3 * math.prod(shape_zyx)
     slower = point / _POINT
-    shared = (
-        voxels * (pixel / slab + embedding + slower * _READ)
+    look = (
+        voxels * (pixel / slab + slower * _READ)
         + slower * voxels / slab / encoder.token**2 * _TOKEN
-        + count * (_PLANES * diameter_voxels * point + slower * _PROPOSAL)
+        + count * slower * _PROPOSAL
     )
+    masks = voxels * embedding + count * _PLANES * diameter_voxels * point
+    shared = settings.looks * look + masks
     return slower * _ALONE + shared / usable_cores()
 
 

@@ -30,6 +30,8 @@ _APART = 1.35
 _FINE = 10.0
 """Voxels: a smaller rival below this was right of none of 33, and its features are the largest."""
 _RIVALS = 2
+ASIDE = (1 / 1.12, 1.12)
+"""Ratios of a diameter and those that see the same particles through other noise."""
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,8 @@ class Settings:
             probable, with that probability, or "none".
         all_masks: whether proposals that the cut leaves out get a mask, too, and with it a
             position as precise as a pick's. The verdict does not need it.
-        looks: 3 to take the mean verdict of features of three diameters where those of one leave
-            much open, or 1, which is faster. Of the encoder that probabilities were learned with.
+        looks: number of searches, at slightly different diameters, that decide together where one
+            leaves much open: 3, or 1. Of the encoder that the probabilities were learned with.
         cut: which proposals become picks: "auto" (see `scoring.judge`), "none" for all,
             or a score.
         fdr: the largest share of false picks to expect, in place of the cut; None for the cut.

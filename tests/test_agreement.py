@@ -8,8 +8,8 @@ from scipy.special import expit, logit
 
 from aitom_cryosam.agreement import UNSEEN, agreed
 from aitom_cryosam.picks import OTHER_KIND, Picks
-from aitom_cryosam.scoring.lists import Cut
 from aitom_cryosam.scoring.kind import Verdict
+from aitom_cryosam.scoring.lists import Cut
 from aitom_cryosam.scoring.rejects import BY_HAND
 from aitom_cryosam.scoring.suggestions import COLUMN, rows_of
 from aitom_cryosam.scoring.verdict import PRESENT

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.alignment import Aligner
 from aitom_cryosam.averaging.average import Average
-from aitom_cryosam.averaging.averaging import Averaging
+from aitom_cryosam.averaging.averaging import Averaging, finer
 from aitom_cryosam.averaging.classes import check_classes, classified
 from aitom_cryosam.averaging.fsc import masked_shell_correlation, resolution, shell_correlation
 from aitom_cryosam.averaging.particles import Particles
@@ -433,3 +433,8 @@ class TestAverage:
         particles = Particles(boxes_of(boxes), WEDGE, boxes_of(boxes[:1]))
         with pytest.raises(InputError, match="at least 10 picks to average, got 9"):
             Averaging([particles], 16.0, AveragingSettings(diameter=250.0))
+
+
+@pytest.mark.parametrize(("step", "next_step"), [(30, 24), (13, 12), (12, 12), (6, 6)])
+def test_steps_never_get_coarser(step, next_step):
+    assert finer(step) == next_step

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from aitom_cryosam import competition
-from aitom_cryosam.competition import ASIDE, BETTER, HARDLY, POOR, SURE, best
+from aitom_cryosam.competition import BETTER, HARDLY, POOR, SURE, best
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.particle_size import ParticleSize
+from aitom_cryosam.particle_size import ASIDE, ParticleSize
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.scoring.kind import Verdict
 from aitom_cryosam.scoring.verdict import PRESENT

@@ -104,6 +104,9 @@ def test_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert short is not None
     assert long is not None
     assert 1 < short < long
+    once = seconds((64, 512, 512), replace(SETTINGS, looks=1), diameter_voxels=16)
+    assert once is not None
+    assert long / 3 < once < long
     network = replace(SETTINGS, segmenter="sam_vit_b")
     assert seconds((64, 512, 512), network, diameter_voxels=16) is None
 

@@ -128,7 +128,7 @@ class Averaging:
             if not last:
                 references = [average.half_reference(side) for side in (0, 1)]
                 shell = average.agreed_shell
-                step = max(step / 1.25, 12.0)
+                step = finer(step)
         assert average is not None
         return average
 
@@ -388,3 +388,8 @@ class Averaging:
     ) -> Aligner:
         """Of boxes (n, size, size, size) of one tilt series; (k,) weights."""
         return Aligner(ball, ball.of(boxes), wedge, weights=weights, device=self.settings.device)
+
+
+def finer(step: float) -> float:
+    """Degrees between orientations in the round after one of this step: a fifth less, to 12°."""
+    return min(step, max(step / 1.25, 12.0))

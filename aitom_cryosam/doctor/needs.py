@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aitom_cryosam.doctor.observation import Observation
 from aitom_cryosam.forecast import forecast_on, seconds, usual_diameter
-from aitom_cryosam.particle_size import ParticleSize
+from aitom_cryosam.particle_size import ASIDE, ParticleSize
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.tomogram import Tomogram
@@ -72,8 +72,9 @@ def needs_of(
     angstrom = voxels * tomogram.voxel_size if voxel_size_known else None
     found = []
     for name, settings in presets.items():
+        aside = [voxels * ratio for ratio in ASIDE] if settings.looks > 1 else []
         needs, *others = (
-            forecast_on(tomogram, settings, each) for each in (voxels, *size.rivals_voxels)
+            forecast_on(tomogram, settings, each) for each in (voxels, *size.rivals_voxels, *aside)
         )
         lacks = [lacking[name]] if name in lacking else []
         if needs.least_bytes > resources.most:
