@@ -18,9 +18,10 @@ from aitom_cryosam.picks import Picks, joined, suppressed
 from aitom_cryosam.scoring.kind import Verdict
 from aitom_cryosam.scoring.lists import Cut
 from aitom_cryosam.scoring.suggestions import unasked
-from aitom_cryosam.scoring.verdict import PRESENT, SAME, decided, scored
+from aitom_cryosam.scoring.verdict import PRESENT, decided, scored
 from aitom_cryosam.search import Found
 from aitom_cryosam.settings import Settings
+from aitom_cryosam.targets import PARTICLE
 
 LEAST = 1e-4
 """Probability nearer than which to 0 or 1 nothing is surer."""
@@ -35,36 +36,38 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
 
     Args:
         searches: s, at least one, each with probabilities; of the same prompts.
-        settings: `cut` and `fdr`.
+        settings: `top_k`, `cut` and `fdr`.
     """
     first, *others = searches
-    every = joined([first.proposals, *(unasked(other.proposals) for other in others)])
+    every = joined([first.proposals, *(unasked(other.proposals) for other in others)])  # m
+    is_prompt = np.concatenate([one.is_prompt for one in searches])  # (m,)
+    candidates = np.concatenate([one.verdict.candidates for one in searches])  # (m,)
     log_odds = np.concatenate([_log_odds(one.verdict) for one in searches])  # (m,)
     rows = _rows_at_places(searches, every, log_odds)  # (s, n), -1 for none
-    seen = rows >= 0
-    of_place = np.take_along_axis(rows, seen.argmax(axis=0)[None], axis=0)[0]  # (n,)
-    is_prompt = np.concatenate([one.is_prompt for one in searches])[of_place]
-    mean = np.where(seen, log_odds[rows], UNSEEN).mean(axis=0)  # (n,)
-    if_present = np.where(is_prompt, 1, expit(mean))
-    points = np.where(seen[..., None], every.points_zyx[rows], 0)  # (s, n, 3)
+    known = np.take_along_axis(rows, (rows >= 0).argmax(axis=0)[None], axis=0)[0]  # (n,)
+    mean = np.where(rows >= 0, log_odds[rows], UNSEEN).mean(axis=0)  # (n,)
+    mean[is_prompt[known]] = np.inf
+    best = np.argsort(-mean, kind="stable")[: settings.top_k]
+    rows, known, if_present = rows[:, best], known[best], expit(mean[best])
     presences = np.clip([one.verdict.presence or 0.0 for one in searches], LEAST, 1 - LEAST)
     presence = float(expit(logit(presences).mean()))
     verdict = Verdict(
         scores=if_present,
-        candidates=np.concatenate([one.verdict.candidates for one in searches])[of_place],
-        kept=is_prompt.copy(),
-        probabilities=np.where(is_prompt, 1, presence * if_present),
+        candidates=candidates[known],
+        kept=is_prompt[known],
+        probabilities=np.where(is_prompt[known], 1, presence * if_present),
         presence=presence,
     )
     if presence >= PRESENT:
         count, expected = _length([one.verdict for one in searches if one.promise])
-        verdict.kept[np.argsort(-if_present, kind="stable")[:count]] = True
+        verdict.kept[:count] = True
         verdict = replace(verdict, expected=expected)
-    proposals = replace(
-        every.take(of_place), points_zyx=points.sum(axis=0) / seen.sum(axis=0)[:, None]
-    )
-    proposals = decided(scored(proposals.undone(), verdict), verdict, settings)
-    return replace(first.alone(), proposals=proposals, is_prompt=is_prompt, verdict=verdict)
+    points_zyx = np.nanmean(
+        np.where(rows[..., None] >= 0, every.points_zyx[rows], np.nan), axis=0
+    )  # (n, 3)
+    proposals = replace(every.take(known), points_zyx=points_zyx).undone()
+    proposals = decided(scored(proposals, verdict), verdict, settings)
+    return replace(first.alone(), proposals=proposals, is_prompt=is_prompt[known], verdict=verdict)
 
 
 def _length(verdicts: Sequence[Verdict]) -> tuple[int, float]:
@@ -96,7 +99,7 @@ def _rows_at_places(searches: Sequence[Found], every: Picks, log_odds: np.ndarra
         every: m, all their proposals.
         log_odds: (m,) of these.
     """
-    distance = SAME * searches[0].diameter_voxels
+    distance = PARTICLE.spacing * searches[0].diameter_voxels
     places = every.points_zyx[suppressed(every.points_zyx, log_odds, distance)]  # (n, 3)
     _, nearest = cKDTree(places).query(every.points_zyx)
     search = np.repeat(np.arange(len(searches)), [len(one.proposals) for one in searches])

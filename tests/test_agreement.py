@@ -96,6 +96,15 @@ def test_there_are_as_many_picks_as_are_best_on_average():
     assert agreed([by_clusters[0], one], AUTO).proposals.kept.sum() == 3
 
 
+def test_there_are_no_more_proposals_than_asked_for():
+    one = search([(A, 1), (B, 0.3), (C, 0.2)])
+    two = search([(A, 1), (D, 0.4), (C, 0.3)])
+    found = agreed([one, two], Settings(top_k=2))
+    assert len(found.proposals) == len(found.verdict.scores) == len(found.is_prompt) == 2
+    assert row(found, A) == 0
+    assert row(found, C) == 1  # the others were seen once
+
+
 def test_where_most_doubt_presence_only_the_prompts_are_picks():
     sure = search([(A, 1), (B, 0.9)], presence=0.7, kept=2, best=2)
     doubtful = search([(A, 1), (B, 0.9)], presence=0.2)

@@ -21,7 +21,7 @@ from tests.toys import SMALL, small_simulation
 
 VOXEL = SMALL["voxel_size"]
 FEW = 50  # of the proposals, to save time
-ALL = Settings(cut="none", top_k=FEW)
+ALL = Settings(cut="none", top_k=FEW, looks=1)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,13 @@ def test_masks_lie_on_their_particles(everything, simulation):
     assert np.mean(overlaps) >= 0.4
 
 
+def test_turning_the_tomogram_turns_what_three_searches_agree_on(data, truth, result):
+    order = (1, 2, 0)
+    turned = pick(np.transpose(data, order), truth[1:2][:, order])
+    back = replace(turned.proposals, points_zyx=turned.proposals.points_zyx[:, np.argsort(order)])
+    assert_same(replace(turned, proposals=back), result)
+
+
 @pytest.mark.parametrize("order", [(2, 0, 1), (1, 0, 2)])
 def test_turning_the_tomogram_turns_picks_and_masks(everything, data, truth, order):
     order = list(order)
@@ -215,7 +222,7 @@ def test_only_picks_need_masks_and_all_can_have_them(result, data, truth):
 
 
 def test_top_k_limits_the_proposals(everything, data, truth):
-    few = pick(data, truth[1:2], Settings(cut="none", top_k=3))
+    few = pick(data, truth[1:2], replace(ALL, top_k=3))
     assert len(few.proposals) == 3
     assert set(map(tuple, few.proposals.points_zyx)) <= set(
         map(tuple, everything.proposals.points_zyx)
