@@ -49,8 +49,7 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
     mean[is_prompt[known]] = np.inf
     best = np.argsort(-mean, kind="stable")[: settings.top_k]
     rows, known, if_present = rows[:, best], known[best], expit(mean[best])
-    presences = np.clip([one.verdict.presence or 0.0 for one in searches], LEAST, 1 - LEAST)
-    presence = float(expit(logit(presences).mean()))
+    presence = _presence([one.verdict.presence or 0.0 for one in searches])
     verdict = Verdict(
         scores=if_present,
         candidates=candidates[known],
@@ -70,6 +69,17 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
     return replace(first.alone(), proposals=proposals, is_prompt=is_prompt[known], verdict=verdict)
 
 
+def _presence(presences: Sequence[float]) -> float:
+    """That anything is like the prompts: the first stands, or where it is no yes, the mean does.
+
+    Args:
+        presences: by each search.
+    """
+    if presences[0] >= PRESENT:
+        return presences[0]
+    return float(expit(logit(np.clip(presences, LEAST, 1 - LEAST)).mean()))
+
+
 def _length(verdicts: Sequence[Verdict]) -> tuple[int, float]:
     """How many picks there are, and the F1 that is expected of the best list.
 
@@ -87,7 +97,7 @@ def _log_odds(verdict: Verdict) -> np.ndarray:
     """(n,) of each proposal to be of the prompted kind, if the tomogram holds any."""
     assert verdict.probabilities is not None
     assert verdict.presence is not None
-    if_present = verdict.probabilities / verdict.presence
+    if_present = verdict.probabilities / max(verdict.presence, np.finfo(np.float64).tiny)
     return np.asarray(logit(np.clip(if_present, LEAST, 1 - LEAST)))
 
 

@@ -72,6 +72,7 @@ def _surer(found: Found, look: Callable[[float], Found], settings: Settings) -> 
     doubtful = presence is not None and presence >= HARDLY and found.promise < SURE
     if settings.looks == 1 or not doubtful:
         return found
+    logger.info("The picks are not certain: two more searches, at diameters slightly apart, follow")
     found = found.alone()
     aside = [_quietly(look, found.diameter_voxels * ratio) for ratio in ASIDE]
     judged = [one for one in aside if one is not None and one.verdict.presence is not None]

@@ -105,18 +105,19 @@ def test_there_are_no_more_proposals_than_asked_for():
     assert row(found, C) == 1  # the others were seen once
 
 
-def test_where_most_doubt_presence_only_the_prompts_are_picks():
+def test_whether_any_is_present_is_open_only_if_the_first_doubts_it():
     sure = search([(A, 1), (B, 0.9)], presence=0.7, kept=2, best=2)
     doubtful = search([(A, 1), (B, 0.9)], presence=0.2)
-    found = agreed([sure, doubtful], AUTO)
+    assert agreed([sure, doubtful, doubtful], AUTO).verdict.presence == 0.7
+    found = agreed([doubtful, sure], AUTO)
     assert found.verdict.presence == pytest.approx(expit((logit(0.7) + logit(0.2)) / 2))
     assert found.verdict.presence < PRESENT
     assert found.proposals.kept.tolist() == [True, False]
     assert found.promise == 0
-    assert agreed([sure, sure, doubtful], AUTO).promise == 0
     certain = search([(A, 1), (B, 0.9)], presence=1.0, kept=2, best=2)
-    never = search([(A, 1), (B, 0.9)], presence=1e-300)
-    assert agreed([certain, never], AUTO).verdict.presence == pytest.approx(0.5)
+    assert agreed([doubtful, certain], AUTO).promise > 0
+    never = search([(A, 1), (B, 0.9)], presence=0.0)
+    assert agreed([never, certain], AUTO).verdict.presence == pytest.approx(0.5)
 
 
 def test_what_no_cut_decides_stays_left_out():
