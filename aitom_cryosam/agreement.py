@@ -30,8 +30,9 @@ UNSEEN = -6.0
 
 
 def agreed(searches: Sequence[Found], settings: Settings) -> Found:
-    """The first search with the verdict of all: on the places of each, at their mean positions.
+    """The first search with the verdict of all, on the places of each.
 
+    A place is where the first search that proposes it has it, so that a mask made there is its own.
     How many of them are picks is what is best on average over the searches that see any.
 
     Args:
@@ -48,7 +49,7 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
     mean = np.where(rows >= 0, log_odds[rows], UNSEEN).mean(axis=0)  # (n,)
     mean[is_prompt[known]] = np.inf
     best = np.argsort(-mean, kind="stable")[: settings.top_k]
-    rows, known, if_present = rows[:, best], known[best], expit(mean[best])
+    known, if_present = known[best], expit(mean[best])
     presence = _presence([one.verdict.presence or 0.0 for one in searches])
     verdict = Verdict(
         scores=if_present,
@@ -61,10 +62,7 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
         count, expected = _length([one.verdict for one in searches if one.promise])
         verdict.kept[:count] = True
         verdict = replace(verdict, expected=expected)
-    points_zyx = np.nanmean(
-        np.where(rows[..., None] >= 0, every.points_zyx[rows], np.nan), axis=0
-    )  # (n, 3)
-    proposals = replace(every.take(known), points_zyx=points_zyx).undone()
+    proposals = every.take(known).undone()
     proposals = decided(scored(proposals, verdict), verdict, settings)
     return replace(first.alone(), proposals=proposals, is_prompt=is_prompt[known], verdict=verdict)
 

@@ -251,6 +251,7 @@ def test_a_second_pick_makes_only_the_masks_that_are_new(qtbot, widget, simulati
         return propagate(self, tomogram, points_zyx, **how)
 
     monkeypatch.setattr(CrossPlanePropagator, "propagate", counted)
+    monkeypatch.setattr("aitom_cryosam.competition.ASIDE", ())
     for point in simulation.points_zyx[1:3]:
         widget.add_click(point)
         widget.pick()
@@ -265,6 +266,25 @@ def test_a_second_pick_makes_only_the_masks_that_are_new(qtbot, widget, simulati
     np.testing.assert_array_equal(alone.proposals.points_zyx, widget.result.proposals.points_zyx)
     np.testing.assert_array_equal(alone.labels(), widget.result.labels())
     np.testing.assert_array_equal(alone.proposals.scores, widget.result.proposals.scores)
+
+
+def test_a_second_pick_has_the_features_of_the_first_diameter(widget, simulation, monkeypatch):
+    asked = []
+    extract = CryoSAM.features
+
+    def counted(self, tomogram, diameter_voxels):
+        asked.append(diameter_voxels)
+        return extract(self, tomogram, diameter_voxels)
+
+    monkeypatch.setattr(CryoSAM, "features", counted)
+    monkeypatch.setattr("aitom_cryosam.competition.SURE", 2.0)
+    session = Session(widget.session().tomogram)
+    settings = replace(widget.settings, diameter_angstrom=250.0, looks=3)
+    for _ in range(2):
+        session.pick(simulation.points_zyx[1:2], np.zeros((0, 3)), settings)
+    first, *aside = asked[:3]
+    assert asked == [first, *aside, *aside]
+    assert min(aside) < first < max(aside)
 
 
 def test_a_mask_is_shown_in_three_planes_before_it_is_whole(qtbot, widget, simulation, monkeypatch):

@@ -72,18 +72,33 @@ class _Remembered:
 
 
 class _Keeping(CryoSAM):
-    """A picker that makes features and masks of a tomogram once."""
+    """A picker that makes features and masks of a tomogram once.
+
+    Those of the diameter that it is first asked for: to keep all that it tries would take too much
+    memory.
+    """
 
     def __init__(self, session: Session, settings: Settings, progress: Progress | None) -> None:
         super().__init__(settings, resources=session.resources, progress=progress)
         self._session = session
+        self._first: float | None = None  # diameter, voxels
+
+    def _keeps(self, diameter_voxels: float) -> bool:
+        """See to it that the session keeps what is of this diameter, if it is the first."""
+        self._first = self._first or diameter_voxels
+        if diameter_voxels != self._first:
+            return False
+        self._session.keep(diameter_voxels, self.settings)
+        return True
 
     def propagator(self, tomogram: Tomogram, diameter_voxels: float) -> Propagator:
-        self._session.keep(diameter_voxels, self.settings)
+        if not self._keeps(diameter_voxels):
+            return super().propagator(tomogram, diameter_voxels)
         return _Remembered(super().propagator(tomogram, diameter_voxels), self._session.masks)
 
     def features(self, tomogram: Tomogram, diameter_voxels: float) -> TriplanarFeatures:
-        self._session.keep(diameter_voxels, self.settings)
+        if not self._keeps(diameter_voxels):
+            return super().features(tomogram, diameter_voxels)
         if self._session.features is None:
             self._session.features = super().features(tomogram, diameter_voxels)
         return self._session.features
