@@ -30,9 +30,8 @@ UNSEEN = -6.0
 
 
 def agreed(searches: Sequence[Found], settings: Settings) -> Found:
-    """The first search with the verdict of all, on the places of each.
+    """The first search with the verdict of all: on the places of each, at their mean positions.
 
-    A place is where the first search that proposes it has it, so that a mask made there is its own.
     How many of them are picks is what is best on average over the searches that see any.
 
     Args:
@@ -49,7 +48,7 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
     mean = np.where(rows >= 0, log_odds[rows], UNSEEN).mean(axis=0)  # (n,)
     mean[is_prompt[known]] = np.inf
     best = np.argsort(-mean, kind="stable")[: settings.top_k]
-    known, if_present = known[best], expit(mean[best])
+    rows, known, if_present = rows[:, best], known[best], expit(mean[best])
     presence = _presence([one.verdict.presence or 0.0 for one in searches])
     verdict = Verdict(
         scores=if_present,
@@ -62,7 +61,8 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
         count, expected = _length([one.verdict for one in searches if one.promise])
         verdict.kept[:count] = True
         verdict = replace(verdict, expected=expected)
-    proposals = every.take(known).undone()
+    points_zyx = np.where(rows[..., None] >= 0, every.points_zyx[rows], np.nan)  # (s, n, 3)
+    proposals = replace(every.take(known), points_zyx=np.nanmean(points_zyx, axis=0)).undone()
     proposals = decided(scored(proposals, verdict), verdict, settings)
     return replace(first.alone(), proposals=proposals, is_prompt=is_prompt[known], verdict=verdict)
 
