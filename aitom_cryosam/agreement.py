@@ -12,19 +12,18 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.spatial import cKDTree
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from aitom_cryosam.picks import Picks, joined, suppressed
 from aitom_cryosam.scoring.kind import Verdict
 from aitom_cryosam.scoring.lists import Cut
+from aitom_cryosam.scoring.log_odds import log_odds
 from aitom_cryosam.scoring.suggestions import unasked
 from aitom_cryosam.scoring.verdict import PRESENT, decided, scored
 from aitom_cryosam.search import Found
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.targets import PARTICLE
 
-LEAST = 1e-4
-"""Probability nearer than which to 0 or 1 nothing is surer."""
 UNSEEN = -6.0
 """Log odds of a place by a search that did not propose it."""
 
@@ -42,10 +41,10 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
     every = joined([first.proposals, *(unasked(other.proposals) for other in others)])  # m
     is_prompt = np.concatenate([one.is_prompt for one in searches])  # (m,)
     candidates = np.concatenate([one.verdict.candidates for one in searches])  # (m,)
-    log_odds = np.concatenate([_log_odds(one.verdict) for one in searches])  # (m,)
-    rows = _rows_at_places(searches, every, log_odds)  # (s, n), -1 for none
+    odds = np.concatenate([_log_odds(one.verdict) for one in searches])  # (m,)
+    rows = _rows_at_places(searches, every, odds)  # (s, n), -1 for none
     known = np.take_along_axis(rows, (rows >= 0).argmax(axis=0)[None], axis=0)[0]  # (n,)
-    mean = np.where(rows >= 0, log_odds[rows], UNSEEN).mean(axis=0)  # (n,)
+    mean = np.where(rows >= 0, odds[rows], UNSEEN).mean(axis=0)  # (n,)
     mean[is_prompt[known]] = np.inf
     best = np.argsort(-mean, kind="stable")[: settings.top_k]
     rows, known, if_present = rows[:, best], known[best], expit(mean[best])
@@ -58,13 +57,14 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
         presence=presence,
     )
     if presence >= PRESENT:
-        count, expected = _length([one.verdict for one in searches if one.promise])
-        verdict.kept[:count] = True
-        verdict = replace(verdict, expected=expected)
+        sighted = [one.verdict for one in searches if one.promise]
+        cut = Cut.mean([one.cut for one in sighted if one.cut is not None])
+        verdict.kept[: _count(sighted, cut)] = True
+        verdict = replace(verdict, cut=cut)
     points_zyx = np.where(rows[..., None] >= 0, every.points_zyx[rows], np.nan)  # (s, n, 3)
-    proposals = replace(every.take(known), points_zyx=np.nanmean(points_zyx, axis=0)).undone()
+    proposals = replace(every.take(known), points_zyx=np.nanmean(points_zyx, axis=0)).reopened()
     proposals = decided(scored(proposals, verdict), verdict, settings)
-    return replace(first.alone(), proposals=proposals, is_prompt=is_prompt[known], verdict=verdict)
+    return replace(first, proposals=proposals, is_prompt=is_prompt[known], verdict=verdict)
 
 
 def _presence(presences: Sequence[float]) -> float:
@@ -75,20 +75,20 @@ def _presence(presences: Sequence[float]) -> float:
     """
     if presences[0] >= PRESENT:
         return presences[0]
-    return float(expit(logit(np.clip(presences, LEAST, 1 - LEAST)).mean()))
+    return float(expit(log_odds(np.array(presences)).mean()))
 
 
-def _length(verdicts: Sequence[Verdict]) -> tuple[int, float]:
-    """How many picks there are, and the F1 that is expected of the best list.
+def _count(verdicts: Sequence[Verdict], cut: Cut) -> int:
+    """How many picks there are.
 
     Args:
         verdicts: of searches that found any.
+        cut: what these expect on average.
     """
-    cut = Cut.mean([one.cut for one in verdicts if one.cut is not None])
     if 2 * sum(one.against_odds for one in verdicts) <= len(verdicts):
-        return cut.length, cut.expected
+        return cut.length
     counts = [np.log(one.kept.sum()) for one in verdicts]  # clusters decide, and have no list
-    return round(np.exp(np.mean(counts))), cut.expected
+    return round(np.exp(np.mean(counts)))
 
 
 def _log_odds(verdict: Verdict) -> np.ndarray:
@@ -96,22 +96,22 @@ def _log_odds(verdict: Verdict) -> np.ndarray:
     assert verdict.probabilities is not None
     assert verdict.presence is not None
     if_present = verdict.probabilities / max(verdict.presence, np.finfo(np.float64).tiny)
-    return np.asarray(logit(np.clip(if_present, LEAST, 1 - LEAST)))
+    return log_odds(if_present)
 
 
-def _rows_at_places(searches: Sequence[Found], every: Picks, log_odds: np.ndarray) -> np.ndarray:
+def _rows_at_places(searches: Sequence[Found], every: Picks, odds: np.ndarray) -> np.ndarray:
     """(s, n) which of all proposals each search has at each place, the most probable; -1: none.
 
     Args:
         searches: s of them.
         every: m, all their proposals.
-        log_odds: (m,) of these.
+        odds: (m,) of these, log odds.
     """
     distance = PARTICLE.spacing * searches[0].diameter_voxels
-    places = every.points_zyx[suppressed(every.points_zyx, log_odds, distance)]  # (n, 3)
+    places = every.points_zyx[suppressed(every.points_zyx, odds, distance)]  # (n, 3)
     _, nearest = cKDTree(places).query(every.points_zyx)
     search = np.repeat(np.arange(len(searches)), [len(one.proposals) for one in searches])
     rows = np.full((len(searches), len(places)), -1)
-    for row in np.argsort(log_odds, kind="stable"):  # the most probable last
+    for row in np.argsort(odds, kind="stable"):  # the most probable last
         rows[search[row], nearest[row]] = row
     return rows

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 HARDLY = 0.1
 """Probability that anything is like the prompts below which that is not in doubt."""
 SURE = 0.95
-"""F1 expected of the picks from which on these are not asked."""
+"""F1 expected of the picks from which on diameters aside are not asked."""
 POOR = 0.6
 """F1 expected of the picks below which rival diameters are tried."""
 BETTER = 1.2

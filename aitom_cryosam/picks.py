@@ -119,7 +119,7 @@ class Picks:
         undone = [reason.replace("_", " ") in CUT_REASONS for reason in self.reasons]
         return self.kept | np.array(undone, bool)
 
-    def undone(self) -> Picks:
+    def reopened(self) -> Picks:
         """The same points with those kept again that only a cut left out."""
         again = self.cut_decides
         reasons = ("" if now else old for now, old in zip(again, self.reasons, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ class Selection:
         record.expect_particles("a selection")
         proposals = record.proposals
         if not self.keeps_verdict:
-            proposals = _reopened(proposals)
+            proposals = proposals.reopened()
         if self.cut is not None:
             proposals = proposals.reject(proposals.scores < self.cut, BELOW_CUT)
         if self.fdr is not None:
@@ -180,13 +180,6 @@ def write_selection(
         }
         write_run(drafts["run"], content)
     return Record.open(paths["run"])
-
-
-def _reopened(proposals: Picks) -> Picks:
-    """Those that only a cut left out are picks again."""
-    kept = proposals.cut_decides
-    reasons = tuple("" if now else old for now, old in zip(kept, proposals.reasons, strict=True))
-    return replace(proposals, kept=kept, reasons=reasons)
 
 
 def _listed(

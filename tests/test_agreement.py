@@ -33,7 +33,6 @@ def search(probabilities, presence=0.95, kept=1, best=1, diameter=10.0, **more):
         np.arange(n) < kept,
         np.where(first, 1, presence * chances),
         presence=presence,
-        expected=0.8,
         cut=Cut(lengths, 0.8 - 0.02 * (lengths - best) ** 2),
         against_odds=more.pop("against_odds", False),
     )

@@ -13,6 +13,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.particle_size import ASIDE, ParticleSize
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.scoring.kind import Verdict
+from aitom_cryosam.scoring.lists import Cut
 from aitom_cryosam.scoring.verdict import PRESENT
 from aitom_cryosam.search import Found
 from aitom_cryosam.settings import Settings
@@ -34,7 +35,9 @@ class Look:
         opinion = self.opinions.get(round(diameter, 3), (0.01, 0.0))
         if opinion is None:
             raise InputError("No particle was found at any prompt.")
-        verdict = Verdict(NONE, NONE, NONE, presence=opinion[0], expected=opinion[1])
+        verdict = Verdict(
+            NONE, NONE, NONE, presence=opinion[0], cut=Cut(np.ones(1), np.full(1, opinion[1]))
+        )
         nothing = SimpleNamespace()
         return Found(
             diameter, Picks.none(), [], (), Picks.none(), nothing, Picks.none(), NONE, verdict,

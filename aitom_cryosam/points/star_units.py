@@ -19,7 +19,7 @@ Two statements that differ by more than 1 % are refused with both.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ import numpy as np
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.points.star_syntax import Block
-from aitom_cryosam.points.table import VOXEL_SIZE, is_open, numeric
+from aitom_cryosam.points.table import VOXEL_SIZE, all_open, numeric
 from aitom_cryosam.remedies import Remedy
 
 if TYPE_CHECKING:
@@ -115,9 +115,9 @@ def _column(
 ) -> np.ndarray | None:
     """(n,) the value that counts for each row; None if none is stated."""
     if label in rows:
-        return None if _is_open(rows[label]) else _positive(rows[label], label, path)
+        return None if all_open(rows[label]) else _positive(rows[label], label, path)
     for block in blocks:
-        if not block.has([label]) or _is_open(block.column(label)):
+        if not block.has([label]) or all_open(block.column(label)):
             continue
         sizes = _positive(block.table()[label], label, path)
         if _GROUP in rows and block.has([_GROUP]):
@@ -129,11 +129,6 @@ def _column(
             )
         return np.full(len(rows), sizes[0])
     return None
-
-
-def _is_open(values: Iterable[str]) -> bool:
-    """Whether a program has left all of them open, as cryoCAT does with NaN; so are none."""
-    return all(map(is_open, values))
 
 
 def _by_group(groups: pd.Series, known: Sequence[str], sizes: np.ndarray, path: Path) -> np.ndarray:

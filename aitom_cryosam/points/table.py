@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -145,7 +145,7 @@ class Table:
         """The tomogram of every point, or None if the file does not say."""
         label = next((label for label in NAMES if label in self.rows), None)
         names = tuple(map(str, self.rows[label])) if label else ()
-        return names if (label and not names) or not all(map(is_open, names)) else None
+        return names if (label and not names) or not all_open(names) else None
 
 
 def numbers(
@@ -216,12 +216,15 @@ def is_open(value: object) -> bool:
 _OPEN = {"", "nan", "+nan", "-nan", "inf", "+inf", "-inf", "none", "null", "<na>", "n/a", "na"}
 
 
+def all_open(values: Iterable[object]) -> bool:
+    """Whether a program has left all of them open, as cryoCAT does with NaN; so are none."""
+    return all(map(is_open, values))
+
+
 def filled(table: pd.DataFrame, labels: Sequence[str]) -> tuple[str, ...]:
     """Those of the labels that have a column, and not one that is left open in all rows."""
     return tuple(
-        label
-        for label in labels
-        if label in table and not (len(table) and all(map(is_open, table[label])))
+        label for label in labels if label in table and not (len(table) and all_open(table[label]))
     )
 
 

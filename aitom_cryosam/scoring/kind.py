@@ -54,8 +54,7 @@ class Verdict:
             of the features.
         against_odds: clusters decided which are kept, and not the probabilities that there are.
         presence: probability that anything is like the prompts; likewise.
-        expected: F1 of the best list of picks, if anything is; 0 where that was not asked.
-        cut: what is expected of lists of any length; None where there are no probabilities.
+        cut: what is expected of lists of any length; None where that was not asked.
     """
 
     scores: np.ndarray
@@ -64,8 +63,12 @@ class Verdict:
     probabilities: np.ndarray | None = None
     against_odds: bool = False
     presence: float | None = None
-    expected: float = 0.0
     cut: Cut | None = None
+
+    @property
+    def expected(self) -> float:
+        """F1 of the best list of picks, if anything is; 0 where that was not asked."""
+        return self.cut.expected if self.cut is not None else 0.0
 
 
 def judge(

@@ -14,6 +14,7 @@ from scipy.special import logit
 
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.scoring.kind import unit
+from aitom_cryosam.scoring.log_odds import log_odds
 from aitom_cryosam.scoring.places import Places
 
 COLUMN = "cryosamSuggestion"
@@ -21,7 +22,6 @@ COLUMN = "cryosamSuggestion"
 NONE = "none"
 LIKELY = 0.88
 """Probability of a place that is asked about, as nearly as there are any."""
-_SURE = 1e-4  # a probability nearer to 0 or 1 says no more
 CHOICE = 2
 """Times as many as are wanted are chosen from."""
 
@@ -84,8 +84,9 @@ def _away(picks: Picks) -> np.ndarray:
     away = doubt(picks)
     if picks.probabilities is None:
         return away
-    log_odds = logit(np.clip(picks.probabilities, _SURE, 1 - _SURE))
-    return np.where(np.isfinite(away), np.abs(log_odds - logit(LIKELY)), np.inf)
+    return np.where(
+        np.isfinite(away), np.abs(log_odds(picks.probabilities) - logit(LIKELY)), np.inf
+    )
 
 
 def rows_of(picks: Picks) -> np.ndarray:

@@ -79,7 +79,7 @@ def judged(
         return found
     kept = is_prompt.copy()
     kept[odds.order[: best.length]] = True
-    found = replace(found, kept=kept, expected=best.expected)
+    found = replace(found, kept=kept)
     if found.candidates.sum() > TOO_MANY * n:
         verdict = by_clusters()
         count = int(verdict.kept.sum())

@@ -21,7 +21,7 @@ from aitom_cryosam.points.table import (
     XYZ,
     Table,
     Unit,
-    is_open,
+    all_open,
     numbers,
     one_size,
     positive,
@@ -93,7 +93,7 @@ def read(path: Path) -> Table:
             numeric = pd.to_numeric(table[label], errors="coerce")
             table[label] = (numeric * scale).where(numeric.notna(), table[label])
     sizes = None
-    if VOXEL_SIZE in table and unit is Unit.VOXEL and not table[VOXEL_SIZE].map(is_open).all():
+    if VOXEL_SIZE in table and unit is Unit.VOXEL and not all_open(table[VOXEL_SIZE]):
         sizes = np.array([positive(size, path, "the voxel size") for size in table[VOXEL_SIZE]])
     return Table(
         table,
