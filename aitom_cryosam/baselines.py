@@ -18,7 +18,7 @@ from aitom_cryosam.aitom import DoGPicker, TemplateMatchingPicker, aitom_module
 from aitom_cryosam.aitom.aitom_pickers import template_offset, zyz_angles
 from aitom_cryosam.binning import binned
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.evaluation.comparison import Found
+from aitom_cryosam.evaluation.comparison import MethodPicks
 from aitom_cryosam.geometry import unbinned_coordinate
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.aitom import Record, picks_of
@@ -50,7 +50,7 @@ def need_aitom() -> None:
     aitom_module("aitom.template.matching.standard_scanning.run_single")
 
 
-def dog(tomogram: Tomogram, *, diameter: float) -> Found:
+def dog(tomogram: Tomogram, *, diameter: float) -> MethodPicks:
     """AITom's difference of Gaussians.
 
     Its s1 is the particle's radius divided by √3: a ball answers a Gaussian of this width most
@@ -63,7 +63,7 @@ def dog(tomogram: Tomogram, *, diameter: float) -> Found:
     width = diameter / tomogram.voxel_size
     s1 = max(width / 2 / math.sqrt(3), 1.0)
     picker = DoGPicker({"s1": s1, "peak_dist_min": PARTICLE.spacing * width})
-    return Found(
+    return MethodPicks(
         _candidates(*picker.candidates(tomogram)),
         "none",
         settings={"diameter_angstrom": diameter, "s1_voxels": s1},
@@ -126,11 +126,11 @@ class TemplateMatching:
             progress=progress,
         )
 
-    def run(self) -> Found:
+    def run(self) -> MethodPicks:
         """Scan all rotations."""
         peaks, level = self._picker.candidates(self.tomogram)
         found = _candidates(peaks, level, self._binning)
-        return Found(found, "a template map", settings=self.settings)
+        return MethodPicks(found, "a template map", settings=self.settings)
 
 
 def read_template(

@@ -99,7 +99,7 @@ class Forecast:
         """The same with tokens and tomogram in files, and one core at work."""
         return self.program_bytes + max(self.other_bytes + self.thread_bytes, self.written_bytes)
 
-    def plan(self, resources: Resources) -> Plan:
+    def plan(self, resources: Resources) -> MemoryPlan:
         """What the run may do with the memory.
 
         Raises:
@@ -123,11 +123,11 @@ class Forecast:
         held = max(self.program_bytes + self.mapped_bytes, held_ram())
         room = max(resources.wanted - held - self.other_bytes, self.thread_bytes)
         threads = min(self.cores, max(room // (2 * self.thread_bytes), 1))
-        return Plan(room - threads * self.thread_bytes, threads)
+        return MemoryPlan(room - threads * self.thread_bytes, threads)
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryPlan:
     """How a run keeps within its memory.
 
     Attributes:
@@ -225,7 +225,7 @@ def usual_diameter(tomogram: Tomogram) -> float:
 
 def planned(
     tomogram: Tomogram, settings: Settings, diameter_voxels: float, resources: Resources
-) -> Plan:
+) -> MemoryPlan:
     """How a run on a tomogram keeps within the memory.
 
     Raises:

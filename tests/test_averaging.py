@@ -25,7 +25,7 @@ from aitom_cryosam.averaging.rotations import (
 from aitom_cryosam.averaging.settings import AveragingSettings
 from aitom_cryosam.averaging.spectra import Ball, Readable
 from aitom_cryosam.averaging.subvolumes import BoxSize, Subvolumes, extract, inside, soft_ball
-from aitom_cryosam.averaging.symmetry import LEAST, Symmetry, evidence, symmetrised
+from aitom_cryosam.averaging.symmetry import LEAST, Symmetry, fitted, symmetrised
 from aitom_cryosam.averaging.wedge import MissingWedge, estimated_wedge
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.simulation.density import ribosome_like
@@ -318,7 +318,7 @@ class TestSymmetry:
         body = ndimage.affine_transform(body, frame.T, middle - frame.T @ middle, order=3)
         noise = np.random.default_rng(0).standard_normal((2, size, size, size))
         halves = (body + 0.1 * noise).astype(np.float32) * soft_ball(size, 12, 3)
-        found = evidence((halves[0], halves[1]), Symmetry(name), 9)
+        found = fitted((halves[0], halves[1]), Symmetry(name), 9)
         assert (found.share > LEAST) == kept
         if kept:
             axis = found.frame.apply([0, 0, 1])
@@ -337,10 +337,10 @@ class TestSymmetry:
         weights = WEDGE.weights(ball.points_xyz.astype(np.float32)).astype(np.float64)
         halves = (body + 0.1 * noise).astype(np.float32) * soft_ball(size, 12, 3)
         one, other = (ball.box(ball.of(half[None])[0] * weights) for half in halves)
-        found = evidence((one, other), Symmetry(name), 9, (weights, weights))
+        found = fitted((one, other), Symmetry(name), 9, (weights, weights))
         assert (found.share > LEAST) == kept
         if kept:
-            assert evidence((one, other), Symmetry(name), 9).share < LEAST
+            assert fitted((one, other), Symmetry(name), 9).share < LEAST
 
     def test_a_box_with_a_symmetry_stays_and_another_becomes_even(self):
         box = turned(Rotation.identity()).astype(np.float32)

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from aitom_cryosam.evaluation.comparison import Agreement, Found, agreements, compare, method_report
+from aitom_cryosam.evaluation.comparison import (
+    Agreement,
+    MethodPicks,
+    agreements,
+    compare,
+    method_report,
+)
 from aitom_cryosam.evaluation.curves import write_comparison
 from aitom_cryosam.picks import Picks
 
@@ -18,18 +24,18 @@ TRUTH = row([0, 10, 20, 30])
 
 
 @pytest.fixture
-def scored() -> Found:
+def scored() -> MethodPicks:
     """Two of its three picks are true, and the better one of two below its threshold."""
     candidates = row([0, 50, 10, 20, 60], [0.9, 0.8, 0.7, 0.6, 0.5])
-    return Found(candidates.reject([3, 4], "below the threshold"), "1 click", 2.5, {"s1": 3})
+    return MethodPicks(candidates.reject([3, 4], "below the threshold"), "1 click", 2.5, {"s1": 3})
 
 
 @pytest.fixture
-def unscored() -> Found:
-    return Found(row([1, 30]), "file")
+def unscored() -> MethodPicks:
+    return MethodPicks(row([1, 30]), "file")
 
 
-def test_a_method_counts_at_its_own_threshold_and_its_curve_goes_on(scored: Found) -> None:
+def test_a_method_counts_at_its_own_threshold_and_its_curve_goes_on(scored: MethodPicks) -> None:
     report = method_report(compare(scored, TRUTH, **SAME))
     assert report == {
         "picks": 3,
@@ -52,7 +58,7 @@ def test_a_method_counts_at_its_own_threshold_and_its_curve_goes_on(scored: Foun
     }
 
 
-def test_without_scores_there_is_no_curve(unscored: Found) -> None:
+def test_without_scores_there_is_no_curve(unscored: MethodPicks) -> None:
     report = method_report(compare(unscored, TRUTH, **SAME))
     assert (report["precision"], report["recall"], report["localisation_error"]) == (1, 0.5, 5)
     assert report["average_precision"] is None
@@ -60,15 +66,17 @@ def test_without_scores_there_is_no_curve(unscored: Found) -> None:
     assert report["curve"] == {"recall": [], "precision": []}
 
 
-def test_a_method_that_found_nothing(scored: Found) -> None:
-    nothing = Found(row([], []), "none")
+def test_a_method_that_found_nothing(scored: MethodPicks) -> None:
+    nothing = MethodPicks(row([], []), "none")
     report = method_report(compare(nothing, TRUTH, **SAME))
     assert (report["picks"], report["f1"], report["precision"]) == (0, 0.0, None)
     assert agreements({"a": scored, "b": nothing}, **SAME) == {("a", "b"): Agreement(0, 3, 0)}
 
 
-def test_agreement_is_one_to_one_within_the_radius(scored: Found, unscored: Found) -> None:
-    third = Found(row([0, 1, 11.6]), "file")  # two at the first particle, one too far off
+def test_agreement_is_one_to_one_within_the_radius(
+    scored: MethodPicks, unscored: MethodPicks
+) -> None:
+    third = MethodPicks(row([0, 1, 11.6]), "file")  # two at the first particle, one too far off
     assert agreements({"a": scored, "b": unscored, "c": third}, **SAME) == {
         ("a", "b"): Agreement(1, 2, 1),
         ("a", "c"): Agreement(1, 2, 2),
@@ -80,13 +88,13 @@ def test_proposals_that_no_threshold_would_bring_back_are_no_candidates() -> Non
     picks = row([0, 10, 20, 30], [0.4, 0.3, 0.2, 0.1])
     for index, reason in enumerate(["", "duplicate", "no_mask", "chance"]):
         picks = picks.reject([index], reason) if reason else picks
-    found = Found.of(picks, "file")
+    found = MethodPicks.of(picks, "file")
     assert found.candidates.points_zyx[:, 2].tolist() == [0, 30]
     assert found.picks.points_zyx[:, 2].tolist() == [0]
 
 
 def test_the_figure_has_a_curve_a_dot_and_two_bars_for_each(
-    tmp_path, monkeypatch, scored: Found, unscored: Found
+    tmp_path, monkeypatch, scored: MethodPicks, unscored: MethodPicks
 ) -> None:
     from matplotlib.figure import Figure
 

@@ -11,7 +11,7 @@ from aitom_cryosam import Settings, Tomogram
 from aitom_cryosam.encoders.filterbank import FilterBankEncoder
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.features.extraction import Extraction
-from aitom_cryosam.forecast import Forecast, Plan, forecast, forecast_on, seconds
+from aitom_cryosam.forecast import Forecast, MemoryPlan, forecast, forecast_on, seconds
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.volumes.mrc import write_volume
 from tests.faults.world import World
@@ -114,13 +114,15 @@ def test_time(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("allowed", "plan"),
     [
-        (110, Plan(0, 1)),
-        (140, Plan(20, 2)),
-        (180, Plan(40, 4)),
-        (1140, Plan(1000, 4)),
+        (110, MemoryPlan(0, 1)),
+        (140, MemoryPlan(20, 2)),
+        (180, MemoryPlan(40, 4)),
+        (1140, MemoryPlan(1000, 4)),
     ],
 )
-def test_what_the_memory_allows(monkeypatch: pytest.MonkeyPatch, allowed: int, plan: Plan) -> None:
+def test_what_the_memory_allows(
+    monkeypatch: pytest.MonkeyPatch, allowed: int, plan: MemoryPlan
+) -> None:
     monkeypatch.setattr("aitom_cryosam.resources.free_ram", lambda: 10**6)
     monkeypatch.setattr("aitom_cryosam.forecast.held_ram", lambda: 0)
     assert GIVEN.bytes == 1140
@@ -130,10 +132,10 @@ def test_what_the_memory_allows(monkeypatch: pytest.MonkeyPatch, allowed: int, p
 def test_what_the_program_holds_beside_the_run_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aitom_cryosam.resources.free_ram", lambda: 10**6)
     monkeypatch.setattr("aitom_cryosam.forecast.held_ram", lambda: 560)
-    assert GIVEN.plan(Resources(ram_bytes=1140)) == Plan(500, 4)
+    assert GIVEN.plan(Resources(ram_bytes=1140)) == MemoryPlan(500, 4)
     mapped = replace(GIVEN, mapped_bytes=700)  # leaves when room is short, if need be
-    assert mapped.plan(Resources(ram_bytes=1140)) == Plan(300, 4)
-    assert mapped.plan(Resources(ram_bytes=110)) == Plan(0, 1)
+    assert mapped.plan(Resources(ram_bytes=1140)) == MemoryPlan(300, 4)
+    assert mapped.plan(Resources(ram_bytes=110)) == MemoryPlan(0, 1)
 
 
 def test_what_cannot_be_kept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram
 from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.evaluation.comparison import Found
+from aitom_cryosam.evaluation.comparison import MethodPicks
 from aitom_cryosam.napari.curation import Curation
 from aitom_cryosam.picks import CUT_REASONS, DUPLICATE, NO_MASK
 from aitom_cryosam.points.formats.relion_warp import write_picks
@@ -184,7 +184,7 @@ def test_no_cut_undoes_what_a_region_or_a_person_left_out():
     curation = Curation(picks, "me")
     curation.cut = 0.5
     assert curation.kept.tolist() == expected
-    assert len(Found.of(picks, "file").candidates) == sum(expected)
+    assert len(MethodPicks.of(picks, "file").candidates) == sum(expected)
 
 
 def test_curated_points_may_be_in_the_tilt_series_units(record, tmp_path):

@@ -30,9 +30,9 @@ from aitom_cryosam.averaging.symmetry import (
     C1,
     CANDIDATES,
     LEAST,
-    Evidence,
     Symmetry,
-    evidence,
+    SymmetryFit,
+    fitted,
     symmetrised,
 )
 from aitom_cryosam.averaging.wedge import MissingWedge
@@ -165,7 +165,7 @@ class Averaging:
         poses = self._aligned(references, poses, shell, self.settings.step, 1)
         return self.averaged(poses, members)
 
-    def _likeliest_symmetry(self, average: Average, centre_xyz: np.ndarray) -> Evidence | None:
+    def _likeliest_symmetry(self, average: Average, centre_xyz: np.ndarray) -> SymmetryFit | None:
         """The settings' with its axes, or the largest that the average shows; None for no other."""
         wanted = self.settings.symmetry
         halves = [self._moved(half, centre_xyz) * self.ball_mask for half in average.halves]
@@ -177,7 +177,7 @@ class Averaging:
             )
         names = CANDIDATES if wanted is None else (wanted.name,)
         found = [
-            evidence((halves[0], halves[1]), Symmetry(name), average.agreed_shell, average.measured)
+            fitted((halves[0], halves[1]), Symmetry(name), average.agreed_shell, average.measured)
             for name in names
         ]
         for one in found:

@@ -68,7 +68,7 @@ _MEASURED = 0.3  # of the mean number of measurements: a frequency with less say
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SymmetryFit:
     """How well an average keeps a symmetry.
 
     Attributes:
@@ -89,12 +89,12 @@ class Evidence:
         return self.correlation / max(self.unturned, 1e-6)
 
 
-def evidence(
+def fitted(
     halves: tuple[np.ndarray, np.ndarray],
     symmetry: Symmetry,
     shell: int,
     measured: tuple[np.ndarray, np.ndarray] | None = None,
-) -> Evidence:
+) -> SymmetryFit:
     """The axes about which two halves keep a symmetry best, and how well they do.
 
     The halves are compared with each other, so that noise gains nothing from being turned, and
@@ -122,7 +122,7 @@ def evidence(
     alone = Rotation.concatenate([best])
     turned = float(_kept(read, fine, alone, symmetry.rotations[1:])[0])
     unturned = float(_kept(read, fine, alone, Rotation.identity(1))[0])
-    return Evidence(symmetry, best, turned, unturned)
+    return SymmetryFit(symmetry, best, turned, unturned)
 
 
 class _Half:

@@ -20,7 +20,7 @@ from aitom_cryosam.cli.tilt_series_options import add_tilt_series, tilt_series_o
 from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
-    from aitom_cryosam.evaluation.comparison import Agreement, Compared, Found
+    from aitom_cryosam.evaluation.comparison import Agreement, Compared, MethodPicks
     from aitom_cryosam.picks import Picks
     from aitom_cryosam.points.point_file import PointFile
     from aitom_cryosam.points.tomogram_info import TiltSeries
@@ -141,13 +141,13 @@ def _truth(args: argparse.Namespace, tomogram: Tomogram, tilt_series: TiltSeries
 
 def _found_by_others(
     path: str, tomogram: Tomogram, tilt_series: TiltSeries | None, particle_class: str | None
-) -> Found:
-    from aitom_cryosam.evaluation.comparison import Found
+) -> MethodPicks:
+    from aitom_cryosam.evaluation.comparison import MethodPicks
     from aitom_cryosam.evaluation.pairing import picks_of_class
 
     file = _in_folder(path, tomogram)
     [own] = picks_of_class([_points(file, tomogram, tilt_series, None)], particle_class)
-    return Found.of(_of(tomogram, own).picks, "file", settings={"file": path})
+    return MethodPicks.of(_of(tomogram, own).picks, "file", settings={"file": path})
 
 
 def _tell_doubt(
@@ -201,7 +201,7 @@ def _of(tomogram: Tomogram, points: PointFile) -> PointFile:
     return of_tomogram(points, tomogram.path or tomogram.name)
 
 
-def _timed(name: str, plan: Callable[[], Found]) -> Found | None:
+def _timed(name: str, plan: Callable[[], MethodPicks]) -> MethodPicks | None:
     """What a method found; None, and why, if it cannot: the others' hours are not lost then."""
     logger.info("%s ...", name)
     start = time.perf_counter()
@@ -243,7 +243,9 @@ def _notes(bench: Bench) -> str:
     )
 
 
-def _matrix(found: Mapping[str, Found], agreement: Mapping[tuple[str, str], Agreement]) -> str:
+def _matrix(
+    found: Mapping[str, MethodPicks], agreement: Mapping[tuple[str, str], Agreement]
+) -> str:
     """Shared / only the row's / only the column's, above a diagonal of the numbers of picks."""
     names = list(found)
     rows = [["shared/only row/only column", *names]]

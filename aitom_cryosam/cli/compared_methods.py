@@ -16,7 +16,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.wording import plural
 
 if TYPE_CHECKING:
-    from aitom_cryosam.evaluation.comparison import Found
+    from aitom_cryosam.evaluation.comparison import MethodPicks
     from aitom_cryosam.job import Job
     from aitom_cryosam.picks import Picks
     from aitom_cryosam.points.tomogram_info import TiltSeries
@@ -96,17 +96,17 @@ class Bench:
         return float(self.args.diameter)
 
 
-def _cryosam(bench: Bench, *, refine: bool = False) -> Callable[[], Found]:
+def _cryosam(bench: Bench, *, refine: bool = False) -> Callable[[], MethodPicks]:
     from aitom_cryosam import job
-    from aitom_cryosam.evaluation.comparison import Found
+    from aitom_cryosam.evaluation.comparison import MethodPicks
 
     wanted = _job(bench)
 
-    def pick() -> Found:
+    def pick() -> MethodPicks:
         result = job.pick(wanted, progress=bench.progress)
         clicks = plural(len(result.prompts), "click")
         origin = " of the truth" if bench.args.draw else ""
-        return Found.of(
+        return MethodPicks.of(
             _refined(bench, result) if refine else result.proposals,
             clicks + origin,
             settings={
@@ -188,14 +188,14 @@ def _drawn(truth: Picks, number: int, seed: int) -> list[str]:
     return [",".join(map("{:g}".format, row)) for row in truth.points_zyx[chosen, ::-1]]
 
 
-def _dog(bench: Bench) -> Callable[[], Found]:
+def _dog(bench: Bench) -> Callable[[], MethodPicks]:
     from aitom_cryosam import baselines
 
     baselines.need_aitom()
     return partial(baselines.dog, bench.tomogram, diameter=bench.diameter)
 
 
-def _template_matching(bench: Bench) -> Callable[[], Found]:
+def _template_matching(bench: Bench) -> Callable[[], MethodPicks]:
     from aitom_cryosam import baselines
 
     args = bench.args
@@ -221,7 +221,7 @@ def _template_matching(bench: Bench) -> Callable[[], Found]:
     ).run
 
 
-METHODS: dict[str, Callable[[Bench], Callable[[], Found]]] = {
+METHODS: dict[str, Callable[[Bench], Callable[[], MethodPicks]]] = {
     CRYOSAM: _cryosam,
     REFINED: partial(_cryosam, refine=True),
     DOG: _dog,

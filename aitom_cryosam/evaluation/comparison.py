@@ -16,7 +16,7 @@ from aitom_cryosam.picks import Picks
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class MethodPicks:
     """What one method found.
 
     Attributes:
@@ -32,7 +32,7 @@ class Found:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, picks: Picks, annotations: str, **more: Any) -> Found:
+    def of(cls, picks: Picks, annotations: str, **more: Any) -> MethodPicks:
         """From picks and proposals, without those that no threshold would bring back."""
         return cls(picks.take(picks.cut_decides), annotations, **more)
 
@@ -52,7 +52,7 @@ class Compared:
         candidates: of everything it scored, whose curve goes beyond that threshold.
     """
 
-    found: Found
+    found: MethodPicks
     picks: Evaluation
     candidates: Evaluation
 
@@ -91,7 +91,7 @@ class Agreement:
     only_second: int
 
 
-def compare(found: Found, truth: Picks, *, radius: float, voxel_size: float) -> Compared:
+def compare(found: MethodPicks, truth: Picks, *, radius: float, voxel_size: float) -> Compared:
     """Evaluate a method at its own threshold, and along its whole curve.
 
     Args:
@@ -111,7 +111,7 @@ def compare(found: Found, truth: Picks, *, radius: float, voxel_size: float) -> 
 
 
 def agreements(
-    found: Mapping[str, Found], *, radius: float, voxel_size: float
+    found: Mapping[str, MethodPicks], *, radius: float, voxel_size: float
 ) -> dict[tuple[str, str], Agreement]:
     """Every pair of methods, at their own thresholds; those within a radius in Å agree."""
     result = {}

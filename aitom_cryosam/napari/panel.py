@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.napari.worker import Problem
+from aitom_cryosam.napari.worker import Failure
 from aitom_cryosam.presets import CHOICES
 
 STEPS = 1000
@@ -123,20 +123,20 @@ class Panel(QWidget):
         """A line below the buttons."""
         self.message.setText(text)
 
-    def tell(self, problem: Problem) -> None:
+    def tell(self, failure: Failure) -> None:
         """A box with what is wrong, what to do and details to copy."""
-        self.say("; ".join(filter(None, [problem.text, problem.remedy])))
-        self.box = self._box(problem)
+        self.say("; ".join(filter(None, [failure.text, failure.remedy])))
+        self.box = self._box(failure)
         self.box.open()
 
-    def _box(self, problem: Problem) -> QMessageBox:
+    def _box(self, failure: Failure) -> QMessageBox:
         box = QMessageBox(self)
         box.setIcon(QMessageBox.Icon.Warning)
         box.setWindowTitle("CryoSAM")
-        box.setText(problem.text)
-        box.setInformativeText(problem.remedy[:1].upper() + problem.remedy[1:])
-        if problem.details:
-            box.setDetailedText(problem.details)
+        box.setText(failure.text)
+        box.setInformativeText(failure.remedy[:1].upper() + failure.remedy[1:])
+        if failure.details:
+            box.setDetailedText(failure.details)
         box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         return box
 
@@ -146,7 +146,7 @@ class Panel(QWidget):
         try:
             yield
         except InputError as error:
-            self.tell(Problem.of(error))
+            self.tell(Failure.of(error))
 
 
 def shows_errors(

@@ -15,7 +15,7 @@ from aitom_cryosam.progress import Cancelled, Progress
 
 
 @dataclass(frozen=True)
-class Problem:
+class Failure:
     """What went wrong.
 
     Attributes:
@@ -29,7 +29,7 @@ class Problem:
     details: str = ""
 
     @classmethod
-    def of(cls, error: InputError) -> Problem:
+    def of(cls, error: InputError) -> Failure:
         """What a user caused."""
         remedy = error.remedy.worded(Door.NAPARI, **error.values) if error.remedy else ""
         return cls(error.problem, remedy)
@@ -69,10 +69,10 @@ class Worker(QThread):
         except Cancelled:
             self.cancelled.emit()
         except InputError as error:
-            self.failed.emit(Problem.of(error))
+            self.failed.emit(Failure.of(error))
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
-            self.failed.emit(Problem(text, details=traceback.format_exc()))
+            self.failed.emit(Failure(text, details=traceback.format_exc()))
         else:
             self.succeeded.emit(outcome)
 

@@ -21,7 +21,7 @@ _VERSIONS = ("0.4", "0.5")
 
 
 @dataclass(frozen=True)
-class Level:
+class Resolution:
     """One resolution of an image.
 
     Attributes:
@@ -66,7 +66,7 @@ class Multiscale:
 
     version: str
     names: tuple[str, ...]
-    levels: tuple[Level, ...]
+    levels: tuple[Resolution, ...]
 
     @classmethod
     def of(cls, store: ZarrStore) -> Multiscale:
@@ -137,7 +137,7 @@ def _instead(store: ZarrStore, attributes: Mapping[str, Any]) -> str:
 
 def _level(
     path: Path, names: Sequence[str], units: Sequence[float], dataset: Any, whole: Any
-) -> Level:
+) -> Resolution:
     """A dataset with its own transformations and then those of all datasets."""
     node = dataset.get("path") if isinstance(dataset, Mapping) else None
     if not isinstance(node, str) or not node or ".." in node.split("/") or node.startswith("/"):
@@ -155,7 +155,7 @@ def _level(
     if not scaled:
         raise InputError(f"{path} gives no scale for {node}; expected one of OME-Zarr 0.4 or 0.5.")
     of_x, of_y, of_z = (names.index(axis) for axis in "xyz")
-    return Level(
+    return Resolution(
         node,
         (scale[of_x], scale[of_y], scale[of_z]),
         (translation[of_x], translation[of_y], translation[of_z]),

@@ -10,7 +10,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.volumes.chunked import ChunkedArray
-from aitom_cryosam.volumes.multiscale import Level, Multiscale
+from aitom_cryosam.volumes.multiscale import Multiscale, Resolution
 from aitom_cryosam.volumes.stored_array import StoredArray
 from aitom_cryosam.volumes.volume import (
     Shape,
@@ -63,7 +63,9 @@ def read_size(path: Path, *, voxel_size: float | None = None) -> tuple[Shape, fl
     return StoredArray(store, level.node, image.names).shape, size
 
 
-def _chosen(path: Path, levels: Sequence[Level], wanted: float | None) -> tuple[Level, float]:
+def _chosen(
+    path: Path, levels: Sequence[Resolution], wanted: float | None
+) -> tuple[Resolution, float]:
     """The level of a voxel size, Å, or the finest; and the voxel size to use.
 
     An image of one level takes any voxel size, as an MRC file does.
@@ -89,7 +91,7 @@ def _chosen(path: Path, levels: Sequence[Level], wanted: float | None) -> tuple[
     return finest, float(wanted)
 
 
-def _warn_of_shift(path: Path, finest: Level, level: Level, voxel_size: float) -> None:
+def _warn_of_shift(path: Path, finest: Resolution, level: Resolution, voxel_size: float) -> None:
     """Say where positions of a coarse level lie, if its voxel 0 is not centred on the finest's."""
     edge = finest.scale_xyz[0] / level.scale_xyz[0] * voxel_size
     shifts = [

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 MOMENTS = int(os.environ.get("CRYOSAM_FAULTS", "4"))
 SPILL = (
     "from aitom_cryosam import forecast as f\nplan = f.Forecast.plan\n"
-    "f.Forecast.plan = lambda *a: f.Plan(0, plan(*a).threads)\n"
+    "f.Forecast.plan = lambda *a: f.MemoryPlan(0, plan(*a).threads)\n"
 )
 SLOW = (
     "import time; from aitom_cryosam import publication as p\n"
