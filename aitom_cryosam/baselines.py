@@ -6,7 +6,6 @@ than their own defaults.
 
 from __future__ import annotations
 
-import logging
 import math
 from pathlib import Path
 
@@ -27,9 +26,7 @@ from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.targets import PARTICLE
 from aitom_cryosam.tomogram import Contrast, Tomogram
-from aitom_cryosam.volumes.reading import read_volume
-
-logger = logging.getLogger(__name__)
+from aitom_cryosam.volumes.density_map import read_density_map, resampled
 
 ANGULAR_STEP = 30.0
 """Degrees. The nearest of the 552 rotations is then 15° off a particle's at the median, 24° at
@@ -160,23 +157,11 @@ def read_template(
     Raises:
         InputError: no such file, no voxel size, or no particle in it.
     """
-    if not Path(path).exists():
-        raise InputError(f"There is no template {path}; expected a density map as an MRC file.")
-    try:
-        volume = read_volume(path, voxel_size=map_voxel_size)
-    except InputError as error:  # --voxel-size is the tomogram's here
-        raise error.instead({Remedy.VOXEL_SIZE: Remedy.TEMPLATE_VOXEL_SIZE}) from None
-    data = np.asarray(volume.data, np.float32) * np.float32(1 if contrast == "bright" else -1)
-    if not np.isfinite(data).all():
-        raise InputError(f"{path} holds NaN or infinity; expected a density map.")
-    if abs(volume.voxel_size - voxel_size) > 1e-3 * voxel_size:
-        logger.info(
-            "Template %s: resampled from voxels of %g Å to %g Å.",
-            path,
-            volume.voxel_size,
-            voxel_size,
-        )
-    return _template(data, _radius(path, data), voxel_size / volume.voxel_size, binning)
+    data, stated = read_density_map(
+        path, voxel_size, Remedy.TEMPLATE_VOXEL_SIZE, voxel_size=map_voxel_size
+    )
+    data = data * np.float32(1 if contrast == "bright" else -1)
+    return _template(data, _radius(path, data), voxel_size / stated, binning)
 
 
 def binned_tomogram(tomogram: Tomogram, factor: int) -> Tomogram:
@@ -202,8 +187,6 @@ def binned_tomogram(tomogram: Tomogram, factor: int) -> Tomogram:
 
 def _radius(path: str | Path, data: np.ndarray) -> float:
     """Voxels from the middle to the farthest protein of a map where it is bright."""
-    if data.min() == data.max():
-        raise InputError(f"{path}: every voxel is {data.min():g}; expected a density map.")
     pieces, _ = ndimage.label(data > threshold_otsu(data))
     protein = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
     faces = [protein.take(end, axis).mean() for axis in range(3) for end in (0, -1)]
@@ -220,12 +203,8 @@ def _template(data: np.ndarray, radius: float, factor: float, binning: int) -> n
     """
     reach = math.ceil(radius / factor / binning) + 1  # binned voxels
     n = 2 * reach + 1
-    if factor > 1:
-        data = ndimage.gaussian_filter(data, (factor - 1) / 2)  # against aliasing
     first = np.array(data.shape) // 2 - factor * (n * binning - 1) / 2
-    fine = ndimage.affine_transform(
-        data, factor * np.eye(3), first, output_shape=(n * binning,) * 3, mode="nearest"
-    )
+    fine = resampled(data, factor, first, (n * binning,) * 3, mode="nearest")
     template = binned(fine, binning)
     z, y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1]
     template[z**2 + y**2 + x**2 > reach**2] = np.nan

@@ -94,7 +94,7 @@ def test_a_dark_map_is_turned_over(tmp_path: Path, lone_map: Path) -> None:
 
 
 def test_maps_that_are_no_template_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"There is no template .*none.mrc; expected a density"):
+    with pytest.raises(InputError, match=r"There is no file .*none.mrc"):
         read_template(tmp_path / "none.mrc", 10.0)
     data = blob((8, 9, 10), np.array([4, 4, 5]), 2)
     write_volume(tmp_path / "one.mrc", data, voxel_size=1)

@@ -297,4 +297,4 @@ def test_aitoms_pickers_need_a_template_and_a_diameter(world: Path, capsys) -> N
     assert compare(world, "--methods", "aitom-dog", "--diameter", "0") == 2
     assert "Expected a --diameter above 0 Å, got 0" in capsys.readouterr().err
     assert compare(world, "--methods", "aitom-template", "--template", "no.mrc") == 2
-    assert "There is no template no.mrc" in capsys.readouterr().err
+    assert "There is no file no.mrc" in capsys.readouterr().err

@@ -206,13 +206,18 @@ def test_a_map_of_unknown_voxel_size_names_the_right_option(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "sentence"), [(-1.0, "no density above 0"), (np.nan, "NaN or infinity")]
+    ("value", "sentence"),
+    [
+        (-2.0, "no density above 0"),
+        (-1.0, "every voxel is -1; expected a density map"),
+        (np.nan, "NaN or infinity"),
+    ],
 )
 def test_maps_without_density_are_refused(tmp_path, value: float, sentence: str) -> None:
     path = tmp_path / "map.mrc"
     with mrcfile.new(path) as file:
         file.set_data(np.full((8, 8, 8), -1, dtype=np.float32))
-        file.data[:] = value
+        file.data[1, 2, 3] = value
         file.voxel_size = 10.0
     with pytest.raises(InputError, match=sentence):
         load_density(path, 10.0)

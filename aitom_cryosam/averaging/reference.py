@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.wedge import MissingWedge
-from aitom_cryosam.errors import InputError
 from aitom_cryosam.remedies import Remedy
-from aitom_cryosam.volumes.reading import read_volume
-
-logger = logging.getLogger(__name__)
+from aitom_cryosam.volumes.density_map import read_density_map, resampled
 
 _FEW = 8  # contributors from which on a reference has been seen from all sides
 
@@ -59,26 +54,11 @@ def read_reference(
     Raises:
         InputError: no such file, no voxel size, or nothing in it.
     """
-    try:
-        volume = read_volume(path, voxel_size=map_voxel_size)
-    except InputError as error:  # --voxel-size is the tomogram's here
-        raise error.instead({Remedy.VOXEL_SIZE: Remedy.REFERENCE_VOXEL_SIZE}) from None
-    data = np.asarray(volume.data, np.float32)
-    if not np.isfinite(data).all() or data.min() == data.max():
-        raise InputError(f"{path} holds NaN, or nothing at all; expected a density map.")
-    factor = voxel_size / volume.voxel_size
-    if abs(factor - 1) > 1e-3:
-        logger.info(
-            "Reference %s: resampled from voxels of %g Å to %g Å.",
-            path,
-            volume.voxel_size,
-            voxel_size,
-        )
-    if factor > 1:
-        data = ndimage.gaussian_filter(data, (factor - 1) / 2)  # against aliasing
-    rim = np.median(np.concatenate([data[end].ravel() for end in (0, -1)]))
-    first = np.array(data.shape) // 2 - factor * (size // 2)
-    box = ndimage.affine_transform(
-        data - rim, factor * np.eye(3), first, output_shape=(size,) * 3, order=3
+    data, stated = read_density_map(
+        path, voxel_size, Remedy.REFERENCE_VOXEL_SIZE, voxel_size=map_voxel_size
     )
+    factor = voxel_size / stated
+    first = np.array(data.shape) // 2 - factor * (size // 2)
+    rim = np.median(np.concatenate([data[end].ravel() for end in (0, -1)]))
+    box = resampled(data - rim, factor, first, (size,) * 3)
     return Reference(np.asarray(box - box.mean(), np.float32))

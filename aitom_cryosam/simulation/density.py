@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.remedies import Remedy
-from aitom_cryosam.volumes.reading import read_volume
+from aitom_cryosam.volumes.density_map import SAME, read_density_map, resampled
 
 LABEL_FRACTION = 0.1
 """A voxel belongs to a particle where its density is above this fraction of the map's maximum."""
@@ -73,15 +73,11 @@ def load_density(
     Raises:
         InputError: the file cannot be read, or holds no density.
     """
-    try:
-        volume = read_volume(path, voxel_size=map_voxel_size)
-    except InputError as error:  # --voxel-size is the tomogram's here
-        raise error.instead({Remedy.VOXEL_SIZE: Remedy.MAP_VOXEL_SIZE}) from None
-    data = np.asarray(volume.data, dtype=np.float32)
-    if not np.isfinite(data).all():
-        raise InputError(f"{path} holds NaN or infinity; expected a density map.")
-    factor = volume.voxel_size / voxel_size
-    if abs(factor - 1) > 1e-3:
+    data, stated = read_density_map(
+        path, voxel_size, Remedy.MAP_VOXEL_SIZE, voxel_size=map_voxel_size
+    )
+    factor = stated / voxel_size
+    if abs(factor - 1) > SAME:
         data = _resampled(data, factor)
     data = data.clip(min=0)
     peak = data.max(initial=0)
@@ -93,14 +89,10 @@ def load_density(
 
 def _resampled(data: np.ndarray, factor: float) -> np.ndarray:
     """The same field of view, and its middle, in `factor` times the voxels per length."""
-    if factor < 1:
-        data = ndimage.gaussian_filter(data, (1 / factor - 1) / 2)  # against aliasing
     before = np.array(data.shape)
     after = np.ceil(before * factor).astype(int)
     first = (before - 1) / 2 - (after - 1) / 2 / factor
-    return np.asarray(
-        ndimage.affine_transform(data, np.eye(3) / factor, first, output_shape=tuple(after))
-    )
+    return resampled(data, 1 / factor, first, tuple(after))
 
 
 def ribosome_like(voxel_size: float) -> Density:
