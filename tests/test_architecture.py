@@ -2,8 +2,10 @@
 
 import ast
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -48,6 +50,23 @@ def floors() -> list[list[str]]:
     block = re.search(r"## The order of imports\n.*?```text\n(.*?)```", text, re.S)
     assert block, f"{NOTE} has no block of text under 'The order of imports'"
     return [line.split() for line in block[1].splitlines() if line.strip()]
+
+
+TOP = {
+    *(".ci", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CITATION.cff"),
+    *("CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "aitom_cryosam", "benchmarks"),
+    *("docs", "examples", "mkdocs.yml", "pyproject.toml", "setup.py", "tests"),
+}
+"""What lies at the top level: what a project of Python has there, and nobody's notes."""
+
+
+def test_nothing_else_lies_at_the_top_level() -> None:
+    if not (ROOT / ".git").exists() or not which("git"):
+        pytest.skip("no checkout of git")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout
+    assert {Path(name).parts[0] for name in listed.split("\0") if name} == TOP
 
 
 def test_every_room_has_its_floor() -> None:

@@ -153,14 +153,16 @@ def _found_by_others(
 def _tell_doubt(
     name: str, compared: Compared, tomogram: Tomogram, truth: Picks, radius: float
 ) -> None:
-    from aitom_cryosam.evaluation.counting import doubt
-    from aitom_cryosam.evaluation.pairing import Searched
-    from aitom_cryosam.points.point_file import PointFile
+    from aitom_cryosam.evaluation.counting import Matched, doubt
 
-    mine, true = (PointFile(Path(), picks) for picks in (compared.found.picks, truth))
-    mine = replace(mine, shape_zyx=tomogram.shape)
-    searched = Searched(name, mine, true, tomogram.voxel_size)
-    if said := doubt([searched], [compared.picks], radius):
+    matched = Matched(
+        compared.found.picks.points_zyx,
+        truth.points_zyx,
+        compared.picks.pairs,
+        tomogram.voxel_size,
+        tomogram.shape,
+    )
+    if said := doubt([matched], radius):
         logger.warning("%s: %s.", name, said)
 
 

@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or option cannot be used, or picks and truth do not fit together.
     """
-    from aitom_cryosam.evaluation.counting import doubt
+    from aitom_cryosam.evaluation.counting import Matched, doubt
     from aitom_cryosam.evaluation.pairing import read_searched
     from aitom_cryosam.outputs import ready_to_write
 
@@ -140,8 +140,17 @@ def run(args: argparse.Namespace) -> int:
         tomograms=tomograms_of(args),
     )
     found = _evaluated(args, searched)
-    evaluations = list(found.evaluations.values())
-    if doubted := doubt(searched, evaluations, args.radius, args.truth_angpix):
+    matched = [
+        Matched(
+            one.picks.picks.points_zyx,
+            one.truth.picks.points_zyx,
+            found.evaluations[one.name].pairs,
+            one.voxel_size,
+            one.picks.shape_zyx or one.truth.shape_zyx,
+        )
+        for one in searched
+    ]
+    if doubted := doubt(matched, args.radius, args.truth_angpix):
         logger.warning("%s.", doubted)
     print(table(args, found))
     _write(args, found)

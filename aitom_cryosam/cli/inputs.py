@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from aitom_cryosam.names import RESULT
+from aitom_cryosam.result_files import RUN, run_files
 
 _OUTPUTS = {"command", "action", "out", "curve", "histogram", "json", "cache", "folder"}
 _EDITS = {"view"}
 """Commands that save onto what they have opened, as a text editor does."""
-_RUN = RESULT["run"]
 
 
 def inputs_of(args: argparse.Namespace) -> list[Path]:
@@ -34,9 +34,7 @@ def _paths(value: Any) -> Iterator[Path]:
 
 def _of_result(path: Path) -> Iterator[Path]:
     """Beside each record of a run that a path names, or a folder holds."""
-    runs = (
-        path.glob(f"[!.]*{_RUN}") if path.is_dir() else [path] if path.name.endswith(_RUN) else []
-    )
+    runs = run_files(path) if path.is_dir() else [path] if path.name.endswith(RUN) else []
     for run in runs:
-        stem = run.name.removesuffix(_RUN)
+        stem = run.name.removesuffix(RUN)
         yield from (run.with_name(stem + ending) for ending in RESULT.values())

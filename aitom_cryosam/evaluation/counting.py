@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import permutations, product
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from aitom_cryosam.evaluation.pairing import Searched
-from aitom_cryosam.evaluation.points import Evaluation
 from aitom_cryosam.remedies import Remedy
 
 _FEW = 8  # particles from which on anything is said
@@ -20,15 +19,32 @@ _SHIFTED = 0.4  # voxels, of all particles alike
 _LEFT = 0.5  # of the distances, once the shift is taken off
 _BINNINGS = (2.0, 4.0, 8.0, 0.5, 0.25, 0.125)
 
-Way = Callable[[Searched], "np.ndarray | None"]
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """Picks and known positions of one tomogram, as they were matched.
+
+    Attributes:
+        picks_zyx: (n, 3) voxels.
+        truth_zyx: (m, 3) voxels.
+        pairs: (k, 2) rows of picks and truth that belong together.
+        voxel_size: Å.
+        shape_zyx: (D, H, W) of the tomogram, if anybody knows it.
+    """
+
+    picks_zyx: np.ndarray
+    truth_zyx: np.ndarray
+    pairs: np.ndarray
+    voxel_size: float
+    shape_zyx: tuple[int, int, int] | None = None
+
+
+Way = Callable[[Matched], "np.ndarray | None"]
 """(n, 3) the known positions z y x as another way of counting has them; None if it cannot be."""
 
 
 def doubt(
-    searched: Sequence[Searched],
-    evaluations: Sequence[Evaluation],
-    radius: float,
-    truth_angpix: float | None = None,
+    tomograms: Sequence[Matched], radius: float, truth_angpix: float | None = None
 ) -> str | None:
     """What to say where another way of counting would bring picks and particles together.
 
@@ -36,20 +52,19 @@ def doubt(
     from, and the size of pixels changed; many, for a shift that all have.
 
     Args:
-        searched: at least one tomogram.
-        evaluations: of each.
-        radius: Å, as in the evaluations.
+        tomograms: at least one.
+        radius: Å, that they were matched within.
         truth_angpix: Å, the pixel size that the truth was read with, if not the tomograms'.
     """
-    matched = sum(len(one.pairs) for one in evaluations)
-    possible = sum(min(one.n_picks, one.n_truth) for one in evaluations)
+    matched = sum(len(one.pairs) for one in tomograms)
+    possible = sum(min(len(one.picks_zyx), len(one.truth_zyx)) for one in tomograms)
     if possible < _FEW:
         return None
     if matched >= _SHARE * possible:
-        return _of_shift(searched, evaluations)
-    ways = dict(_ways(truth_angpix or searched[0].voxel_size))
-    found = {said: _together(searched, radius, way) for said, way in ways.items()}
-    chance = np.percentile([_together(searched, radius, _as_read), *found.values()], _OTHERS)
+        return _of_shift(tomograms)
+    ways = dict(_ways(truth_angpix or tomograms[0].voxel_size))
+    found = {said: _together(tomograms, radius, way) for said, way in ways.items()}
+    chance = np.percentile([_together(tomograms, radius, _as_read), *found.values()], _OTHERS)
     said = max(found, key=lambda way: found[way])
     if found[said] < max(_SHARE * possible, _ABOVE_CHANCE * chance, _FEW):
         return None
@@ -59,13 +74,9 @@ def doubt(
     )
 
 
-def _of_shift(searched: Sequence[Searched], evaluations: Sequence[Evaluation]) -> str | None:
+def _of_shift(tomograms: Sequence[Matched]) -> str | None:
     apart = np.concatenate(
-        [
-            one.truth.picks.points_zyx[found.pairs[:, 1]]
-            - one.picks.picks.points_zyx[found.pairs[:, 0]]
-            for one, found in zip(searched, evaluations, strict=True)
-        ]
+        [one.truth_zyx[one.pairs[:, 1]] - one.picks_zyx[one.pairs[:, 0]] for one in tomograms]
     )
     shift = np.median(apart, axis=0)
     before, after = (np.median(np.linalg.norm(d, axis=1)) for d in (apart, apart - shift))
@@ -79,11 +90,11 @@ def _of_shift(searched: Sequence[Searched], evaluations: Sequence[Evaluation]) -
     )
 
 
-def _together(searched: Sequence[Searched], radius: float, way: Way) -> int:
+def _together(tomograms: Sequence[Matched], radius: float, way: Way) -> int:
     """How many picks and particles have each other within the radius; fast, not one to one."""
     number = 0
-    for one in searched:
-        picks, truth = one.picks.picks.points_zyx, way(one)
+    for one in tomograms:
+        picks, truth = one.picks_zyx, way(one)
         if truth is None or not len(picks) or not len(truth):
             continue
         reach = radius / one.voxel_size
@@ -109,20 +120,19 @@ def _ways(pixel_size: float) -> Iterator[tuple[str, Way]]:
         yield said, partial(_scaled, factor)
 
 
-def _as_read(one: Searched) -> np.ndarray:
-    return one.truth.picks.points_zyx
+def _as_read(one: Matched) -> np.ndarray:
+    return one.truth_zyx
 
 
-def _turned(order: tuple[int, ...], one: Searched) -> np.ndarray:
-    return _as_read(one)[:, list(order)]
+def _turned(order: tuple[int, ...], one: Matched) -> np.ndarray:
+    return one.truth_zyx[:, list(order)]
 
 
-def _mirrored(axes: tuple[bool, ...], one: Searched) -> np.ndarray | None:
-    shape = one.picks.shape_zyx or one.truth.shape_zyx
-    if shape is None:
+def _mirrored(axes: tuple[bool, ...], one: Matched) -> np.ndarray | None:
+    if one.shape_zyx is None:
         return None
-    return np.where(axes, np.array(shape) - 1 - _as_read(one), _as_read(one))
+    return np.where(axes, np.array(one.shape_zyx) - 1 - one.truth_zyx, one.truth_zyx)
 
 
-def _scaled(factor: float, one: Searched) -> np.ndarray:
-    return _as_read(one) * factor
+def _scaled(factor: float, one: Matched) -> np.ndarray:
+    return one.truth_zyx * factor

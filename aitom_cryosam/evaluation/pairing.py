@@ -222,20 +222,23 @@ def of_class(points: PointFile, whole: PointFile, wanted: str | None) -> PointFi
     if wanted not in whole.classes:
         known = ", ".join(sorted(set(whole.classes)))
         raise InputError(f"{whole.path} has no class {wanted!r}; expected one of {known}.")
-    return points.take(np.array(points.classes or ()) == wanted)
+    return _only(points, wanted)
 
 
 def picks_of_class(files: Sequence[PointFile], wanted: str | None) -> list[PointFile]:
     """The picks of one class, where a file has some of it; those without a class all stay."""
     if wanted is None or not any(wanted in (one.classes or ()) for one in files):
         return list(files)
-    own = [
-        one if one.classes is None else one.take(np.array(one.classes) == wanted) for one in files
-    ]
+    own = [_only(one, wanted) for one in files]
     every, left = (sum(len(one.picks) for one in points) for points in (files, own))
     if left < every:
         logger.info("%d of %d picks are of class %s and count.", left, every, wanted)
     return own
+
+
+def _only(points: PointFile, wanted: str) -> PointFile:
+    """Those of a class; all, if none has any."""
+    return points if points.classes is None else points.take(np.array(points.classes) == wanted)
 
 
 def _tell(
