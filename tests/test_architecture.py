@@ -76,6 +76,15 @@ def test_every_room_has_its_floor() -> None:
     )
 
 
+def test_every_room_has_its_subject() -> None:
+    text = NOTE.read_text(encoding="utf-8")
+    table = text.split("## Where to look\n")[1].split("\n## ")[0]
+    named = re.findall(r"`(\w+)`", table.split("|---|")[1])
+    assert sorted(named) == sorted({room(module) for module in MODULES}), (
+        f"a room was added or removed: name it in {NOTE.name}, under what it is about"
+    )
+
+
 def test_imports_point_down() -> None:
     level = {name: height for height, floor in enumerate(floors()) for name in floor}
     upwards = [

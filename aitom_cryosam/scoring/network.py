@@ -96,13 +96,13 @@ class GraphNetwork:
         """
         values = scaled(rows, self.middle, self.spread, self.reach)
         every = np.zeros(len(rows))
-        for hidden, bias, heard, heard_bias, out in zip(
+        for first, first_bias, second, second_bias, out in zip(
             self.hidden, self.hidden_bias, self.heard, self.heard_bias, self.out, strict=True
         ):
-            seen = np.tanh(values @ hidden + bias)  # (n, h)
+            seen = np.tanh(values @ first + first_bias)  # (n, h)
             near = [seen[neighbours[:, :k]].mean(axis=1) for k in (NEAREST, neighbours.shape[1])]
             mean = np.broadcast_to(seen.mean(axis=0), seen.shape)
-            told = np.tanh(np.concatenate([seen, *near, mean], axis=1) @ heard + heard_bias)
+            told = np.tanh(np.concatenate([seen, *near, mean], axis=1) @ second + second_bias)
             every += told @ out
         return np.asarray(every / len(self.out) + self.out_bias)
 
@@ -142,10 +142,10 @@ class SequenceNetwork:
         """(l,) output along a sequence, (l, r); beyond its ends there is nothing."""
         values = scaled(rows, self.middle, self.spread, self.reach)
         hidden = np.tanh(values @ self.alone + self.alone_bias[:, None])  # (g, l, h)
-        beside = self.around.shape[2] // 2
+        reach = self.around.shape[2] // 2
         for layer in range(self.around.shape[1]):
-            padded = np.pad(hidden, ((0, 0), (beside, beside), (0, 0)))
-            windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * beside + 1, axis=1)
+            padded = np.pad(hidden, ((0, 0), (reach, reach), (0, 0)))
+            windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
             seen = np.einsum("glhw,gwhk->glk", windows, self.around[:, layer], optimize=True)
             of_all = hidden.mean(axis=1, keepdims=True) @ self.whole[:, layer]
             hidden = hidden + np.tanh(seen + of_all + self.around_bias[:, layer, None])

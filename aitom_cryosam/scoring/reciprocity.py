@@ -63,9 +63,9 @@ def reciprocity(
         np.log1p(np.median(ranks[nearest], axis=1)),
         np.log1p(ranks[nearest].max(axis=1)),
     ]
-    heard = by_likeness[:, : max(min(count, len(alike) - 1), 1)]
-    heard = np.pad(heard, ((0, 0), (0, count - heard.shape[1])), mode="edge")
-    return np.stack(columns, axis=1), heard
+    neighbours = by_likeness[:, : max(min(count, len(alike) - 1), 1)]
+    neighbours = np.pad(neighbours, ((0, 0), (0, count - neighbours.shape[1])), mode="edge")
+    return np.stack(columns, axis=1), neighbours
 
 
 def _ahead(alike: np.ndarray, to_some: np.ndarray) -> np.ndarray:
