@@ -187,7 +187,7 @@ def joined(parts: Sequence[Picks]) -> Picks:
     """All points in one, in their order.
 
     A part without rotations or classes beside one that has some gets no rotation and the class
-    "none"; extra columns that not all parts have are left out. The log says both.
+    "none"; probabilities and extra columns that not all parts have are left out. The log says both.
 
     Args:
         parts: at least one; empty ones count only where all are empty.
@@ -201,6 +201,8 @@ def joined(parts: Sequence[Picks]) -> Picks:
     classed = any(part.classes is not None for part in parts)
     common = [label for label in parts[0].extra if all(label in part.extra for part in parts)]
     lost = sorted({label for part in parts for label in part.extra} - set(common))
+    rated = [part.probabilities for part in parts if part.probabilities is not None]
+    lost += ["probabilities"] if 0 < len(rated) < len(parts) else []
     if lost:
         logger.warning("Left out, as not all of the joined files have them: %s.", ", ".join(lost))
     return Picks(
@@ -209,9 +211,7 @@ def joined(parts: Sequence[Picks]) -> Picks:
         np.concatenate([part.ids for part in parts]),
         np.concatenate([part.kept for part in parts]),
         tuple(reason for part in parts for reason in part.reasons),
-        np.concatenate([part.probabilities for part in parts])
-        if all(part.probabilities is not None for part in parts)
-        else None,
+        np.concatenate(rated) if len(rated) == len(parts) else None,
         Rotation.concatenate([part.rotations or Rotation.identity(len(part)) for part in parts])
         if turned
         else None,

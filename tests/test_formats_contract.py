@@ -29,6 +29,7 @@ def whole_set() -> Picks:
         np.array([4, 2, 9, 1, 7]),
         np.ones(n, bool),
         ("",) * n,
+        np.array([0.95, 0.8, 0.5, 0.25, 0.0]),
         rotations=Rotation.from_quat(rng.normal(size=(n, 4))),
         classes=("1", "2", "1", "3", "2"),
         extra={"rlnRandomSubset": ("1", "2", "1", "2", "1"), "somebodys": tuple("abcde")},
@@ -108,6 +109,15 @@ def test_scores(tmp_path, name):
 
 
 @every
+def test_probabilities(tmp_path, name):
+    back = read(written(tmp_path, name, whole_set()), name).picks
+    if FORMATS[name].columns:
+        np.testing.assert_allclose(back.probabilities, whole_set().probabilities, atol=1e-6)
+    else:
+        assert back.probabilities is None
+
+
+@every
 def test_no_score_is_no_number(tmp_path, name):
     """A score that is not there is not there in the file either."""
     none = replace(whole_set(), scores=np.full(len(PLACES), np.nan))
@@ -165,9 +175,13 @@ def test_what_is_lost_is_told_in_one_line(tmp_path, name, caplog):
     written(tmp_path, name, whole_set())
     told = [line for line in caplog.messages if line.endswith(", which are left out.")]
     kind = FORMATS[name]
-    holds = (kind.scores, kind.rotations, kind.classes, kind.columns)
+    exact = not kind.whole or kind.posed
+    holds = (exact, kind.scores, kind.columns, kind.rotations, kind.classes, kind.columns)
     assert len(told) == (0 if all(holds) else 1)
-    words = ("scores", "rotations", "classes", "further columns")
+    words = (
+        *("fractions of voxels", "scores", "probabilities"),
+        *("rotations", "classes", "further columns"),
+    )
     for held, word in zip(holds, words, strict=True):
         assert (word in "".join(told)) == (not held)
 
@@ -176,6 +190,14 @@ def test_what_is_lost_is_told_in_one_line(tmp_path, name, caplog):
 def test_nothing_is_told_of_plain_points(tmp_path, name, caplog):
     written(tmp_path, name, Picks.from_points([[1, 2, 3]]))
     assert not caplog.messages
+
+
+@pytest.mark.parametrize("name", [name for name, kind in FORMATS.items() if kind.whole])
+def test_rounded_places_are_told(tmp_path, name, caplog):
+    written(tmp_path, name, Picks.from_points([[1.0, 2.5, 3.0]]))
+    assert caplog.messages == [
+        f"Files of the format {name} cannot hold fractions of voxels, which are left out."
+    ]
 
 
 @every

@@ -18,6 +18,7 @@ from aitom_cryosam.points.rotations import (
     from_eman,
     from_relion,
     of_matrices,
+    to_aitom,
     to_dynamo,
     to_relion,
 )
@@ -280,6 +281,15 @@ def test_joined_parts(caplog):
     assert joined([plain, plain]).rotations is None
 
 
+def test_probabilities_of_joined_parts(caplog):
+    rated = replace(picks(), probabilities=np.array([0.9, 0.5, 0.25, 0.0]))
+    assert joined([rated, rated]).probabilities.tolist() == [0.9, 0.5, 0.25, 0.0] * 2
+    assert not caplog.messages
+    assert joined([rated, picks()]).probabilities is None
+    told = "Left out, as not all of the joined files have them: probabilities."
+    assert caplog.messages == [told]
+
+
 def test_columns_of_different_lengths():
     with pytest.raises(InputError, match="of every column of Picks"):
         replace(picks(), rotations=Rotation.identity(3))
@@ -334,6 +344,55 @@ def test_against_eulerangles():
         ours = back(there(angles))
         other = from_relion if target == "relion" else from_dynamo
         assert (other(np.asarray(theirs)).inv() * other(ours)).magnitude().max() < 1e-9
+
+
+def written_by_others(kind, matrices):
+    """The text of a file with a point for each matrix, of which None is none."""
+    place = {"x": 10.0, "y": 20.0, "z": 30.0}
+    if kind == "portal":
+        rotated = [{} if m is None else {"xyz_rotation_matrix": m.tolist()} for m in matrices]
+        return "".join(json.dumps({"location": place, **one}) + "\n" for one in rotated)
+    if kind == "copick":
+        turned = [None if m is None else np.pad(m, (0, 1)).tolist() for m in matrices]
+        points = [{"location": place, "transformation_": m} for m in turned]
+        content = {"pickable_object_name": "a", "voxel_spacing": 10, "points": points}
+        return json.dumps(content)
+    if kind == "aitom":
+        turned = [None if m is None else to_aitom(Rotation.from_matrix([m]))[0] for m in matrices]
+        return json.dumps(
+            [{"x": [1, 2, 3]} | ({} if m is None else {"angle": m.tolist()}) for m in turned]
+        )
+    boxes = [
+        [1, 2, 3, "manual", 0.5, 0]
+        + (
+            []
+            if m is None
+            else [{"xform.align3d": {"matrix": np.pad(m.T, [(0, 0), (0, 1)]).tolist()}}]
+        )
+        for m in matrices
+    ]
+    return json.dumps({"apix_unbin": 2.5, "boxes_3d": boxes})
+
+
+@pytest.mark.parametrize("kind", ["copick", "portal", "aitom", "eman2"])
+def test_one_point_without_orientation_costs_the_others_nothing(tmp_path, kind, caplog):
+    turned = Rotation.from_euler("zyx", [[30, 40, 50], [10, 20, 70]], degrees=True)
+    path = tmp_path / f"a{FORMATS[kind].ending}"
+    path.write_text(written_by_others(kind, [turned[0].as_matrix(), None, turned[1].as_matrix()]))
+    found = read(path, kind).rotations
+    expected = Rotation.concatenate([turned[0], Rotation.identity(), turned[1]])
+    assert angle_between(found, expected).max() < 1e-6
+    told = f"{path}: 1 of 3 points have no orientation; they are taken as not turned."
+    assert told in caplog.messages
+    path.write_text(written_by_others(kind, [None, None]))
+    assert read(path, kind).rotations is None
+
+
+def test_a_file_of_one_class_is_called_as_it(tmp_path, caplog):
+    these = replace(picks(), classes=("FAS",) * 4)
+    path = written(tmp_path, "copick", these)
+    assert json.loads(path.read_text())["pickable_object_name"] == "FAS"
+    assert not caplog.messages
 
 
 def test_each_class_is_an_object_of_copick(tmp_path, caplog):

@@ -18,6 +18,7 @@ at its position + R r in the tomogram. In these terms
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 _ORTHOGONAL = 1e-3
 _UNTURNED = 1e-9
@@ -115,6 +118,30 @@ def of_matrices(matrices: Sequence[Any], path: Path) -> Rotation:
     for number in np.flatnonzero(wrong | ~finite | ~(np.linalg.det(found) > 0)):
         raise InputError(f"{path}, point {number + 1}: its matrix is no rotation.")
     return Rotation.from_matrix(found)
+
+
+def without_gaps(orientations: Sequence[Any], unturned: Any, path: Path) -> list[Any] | None:
+    """Orientations of n points with one in place of each that is None, which is told.
+
+    Args:
+        orientations: n of them, as the file has them.
+        unturned: the same of a point that is not turned.
+        path: the file they are from.
+
+    Returns:
+        n of them, or None where all are None.
+    """
+    missing = sum(one is None for one in orientations)
+    if missing == len(orientations):
+        return None
+    if missing:
+        logger.warning(
+            "%s: %d of %d points have no orientation; they are taken as not turned.",
+            path,
+            missing,
+            len(orientations),
+        )
+    return [unturned if one is None else one for one in orientations]
 
 
 def along_z(directions_xyz: np.ndarray) -> Rotation:

@@ -143,6 +143,8 @@ def project_files(
                 "differ",
                 Remedy.OUT_FOLDER,
             )
+        if len(groups) == 1 and len(one := _by_object(kind, *groups[0], particle)) == 1:
+            groups, particle = [one[0][0]], one[0][1]
         files = _file(kind, out, groups, particle)
         _tell_lost(kind, format, groups)
         return files

@@ -22,7 +22,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import nearest_voxel
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.points.rotations import from_aitom, to_aitom
+from aitom_cryosam.points.rotations import from_aitom, to_aitom, without_gaps
 from aitom_cryosam.points.table import Table, Unit, json_of
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 from aitom_cryosam.source_file import reading
@@ -106,8 +106,8 @@ def _table(content: Any, path: Path) -> Table:
         scores = [record.get("val") for record in content]
         points_xyz = [np.ravel(peak) for peak in peaks]
         rotations = None
-        if content and all("angle" in record for record in content):
-            angles = np.array([record["angle"] for record in content], np.float64)
+        if given := without_gaps([record.get("angle") for record in content], (0, 0, 0), path):
+            angles = np.array(given, np.float64)
             moved = np.array([record.get("loc", (0, 0, 0)) for record in content], np.float64)
             rotations = from_aitom(angles.reshape(-1, 3))
             points_xyz = list(np.array(points_xyz) - rotations.apply(moved.reshape(-1, 3)))

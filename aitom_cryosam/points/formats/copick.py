@@ -16,7 +16,7 @@ from aitom_cryosam.lengths import ANGSTROM
 from aitom_cryosam.names import relion_name
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.particle import Particle
-from aitom_cryosam.points.rotations import of_matrices, some
+from aitom_cryosam.points.rotations import of_matrices, some, without_gaps
 from aitom_cryosam.points.table import Table, Unit, json_of, location, positive
 from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 from aitom_cryosam.source_file import reading
@@ -96,11 +96,12 @@ def read(path: Path) -> Table:
 
 
 def _rotations(content: dict[str, Any], path: Path) -> Rotation | None:
-    """Of the points, if all have one and the file says that they mean something."""
-    matrices = [_transformation(point) for point in content.get("points") or []]
-    if not matrices or None in matrices or content.get("trust_orientation") is False:
+    """Of the points, unless the file says that they mean nothing."""
+    if content.get("trust_orientation") is False:
         return None
-    return some(of_matrices(matrices, path))
+    given = [_transformation(point) for point in content.get("points") or []]
+    matrices = without_gaps(given, np.eye(4).tolist(), path)
+    return matrices and some(of_matrices(matrices, path))
 
 
 def _place(point: dict[str, Any], path: Path) -> list[Any]:

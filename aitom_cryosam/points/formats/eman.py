@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.points.particle import Particle
-from aitom_cryosam.points.rotations import from_eman, of_matrices, some
+from aitom_cryosam.points.rotations import from_eman, of_matrices, some, without_gaps
 from aitom_cryosam.points.table import Table, Unit, json_of, positive, scores, scores_if_any
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 from aitom_cryosam.source_file import reading
@@ -50,7 +50,7 @@ def text(groups: Sequence[TomogramPicks], particle: Particle) -> str:
 
 
 def read(path: Path) -> Table:
-    """The boxes with score and class, and their orientation if all have one.
+    """The boxes with score and class, and their orientations.
 
     Before September 2018 there was no `apix_unbin`, and boxes counted voxels from the corner.
 
@@ -75,10 +75,9 @@ def read(path: Path) -> Table:
 
 def _rotations(boxes: Sequence[Any], path: Path) -> Rotation | None:
     """Of the alignment that may stand behind a box: particle to reference."""
-    found = [box[6].get("xform.align3d") if len(box) > 6 else None for box in boxes]
-    if not found or None in found:
-        return None
-    return some(Rotation.concatenate([_rotation(transform, path) for transform in found]))
+    given = [box[6].get("xform.align3d") if len(box) > 6 else None for box in boxes]
+    found = without_gaps(given, {"matrix": np.eye(3, 4).tolist()}, path)
+    return found and some(Rotation.concatenate([_rotation(one, path) for one in found]))
 
 
 def _rotation(transform: Any, path: Path) -> Rotation:

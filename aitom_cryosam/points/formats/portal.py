@@ -10,7 +10,7 @@ import numpy as np
 
 from aitom_cryosam.names import portal_voxel_size
 from aitom_cryosam.picks import Picks
-from aitom_cryosam.points.rotations import of_matrices, some
+from aitom_cryosam.points.rotations import of_matrices, some, without_gaps
 from aitom_cryosam.points.table import Table, Unit, location, text_of
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 from aitom_cryosam.source_file import reading
@@ -35,7 +35,7 @@ def _lines(picks: Picks) -> Iterator[str]:
 
 
 def read(path: Path) -> Table:
-    """The location of every line, whatever its type, and its rotation if all have one.
+    """The location of every line, whatever its type, and its rotation.
 
     In the portal's folders, they count the voxels that the folder is called after.
 
@@ -46,7 +46,7 @@ def read(path: Path) -> Table:
         lines = [json.loads(line) for line in text_of(path).splitlines() if line.strip()]
         points = [[line["location"][axis] for axis in "xyz"] for line in lines]
         found = [next((line[key] for key in _MATRICES if line.get(key)), None) for line in lines]
-    turned = bool(found) and None not in found
-    rotations = some(of_matrices(found, path)) if turned else None
+    matrices = without_gaps(found, np.eye(3).tolist(), path)
+    rotations = some(of_matrices(matrices, path)) if matrices else None
     size = portal_voxel_size(path)
     return Table.of(points, Unit.VOXEL, rotations=rotations, voxel_size=size)

@@ -36,6 +36,7 @@ from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 
 Writer = Callable[[Sequence[TomogramPicks], Particle], str | bytes]
 Reader = Callable[[Path], Table]
+_WHOLE = 0.01  # voxels; nearer to a whole number is whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,8 @@ class Format:
         classes: whether it holds them.
         columns: whether it holds those of other programs (`Picks.extra`).
         by_object: whether a file is of one object, so that each class has one of its own.
-        whole: whether it holds whole voxels only; AITom's poses have the rest, if there are any.
+        whole: whether it holds whole voxels only.
+        posed: whether the poses of oriented points have the fractions of voxels then.
         place: the natural file of one tomogram within a folder of results.
         beside: further files, by their ending.
     """
@@ -69,18 +71,26 @@ class Format:
     columns: bool = False
     by_object: bool = False
     whole: bool = False
+    posed: bool = False
     place: Callable[[TomogramInfo, Particle], str] | None = None
     beside: dict[str, Writer] = field(default_factory=dict)
 
     def lost(self, picks: Picks) -> list[str]:
         """What of the picks its files do not hold, in words."""
         held = [
+            ("fractions of voxels", self._holds_fractions(picks)),
             ("scores", self.scores or not np.isfinite(picks.scores).any()),
+            ("probabilities", self.columns or picks.probabilities is None),
             ("rotations", self.rotations or picks.rotations is None),
             ("classes", self.classes or picks.classes is None),
             ("further columns of the STAR file", self.columns or not picks.extra),
         ]
         return [what for what, fine in held if not fine]
+
+    def _holds_fractions(self, picks: Picks) -> bool:
+        if not self.whole or (self.posed and picks.rotations is not None):
+            return True
+        return bool(np.allclose(picks.points_zyx, np.round(picks.points_zyx), rtol=0, atol=_WHOLE))
 
     def file_name(self, info: TomogramInfo, particle: Particle) -> str:
         """Where the points of one tomogram go within a folder."""
@@ -241,6 +251,7 @@ FORMATS: dict[str, Format] = {
         read=aitom.read,
         rotations=True,
         whole=True,
+        posed=True,
         beside={".pickle": _plain(aitom.pickled)},
     ),
 }

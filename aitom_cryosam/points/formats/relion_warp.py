@@ -127,11 +127,10 @@ def particles(flavour: str, groups: Sequence[TomogramPicks]) -> str:
 
 def _ours(picks: Picks, info: TomogramInfo) -> Columns:
     columns = _warp([(picks, info)])
+    last = {PROBABILITY: columns.pop(PROBABILITY)} if PROBABILITY in columns else {}
     columns[ID] = picks.ids
     columns[VOXEL_SIZE] = np.full(len(picks), float(info.known_voxel_size("A file of picks")))
-    if picks.probabilities is not None:
-        columns[PROBABILITY] = picks.probabilities
-    return columns
+    return columns | last
 
 
 def _warp(groups: Sequence[TomogramPicks]) -> Columns:
@@ -143,7 +142,7 @@ def _warp(groups: Sequence[TomogramPicks]) -> Columns:
         groups, lambda info: f"{tomogram_root(info.name)}.tomostar"
     )
     columns |= _angles(picks) or dict.fromkeys(ANGLES, np.zeros(len(picks)))
-    return _carried(columns | _score(picks), picks) | _own_score(picks)
+    return _carried(columns | _score(picks), picks) | _own_score(picks) | _probability(picks)
 
 
 def safe_for_warp(groups: Sequence[TomogramPicks]) -> list[TomogramPicks]:
@@ -163,7 +162,7 @@ def _relion31(groups: Sequence[TomogramPicks]) -> Columns:
     """RELION 3.1, beside the tomogram: whole voxels, since its reader truncates."""
     picks = joined([picks for picks, _ in groups])
     columns = _coordinates(PIXELS, whole(picks.points_zyx[:, ::-1]))
-    return _carried(columns | _angles(picks), picks)
+    return _carried(columns | _angles(picks), picks) | _probability(picks)
 
 
 def _relion4(groups: Sequence[TomogramPicks]) -> Columns:
@@ -248,7 +247,7 @@ def _relion(
     points = [place(one.points_zyx[:, ::-1], info) for one, info in groups]
     columns: Columns = {"rlnTomoName": _of_each(groups, project_name)}
     columns |= _coordinates(labels, np.concatenate(points)) | _angles(picks)
-    return _carried(columns | _score(picks), picks) | _own_score(picks)
+    return _carried(columns | _score(picks), picks) | _own_score(picks) | _probability(picks)
 
 
 def _of_each(groups: Sequence[TomogramPicks], name: Callable[[TomogramInfo], str]) -> list[str]:
@@ -284,6 +283,11 @@ def _own_score(picks: Picks) -> Columns:
             SCORE,
         )
     return {OWN_SCORE: scores_or("nan", picks)}
+
+
+def _probability(picks: Picks) -> Columns:
+    """Ours, likewise."""
+    return {} if picks.probabilities is None else {PROBABILITY: picks.probabilities}
 
 
 def _carried(columns: Columns, picks: Picks) -> Columns:
