@@ -1,5 +1,9 @@
 """CryoSAM for AITom: pick every copy of a particle in a tomogram from one click.
 
+A click is x, y, z in voxels from 0, as in STAR files and viewers; all arrays of points and voxels
+have the axes z, y, x. `result.picks.points_zyx` is (n, 3), best first, and `result.labels()` has
+the number of a pick, `result.picks.ids`, in each voxel of its mask.
+
 >>> from aitom_cryosam import CryoSAM, Record, Tomogram
 >>> result = CryoSAM().pick(Tomogram.open("tomogram.mrc"), [(120, 200, 64)])  # doctest: +SKIP
 >>> files = result.write("picks")  # doctest: +SKIP
@@ -31,6 +35,11 @@ _HOMES = {
     "Settings": "settings",
     "Tomogram": "tomogram",
 }
+
+
+def __dir__() -> list[str]:
+    """All that can be asked for, also what is not imported yet: for `help` and completion."""
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

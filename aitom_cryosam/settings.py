@@ -15,7 +15,15 @@ from aitom_cryosam.models import ENCODERS, JUDGED, MODELS, SEGMENTERS, Model
 from aitom_cryosam.presets import VALUES, networks, resolve, useful_ratios
 from aitom_cryosam.resources import Resources
 
-_OF_PRESET: Any = object()  # where nothing is given, the preset's value is taken
+
+class _OfPreset:
+    """In place of a value that is not given: the preset's is taken."""
+
+    def __repr__(self) -> str:
+        return "<as the preset>"
+
+
+_OF_PRESET: Any = _OfPreset()
 MIN_WINDOW = 2.0
 """Diameters: a smaller window would not show a particle's surroundings."""
 
@@ -70,7 +78,7 @@ class Settings:
             position as precise as a pick's. The verdict does not need it.
         looks: number of searches, at slightly different diameters, that decide together where one
             leaves much open: 3, or 1. Of the encoder that the probabilities were learned with.
-        cut: which proposals become picks: "auto" (see `scoring.judge`), "none" for all,
+        cut: which proposals become picks: "auto" (see `scoring.verdict.judged`), "none" for all,
             or a score.
         fdr: the largest share of false picks to expect, in place of the cut; None for the cut.
             Of the encoder that the probabilities were learned with.

@@ -7,6 +7,7 @@ By the rules of docs/architecture.md some names say it themselves: `points_zyx` 
 from __future__ import annotations
 
 import ast
+import pydoc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,38 @@ def test_arrays_have_shapes_and_lengths_units() -> None:
     assert found == []
 
 
+def names_at_the_top(body: list[ast.stmt]) -> set[str]:
+    targets = [
+        target
+        for node in body
+        if isinstance(node, (ast.Assign, ast.AnnAssign))
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    defined = {node.name for node in body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+    return defined | {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def test_what_docstrings_refer_to_is_there() -> None:
+    """`room.module.name`, as far as its module is one of the package's."""
+    texts = {path: path.read_text("utf-8") for path in sorted(ROOT.rglob("*.py"))}
+    homes: dict[str, set[str]] = {}  # names by the end of their module's dotted path
+    for path, text in texts.items():
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        for start in range(len(parts)):
+            names = names_at_the_top(ast.parse(text).body)
+            homes.setdefault(".".join(parts[start:]), set()).update(names)
+            homes.setdefault(".".join(parts[start:-1]), set()).add(parts[-1])
+    del homes["aitom"]  # most often AITom itself
+    found = [
+        f"{path.relative_to(ROOT).as_posix()}: {home}.{name}"
+        for path, text in texts.items()
+        for home, name in re.findall(r"`((?:[a-z_]+\.)*[a-z_]+)\.(\w+)`", text)
+        if home in homes and name not in homes[home]
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -106,3 +139,9 @@ def test_what_is_missing_is_found(text: str, fault: str | None) -> None:
     head = "def f(a: np.ndarray, points_zyx: np.ndarray, radius: float) -> np.ndarray:"
     found = list(faults(ast.parse(f"{head}\n    {text!r}").body, ""))
     assert fault in found if fault else found == []
+
+
+def test_help_shows_what_is_public_and_what_it_takes_without_addresses() -> None:
+    shown = pydoc.plain(pydoc.render_doc(aitom_cryosam))
+    assert all(f"class {name}(" in shown for name in aitom_cryosam.__all__)
+    assert "object at 0x" not in shown

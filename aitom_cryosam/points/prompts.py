@@ -43,7 +43,7 @@ def read_prompts(
     Args:
         tomogram: which they point into.
         given: x, y, z each, voxels, or the same as text "X,Y,Z".
-        path: any file that `points.read_points` reads; only this tomogram's rows count.
+        path: any file that `reading.read_points` reads; only this tomogram's rows count.
         coords_angpix: Å, the pixel size that the file's coordinates are written in.
         tilt_series: the tilt series, for a file in its pixels or in Å from its centre.
 

@@ -50,7 +50,7 @@ def read_points(
     tomogram: Path | None = None,
     format: str | None = None,
 ) -> PointFile:
-    """Read points of any format in `formats.FORMATS`, csv or text columns.
+    """Read points of any format in `registry.FORMATS`, csv or text columns.
 
     The file's ending and content decide which it is. STAR: the first block with coordinates;
     `rlnOrigin*` is subtracted. CSV: see `text.read`. Pixels are voxels of the tomogram unless
@@ -65,7 +65,7 @@ def read_points(
         tomograms: the tilt series by name.
         shape_zyx: (D, H, W) of the tomogram, for coordinates from its centre.
         tomogram: its file, which ChimeraX places markers by.
-        format: a name in `formats.FORMATS`, where the file itself leaves it open.
+        format: a name in `registry.FORMATS`, where the file itself leaves it open.
 
     Raises:
         InputError: no such file, no coordinates, two possible units, a value that is not a

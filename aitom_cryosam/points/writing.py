@@ -113,7 +113,7 @@ def project_files(
     where the format holds names; and RELION 5's list for Import and its optimisation set.
 
     Args:
-        format: a name in `formats.FORMATS`.
+        format: a name in `registry.FORMATS`.
         out: file or folder; RELION's files name each other by it, so it is best relative to
             the project.
         groups: one a tomogram, as they are to be written.

@@ -26,7 +26,7 @@ def check(path: str | Path, expected: Expected | None = None) -> Report:
     """Read a file as every program would.
 
     Args:
-        path: any format of `formats.FORMATS`, a list for RELION's Import Coordinates, an
+        path: any format of `registry.FORMATS`, a list for RELION's Import Coordinates, an
             optimisation set or `tomograms.star`.
         expected: what it is checked against.
 

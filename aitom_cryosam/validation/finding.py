@@ -36,7 +36,7 @@ class Expected:
         tomograms: the tilt series of the project.
         coords_angpix: Å, what the file's pixels count, if not voxels.
         distance: Å, closer points are reported.
-        format: a name in `formats.FORMATS`, where the file leaves it open.
+        format: a name in `registry.FORMATS`, where the file leaves it open.
     """
 
     info: TomogramInfo = _ANYWHERE

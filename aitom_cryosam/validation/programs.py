@@ -55,7 +55,7 @@ def of_star(points: StarPoints) -> tuple[Verdict, ...]:
 
 
 def of_format(name: str, n: int) -> tuple[Verdict, ...]:
-    """What is done with n points in a format of `formats.FORMATS` that is no STAR file."""
+    """What is done with n points in a format of `registry.FORMATS` that is no STAR file."""
     return tuple(
         Verdict(program, reads, text.format(n=plural(n, "point")))
         for program, reads, text in _OTHERS.get(name, ())
