@@ -321,6 +321,37 @@ def test_tomograms_that_differ_in_their_columns(tmp_path, format, caplog):
     assert "not all of the joined files have them: rlnHelicalTubeID" in caplog.text
 
 
+def test_what_relion5_imports_together_has_the_same_columns_and_some_rows(tmp_path):
+    """Its Import Coordinates fails on other columns, and on a file without rows."""
+    series = TiltSeries(1.35, (3838, 3710, 1600))
+    plain = PICKS.take(PICKS.kept)
+    turned = replace(plain, rotations=Rotation.from_rotvec([[0, 0, 1], [0, 0.5, 1]]))
+    open_score = replace(plain, scores=np.array([0.5, np.nan]))
+    of = [("A", plain), ("B", PICKS.take([])), ("C", turned), ("D", open_score)]
+    groups = [(picks, TomogramInfo(name, 10.8, SHAPE, series)) for name, picks in of]
+    made = project_files("relion5", tmp_path, groups)
+    assert [path.name for path in made] == [
+        *("particles.star", "A_cryosam.star", "C_cryosam.star", "D_cryosam.star", "import.star"),
+    ]
+    whole, *parts, listed = made.values()
+    assert all(_labels(text) == _labels(whole) for text in parts)
+    assert [row for text in parts for row in _rows(text)] == _rows(whole)
+    assert [line.split()[0] for line in listed.splitlines() if "_cryosam" in line] == [
+        "A",
+        "C",
+        "D",
+    ]
+    assert len(project_files("relion5", tmp_path, [groups[1]])) == 3
+
+
+def _labels(text):
+    return [line for line in text.splitlines() if line.startswith("_")]
+
+
+def _rows(text):
+    return [line for line in text.splitlines() if line.startswith(("A ", "B ", "C ", "D "))]
+
+
 @pytest.mark.parametrize(
     ("format", "says"),
     [("relion5", "size of 3 tomograms is not known"), ("warp", "WarpTools crashes on them")],

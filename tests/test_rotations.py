@@ -234,12 +234,13 @@ def test_columns_of_another_program_pass_unchanged(tmp_path):
 
 
 def test_columns_that_warptools_crashes_on(tmp_path, caplog):
-    labels = ["rlnMicrographName", *PIXELS, "rlnImageName", "rlnVoltage"]
-    path = star(tmp_path / "a.star", labels, ["TS_01.tomostar 1 2 3 a.mrc 300"])
+    labels = ["rlnMicrographName", *PIXELS, "rlnImageName", "rlnVoltage", "rlnTomoParticleName"]
+    path = star(tmp_path / "a.star", labels, ["TS_01.tomostar 1 2 3 a.mrc 300 TS_01/1"])
     these = read_points(path).picks
     text = written(tmp_path, "warp", these).read_text()
     assert "ImageName" not in text
-    assert "Left out, as WarpTools crashes on them: rlnImageName, rlnVoltage." in caplog.text
+    told = "as WarpTools crashes on them: rlnImageName, rlnVoltage, rlnTomoParticleName."
+    assert told in caplog.text
     assert "300" in written(tmp_path, "relion4", these).read_text().split()
 
 

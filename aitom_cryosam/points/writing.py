@@ -14,7 +14,12 @@ from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.names import distinct, relion_name, star_word, tomogram_root
 from aitom_cryosam.picks import Picks, apart_from, joined
 from aitom_cryosam.points.formats.registry import Format, known_format
-from aitom_cryosam.points.formats.relion_warp import project_name, safe_for_warp, with_extents
+from aitom_cryosam.points.formats.relion_warp import (
+    in_parts,
+    project_name,
+    safe_for_warp,
+    with_extents,
+)
 from aitom_cryosam.points.particle import Particle, object_name
 from aitom_cryosam.points.star_syntax import star_text
 from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
@@ -155,15 +160,15 @@ def project_files(
             "Without picks, and so without rows in the file of all tomograms: %s.", listed(empty)
         )
     files = {}
-    if format == "warp" and _differ(groups):
+    if format == "relion5":
+        files |= _relion5(kind, out, groups, particle, tomograms_star)
+    elif format == "warp" and _differ(groups):
         logger.warning("No particles.star of all tomograms: their voxel sizes differ.")
     elif kind.names:
         files |= _file(kind, out / f"particles{kind.ending}", groups, particle)
     if format not in _COMBINED_ONLY:
         for group, thing in parts:
             files |= _file(kind, out / kind.file_name(group[1], thing), [group], thing)
-    if format == "relion5":
-        files |= _relion5(kind, out, [info for _, info in groups], particle, tomograms_star)
     _tell_lost(kind, format, [group for group, _ in parts])
     return files
 
@@ -209,8 +214,8 @@ def _tell_lost(kind: Format, format: str, groups: Sequence[TomogramPicks]) -> No
         logger.warning("Files of the format %s cannot hold %s, which are left out.", format, what)
 
 
-# The readers of these take one file of all tomograms.
-_COMBINED_ONLY = ("relion4", "dynamo", "motl", "stopgap")
+# The readers of these take one file of all tomograms, or lists of what is written with it.
+_COMBINED_ONLY = ("relion5", "relion4", "dynamo", "motl", "stopgap")
 
 
 def _file(
@@ -223,13 +228,21 @@ def _file(
 def _relion5(
     kind: Format,
     out: Path,
-    infos: Sequence[TomogramInfo],
+    groups: Sequence[TomogramPicks],
     particle: Particle,
     tomograms_star: str | Path | None,
 ) -> dict[Path, str | bytes]:
-    """The list that Import Coordinates wants, and the optimisation set that Extract wants."""
-    parts = [(out / kind.file_name(info, particle)).as_posix() for info in infos]
-    table = {"rlnTomoName": list(map(project_name, infos)), "rlnTomoImportParticleFile": parts}
+    """The particles, the list that Import Coordinates wants, and the set that Extract wants.
+
+    Import Coordinates fails on a file without rows, and so those without picks have none.
+    """
+    groups = [group for group in groups if len(group[0])] or groups
+    whole, texts = in_parts("relion5", groups)
+    parts = [out / kind.file_name(info, particle) for _, info in groups]
+    table = {
+        "rlnTomoName": [project_name(info) for _, info in groups],
+        "rlnTomoImportParticleFile": [path.as_posix() for path in parts],
+    }
     tables = {"import.star": ("import", table)}
     if tomograms_star is not None:
         places = {
@@ -243,4 +256,8 @@ def _relion5(
                 raise InputError(f"RELION takes no path with a space: {value!r}; choose another.")
     if tomograms_star is None:
         logger.info("There is no optimisation_set.star; %s.", Remedy.TOMOGRAMS_STAR.said())
-    return {out / name: star_text({block: columns}) for name, (block, columns) in tables.items()}
+    return {
+        out / "particles.star": whole,
+        **dict(zip(parts, texts, strict=True)),
+        **{out / name: star_text({block: columns}) for name, (block, columns) in tables.items()},
+    }

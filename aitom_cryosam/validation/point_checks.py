@@ -93,7 +93,7 @@ def of_blocks(blocks: list[Block], table: Table) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             f"has {', '.join(crashing)}, on which WarpTools 2.0.0dev37 and 38 crash (warp#475, "
-            "warp#478); the format warp leaves them out",
+            "#478, #479); the format warp leaves them out",
         )
     import pandas as pd
 

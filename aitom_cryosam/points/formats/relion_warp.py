@@ -46,13 +46,14 @@ logger = logging.getLogger(__name__)
 
 NO_REASON = "none"
 WARP_CRASHES = (
-    "rlnMagnification",
-    "rlnDetectorPixelSize",
-    "rlnImageName",
-    "rlnVoltage",
-    "rlnCtfMaxResolution",
+    *("rlnMagnification", "rlnDetectorPixelSize", "rlnImageName", "rlnCtfImage", "rlnVoltage"),
+    *("rlnSphericalAberration", "rlnCtfMaxResolution"),
+    *("rlnTomoParticleId", "rlnTomoParticleName", "rlnTomoVisibleFrames"),
 )
-"""The columns that WarpTools 2.0.0dev37 and dev38 crash on (warp#475, warp#478)."""
+"""The columns that WarpTools 2.0.0dev37 and dev38 crash on (warp#475, #478, #479).
+
+They are those that it writes itself, of volumes (--3d) and of tilt series (--2d).
+"""
 
 
 def write_picks(
@@ -123,6 +124,22 @@ def particles(flavour: str, groups: Sequence[TomogramPicks]) -> str:
     """
     groups = [group for group in groups if len(group[0])] or groups[:1]
     return star_text({"particles": FLAVOURS[flavour](groups)})
+
+
+def in_parts(flavour: str, groups: Sequence[TomogramPicks]) -> tuple[str, list[str]]:
+    """One file of all groups, and one of each with the same columns, in their order.
+
+    RELION 5 does not import files of different columns together.
+
+    Raises:
+        InputError: what the flavour needs of a tomogram is not known.
+    """
+    columns = FLAVOURS[flavour](groups)
+    parts, begin = [], 0
+    for picks, _ in groups:
+        rows = slice(begin, begin := begin + len(picks))
+        parts.append(star_text({"particles": {name: of[rows] for name, of in columns.items()}}))
+    return star_text({"particles": columns}), parts
 
 
 def _ours(picks: Picks, info: TomogramInfo) -> Columns:
