@@ -448,6 +448,18 @@ def test_a_list_is_followed(tmp_path):
     assert of(report, "RELION 5 Import Coordinates") == "reads a list of 3 files"
 
 
+def test_files_of_a_list_have_rows_and_the_same_columns(tmp_path):
+    """RELION 5 joins them as they stand."""
+    star(tmp_path / "a.star", ("rlnTomoName", *CENTRED), ["TS_01 1 -2 3"])
+    star(tmp_path / "b.star", ("rlnTomoName", *CENTRED, "rlnClassNumber"), ["TS_02 1 -2 3 1"])
+    star(tmp_path / "c.star", ("rlnTomoName", *CENTRED[::-1]), [])
+    path = star(tmp_path / "list.star", LIST, ["TS_01 a.star", "TS_02 b.star", "TS_03 c.star"])
+    assert said(check(path), "error") == [
+        "b.star: has not the same columns as a.star, as RELION 5 expects (rlnClassNumber)",
+        "c.star: has no rows, on which RELION 5 fails; take it off the list",
+    ]
+
+
 def test_a_list_that_names_itself_and_a_row_that_names_nothing(tmp_path):
     errors = said(check(star(tmp_path / "a.star", LIST, ["TS_01 a.star", "TS_02"])), "error")
     short = "line 7: 1 values for 2 columns" + MISTAKES

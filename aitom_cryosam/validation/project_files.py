@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,24 +49,32 @@ def _of_list(
     path: Path, blocks: list[Block], block: Block, expected: Expected, follow: Check
 ) -> Report:
     findings: list[Finding] = []
+    first: tuple[str, set[str]] | None = None
     for name, written in zip(*(block.column(label) for label in LISTED), strict=False):
         part, report = _named(path, written, expected, follow)
         findings += [Finding(one.severity, f"{written}: {one.text}") for one in report.findings]
         if not report.valid or part.suffix.lower() != ".star":
             continue
-        inside = next(
-            (
-                b.column(NAMES[0])
-                for b in scan(part.read_text(errors="replace"))[0]
-                if NAMES[0] in b.labels
-            ),
-            [],
-        )
-        if inside and inside[0] != name:
-            text = f"{written}: is listed as '{name}' but is of '{inside[0]}'"
-            findings.append(Finding(Severity.ERROR, text))
+        inside = next((b for b in scan(part.read_text(errors="replace"))[0] if b.labels), None)
+        if inside is None:
+            continue
+        first = first or (written, set(inside.labels))
+        findings += [
+            Finding(Severity.ERROR, f"{written}: {text}") for text in _apart(inside, name, *first)
+        ]
     content = f"a list for RELION's Import Coordinates, of {len(block.rows)} in all"
     return Report(path, content, tuple(findings), of_star(StarPoints(blocks))[1:2])
+
+
+def _apart(inside: Block, name: str, first: str, labels: set[str]) -> Iterator[str]:
+    """What RELION 5 stumbles over in a file of a list, beside the labels of the first one."""
+    names = inside.column(NAMES[0]) if NAMES[0] in inside.labels else None
+    if names and names[0] != name:
+        yield f"is listed as '{name}' but is of '{names[0]}'"
+    if names == []:
+        yield "has no rows, on which RELION 5 fails; take it off the list"
+    if differing := sorted(labels ^ set(inside.labels)):
+        yield f"has not the same columns as {first}, as RELION 5 expects ({differing[0]})"
 
 
 def _of_set(path: Path, block: Block, expected: Expected, follow: Check) -> Report:
