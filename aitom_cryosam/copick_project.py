@@ -19,7 +19,7 @@ from aitom_cryosam.names import file_stem, relion_name
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.copick import text
 from aitom_cryosam.points.particle import Particle
-from aitom_cryosam.points.tomogram_info import TomogramInfo
+from aitom_cryosam.points.tomogram_info import TomogramInfo, from_finest
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.source_file import existing_file
 from aitom_cryosam.wording import listed
@@ -176,6 +176,7 @@ def write_back(
             overlay cannot be written.
     """
     config = Path(config)
+    groups = [(*from_finest((picks, info)), labels) for picks, info, labels in groups]
     root = _opened(config, overlay=True)
     objects = [one.name for one in root.pickable_objects]
     if object_name not in objects:

@@ -10,6 +10,11 @@ import pytest
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import file_stem
+from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.formats.registry import FORMATS
+from aitom_cryosam.points.reading import read_points
+from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
+from aitom_cryosam.points.writing import project_files
 from aitom_cryosam.regions import RegionMask
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.volumes.mrc import write_volume
@@ -146,6 +151,44 @@ def test_a_coarse_level_says_where_its_first_voxel_lies(tmp_path, caplog):
     assert caplog.text == ""
     assert read_volume(path, voxel_size=20).origin == (5, 5, 5)
     assert "voxel 0 of level 1 lies 5, 5, 5 Å (x, y, z) from that of the finest" in caplog.text
+
+
+@pytest.mark.parametrize("name", [name for name, kind in FORMATS.items() if kind.lengths])
+def test_what_counts_lengths_is_counted_from_the_finest_level(tmp_path, name):
+    """Voxel k of the coarse level is voxel 2 k + 0.5 of the fine one, in all that counts Å."""
+    data = DATA[:, :, :28]  # EMAN2's middle is the same in levels of even sizes only
+    path = write_image(
+        tmp_path / "TS_1.zarr", data, sizes=(10, 20), translations=[(0, 0, 0), (5, 5, 5)]
+    )
+    coarse, fine = ([[2.0, 3.5, 4.25]], [[4.5, 7.5, 9.0]])
+    series = TiltSeries(2.5, (120, 96, 80), "TS_1")
+    for level, (size, voxels) in enumerate([(20.0, coarse), (10.0, fine)]):
+        info = TomogramInfo.of(Tomogram.open(path, voxel_size=size), series)
+        made = project_files(name, tmp_path / f"a{FORMATS[name].ending}", [(_at(voxels), info)])
+        file = tmp_path / f"{level}{FORMATS[name].ending}"
+        file.write_text(next(iter(made.values())))
+        for other, expected in ((20.0, coarse), (10.0, fine)):
+            where = {"tomogram": path, "shape_zyx": read_size(path, voxel_size=other)[0]}
+            read = read_points(file, voxel_size=other, tilt_series=series, format=name, **where)
+            np.testing.assert_allclose(read.picks.points_zyx, expected, atol=1e-4)
+
+
+def _at(points_zyx):
+    return Picks.from_points(points_zyx, [0.5])
+
+
+def test_voxels_of_one_level_are_those_of_another_by_their_size(tmp_path):
+    path = write_image(
+        tmp_path / "TS_1.zarr", DATA, sizes=(10, 20), translations=[(0, 0, 0), (5, 5, 5)]
+    )
+    file = tmp_path / "a.csv"
+    file.write_text("x,y,z\n4.5,7.5,9\n")
+    read = read_points(file, voxel_size=20, coords_angpix=10, tomogram=path)
+    assert read.picks.points_zyx.tolist() == [[4.25, 3.5, 2.0]]
+    read = read_points(file, voxel_size=10, coords_angpix=20, tomogram=path)
+    assert read.picks.points_zyx.tolist() == [[18.5, 15.5, 9.5]]
+    read = read_points(file, voxel_size=20, tomogram=path)  # of this level
+    assert read.picks.points_zyx.tolist() == [[9.0, 7.5, 4.5]]
 
 
 def test_without_a_unit_the_user_says_the_voxel_size(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from aitom_cryosam.geometry import from_edge
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.tomogram import Tomogram
+from aitom_cryosam.volumes import ome_zarr
 from aitom_cryosam.volumes.placement import Placement
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,19 @@ class TomogramInfo:
             return None
         return Placement.of(self.path)
 
+    def shift_xyz(self, voxel_size: float) -> np.ndarray:
+        """(3,) Å: where other programs count the first of the voxels of a size (Å) from.
+
+        It is voxel 0 of the finest level, where the file has several levels and says that this
+        one's lies elsewhere; 0 where the file is not there or is of another kind.
+
+        Raises:
+            InputError: the file's metadata cannot be used.
+        """
+        if self.path is None or not self.path.exists() or not ome_zarr.recognises(self.path):
+            return np.zeros(3)
+        return np.array(ome_zarr.read_shift(self.path, voxel_size))
+
     def known_voxel_size(self, asking: str) -> float:
         """The voxel size, Å.
 
@@ -124,6 +138,19 @@ class TomogramInfo:
         """The voxels along each axis in words: "x 0 to 479, y 0 to 463, z 0 to 199"."""
         sizes = zip("xyz", self.known_shape("A bound"), strict=True)
         return ", ".join(f"{axis} 0 to {size - 1}" for axis, size in sizes)
+
+
+def from_finest(group: TomogramPicks) -> TomogramPicks:
+    """A group as formats take it that count lengths: its voxels counted from the finest level's.
+
+    Args:
+        group: of one tomogram, whose voxels may be those of a coarser level.
+    """
+    picks, info = group
+    if info.voxel_size is None or not (shift := info.shift_xyz(info.voxel_size)).any():
+        return group
+    moved = picks.points_zyx + shift[::-1] / info.voxel_size
+    return replace(picks, points_zyx=moved), info
 
 
 def warn_of_outside(path: object, parts: Iterable[tuple[TomogramInfo, np.ndarray]]) -> None:

@@ -81,7 +81,14 @@ def in_voxels(
         points = points * (pixel_size / info.known_voxel_size(asking))
         points = points + info.known_shape(asking) // 2
     else:
-        points = points * _scale(table, path, info, series, coords_angpix)
+        scale = _scale(table, path, info, series, coords_angpix)
+        if scale is None:
+            return points - _origins(table, path, info, coords_angpix)
+        points = points * scale
+        if coords_angpix is not None and info.voxel_size is not None:
+            points = points + info.shift_xyz(coords_angpix) / info.voxel_size
+    if info.voxel_size is not None:
+        points = points - info.shift_xyz(info.voxel_size) / info.voxel_size
     return points - _origins(table, path, info, coords_angpix)
 
 
@@ -137,8 +144,8 @@ def _scale(
     info: TomogramInfo,
     series: list[TiltSeries] | None,
     coords_angpix: float | None,
-) -> np.ndarray | float:
-    """(n, 1) or one: voxels that one unit of a row counts, be it voxels or pixels.
+) -> np.ndarray | float | None:
+    """(n, 1) or one: voxels that one unit of a row counts; None where these are the voxels.
 
     What the user says goes before what the file says, and that before the project.
     """
@@ -160,7 +167,7 @@ def _scale(
         mixed = f"{path} counts voxels of {low:g} and of {high:g} Å and"
         return table.sizes[:, None] / info.known_voxel_size(mixed)
     _agree(table, path, info.voxel_size)
-    return 1.0
+    return None
 
 
 def _tell_other(table: Table, path: Path, coords_angpix: float) -> None:

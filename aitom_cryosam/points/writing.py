@@ -22,7 +22,7 @@ from aitom_cryosam.points.formats.relion_warp import (
 )
 from aitom_cryosam.points.particle import Particle, object_name
 from aitom_cryosam.points.star_syntax import star_text
-from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
+from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks, from_finest
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.wording import listed
 
@@ -133,6 +133,8 @@ def project_files(
     out = Path(out)
     if kind.ending == ".star":
         _tell_renamed(Path(info.name).name for _, info in groups)
+    if kind.lengths:
+        groups = list(map(from_finest, groups))
     complete = {"relion5": with_extents, "warp": safe_for_warp}
     if format in complete:  # here, so that it warns but once
         groups = complete[format](groups)

@@ -14,6 +14,7 @@ from aitom_cryosam.volumes.multiscale import Multiscale, Resolution
 from aitom_cryosam.volumes.stored_array import StoredArray
 from aitom_cryosam.volumes.volume import (
     Shape,
+    Triple,
     Volume,
     against_stated,
     refuse_voxel_size,
@@ -41,7 +42,7 @@ def read_volume(path: Path, *, voxel_size: float | None = None, sparse: bool = F
     image = Multiscale.of(store)
     level, size = _chosen(path, image.levels, voxel_size)
     array = StoredArray(store, level.node, image.names, sparse=sparse)
-    _warn_of_shift(path, image.levels[0], level, size)
+    _tell_shift(path, image.levels[0], level, size)
     return Volume(
         data=ChunkedArray(array.read, array.shape, array.dtype, array.chunks, str(path)),
         voxel_size=size,
@@ -91,18 +92,36 @@ def _chosen(
     return finest, float(wanted)
 
 
-def _warn_of_shift(path: Path, finest: Resolution, level: Resolution, voxel_size: float) -> None:
-    """Say where positions of a coarse level lie, if its voxel 0 is not centred on the finest's."""
+def read_shift(path: Path, voxel_size: float) -> Triple:
+    """Å, x y z: voxel 0 of the level of a voxel size, as counted from that of the finest.
+
+    0 where no level has voxels of this size.
+
+    Raises:
+        InputError: no such image.
+    """
+    image = Multiscale.of(ZarrStore.open(path))
+    for level in image.levels:
+        if abs(level.voxel_size[0] - voxel_size) <= SAME_SIZE * voxel_size:
+            return _shift(image.levels[0], level, voxel_size)
+    return 0.0, 0.0, 0.0
+
+
+def _shift(finest: Resolution, level: Resolution, voxel_size: float) -> Triple:
     edge = finest.scale_xyz[0] / level.scale_xyz[0] * voxel_size
-    shifts = [
-        there - here
-        for there, here in zip(level.origin(voxel_size), finest.origin(edge), strict=True)
-    ]
-    if max(map(abs, shifts)) > SAME_SIZE * voxel_size:
+    here, there = finest.origin(edge), level.origin(voxel_size)
+    return there[0] - here[0], there[1] - here[1], there[2] - here[2]
+
+
+def _tell_shift(path: Path, finest: Resolution, level: Resolution, voxel_size: float) -> None:
+    """Say where positions of a coarse level lie, if its voxel 0 is not centred on the finest's."""
+    shift = _shift(finest, level, voxel_size)
+    if max(map(abs, shift)) > SAME_SIZE * voxel_size:
         logger.warning(
             "%s: voxel 0 of level %s lies %s Å (x, y, z) from that of the finest; positions are "
-            "counted from its own voxel 0, as in a tomogram of that voxel size.",
+            "counted from its own voxel 0, and those in Å, or in pixels of the tilt series, from "
+            "the finest's.",
             path,
             level.node,
-            ", ".join(f"{shift:.4g}" for shift in shifts),
+            ", ".join(f"{one:.4g}" for one in shift),
         )

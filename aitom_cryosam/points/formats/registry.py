@@ -55,6 +55,7 @@ class Format:
         columns: whether it holds those of other programs (`Picks.extra`).
         by_object: whether a file is of one object, so that each class has one of its own.
         whole: whether it holds whole voxels only.
+        lengths: whether it counts Å or pixels of the tilt series, and not voxels.
         posed: whether the poses of oriented points have the fractions of voxels then.
         place: the natural file of one tomogram within a folder of results.
         beside: further files, by their ending.
@@ -71,6 +72,7 @@ class Format:
     columns: bool = False
     by_object: bool = False
     whole: bool = False
+    lengths: bool = False
     posed: bool = False
     place: Callable[[TomogramInfo, Particle], str] | None = None
     beside: dict[str, Writer] = field(default_factory=dict)
@@ -121,6 +123,7 @@ FORMATS: dict[str, Format] = {
     "relion5": Format(
         about="RELION 5: Å from the centre of the unbinned tomogram",
         ending=".star",
+        lengths=True,
         write=_flavour("relion5"),
         read=partial(star_points.read, unit=Unit.CENTRED_ANGSTROM),
         rotations=True,
@@ -131,6 +134,7 @@ FORMATS: dict[str, Format] = {
     "relion4": Format(
         about="RELION 4: pixels of the tilt series",
         ending=".star",
+        lengths=True,
         write=_flavour("relion4"),
         read=partial(star_points.read, unit=Unit.PIXEL),
         rotations=True,
@@ -207,6 +211,7 @@ FORMATS: dict[str, Format] = {
     "copick": Format(
         about="copick: JSON in its folders, Å",
         ending=".json",
+        lengths=True,
         write=copick.text,
         read=copick.read,
         rotations=True,
@@ -224,6 +229,7 @@ FORMATS: dict[str, Format] = {
     "cmm": Format(
         about="ChimeraX: markers, Å",
         ending=".cmm",
+        lengths=True,
         write=cmm.text,
         read=cmm.read,
         classes=True,
@@ -239,6 +245,7 @@ FORMATS: dict[str, Format] = {
     "eman2": Format(
         about="EMAN2: boxes_3d in JSON",
         ending=".json",
+        lengths=True,
         write=eman.text,
         read=eman.read,
         classes=True,

@@ -39,12 +39,13 @@ from aitom_cryosam.points.table import (
     scores_or,
     whole,
 )
-from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, TomogramPicks
+from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo, TomogramPicks, from_finest
 from aitom_cryosam.tomogram import Tomogram
 
 logger = logging.getLogger(__name__)
 
 NO_REASON = "none"
+_LENGTHS = ("relion5", "relion4")  # count Å or pixels of the tilt series
 WARP_CRASHES = (
     *("rlnMagnification", "rlnDetectorPixelSize", "rlnImageName", "rlnCtfImage", "rlnVoltage"),
     *("rlnSphericalAberration", "rlnCtfMaxResolution"),
@@ -113,6 +114,8 @@ def write_flavour(
     """
     check_flavour(flavour)
     group = (picks.take(picks.kept).best_first(), TomogramInfo.of(tomogram, tilt_series))
+    if flavour in _LENGTHS:
+        group = from_finest(group)
     write_text(path, particles(flavour, [group]))
 
 
