@@ -198,6 +198,8 @@ class TestTilts:
             ("a.csv", "image,tilt angle\n0,-60.5\n1,0\n2,57\n"),
             ("order.txt", "1 -60.5 3.0\n2 0 6.0\n3 57 9.0\n"),
             ("dose.tlt", "# degrees, dose\n-60.5\t3\n0\t6\n57\t9\n"),
+            ("commas.tlt", "-60,5\n0,00\n57\n"),
+            ("commas.rawtlt", "-60,5 3,0\n0,00 6,0\n57,0 9,0\n"),
             ("a.xml", "<TiltSeries><Angles>60.5\n0\n-57</Angles></TiltSeries>"),
             (
                 "level.xml",
@@ -215,6 +217,10 @@ class TestTilts:
         """Warp's angles are the negative of RELION's, IMOD's and AreTomo's."""
         (tmp_path / name).write_text(text)
         assert read_tilts(tmp_path / name).tolist() == [-60.5, 0, 57]
+
+    def test_columns_parted_by_commas_are_no_decimal_commas(self, tmp_path):
+        (tmp_path / "a.csv").write_text("0,0\n1,3\n2,6\n")
+        assert read_tilts(tmp_path / "a.csv").tolist() == [0, 3, 6]
 
     @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
     def test_any_encoding(self, tmp_path, encoding):

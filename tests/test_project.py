@@ -384,6 +384,40 @@ def test_versions_of_one_tilt_series_are_told(
     assert "1 tilt series come more than once, as TS_1.mrc and TS_1_half1.mrc" in caplog.text
 
 
+def test_copies_of_one_tomogram_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(0)
+    for name, data in (("a", rng.random((9, 30, 40))), ("b", rng.random((9, 30, 40)))):
+        write_volume(tmp_path / f"{name}.mrc", data.astype(np.float32), voxel_size=10)
+    copy = bytearray((tmp_path / "a.mrc").read_bytes())
+    copy[224:300] = b"another label".ljust(76)
+    (tmp_path / "c.mrc").write_bytes(copy)
+    (tmp_path / "d.mrc").symlink_to("b.mrc")
+    init = ["project", "init", str(tmp_path), "--preset", "embedded"]
+    assert main([*init, "--out", str(tmp_path / "p")]) == 0
+    told = [text for text in caplog.messages if "the same voxels" in text]
+    assert told == [
+        f"{tmp_path}/{one}.mrc and {tmp_path}/{other}.mrc hold the same voxels, and each of them "
+        "is picked in; leave all but one out."
+        for one, other in ("ac", "bd")
+    ]
+
+
+@pytest.mark.parametrize("label", ["rlnMicrographName", "rlnTomoName"])
+def test_a_star_file_of_isonet_lists_volumes(tmp_path: Path, label: str) -> None:
+    made = volumes(tmp_path / "tomoset", "TS_1.rec", "TS_2.rec")
+    labels = ("rlnIndex", label, "rlnPixelSize", "rlnDeconvTomoName", "rlnMaskName")
+    rows = "".join(f"{n} tomoset/TS_{n}.rec 10.8 None None\n" for n in (1, 2))
+    star = tmp_path / "isonet.star"
+    star.write_text("data_\n\nloop_\n" + "".join(f"_{one}\n" for one in labels) + rows)
+    assert tomograms_of(star) == made
+    init = ["project", "init", str(star), "--preset", "embedded", "--out", str(tmp_path / "p")]
+    assert main(init) == 0
+    assert read_project(tmp_path / "p").tomograms_star is None
+    star.write_text("data_\n\nloop_\n_rlnMicrographName\nTS_1.tomostar\n")
+    with pytest.raises(InputError, match=r"is no tomograms\.star"):
+        tomograms_of(star)
+
+
 def test_relion(tmp_path: Path) -> None:
     project = tmp_path / "relion"
     made = volumes(project / "Tomograms" / "job005" / "tomograms", "rec_a.mrc", "rec_b.mrc")

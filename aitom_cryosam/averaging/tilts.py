@@ -15,7 +15,7 @@ import numpy as np
 from aitom_cryosam.averaging.wedge import MissingWedge
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.formats.columns import bare, is_number
-from aitom_cryosam.points.formats.text import cells
+from aitom_cryosam.points.formats.text import DECIMAL_COMMA, cells
 from aitom_cryosam.points.star_syntax import read_blocks
 from aitom_cryosam.points.table import text_of
 from aitom_cryosam.remedies import Remedy
@@ -85,7 +85,7 @@ def _attribute(text: str, name: str) -> float:
 
 def _of_table(path: Path) -> list[str]:
     """The column of angles: by its name, behind one that counts the images, or the first."""
-    rows = cells(path)
+    rows = _with_commas(text_of(path)) or cells(path)
     if len(rows) < 2:
         return rows[0] if rows else []
     place = 0
@@ -97,6 +97,23 @@ def _of_table(path: Path) -> list[str]:
     if any(len(row) <= place or len(row) > _MOST_COLUMNS for row in rows):
         return ["?"]
     return [row[place] for row in rows]
+
+
+def _with_commas(text: str) -> list[list[str]]:
+    """The rows of a table of numbers with decimal commas, with points; none of any other.
+
+    `0,3` below `0,0` may be the third column of a table of integers that are parted by commas,
+    and is, if the first parts of all count the images.
+    """
+    rows = [line.split() for line in text.splitlines() if not line.lstrip().startswith("#")]
+    words = [word for row in rows for word in row]
+    commas = [word for word in words if DECIMAL_COMMA.fullmatch(word)]
+    others = [word for word in words if word not in commas]
+    if not commas or not all(map(is_number, others)):
+        return []
+    if not others and _counts([word.partition(",")[0] for word in commas]):
+        return []
+    return [[word.replace(",", ".") for word in row] for row in rows if row]
 
 
 def _counts(words: Sequence[str]) -> bool:

@@ -75,14 +75,19 @@ def _project(args: argparse.Namespace) -> Project:
     """What was typed, and the tomograms that are there."""
     from aitom_cryosam.particle_query import ParticleQuery
     from aitom_cryosam.project import FILE, Project, ProjectTomogram
-    from aitom_cryosam.project.sources import names_of, tomograms_of, warn_of_versions
+    from aitom_cryosam.project.sources import (
+        names_of,
+        tomograms_of,
+        warn_of_copies,
+        warn_of_versions,
+    )
     from aitom_cryosam.prompting import sized
     from aitom_cryosam.resources import Resources
     from aitom_cryosam.source_file import existing_file
 
     options.refuse_pixel_size_alone(args)
     rules = options.regions(args)
-    stars = [Path(one) for one in args.sources if one.endswith(".star")]
+    stars = [Path(one) for one in args.sources if one.endswith(".star") and _of_relion(Path(one))]
     tomograms_star = args.tomograms_star or (stars[0] if len(stars) == 1 else None)
     for path in (args.prompts, args.rejects, tomograms_star):
         if path is not None:
@@ -92,6 +97,7 @@ def _project(args: argparse.Namespace) -> Project:
         sized(settings, ParticleQuery.read(args.query), args.contrast)  # refused if it cannot fit
     paths = list(dict.fromkeys(path for one in args.sources for path in tomograms_of(one)))
     warn_of_versions(paths)
+    warn_of_copies(paths)
     names = names_of(paths)
     clicked, rejected = (_clicked(file, args, paths) for file in (args.prompts, args.rejects))
     regions = _masks(rules.region, names)
@@ -119,6 +125,13 @@ def _project(args: argparse.Namespace) -> Project:
         edge=rules.edge,
         lamella=rules.lamella,
     )
+
+
+def _of_relion(path: Path) -> bool:
+    from aitom_cryosam.points.star_syntax import read_blocks
+    from aitom_cryosam.points.tilt_series import is_tomograms_star
+
+    return is_tomograms_star(read_blocks(path))
 
 
 def _absolute(path: Path | None) -> Path | None:

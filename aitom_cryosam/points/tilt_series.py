@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.names import one_number, relion_name, series_name
-from aitom_cryosam.points.star_syntax import read_blocks
+from aitom_cryosam.points.star_syntax import Block, read_blocks
 from aitom_cryosam.points.star_units import SERIES
 from aitom_cryosam.points.table import NAMES, is_open, positive
 from aitom_cryosam.points.tomogram_info import TiltSeries
@@ -20,6 +21,7 @@ from aitom_cryosam.wording import listed
 if TYPE_CHECKING:
     import pandas as pd
 
+_KEYS = (NAMES[0], SERIES)
 _BINNING = "rlnTomoTomogramBinning"
 _SIZES = ("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
 _FILE = "rlnTomoTomogramsFile"
@@ -78,6 +80,11 @@ class TomogramsStar:
         return float(f"{max(sizes):.6g}") or None
 
 
+def is_tomograms_star(blocks: Sequence[Block]) -> bool:
+    """Whether blocks of a STAR file are those of `tomograms.star`, and no other list."""
+    return any(block.has(_KEYS) for block in blocks)
+
+
 def read_tomograms_star(path: str | Path) -> TomogramsStar:
     """Read RELION's `tomograms.star` (5 or 4), a tilt series table, or WarpTools' export of one.
 
@@ -87,7 +94,7 @@ def read_tomograms_star(path: str | Path) -> TomogramsStar:
     path = existing_file(Path(path))
     blocks = read_blocks(path)
     for rows in (block.table() for block in blocks):
-        if {NAMES[0], SERIES} <= set(rows):
+        if set(_KEYS) <= set(rows):
             return TomogramsStar(
                 path,
                 tuple(_series(row, path) for _, row in rows.iterrows()),

@@ -6,6 +6,7 @@ import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from glob import glob, has_magic
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,14 +14,18 @@ from xml.etree import ElementTree
 from aitom_cryosam import copick_project
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import distinct, file_stem, series_name, tomogram_root
-from aitom_cryosam.points.table import text_of
-from aitom_cryosam.points.tilt_series import read_tomograms_star
+from aitom_cryosam.points.star_syntax import read_blocks
+from aitom_cryosam.points.table import NAMES, PIXELS, text_of
+from aitom_cryosam.points.tilt_series import is_tomograms_star, read_tomograms_star
 from aitom_cryosam.source_file import reading
 from aitom_cryosam.volumes.reading import is_volume
 
 logger = logging.getLogger(__name__)
 
 _NO_TOMOGRAM = re.compile(r"_labels\.(mrc(\.gz)?|zarr)$")
+_VOLUMES = (*NAMES[::-1], *(f"rlnTomoReconstructedTomogram{kind}" for kind in ("", "Half1")))
+"""The labels under which IsoNet and others list volumes, the best first."""
+_SAMPLES, _SAMPLE = 5, 4096  # bytes
 _LISTS = (".txt", ".lst", ".list")
 _EXPECTED = (
     "a tomogram, a folder of them, a list of paths (.txt), a pattern in quotes, RELION's "
@@ -33,9 +38,10 @@ def tomograms_of(source: str | Path) -> list[Path]:
 
     Args:
         source: a tomogram; a folder with tomograms, or with folders of them; a text file with a
-            path a line; a pattern as `recon/*/*_rec.mrc`; RELION's `tomograms.star`; Warp's
-            `.settings` of tilt series, or a folder of `.tomostar` that such a file beside it
-            names; a project of copick, `CONFIG.json`, or `CONFIG.json/*/TYPE@ANGSTROM`.
+            path a line; a pattern as `recon/*/*_rec.mrc`; RELION's `tomograms.star`, or a STAR
+            file that lists volumes, as IsoNet's; Warp's `.settings` of tilt series, or a folder
+            of `.tomostar` that such a file beside it names; a project of copick, `CONFIG.json`,
+            or `CONFIG.json/*/TYPE@ANGSTROM`.
 
     Raises:
         InputError: it names none, or one that is not there.
@@ -53,7 +59,7 @@ def tomograms_of(source: str | Path) -> list[Path]:
     elif path.is_dir():
         found = _in_folder(path)
     else:
-        readers = {".star": _of_relion, ".settings": _of_warp, **dict.fromkeys(_LISTS, _listed)}
+        readers = {".star": _of_star, ".settings": _of_warp, **dict.fromkeys(_LISTS, _listed)}
         if path.suffix.lower() not in readers:
             raise InputError(f"Cannot tell which tomograms {path} names; expected {_EXPECTED}.")
         found = readers[path.suffix.lower()](path)
@@ -102,6 +108,38 @@ def warn_of_versions(paths: Iterable[Path]) -> None:
         )
 
 
+def warn_of_copies(paths: Iterable[Path]) -> None:
+    """Say if two files hold the same voxels: a link, or a copy under another name.
+
+    Of files of one length the same bytes at several places are taken for the same voxels; nothing
+    is said of folders, as OME-Zarr's, but of links to them.
+    """
+    found: dict[object, list[Path]] = defaultdict(list)
+    for path in paths:
+        with suppress(OSError):
+            found[_content(path)].append(path)
+    for same in found.values():
+        if len(same) > 1:
+            logger.warning(
+                "%s hold the same voxels, and each of them is picked in; leave all but one out.",
+                " and ".join(map(str, same[:3])),
+            )
+
+
+def _content(path: Path) -> object:
+    """What two files of the same voxels have in common, and others hardly ever."""
+    place = path.resolve()
+    size = place.stat().st_size
+    if place.is_dir() or size <= _SAMPLES * _SAMPLE:
+        return place
+    sample = []
+    with place.open("rb") as file:
+        for part in range(1, _SAMPLES + 1):  # not of the header, whose labels have a date
+            file.seek(size * part // (_SAMPLES + 1))
+            sample.append(file.read(_SAMPLE))
+    return (size, *sample) if len(set(b"".join(sample))) > 1 else place
+
+
 def _in_folder(folder: Path) -> list[Path]:
     if any(folder.glob("[!.]*.tomostar")):
         settings = [one for one in _settings_near(folder) if _folder(one, "DataFolder") == folder]
@@ -127,7 +165,15 @@ def _listed(path: Path) -> list[Path]:
     return [_from(path, line) for line in lines if line and not line.startswith("#")]
 
 
-def _of_relion(path: Path) -> list[Path]:
+def _of_star(path: Path) -> list[Path]:
+    """Of RELION's `tomograms.star`, or of another list of volumes, as IsoNet has it."""
+    blocks = read_blocks(path)
+    if not is_tomograms_star(blocks):
+        for block in blocks:
+            for label in _VOLUMES if not block.has(PIXELS[:2]) else ():
+                names = block.column(label) if block.has([label]) else []
+                if names and all(is_volume(Path(name)) for name in names):
+                    return [_from(path, name) for name in names]
     rows = read_tomograms_star(path).tomograms
     if not rows or not all(rows):
         raise InputError(

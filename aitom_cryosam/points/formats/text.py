@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
+DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
+"""A number as spreadsheets write it in many countries."""
 _EXCEL = re.compile(r"sep=.", re.I)
 
 
@@ -191,7 +192,7 @@ def _is_comment(line: str) -> bool:
 def _apart_by_blanks(line: str) -> bool:
     """Whether the commas of a line are those of numbers, as in `1,5 2,5 3`."""
     words = line.split()
-    numbers = [word for word in words if _DECIMAL_COMMA.fullmatch(word)]
+    numbers = [word for word in words if DECIMAL_COMMA.fullmatch(word)]
     return (
         len(words) > 2 and bool(numbers) and all(map(columns.is_number, set(words) - set(numbers)))
     )
@@ -199,11 +200,11 @@ def _apart_by_blanks(line: str) -> bool:
 
 def _with_points(path: Path, rows: list[list[str]], *, tell: bool) -> list[list[str]]:
     """With decimal points, where a spreadsheet has written decimal commas."""
-    if any(_DECIMAL_COMMA.fullmatch(cell) for row in rows for cell in row):
+    if any(DECIMAL_COMMA.fullmatch(cell) for row in rows for cell in row):
         if tell:
             logger.warning("%s: the commas in its numbers are read as decimal points.", path)
         rows = [
-            [cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell for cell in row]
+            [cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in row]
             for row in rows
         ]
     return rows
