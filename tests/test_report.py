@@ -93,7 +93,7 @@ def test_it_is_one_small_file_that_asks_for_nothing(text, parsed):
     for _, attributes in parsed.tags:
         for name in ("src", "href"):
             if name in attributes:
-                assert re.match(r"data:image/|data:,|#slice$", attributes[name])
+                assert re.match(r"data:image/|data:,|#[a-z]+$", attributes[name])
     assert "url(" not in text
     assert "@import" not in text
 
@@ -132,7 +132,7 @@ def test_six_panels_lead_from_the_click_to_the_picks(parsed):
     assert [label.split(",")[0] for label in labels[:6]] == [
         "the click", "its mask", "similarity with it", "proposals", "masks of the picks", "picks",
     ]  # fmt: skip
-    assert labels[6:9] == ["across z", "across y", "across x"]
+    assert labels[-3:] == ["across z", "across y", "across x"]
 
 
 def test_the_slider_has_what_a_cut_can_move(text, record):
@@ -141,6 +141,33 @@ def test_the_slider_has_what_a_cut_can_move(text, record):
     assert rows.tolist() == np.flatnonzero(movable(record.proposals)).tolist()
     assert np.allclose(data["scores"], record.proposals.scores[rows], atol=1e-4)
     assert data["cut"] == pytest.approx(record.picks.scores.min(), abs=1e-4)
+    assert data["kept"] == record.proposals.kept[rows].tolist()
+    assert data["span"] == [record.proposals.scores.min(), record.proposals.scores.max()]
+    typed = re.search(r'<pre id="typed" hidden>(.*?)</pre>', text)
+    assert typed
+    assert typed[1].endswith("_run.json&#39; --top NUMBER --out selected")
+
+
+def test_what_a_user_asks_first_comes_first(text, record, parsed):
+    """How many picks, how many of them are right, where they are; then why."""
+    share = record.content["counts"]["expected_precision"]
+    assert f"<dt>expected to be right</dt><dd>{100 * share:.0f} %</dd>" in text
+    assert f'expected precision <b id="precision">{100 * share:.0f} %</b>' in text
+    assert re.search(r"<dt>F1, within 100 Å</dt><dd>\d\.\d\d <small>precision", text)
+    sections = [one["id"] for one in parsed.all("section")]
+    assert sections[-8:] == [
+        "maps", "scores", "gallery", "failures", "instance", "clicks", "next", "record",
+    ]  # fmt: skip
+    assert {one["href"] for one in parsed.all("a")} <= {f"#{name}" for name in sections}
+
+
+def test_a_page_without_picks_expects_nothing(record, tmp_path):
+    typed = ["select", str(record.path), "--cut", "2", "--out", str(tmp_path)]
+    assert main(typed) == 0
+    text = page(Record.open(tmp_path))
+    assert "expected to be right" not in text
+    assert "<b>0</b>" not in text
+    assert '<b id="count">0</b> picks from <span id="cutvalue">–</span>' in text
 
 
 def test_bars_count_every_proposal(text, record):

@@ -72,14 +72,36 @@ def test_the_slider_moves_the_picks_by_keyboard(browser, report):
     circles = "#maps figure:first-of-type circle.pick"
     before = int(count.text)
     assert before == len(report[1].picks) == len(browser.find_elements("css selector", circles))
-    slider.send_keys(keys.END)
-    assert int(count.text) <= 1
     slider.send_keys(keys.HOME)
+    assert int(count.text) == 0
+    slider.send_keys(keys.ARROW_RIGHT)
+    assert int(count.text) >= 1  # clicks have all the same score
+    typed = browser.find_element("id", "typed")
+    assert f"--top {count.text} " in typed.text
+    slider.send_keys(keys.END)
     everything = int(count.text)
     assert everything > before
     assert everything == len(browser.find_elements("css selector", circles))
     browser.find_element("id", "reset").send_keys(keys.ENTER)
-    assert int(count.text) in (before, before + 1, before - 1)  # a step of the slider
+    assert int(count.text) == before
+    assert not typed.is_displayed()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1240])
+def test_it_fits_a_phone_and_a_dark_room(browser, width, scheme):
+    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 1000}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    wanted = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted)
+    assert browser.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] <= width
+    ink, back = (
+        browser.execute_script(
+            f"return getComputedStyle(document.body).{what}.match(/\\d+/g).map(Number)"
+        )
+        for what in ("color", "backgroundColor")
+    )
+    assert (sum(ink) < sum(back)) == (scheme == "light")
 
 
 def test_the_gallery_works_by_keyboard(browser):

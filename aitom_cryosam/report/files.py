@@ -14,7 +14,7 @@ from aitom_cryosam.files import write_all, write_text
 from aitom_cryosam.outputs import check_output, output_folder
 from aitom_cryosam.progress import Progress, Steps
 from aitom_cryosam.record import Record
-from aitom_cryosam.report.page import KnownPositions, index, page
+from aitom_cryosam.report.page import KnownPositions, expected_precision, index, page
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def _row(record: Record) -> dict[str, Any]:
     return {
         "problem": "",
         "picks": len(record.picks),
-        "proposals": len(record.proposals),
+        "expected": expected_precision(record),
         "diameter": record.diameter_angstrom,
         "seconds": sum(record.seconds.values()),
         "warnings": len(record.warnings),

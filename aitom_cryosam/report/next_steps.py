@@ -18,6 +18,12 @@ class Step:
     commands: tuple[str, ...]
 
 
+def select_command(record: Record) -> str:
+    """Keeps NUMBER picks of a result, without another run."""
+    path = shlex.quote(str(record.path.resolve()))
+    return f"cryosam select {path} --top NUMBER --out selected"
+
+
 def next_steps(record: Record) -> list[Step]:
     """From picks to subtomograms in RELION 5, Warp and M."""
     voxel = float(record.info.voxel_size or 1)

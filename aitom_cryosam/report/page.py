@@ -18,7 +18,7 @@ from aitom_cryosam.report import figures
 from aitom_cryosam.report.figures import SHOWN, STOPS, Panel
 from aitom_cryosam.report.gallery import Tiles, groups, movable
 from aitom_cryosam.report.images import limits, photograph
-from aitom_cryosam.report.next_steps import next_steps
+from aitom_cryosam.report.next_steps import next_steps, select_command
 from aitom_cryosam.report.section import Section
 from aitom_cryosam.report.truth import Failures, failures
 from aitom_cryosam.trace import Trace
@@ -58,11 +58,17 @@ def page(record: Record, truth: KnownPositions | None = None) -> str:
     return str(_environment().get_template("report.html").render(_Content(record, truth).values()))
 
 
+def expected_precision(record: Record) -> float | None:
+    """Share of the picks that are right, by their probabilities; None where these do not say."""
+    counts: dict[str, float | None] = record.content.get("counts", {})
+    return counts.get("expected_precision")
+
+
 def index(rows: list[dict[str, Any]], title: str) -> str:
     """The page that leads to the pages of several tomograms.
 
     Args:
-        rows: for each tomogram "name", "folder", "href", "picks", "proposals", "diameter",
+        rows: for each tomogram "name", "folder", "href", "picks", "expected", "diameter",
             "seconds", "warnings" and "problem"; of one with a problem only name, folder, picks
             and problem. The folder is empty where the name alone tells which result it is.
         title: of the page.
@@ -104,13 +110,15 @@ class _Content:
         kept = self.proposals.scores[self.proposals.kept]
         cut = float(kept.min()) if len(kept) else None
         tiles = Tiles(self.data, self.diameter, self.limits)
+        by_probability = self.proposals.probabilities is not None and not self.record.by_clusters
+        bars = self._bars()
         return {
             "name": self.record.info.name,
             "picks": len(kept),
             "clicks": len(self.record.prompts),
             "used": int(self.record.prompts.kept.sum()),
             "proposals": len(self.proposals),
-            "diameter": self.record.diameter_told,
+            "diameter": self.record.diameter_told.partition(", "),
             "voxel_size": self.voxel_size,
             "shape_xyz": self.record.info.shape_zyx[::-1] if self.record.info.shape_zyx else (),
             "contrast": self.record.contrast,
@@ -122,7 +130,7 @@ class _Content:
             "story": self._story(),
             "instance": self._instance(),
             "maps": self._maps(),
-            "bars": self._bars(),
+            "bars": bars,
             "cut": cut,
             "groups": groups(tiles, self.proposals, cut),
             "failures": self._failures(tiles),
@@ -130,8 +138,12 @@ class _Content:
             "rejects": self.record.rejects.points_zyx[:, ::-1].tolist(),
             "steps": next_steps(self.record),
             "tables": self._tables(),
-            "slider": self._slider(cut),
-            "has_probabilities": self.proposals.probabilities is not None,
+            "slider": self._slider(cut, bars),
+            "by_probability": by_probability,
+            "expected": expected_precision(self.record),
+            "radius": self.truth.radius if self.truth else 0.0,
+            "most": int(movable(self.proposals).sum()),
+            "select": select_command(self.record),
         }
 
     def _shown_click(self) -> np.ndarray:
@@ -211,7 +223,7 @@ class _Content:
         return panels
 
     def _bars(self) -> list[dict[str, float]]:
-        """Of the histogram of scores: place 0 to 1, and heights 0 to 1 of picks and others."""
+        """Of the histogram of scores: place 0 to 1, numbers of picks and others, and the most."""
         scores, kept = self.proposals.scores, self.proposals.kept
         finite = np.isfinite(scores)
         if not finite.any():
@@ -232,13 +244,15 @@ class _Content:
             for i, (picks, others) in enumerate(zip(of_picks, of_others, strict=True))
         ]
 
-    def _slider(self, cut: float | None) -> str:
+    def _slider(self, cut: float | None, bars: list[dict[str, float]]) -> str:
         """What the slider needs, as JSON without a character that means anything in HTML."""
         rows = np.flatnonzero(movable(self.proposals))
         probabilities = self.proposals.probabilities
         values = {
             "cut": cut,
+            "span": [bars[0]["low"], bars[-1]["high"]] if bars else [0, 1],
             "rows": rows.tolist(),
+            "kept": self.proposals.kept[rows].tolist(),
             "scores": [round(float(score), 5) for score in self.proposals.scores[rows]],
             "probabilities": None
             if probabilities is None

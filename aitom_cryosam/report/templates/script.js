@@ -13,13 +13,15 @@ document.documentElement.classList.add("js");
     const count = document.getElementById("count");
     const precision = document.getElementById("precision");
     const line = document.getElementById("cutline");
-    const low = Number(slider.min), high = Number(slider.max);
+    const [low, high] = data.span;
+    const typed = document.getElementById("typed"), command = typed.textContent;
+    const falling = [...data.scores].sort((one, other) => other - one);
     let shown = new Map();
-    const show = () => {
-      const cut = Number(slider.value);
+    const show = (decided) => {
+      const cut = decided ? data.cut ?? Infinity : falling[Number(slider.value) - 1] ?? Infinity;
       let picks = 0, sum = 0;
       data.rows.forEach((row, i) => {
-        const pick = data.scores[i] >= cut;
+        const pick = decided ? data.kept[i] : data.scores[i] >= cut;
         if (pick) { picks += 1; if (data.probabilities) sum += data.probabilities[i]; }
         if (shown.get(row) !== pick) {
           shown.set(row, pick);
@@ -29,14 +31,17 @@ document.documentElement.classList.add("js");
       });
       count.textContent = picks;
       if (precision) precision.textContent = picks ? (100 * sum / picks).toFixed(0) + " %" : "–";
-      document.getElementById("cutvalue").textContent = cut.toFixed(3);
-      const x = 1000 * (cut - low) / (high - low || 1);
+      const score = Number.isFinite(cut) ? cut.toFixed(3) : "–";
+      document.getElementById("cutvalue").textContent = score;
+      const x = 1000 * (Math.min(cut, high) - low) / (high - low || 1);
       line.setAttribute("x1", x); line.setAttribute("x2", x);
-      slider.setAttribute("aria-valuetext", picks + " picks from score " + cut.toFixed(3) + " on");
+      slider.setAttribute("aria-valuetext", picks + " picks from score " + score + " on");
+      typed.hidden = decided || !picks;
+      typed.textContent = command.replace("--top NUMBER", "--top " + picks);
     };
-    slider.addEventListener("input", show);
+    slider.addEventListener("input", () => show(false));
     document.getElementById("reset").addEventListener("click", () => {
-      slider.value = data.cut === null ? high : data.cut; show();
+      slider.value = data.kept.filter(Boolean).length; show(true);
     });
   }
   const dialog = document.getElementById("enlarged");
