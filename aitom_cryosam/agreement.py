@@ -64,7 +64,10 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
     points_zyx = np.where(rows[..., None] >= 0, every.points_zyx[rows], np.nan)  # (s, n, 3)
     proposals = replace(every.take(known), points_zyx=np.nanmean(points_zyx, axis=0)).reopened()
     proposals = decided(scored(proposals, verdict), verdict, settings)
-    return replace(first, proposals=proposals, is_prompt=is_prompt[known], verdict=verdict)
+    query = replace(first.query, aside=tuple(other.query for other in others))
+    return replace(
+        first, query=query, proposals=proposals, is_prompt=is_prompt[known], verdict=verdict
+    )
 
 
 def _presence(presences: Sequence[float]) -> float:

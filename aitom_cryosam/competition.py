@@ -17,6 +17,8 @@ from aitom_cryosam.wording import in_angstrom
 
 logger = logging.getLogger(__name__)
 
+Look = Callable[[float], Found]
+
 HARDLY = 0.1
 """Probability that anything is like the prompts below which that is not in doubt."""
 SURE = 0.95
@@ -28,7 +30,7 @@ BETTER = 1.2
 
 
 def best(
-    look: Callable[[float], Found], size: ParticleSize, voxel_size: float, settings: Settings
+    look: Look, size: ParticleSize, voxel_size: float, settings: Settings, sure: float = SURE
 ) -> Found:
     """What is found at the likeliest diameter, or at another one that promises more.
 
@@ -41,17 +43,19 @@ def best(
         size: of the particle.
         voxel_size: Å.
         settings: `looks`, and how a verdict decides.
+        sure: F1 expected of the picks from which on diameters aside are not asked.
 
     Raises:
         InputError: from the likeliest diameter.
     """
-    found = _surer(look(size.diameter_voxels), look, settings)  # nothing else holds its features
+    # Nothing else holds its features.
+    found = _surer(look(size.diameter_voxels), look, settings, sure)
     for rival in size.rivals_voxels:
         if found.verdict.presence is None or found.promise >= POOR:
             break
         found = found.alone()
         other = _quietly(look, rival)
-        other = other and _surer(other, look, settings)
+        other = other and _surer(other, look, settings, sure)
         if other and other.promise > BETTER * found.promise:
             found = other
     if found.diameter_voxels != size.diameter_voxels:
@@ -66,10 +70,10 @@ def best(
     return found
 
 
-def _surer(found: Found, look: Callable[[float], Found], settings: Settings) -> Found:
+def _surer(found: Found, look: Look, settings: Settings, sure: float) -> Found:
     """The same, or where much is open, with the verdict that diameters aside agree on."""
     presence = found.verdict.presence
-    doubtful = presence is not None and presence >= HARDLY and found.promise < SURE
+    doubtful = presence is not None and presence >= HARDLY and found.promise < sure
     if settings.looks == 1 or not doubtful:
         return found
     logger.info("The picks are not certain: two more searches, at diameters slightly apart, follow")
@@ -79,7 +83,7 @@ def _surer(found: Found, look: Callable[[float], Found], settings: Settings) -> 
     return agreed([found, *judged], settings)
 
 
-def _quietly(look: Callable[[float], Found], diameter_voxels: float) -> Found | None:
+def _quietly(look: Look, diameter_voxels: float) -> Found | None:
     """What a diameter leads to, with what was said of it kept back; None if it is no diameter."""
     with held() as messages:
         try:

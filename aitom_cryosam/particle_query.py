@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -42,6 +43,8 @@ class ParticleQuery:
         sources: names of the tomograms it comes from.
         pooling: over which voxels of a mask F was averaged, as in `Settings`.
         signature: of the features: encoder, slab and whitening (`TriplanarFeatures.signature`).
+        aside: the same particles at diameters a little apart (`particle_size.ASIDE`), for the
+            searches that decide together; none where one search was enough.
     """
 
     vector: np.ndarray
@@ -57,6 +60,7 @@ class ParticleQuery:
     pooling: str
     signature: Mapping[str, Any] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
+    aside: tuple[ParticleQuery, ...] = ()
 
     @classmethod
     def merged(cls, queries: Sequence[ParticleQuery]) -> ParticleQuery:
@@ -88,12 +92,24 @@ class ParticleQuery:
                 np.average([query.diameter_angstrom for query in queries], weights=clicks)
             ),
             sources=tuple(dict.fromkeys(name for query in queries for name in query.sources)),
+            aside=tuple(map(cls.merged, zip(*(query.aside for query in queries), strict=False))),
         )
+
+    def at(self, diameter_angstrom: float) -> ParticleQuery:
+        """The one whose diameter is nearest, in Å."""
+
+        def off(query: ParticleQuery) -> float:
+            return abs(math.log(query.diameter_angstrom / diameter_angstrom))
+
+        return min((self, *self.aside), key=off)
 
     def rejecting(self, instances: np.ndarray, shapes: np.ndarray) -> ParticleQuery:
         """The same with further instances, (r, k, 3C), of something else; shapes (r, h)."""
+        if not len(instances):
+            return self
         return replace(
             self,
+            aside=(),  # in which these are not
             rejected=np.concatenate([self.rejected, instances]),
             rejected_shapes=_of_all_rejected(
                 [self.rejected, instances], [self.rejected_shapes, shapes]
@@ -155,7 +171,18 @@ class ParticleQuery:
         Raises:
             OSError: it cannot be written.
         """
-        about = {
+        about = {**self._about, "aside": [one._about for one in self.aside]}
+        arrays = {
+            _prefix(number) + name: getattr(query, name)
+            for number, query in enumerate((self, *self.aside))
+            for name in _ARRAYS
+        }
+        write_npz(path, about, arrays, version=_FORMAT)
+
+    @property
+    def _about(self) -> dict[str, Any]:
+        """What is no array."""
+        return {
             "diameter_angstrom": self.diameter_angstrom,
             "voxel_size": self.voxel_size,
             "contrast": self.contrast,
@@ -163,8 +190,6 @@ class ParticleQuery:
             "signature": self.signature,
             "sources": self.sources,
         }
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        write_npz(path, about, arrays, version=_FORMAT)
 
     @classmethod
     def read(cls, path: str | Path) -> ParticleQuery:
@@ -174,15 +199,30 @@ class ParticleQuery:
             InputError: there is no such file, or it is not a query.
         """
         with reading_npz(Path(path), "the query of a run", version=_FORMAT) as (about, arrays):
-            about["sources"] = tuple(about["sources"])
-            found = {name: arrays[name] for name in _ARRAYS if name in arrays}
-            found.setdefault("rejected", found["instances"][:0])  # earlier ones have none
-            found.setdefault("shapes", np.zeros((0, 0), np.float32))
-            found.setdefault("rejected_shapes", found["shapes"][:0])
-            query = cls(**about, **found)
-            if not query._whole():
+            each = [about, *about.pop("aside", [])]
+            query, *aside = (cls._of(one, arrays, number) for number, one in enumerate(each))
+            if not all(one._whole() for one in (query, *aside)):
                 raise InputError(f"{path} is damaged: its arrays do not match.")
-            return query
+            return replace(query, aside=tuple(aside))
+
+    @classmethod
+    def _of(
+        cls, about: dict[str, Any], arrays: Mapping[str, np.ndarray], number: int
+    ) -> ParticleQuery:
+        """One of the queries of a file."""
+        prefix = _prefix(number)
+        found: dict[str, Any] = {
+            name: arrays[prefix + name] for name in _ARRAYS if prefix + name in arrays
+        }
+        found.setdefault("rejected", found["instances"][:0])  # earlier ones have none
+        found.setdefault("shapes", np.zeros((0, 0), np.float32))
+        found.setdefault("rejected_shapes", found["shapes"][:0])
+        return cls(**{**about, "sources": tuple(about["sources"])}, **found)
+
+
+def _prefix(number: int) -> str:
+    """What the names of a query's arrays begin with in a file; the first has none."""
+    return f"aside{number}_" if number else ""
 
 
 def _of_all(rows: Sequence[np.ndarray]) -> np.ndarray:

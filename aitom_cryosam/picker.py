@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -138,15 +139,20 @@ class CryoSAM(Search):
             InputError: as for `pick`.
         """
         request = Request(prompting.as_picks(tomogram, prompts), rejects)
-        return self._best(tomogram, request, self.settings, Stages()).query
+        return self._best(tomogram, request, self.settings, Stages(), sure=math.inf).query
 
     def _best(
-        self, tomogram: Tomogram, request: Request, settings: Settings, stages: Stages
+        self,
+        tomogram: Tomogram,
+        request: Request,
+        settings: Settings,
+        stages: Stages,
+        sure: float = competition.SURE,
     ) -> Found:
         """What is found at the particle's diameter; where that is unsure, at the best of some."""
         with stages.measure("diameter"):
             size = particle_size(tomogram, request.prompts.points_zyx, settings)
-        look = partial(self.at, tomogram, request, settings, stages)
-        if request.query is not None:  # it holds features of one diameter only
+        if request.query is not None and not request.query.aside:
             settings = replace(settings, looks=1)
-        return competition.best(look, size, tomogram.voxel_size, settings)
+        look = partial(self.at, tomogram, request, settings, stages)
+        return competition.best(look, size, tomogram.voxel_size, settings, sure=sure)

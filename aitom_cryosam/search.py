@@ -144,7 +144,7 @@ class Search:
         with stages.measure("features"):
             features = self.features(tomogram, diameter_voxels)
         with stages.measure("matching"):
-            query = request.query
+            query = request.query and request.query.at(diameter_voxels * tomogram.voxel_size)
             if query is not None:
                 query.require(features.signature, tomogram.contrast, settings.pooling)
             if len(prompts):

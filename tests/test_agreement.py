@@ -7,6 +7,7 @@ import pytest
 from scipy.special import expit, logit
 
 from aitom_cryosam.agreement import UNSEEN, agreed
+from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import OTHER_KIND, Picks
 from aitom_cryosam.scoring.kind import Verdict
 from aitom_cryosam.scoring.lists import Cut
@@ -38,9 +39,14 @@ def search(probabilities, presence=0.95, kept=1, best=1, diameter=10.0, **more):
     )
     picks = Picks.from_points(points, chances).reject(~verdict.kept, OTHER_KIND)
     nothing = SimpleNamespace()
+    query = ParticleQuery(
+        **dict.fromkeys(("vector", "prompt_features", "prompts_zyx", "instances"), points),
+        **dict.fromkeys(("shapes", "rejected", "rejected_shapes"), points[:0]),
+        diameter_angstrom=10 * diameter, voxel_size=10.0, contrast="dark", pooling="core",
+    )  # fmt: skip
     proposals = more.pop("change", lambda same: same)(picks)
     return Found(
-        diameter, Picks.none(), [], (), Picks.none(), nothing, proposals, first, verdict, nothing,
+        diameter, Picks.none(), [], (), Picks.none(), query, proposals, first, verdict, nothing,
         nothing, nothing,
     )  # fmt: skip
 
@@ -153,3 +159,11 @@ def test_suggestions_are_those_of_the_first_search():
     two = search([(A, 1), (B, 0.8), (C, 0.6)], change=asking(2))
     found = agreed([one, two], AUTO)
     assert rows_of(found.proposals).tolist() == [row(found, B)]
+
+
+def test_the_query_goes_on_with_those_of_the_other_diameters():
+    """So that other tomograms can be searched at all of them."""
+    searches = [search([(A, 1)], diameter=diameter) for diameter in (10.0, 9.0, 11.0)]
+    query = agreed(searches, AUTO).query
+    assert (query.vector == searches[0].query.vector).all()
+    assert [one.diameter_angstrom for one in query.aside] == [90, 110]

@@ -94,6 +94,42 @@ def test_lengths_follow_the_particle_from_voxels_to_voxels_of_another_size():
     np.testing.assert_allclose(diameters_angstrom, diameters_angstrom[1], rtol=0.07)
 
 
+def test_other_tomograms_are_searched_at_the_diameters_of_the_query(worlds, query, monkeypatch):
+    """Features at a diameter are compared with the clicks' own at that diameter."""
+    _, other = worlds
+    assert len(query.aside) == 2
+    used = []
+    at = CryoSAM.at
+
+    def spied(self, tomogram, request, settings, stages, diameter_voxels):
+        found = at(self, tomogram, request, settings, stages, diameter_voxels)
+        used.append(found.query)
+        diameter_angstrom = diameter_voxels * tomogram.voxel_size
+        assert found.query.diameter_angstrom == pytest.approx(diameter_angstrom)
+        return replace(found, verdict=replace(found.verdict, presence=0.5))
+
+    monkeypatch.setattr(CryoSAM, "at", spied)
+    found = CryoSAM(EMBEDDED).pick(other.tomogram, query=query)
+    assert used == [query, *query.aside]
+    assert found.query.aside == query.aside
+    used.clear()
+    CryoSAM(EMBEDDED).pick(other.tomogram, query=replace(query, aside=()))
+    assert len(used) == 1
+
+
+def test_a_query_is_of_the_diameter_that_is_nearest(query):
+    smaller, larger = query.aside
+    own, ratios = query.diameter_angstrom, (0.5, 0.9, 0.98, 1.0, 1.05, 1.1, 2.0)
+    nearest = [smaller, smaller, query, query, query, larger, larger]
+    assert [query.at(ratio * own) for ratio in ratios] == nearest
+
+
+def test_clicks_of_all_tomograms_count_at_all_diameters(query):
+    both = ParticleQuery.merged([query, query])
+    assert [len(one.instances) for one in both.aside] == [6, 6]
+    assert ParticleQuery.merged([query, replace(query, aside=())]).aside == ()
+
+
 def test_query_and_prompts_count_alike(worlds, query):
     _, other = worlds
     one = CryoSAM(EMBEDDED).pick(other.tomogram, other.picks.take(np.arange(1)), query=query)
@@ -112,6 +148,8 @@ def test_there_and_back(query, tmp_path):
     again = ParticleQuery.read(tmp_path / "a.query")
     for name in ("vector", "prompt_features", "prompts_zyx", "instances"):
         np.testing.assert_array_equal(getattr(again, name), getattr(query, name))
+        for one, other in zip(again.aside, query.aside, strict=True):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     again.require(query.signature, "dark", "core")
     again.write(tmp_path / "b.query")
     assert (tmp_path / "a.query").read_bytes() == (tmp_path / "b.query").read_bytes()
