@@ -41,10 +41,14 @@ class Curation:
         return kept
 
     @property
-    def range(self) -> tuple[float, float]:
-        """Lowest and highest score that a cut can lie at."""
-        scores = self.proposals.scores[self._movable]
-        return (float(scores.min()), float(scores.max())) if len(scores) else (0.0, 1.0)
+    def most(self) -> int:
+        """How many proposals a cut can make picks."""
+        return int(self._movable.sum())
+
+    def cut_after(self, number: int) -> None:
+        """Cut below the best `number` of them, and those of the same score as the last."""
+        falling = np.sort(self.proposals.scores[self._movable])[::-1]
+        self.cut = float(falling[number - 1] if number else np.nextafter(falling[0], np.inf))
 
     def decide(self, row: int, accepted: bool) -> None:
         """Accept or reject a proposal."""

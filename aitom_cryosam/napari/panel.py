@@ -26,8 +26,6 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.napari.worker import Failure
 from aitom_cryosam.presets import CHOICES
 
-STEPS = 1000
-"""Of the slider."""
 _CANCEL, _WORK = "Cancel", ("Pick", "Show mask", "Save …", "Export …")
 
 _Panel = TypeVar("_Panel", bound="Panel")
@@ -52,7 +50,6 @@ class Panel(QWidget):
         self.progress = QProgressBar()
         self.progress.setVisible(False)
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0, STEPS)
         self.slider.setEnabled(False)
         self.count = QLabel("no picks yet")
         self.message = QLabel("Open a tomogram, then click on a particle.")
@@ -83,7 +80,7 @@ class Panel(QWidget):
         layout.addLayout(self._row_of("Click", "Circle", "Show mask"))
         layout.addLayout(self._row_of("Pick", _CANCEL))
         layout.addWidget(self.progress)
-        layout.addWidget(QLabel("Cut"))
+        layout.addWidget(QLabel("Picks"))
         layout.addWidget(self.slider)
         layout.addWidget(self.count)
         layout.addLayout(self._row_of("Suggest", "Accept (Y)", "Reject (N)"))
@@ -112,10 +109,11 @@ class Panel(QWidget):
         self.progress.setValue(done)
         self.progress.setFormat(f"{stage} %p %")
 
-    def place_slider(self, part: float) -> None:
-        """Move the slider to a part of its way, from 0 to 1, without the signal of a user's."""
+    def place_slider(self, picks: int, most: int) -> None:
+        """Show so many picks of the most that there can be, without the signal of a user's."""
         self.slider.blockSignals(True)
-        self.slider.setValue(round(STEPS * part))
+        self.slider.setRange(0, most)
+        self.slider.setValue(picks)
         self.slider.blockSignals(False)
         self.slider.setEnabled(True)
 

@@ -20,7 +20,7 @@ from aitom_cryosam.napari.circle import DiameterCircle
 from aitom_cryosam.napari.clicks import Clicks
 from aitom_cryosam.napari.curation import Curation
 from aitom_cryosam.napari.layers import known_of, picks_layer, place_of, show_points_within
-from aitom_cryosam.napari.panel import STEPS, Panel, shows_errors
+from aitom_cryosam.napari.panel import Panel, shows_errors
 from aitom_cryosam.napari.session import Session
 from aitom_cryosam.napari.worker import Work, Worker
 from aitom_cryosam.napari.writer import format_of, write_picks_as
@@ -342,17 +342,13 @@ class CryoSAMWidget(Panel):
         self.say("Click on particles; right-click or Alt-click on anything else.")
 
     def _slid(self, value: int) -> None:
-        if self.curation is not None:
-            low, high = self.curation.range
-            self.curation.cut = low + (high - low) * value / STEPS
+        if self.curation is not None and self.curation.most:
+            self.curation.cut_after(value)
             self._show_verdict()
 
     def _set_slider(self) -> None:
         assert self.curation is not None
-        kept = self.curation.proposals.scores[self.curation.proposals.kept]
-        low, high = self.curation.range
-        at = float(kept.min()) if len(kept) else high
-        self.place_slider((at - low) / max(high - low, 1e-12))
+        self.place_slider(int(self.curation.proposals.kept.sum()), self.curation.most)
 
     def _show_verdict(self) -> None:
         assert self.curation is not None
