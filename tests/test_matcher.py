@@ -135,6 +135,15 @@ def test_points_stay_inside_the_tomogram():
         assert np.linalg.norm(found.points_zyx - point, axis=1).min() < 4
 
 
+def test_a_plateau_has_no_vertex():
+    """As where a region of the tomogram is filled with one value."""
+    flat = made_up_features(SHAPE, lambda centres: np.ones((*centres.shape[:3], 5)), step=3)
+    found = matcher((4,), -1.0).match(Query(flat, QUERY)).points_zyx
+    assert len(found)
+    for axis, cells in enumerate(flat.cells(4)):
+        assert np.isin(found[:, axis], cells.centres).all()
+
+
 def test_the_length_of_the_query_does_not_matter():
     features = random_features(SHAPE)
     one, other = (matcher((8, 4)).match(Query(features, factor * QUERY)) for factor in (1, 8))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from aitom_cryosam.ball_contrast import parabola_vertices
 from aitom_cryosam.centring import centred, refine_centres
 from aitom_cryosam.particle_size import estimated_size, particle_size
 from aitom_cryosam.picks import Picks
@@ -150,3 +151,11 @@ def test_a_given_diameter_is_not_estimated():
     settings = Settings(preset="embedded", diameter_angstrom=120)
     given = particle_size(tomogram(ball(CENTRE, 6)), np.array([CENTRE]), settings)
     assert (given.diameter_voxels, given.estimated, given.rivals_voxels) == (12, False, ())
+
+
+def test_the_vertex_of_a_parabola_is_where_it_peaks():
+    vertices = np.array([3.0, 3.4, 2.6, 3.0, 0.0])
+    lines = -np.square(np.arange(7) - vertices[:, None])
+    lines[3] = 1  # a plateau
+    steps = parabola_vertices(lines, np.array([3, 3, 3, 3, 0]))
+    np.testing.assert_allclose(steps, [0, 0.4, -0.4, 0, 0], atol=1e-12)
