@@ -5,6 +5,7 @@ import logging
 import re
 import shutil
 import tracemalloc
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
@@ -159,6 +160,22 @@ def test_what_a_user_asks_first_comes_first(text, record, parsed):
         "maps", "scores", "gallery", "failures", "instance", "clicks", "next", "record",
     ]  # fmt: skip
     assert {one["href"] for one in parsed.all("a")} <= {f"#{name}" for name in sections}
+
+
+def test_a_page_of_a_structure_speaks_of_points(record):
+    """There are no proposals, probabilities and masks of clicks, and no cut."""
+    target = {"name": "membrane", "spacing_angstrom": 100.0}
+    content = {**record.content, "target": target, "counts": {"structures": 2}}
+    files = {**record.files, "semantic": record.files["labels"]}
+    text = page(replace(record, content=content, files=files))
+    parsed = Parsed(text)
+    assert parsed.open == []
+    assert f"{len(record.picks)} points on 2 membranes, from 2 of 2 clicks" in text
+    sections = [one["id"] for one in parsed.all("section")]
+    assert sections[-5:] == ["maps", "instance", "clicks", "next", "record"]
+    assert {one["href"] for one in parsed.all("a")} <= {f"#{name}" for name in sections}
+    assert "proposals" not in text.replace("proposals.star", "").split("<h2>How it came about")[0]
+    assert "--exclude-distance 50" in text
 
 
 def test_a_page_without_picks_expects_nothing(record, tmp_path):

@@ -25,7 +25,7 @@ def select_command(record: Record) -> str:
 
 
 def next_steps(record: Record) -> list[Step]:
-    """From picks to subtomograms in RELION 5, Warp and M."""
+    """From picks to subtomograms in RELION 5, Warp and M; from a structure to particles off it."""
     voxel = float(record.info.voxel_size or 1)
     diameter = record.diameter_angstrom
     box = 2 * math.ceil(1.6 * diameter / voxel / 2)
@@ -33,6 +33,7 @@ def next_steps(record: Record) -> list[Step]:
     export = f"cryosam export {picks} --to relion5 --tomograms-star tomograms.star --out relion5"
     size = f"--box {box} --diameter {math.ceil(diameter)}"
     return [
+        *_off_structure(record),
         Step(
             "RELION 5",
             "in the project's folder; a box and a bin that suit your pixel size",
@@ -61,4 +62,23 @@ def next_steps(record: Record) -> list[Step]:
                 f"--angpix_coords {voxel:g}",
             ),
         ),
+    ]
+
+
+def _off_structure(record: Record) -> list[Step]:
+    """How to pick particles that keep away from membranes or filaments."""
+    target = record.content.get("target")
+    if target is None:
+        return []
+    tomogram = shlex.quote(str(record.tomogram_path or "TOMO"))
+    mask = shlex.quote(str(record.files["semantic"].resolve()))
+    return [
+        Step(
+            f"Particles off the {target['name']}s",
+            "with a click of yours in place of X,Y,Z",
+            (
+                f"cryosam pick {tomogram} --prompt X,Y,Z --exclude {mask} --exclude-distance 50 "
+                "--out picks",
+            ),
+        )
     ]

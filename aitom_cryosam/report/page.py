@@ -96,6 +96,7 @@ class _Content:
     def __init__(self, record: Record, truth: KnownPositions | None) -> None:
         self.record = record
         self.truth = truth
+        self.structure: dict[str, Any] = record.content.get("target") or {}
         self.proposals = record.proposals
         self.data = _voxels(record)
         self.voxel_size = float(record.info.voxel_size or 1)
@@ -114,6 +115,9 @@ class _Content:
         bars = self._bars()
         return {
             "name": self.record.info.name,
+            "structure": self.structure.get("name"),
+            "structures": self.record.content.get("counts", {}).get("structures", 0),
+            "spacing": self.structure.get("spacing_angstrom", 0.0),
             "picks": len(kept),
             "clicks": len(self.record.prompts),
             "used": int(self.record.prompts.kept.sum()),
@@ -179,6 +183,12 @@ class _Content:
         picked = figures.circles(
             section, self.proposals, np.flatnonzero(self.proposals.kept), reach=SHOWN
         )
+        if self.structure:
+            return [
+                *panels,
+                Panel(title="masks", overlay=labels, **shared),
+                Panel(title=f"points, z ± {SHOWN:g}", circles=picked, **shared),
+            ]
         return [
             *panels,
             Panel(title=f"proposals, z ± {SHOWN:g}", circles=near, **shared),
