@@ -9,6 +9,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from scipy import ndimage
 
+from aitom_cryosam.scratch import Scratch
+
 TRUNCATE = 3.0
 """Standard deviations: a Gaussian ends there."""
 Beyond = Literal["symmetric", "edge"]
@@ -32,49 +34,68 @@ class Filters:
         self.beyond = beyond
         self.reach = self.taps.shape[1] // 2
         self._made: dict[int, np.ndarray] = {}
-        self._firsts: dict[int, Filters] = {}
 
     def __len__(self) -> int:
         return len(self.taps)
 
-    def first(self, count: int) -> Filters:
-        """The first few of them."""
-        if count not in self._firsts:
-            self._firsts[count] = Filters(self.taps[:count], self.beyond)
-        return self._firsts[count]
+    def both(self, planes: np.ndarray, scratch: Scratch) -> list[np.ndarray]:
+        """Filter i along the columns, then filter j along the rows, for all i + j < k.
 
-    def down(self, planes: np.ndarray) -> np.ndarray:
-        """Along the columns: planes (..., h, w) float32 to (k, ..., h, w)."""
+        Args:
+            planes: (..., h, w) float32.
+            scratch: that holds what is returned, until it is used again.
+
+        Returns:
+            (..., h, w) float32 each, in the order of i, then j; of k derivatives all that are of a
+            lower order than k.
+        """
+        *other, height, width = planes.shape
+        count, block = _blocks(width)
+        wide = self._down(planes, count * block, scratch)
+        self._fill_beyond(wide, width)
+        pairs = [(i, j) for i in range(len(self)) for j in range(len(self) - i)]
+        made = scratch("both", len(pairs), *other, height, count * block)
+        for (i, j), out in zip(pairs, made, strict=True):
+            self._across(wide[i, ..., :height, :], self._matrices(block)[j], out)
+        return list(made[..., :width])
+
+    def _down(self, planes: np.ndarray, columns: int, scratch: Scratch) -> np.ndarray:
+        """(k, ..., h or more, columns + 2 r), of which the first and last columns are not set."""
         *other, height, width = planes.shape
         count, block = _blocks(height)
-        made = np.empty((len(self), *other, count * block, width), np.float32)
-        padded = self._padded(planes, axis=-2, size=count * block)
-        *steps, row, column = padded.strides
+        tall = scratch("tall", *other, count * block + 2 * self.reach, width)
+        tall[..., self.reach : self.reach + height, :] = planes
+        self._fill_beyond(np.swapaxes(tall, -1, -2), height)
+        made = scratch("wide", len(self), *other, count, block, columns + 2 * self.reach)
+        *steps, row, column = tall.strides
         blocks = as_strided(
-            padded,
+            tall,
             (*other, count, block + 2 * self.reach, width),
             (*steps, block * row, row, column),
         )
         for matrix, out in zip(self._matrices(block), made, strict=True):
-            np.matmul(matrix, blocks, out=out.reshape(*other, count, block, width))
-        return made[..., :height, :]
+            np.matmul(matrix, blocks, out=out[..., self.reach : self.reach + width])
+        return made.reshape(len(self), *other, count * block, -1)
 
-    def across(self, planes: np.ndarray) -> np.ndarray:
-        """Along the rows: planes (..., h, w) float32 to (k, ..., h, w)."""
-        *other, height, width = planes.shape
-        count, block = _blocks(width)
-        made = np.empty((len(self), *other, height, count * block), np.float32)
-        padded = self._padded(planes, axis=-1, size=count * block)
-        *steps, row, column = padded.strides
+    def _across(self, wide: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
+        """wide: (..., h, n block + 2 r). matrix: (block, block + 2 r). out: (..., h, n block)."""
+        *other, height, columns = out.shape
+        block = len(matrix)
+        *steps, row, column = wide.strides
         blocks = as_strided(
-            padded,
-            (*other, count, height, block + 2 * self.reach),
+            wide,
+            (*other, columns // block, height, block + 2 * self.reach),
             (*steps, block * column, row, column),
         )
-        for matrix, out in zip(self._matrices(block), made, strict=True):
-            cut = out.reshape(*other, height, count, block)
-            np.matmul(blocks, matrix.T, out=np.moveaxis(cut, -2, -3))
-        return made[..., :width]
+        cut = out.reshape(*other, height, columns // block, block)
+        np.matmul(blocks, matrix.T, out=np.moveaxis(cut, -2, -3))
+
+    def _fill_beyond(self, lines: np.ndarray, size: int) -> None:
+        """lines: (..., n), of which `size` pixels from the reach on are set: sets the others."""
+        before, after = _beyond(size, self.reach, lines.shape[-1] - 2 * self.reach, self.beyond)
+        pixels = lines[..., self.reach : self.reach + size]
+        lines[..., : self.reach] = pixels[..., before]
+        lines[..., self.reach + size :] = pixels[..., after]
 
     def _matrices(self, block: int) -> np.ndarray:
         """(k, block, block + 2 r): each filter at every pixel of a block."""
@@ -84,18 +105,6 @@ class Filters:
                 matrices[:, pixel, pixel : pixel + self.taps.shape[1]] = self.taps
             self._made[block] = matrices
         return self._made[block]
-
-    def _padded(self, planes: np.ndarray, axis: int, size: int) -> np.ndarray:
-        """Planes with what lies beyond their edges, up to a whole number of blocks."""
-        before, after = _beyond(planes.shape[axis], self.reach, size, self.beyond)
-        shape = list(planes.shape)
-        shape[axis] += len(before) + len(after)
-        padded = np.empty(shape, np.float32)
-        along, source = (np.swapaxes(array, axis, 0) for array in (padded, planes))
-        along[len(before) : len(along) - len(after)] = source
-        along[: len(before)] = source[before]
-        along[len(along) - len(after) :] = source[after]
-        return padded
 
 
 @lru_cache(maxsize=256)

@@ -8,12 +8,14 @@ particle gives the same tokens at any voxel size.
 
 from __future__ import annotations
 
-from typing import Any
+from threading import local
+from typing import Any, cast
 
 import numpy as np
 
 from aitom_cryosam.filters import gaussians
 from aitom_cryosam.geometry import TokenAxis, TokenGrid
+from aitom_cryosam.scratch import Scratch
 
 # Lengths in units of the particle's radius.
 SCALES = (0.1, 0.2, 0.4, 0.6)
@@ -23,9 +25,9 @@ WINDOWS = (0.4, 0.7)
 RESPONSES = 4 * len(SCALES)
 """Intensity, gradient magnitude and two curvatures, at every scale."""
 
-PIXELS_AT_ONCE = 1 << 18
+PIXELS_AT_ONCE = 1 << 17
 """Of a batch of planes: small ones would cost more Python than arithmetic."""
-PLANES_AT_ONCE = 2, 16
+PLANES_AT_ONCE = 1, 16
 """Fewest and most; every thread holds a batch."""
 SMALLEST_SIGMA = 0.6  # pixels; below it a sampled Gaussian derivative is not one
 
@@ -40,6 +42,7 @@ class FilterBankEncoder:
     def __init__(self, diameter_voxels: float) -> None:
         self.radius = diameter_voxels / 2
         self.token = _token_size(TOKEN * self.radius)
+        self._of_thread = local()
 
     @property
     def channels(self) -> int:
@@ -87,9 +90,9 @@ class FilterBankEncoder:
         for index, window in enumerate(WINDOWS):
             mean = self._pool(means, window)
             np.add(mean, centres, out=tokens[1 + 2 * index])
-            mean *= mean
-            variance = np.subtract(self._pool(squares, window), mean, out=mean)
-            np.sqrt(np.maximum(variance, 0, out=mean), out=tokens[2 + 2 * index])
+            square = np.multiply(mean, mean, out=self._scratch("square", *mean.shape))
+            variance = np.subtract(self._pool(squares, window), square, out=square)
+            np.sqrt(np.maximum(variance, 0, out=variance), out=tokens[2 + 2 * index])
         return np.moveaxis(tokens.reshape(self.channels, *means.shape[1:]), 0, -1)
 
     def scales(self) -> list[tuple[float, int]]:
@@ -97,6 +100,13 @@ class FilterBankEncoder:
         divisors = [f for f in range(1, self.token + 1) if self.token % f == 0]
         sigmas = [max(scale * self.radius, SMALLEST_SIGMA) for scale in SCALES]
         return [(sigma, max(f for f in divisors if f <= max(sigma, 1))) for sigma in sigmas]
+
+    @property
+    def _scratch(self) -> Scratch:
+        """This thread's."""
+        if not hasattr(self._of_thread, "scratch"):
+            self._of_thread.scratch = Scratch()
+        return cast(Scratch, self._of_thread.scratch)
 
     def _moments(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The mean and the mean square of each response in each token, and what is taken off.
@@ -107,19 +117,24 @@ class FilterBankEncoder:
             (RESPONSES, b, gh, gw) twice, of each response less (RESPONSES, b, 1, 1): its own
             mean, as the square of an offset would drown the variance in rounding.
         """
-        means, squares, centres = [], [], []
-        for sigma, factor in self.scales():
-            responses = _invariants(_decimate(planes, factor), sigma, factor)  # (4, b, h, w)
+        grid = self.grid((planes.shape[1], planes.shape[2]))
+        shape = RESPONSES, len(planes), grid.rows.count, grid.columns.count
+        means, squares = self._scratch("means", *shape), self._scratch("squares", *shape)
+        centres = []
+        for index, (sigma, factor) in enumerate(self.scales()):
+            some = slice(4 * index, 4 * index + 4)
+            responses = _invariants(_decimate(planes, factor), sigma, factor, self._scratch)
             centres.append(responses.mean(axis=(2, 3), keepdims=True))
             responses -= centres[-1]
-            means.append(_decimate(responses, self.token // factor))
-            squares.append(_decimate(np.square(responses), self.token // factor))
-        return np.concatenate(means), np.concatenate(squares), np.concatenate(centres)
+            means[some] = _decimate(responses, self.token // factor)
+            np.square(responses, out=responses)
+            squares[some] = _decimate(responses, self.token // factor)
+        return means, squares, np.concatenate(centres)
 
     def _pool(self, tokens: np.ndarray, width: float) -> np.ndarray:
         """Gaussian average over `width` radii, on the token grid."""
-        gaussian = gaussians(width * self.radius / self.token)
-        return gaussian.across(gaussian.down(tokens)[0])[0]
+        (pooled,) = gaussians(width * self.radius / self.token).both(tokens, self._scratch)
+        return pooled
 
 
 def _token_size(target: float) -> int:
@@ -149,27 +164,28 @@ def _decimate(planes: np.ndarray, factor: int) -> np.ndarray:
     return total
 
 
-def _invariants(planes: np.ndarray, sigma: float, factor: int) -> np.ndarray:
+def _invariants(planes: np.ndarray, sigma: float, factor: int, scratch: Scratch) -> np.ndarray:
     """Intensity, gradient magnitude and Hessian eigenvalues at `sigma`, in scale-normalised units.
 
     The block mean of the decimation has blurred the planes already; its variance is taken off.
 
     Returns:
-        (4, b, h, w) float32.
+        (4, b, h, w) float32, in the scratch.
     """
     width = np.sqrt(max(sigma**2 - (factor**2 - 1) / 12, SMALLEST_SIGMA**2)) / factor
     filters = gaussians(width, orders=3)
-    along, slope, bend = filters.down(planes)
-    smooth, gradient_x, xx = filters.across(along)
-    gradient_y, yx = filters.first(2).across(slope)
-    (yy,) = filters.first(1).across(bend)
-    responses = np.empty((4, *planes.shape), np.float32)
+    smooth, x, xx, y, yx, yy = filters.both(planes, scratch)
+    responses = scratch("responses", 4, *planes.shape)
     responses[0] = smooth
-    np.multiply(_length(gradient_y, gradient_x), np.float32(width), out=responses[1])
+    np.multiply(_length(y, x), np.float32(width), out=responses[1])
     # The truncated second derivative does not sum to 0: take off what a constant plane would give.
     smooth *= filters.taps[2].sum()
-    middle = (yy + xx) / 2 - smooth
-    spread = _length((yy - xx) / 2, yx)
+    middle = np.add(yy, xx, out=x)
+    middle *= np.float32(0.5)
+    middle -= smooth
+    yy -= xx
+    yy *= np.float32(0.5)
+    spread = _length(yy, yx)
     np.add(middle, spread, out=responses[2])
     np.subtract(middle, spread, out=responses[3])
     responses[2:] *= np.float32(width**2)
@@ -177,7 +193,8 @@ def _invariants(planes: np.ndarray, sigma: float, factor: int) -> np.ndarray:
 
 
 def _length(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Of vectors by their two components: np.hypot, which guards what cannot overflow here."""
-    total = np.square(one)
-    total += np.square(other)
-    return np.sqrt(total, out=total)
+    """Of vectors by their two components, into the first: np.hypot guards what cannot overflow."""
+    np.square(one, out=one)
+    np.square(other, out=other)
+    one += other
+    return np.sqrt(one, out=one)

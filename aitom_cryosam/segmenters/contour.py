@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from aitom_cryosam.filters import gaussians
+from aitom_cryosam.scratch import Scratch
 from aitom_cryosam.segmenters.base import Segmentation, on_plane, shifted
 from aitom_cryosam.segmenters.codec import ArrayCodec
 from aitom_cryosam.targets import PARTICLE
@@ -137,8 +138,7 @@ class ContourSegmenter:
         return 4 * (height + 2 * self._half) * (width + 2 * self._half)
 
     def _embed(self, plane: np.ndarray) -> np.ndarray:
-        blur = gaussians(self._blur, beyond="edge")
-        smooth = blur.across(blur.down(plane)[0])[0]
+        (smooth,) = gaussians(self._blur, beyond="edge").both(plane, Scratch())
         here, beside = (smooth[:: self._apart, i :: self._apart] for i in (0, 1))
         here = here[:, : beside.shape[1]]
         varies = np.abs(beside - here) > _CONSTANT
