@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from aitom_cryosam.cli import main
+from aitom_cryosam.evaluation import truth
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.relion_warp import write_picks
 from aitom_cryosam.source_file import sha256_of
@@ -266,6 +267,15 @@ def truths(several):
     (folder / "README.txt").write_text("Clicked by hand.\n")
     (folder / "00255.mrc").write_bytes(b"")
     return several
+
+
+def test_a_folder_of_truths_is_looked_through_once(truths, monkeypatch):
+    """And not for each tomogram, of which there may be thousands."""
+    looked, files = [], truth._files
+    monkeypatch.setattr(truth, "_files", lambda folder: looked.append(folder) or files(folder))
+    (truths / "truths" / "00301_truth.coords").unlink()
+    assert evaluate(truths, picks="results", truth="truths") == 0
+    assert looked == [truths / "truths"]
 
 
 def test_a_folder_of_truths_is_as_good_as_a_file(truths, capsys):

@@ -398,3 +398,27 @@ def test_fields_that_copick_leaves_open(tmp_path):
     assert (found.names, found.classes, found.voxel_size) == (None, ("none", "none"), None)
     (tmp_path / "a.json").write_text(json.dumps({**empty, "points": None}))
     assert len(read_points(tmp_path / "a.json", voxel_size=10).picks) == 0
+
+
+def test_a_table_of_imodmodel_counts_from_the_corner(tmp_path, caplog):
+    """As the model does that it was read from; the objects are classes."""
+    path = tmp_path / "a.csv"
+    path.write_text(",object_id,contour_id,x,y,z\n0,0,0,40.5,30.5,12.0\n1,2,0,10.5,11.5,3\n")
+    found = read_points(path)
+    assert found.picks.points_zyx.tolist() == [[12, 30, 40], [3, 11, 10]]
+    assert found.classes == ("0", "2")
+    assert "its x and y count from the corner of the first voxel" in caplog.text
+
+
+def test_boxes_may_be_told_by_a_corner(tmp_path, caplog):
+    path = tmp_path / "a.csv"
+    path.write_text("x,y,z,w,h,d\n1,2,3,9,9,9\n")
+    assert read_points(path).picks.points_zyx.tolist() == [[3, 2, 1]]
+    assert caplog.messages == [f"{path}: not read, as unknown: the column w, h, d."]
+
+
+def test_beads_on_images_are_no_points_of_a_tomogram(tmp_path):
+    path = tmp_path / "TS_01.fid"
+    path.write_bytes(b"IMODV1.2" + bytes(300))
+    with pytest.raises(InputError, match="in the images of a tilt series; name a model of the"):
+        read_points(path)

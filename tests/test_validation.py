@@ -8,6 +8,7 @@ import pytest
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.registry import FORMATS
 from aitom_cryosam.points.formats.relion_warp import write_picks, write_proposals
+from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.star_syntax import scan
 from aitom_cryosam.points.tilt_series import read_tomograms_star
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
@@ -622,6 +623,18 @@ def test_an_export_of_warptools_counts_pixels_of_its_images(tmp_path):
     assert check(path).content == "1 point of TS_01 in voxels of 4 Å"
     path.write_text(path.read_text().replace(".tomostar", ""))
     assert check(path).content == "1 point of TS_01 in pixels of the tilt series"
+
+
+def test_labels_whose_numbers_are_others(tmp_path):
+    """Warp takes a column by the number behind its label, and all others by its place."""
+    path = tmp_path / "a.star"
+    path.write_text(
+        "data_\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #3\n_rlnCoordinateZ #2\n1 2 3\n"
+    )
+    assert said(check(path), "error") == [
+        "line 5: _rlnCoordinateY has the number 3, but is the label 2: Warp goes by the numbers"
+    ]
+    assert read_points(path).picks.points_zyx.tolist() == [[3, 2, 1]]
 
 
 def test_columns_that_warptools_crashes_on(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -38,6 +39,16 @@ class Evaluation:
     curve_recall: np.ndarray
     curve_precision: np.ndarray
     scores: np.ndarray
+
+    @cached_property
+    def ranked(self) -> np.ndarray:
+        """(n_picks,) scores with the other sign, the best pick's first."""
+        return np.sort(-self.scores)
+
+    @cached_property
+    def hits(self) -> np.ndarray:
+        """(n_picks,) bool, likewise: whether each finds one more; empty without a curve."""
+        return np.diff(self.curve_recall * self.n_truth, prepend=0.0) > 0.5
 
     @property
     def precision(self) -> float:

@@ -42,9 +42,9 @@ def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
     scores = np.concatenate([one.scores for one in evaluations])
     hits = np.zeros(0, bool)
     if all(len(one.curve_recall) == one.n_picks for one in evaluations):
-        ranked = np.concatenate([np.sort(-one.scores) for one in evaluations])
-        found = [np.diff(one.curve_recall * one.n_truth, prepend=0.0) > 0.5 for one in evaluations]
-        hits = np.concatenate(found)[np.argsort(ranked, kind="stable")]
+        ranked = np.concatenate([one.ranked for one in evaluations])
+        hits = np.concatenate([one.hits for one in evaluations])
+        hits = hits[np.argsort(ranked, kind="stable")]
     n_picks, n_truth = (int(count) for count in offsets[-1])
     return Evaluation(
         n_picks,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,15 +113,16 @@ def _of_folder(
 ) -> Truth:
     label = distinct(_names(picks))
     picked = dict(pair for one in picks for pair in by_tomogram(one, label))
-    files = _files(path)
+    folder = _Folder.at(path)
     # The only file is of the only picks, if they name no tomogram.
-    only = files[0] if len(files) == len(picked) == 1 and not _names(picks) else None
+    alone = len(folder.called) == len(picked) == 1 and not _names(picks)
+    only = next(iter(folder.called)) if alone else None
     parts: dict[str, PointFile] = {}
     taken: dict[Path, str] = {}
     refused: list[InputError] = []
     for name, one in picked.items():
         try:
-            own = [only] if only else _own(path, name)
+            own = [only] if only else folder.of(name)
         except InputError as error:
             refused.append(error)
             continue
@@ -135,13 +136,13 @@ def _of_folder(
         parts[name] = _of(read(file, one), name)
     if not parts:
         raise refused[0]
-    picked_here = set(map(_name, taken))
-    unpicked = list(dict.fromkeys(name for name in map(_name, files) if name not in picked_here))
+    picked_here = {folder.called[file] for file in taken}
+    unpicked = [name for name in dict.fromkeys(folder.called.values()) if name not in picked_here]
     if unpicked and not count_unpicked:
         tell_unpicked(unpicked)
     nowhere = replace(picks[0], shape_zyx=None, tomogram=None)
     for name in unpicked if count_unpicked else ():
-        file = _one([file for file in files if _name(file) == name], name, particle_class)
+        file = _one(folder.of(name), name, particle_class)
         parts[name] = _of(read(file, nowhere), name)
     every = parts.values()
     whole = joined([replace(part.picks, extra={}) for part in every])
@@ -166,19 +167,56 @@ def truth_file(truth: str | Path, tomogram: str | Path, particle_class: str | No
     truth = Path(truth)
     if not truth.is_dir():
         return truth
-    return _one(_own(truth, tomogram), tomogram, particle_class)
+    return _one(_Folder.at(truth).of(tomogram), tomogram, particle_class)
 
 
-def _own(folder: Path, tomogram: str | Path) -> list[Path]:
-    """The files of a tomogram in a folder.
+@dataclass(frozen=True)
+class _Folder:
+    """A folder with a file of points for each tomogram.
 
-    Raises:
-        InputError: there are none.
+    Attributes:
+        path: of it.
+        called: what tomogram each file is called after.
     """
-    files = _files(folder)
-    places = Picks.from_points(np.zeros((len(files), 3)))
-    named = PointFile(folder, places, tuple(map(_name, files)))
-    return [files[number - 1] for number in of_tomogram(named, tomogram).picks.ids]
+
+    path: Path
+    called: dict[Path, str]
+
+    @classmethod
+    def at(cls, path: Path) -> _Folder:
+        """What is in a folder; of a tomogram that has a file named `*_truth`, only this.
+
+        Raises:
+            InputError: it has no file of points.
+        """
+        found = {file: _name(file) for file in _files(path)}
+        told = {name for file, name in found.items() if file.stem.endswith(_TRUTH)}
+        return cls(
+            path,
+            {
+                file: name
+                for file, name in found.items()
+                if file.stem.endswith(_TRUTH) or name not in told
+            },
+        )
+
+    @cached_property
+    def _by_root(self) -> dict[str, list[Path]]:
+        roots: dict[str, list[Path]] = {}
+        for file, name in self.called.items():
+            roots.setdefault(relion_name(name), []).append(file)
+        return roots
+
+    def of(self, tomogram: str | Path) -> list[Path]:
+        """The files of a tomogram: called as it, or else much like it.
+
+        Raises:
+            InputError: there are none.
+        """
+        files = self._by_root.get(relion_name(str(tomogram))) or list(self.called)
+        places = Picks.from_points(np.zeros((len(files), 3)))
+        named = PointFile(self.path, places, tuple(self.called[file] for file in files))
+        return [files[number - 1] for number in of_tomogram(named, tomogram).picks.ids]
 
 
 def _one(files: Sequence[Path], tomogram: str | Path, particle_class: str | None) -> Path:
@@ -203,11 +241,11 @@ def by_tomogram(points: PointFile, label: Callable[[str], str]) -> list[tuple[st
 
 def _split(points: PointFile, label: Callable[[str], str]) -> dict[str, PointFile]:
     """The points of each tomogram that the file names, in the order of the file."""
-    names = np.array(points.names or ())
-    rows: dict[str, list[np.ndarray]] = {}
-    for name in dict.fromkeys(points.names or ()):
-        rows.setdefault(label(name), []).append(np.flatnonzero(names == name))
-    return {root: points.take(np.sort(np.concatenate(these))) for root, these in rows.items()}
+    called = {name: label(name) for name in dict.fromkeys(points.names or ())}
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(points.names or ()):
+        rows.setdefault(called[name], []).append(row)
+    return {root: points.take(np.array(these)) for root, these in rows.items()}
 
 
 def _of(points: PointFile, name: str) -> PointFile:
@@ -222,7 +260,7 @@ def _names(files: Iterable[PointFile]) -> list[str]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The files of points in a folder; of a tomogram that has one named `*_truth`, only this.
+    """The files of points in a folder.
 
     Raises:
         InputError: it has none.
@@ -237,8 +275,7 @@ def _files(folder: Path) -> list[Path]:
     )
     if not found:
         raise InputError(f"The folder {folder} holds no files of points; name a file instead.")
-    told = {_name(path) for path in found if path.stem.endswith(_TRUTH)}
-    return [path for path in found if path.stem.endswith(_TRUTH) or _name(path) not in told]
+    return found
 
 
 def _name(file: Path) -> str:

@@ -41,6 +41,8 @@ ID, KEPT, OWN_SCORE, PARTICLE_ID, PROBABILITY, REASON, VOXEL_SIZE = (
     "cryosamReason",
     "cryosamVoxelSize",
 )
+FROM_CORNER = np.array([0.5, 0.5, 0.0])
+"""Of IMOD's models: x, y, z of the middle of voxel 0."""
 _AS_WRITTEN: Mapping[str, str] = {}
 
 

@@ -61,6 +61,9 @@ MATRIX = tuple(f"transform_{row}{column}" for row in range(3) for column in rang
 """copick's columns of a particle's orientation, row by row."""
 _IN_ANGSTROM = ({*MATRIX}, {"experiment", "particle_type"}, {"polydata", "tomo3d"})
 """Columns of tables that count Å without a word: copick's, of the CZII competition, PolNet's."""
+OBJECT = "objectid"
+_IMOD = {OBJECT, "contourid"}
+"""Columns of imodmodel, whose x and y count pixels from their corner, as IMOD's models do."""
 _CODE = {"polydata", "code"}
 """Columns of PolNet: the second says which particle it is, not its Type or Label."""
 _FOREIGN = (
@@ -83,6 +86,8 @@ _FOREIGN = (
 _SHAPE, _SHAPES = "shape-type", {"ellipse", "rectangle", "polygon"}
 """napari's column of what a row is a corner of, and those whose corners are no points."""
 _TIMES = {"t", "time", "timepoint", "frame", "channel"}
+_BOXES = {"w", "h", "d", "width", "height", "depth"}
+"""Columns of the size of boxes, of which x, y, z may be a corner."""
 _SCALES = {"bin", "binning", "binfactor", "binningfactor", "scale", "downsampling"}
 """Columns of numbers that may change what a coordinate counts."""
 _SHIFTS = re.compile(r"(d|shift|offset|(rln)?origin)[xyz](angst)?|[xyz](shift|offset|origin)")
@@ -185,6 +190,11 @@ def _of_program(path: Path, names: Sequence[str]) -> tuple[Unit, float]:
     return _VOXEL
 
 
+def of_imod(names: Sequence[str]) -> bool:
+    """Whether it is a table of imodmodel, in the coordinates of IMOD's models."""
+    return set(map(bare, names)) >= _IMOD
+
+
 def stated_unit(path: Path, table: pd.DataFrame) -> tuple[Unit, float] | None:
     """What a column of units says of all rows; None if there is none.
 
@@ -211,7 +221,7 @@ def told(label: str, values: pd.Series) -> bool:
     name = bare(label)
     if name in _OF_UNITS:
         return False
-    if name in _SCALES or not values.map(_harmless).all():
+    if name in _SCALES | _BOXES or not values.map(_harmless).all():
         return True
     return bool(_SHIFTS.fullmatch(name)) and any(float(value or 0) for value in values)
 

@@ -18,12 +18,11 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import SAME_SIZE
 from aitom_cryosam.points.formats.text import cells
 from aitom_cryosam.points.particle import Particle
-from aitom_cryosam.points.table import Table, Unit, numbers
+from aitom_cryosam.points.table import FROM_CORNER, Table, Unit, numbers
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 logger = logging.getLogger(__name__)
 
-_TO_MODEL = np.array([0.5, 0.5, 0.0])  # x, y, z
 _HEADER = 240
 _FLIPPED = 1 << 16
 _NEARLY_WHOLE = 0.05  # voxels
@@ -36,7 +35,7 @@ def text(groups: Sequence[TomogramPicks]) -> str:
     return "".join(
         f"1 1 {x:.6f} {y:.6f} {z:.6f}\n"
         for picks, _ in groups
-        for x, y, z in picks.points_zyx[:, ::-1] + _TO_MODEL
+        for x, y, z in picks.points_zyx[:, ::-1] + FROM_CORNER
     )
 
 
@@ -53,7 +52,7 @@ def read_text(path: Path) -> Table:
     if len(widths) > 1 or not widths <= {3, 4, 5}:
         raise InputError(f"{path} is not a point list of IMOD: object contour x y z in each line.")
     table = pd.DataFrame(rows, columns=["object", "contour", *"xyz"][-min(widths) :], dtype=str)
-    points = numbers(table, ("x", "y", "z"), path) - _TO_MODEL
+    points = numbers(table, ("x", "y", "z"), path) - FROM_CORNER
     return Table.of(points, Unit.VOXEL, classes=table.get("object"))
 
 
@@ -67,7 +66,7 @@ def model(groups: Sequence[TomogramPicks], particle: Particle) -> bytes:
 
     imodmodel = _imodmodel()
     [(picks, info)] = groups
-    points = pd.DataFrame(picks.points_zyx[:, ::-1] + _TO_MODEL, columns=["x", "y", "z"])
+    points = pd.DataFrame(picks.points_zyx[:, ::-1] + FROM_CORNER, columns=["x", "y", "z"])
     result = imodmodel.models.ImodModel.from_dataframe(points)
     for thing in result.objects:
         thing.header.pdrawsize = particle.box // 2
@@ -131,7 +130,7 @@ def read_model(path: Path) -> Table:
     else:  # what the header does not say, the image says that the model was drawn on
         voxel_size = _voxel_size(image_sizes)
     return Table.of(
-        points_xyz - _TO_MODEL,
+        points_xyz - FROM_CORNER,
         Unit.VOXEL,
         classes=classes,
         voxel_size=voxel_size,

@@ -322,6 +322,11 @@ _LISTS = {
     ".doc": "a list of tomograms; name the table, .tbl, or the motive list beside it",
     ".prm": "a project of PEET; name the models in its fnModParticle",
 }
+# Endings of files whose points are none of a tomogram.
+_NO_POINTS = {
+    ".fid": "a model of beads in the images of a tilt series; name a model of the tomogram",
+    ".seed": "a model of beads in an image of a tilt series; name a model of the tomogram",
+}
 # Keys of JSON that is about points, and has none: what it is, what to do.
 _FOREIGN_JSON = {
     "pickable_objects": (
@@ -362,6 +367,8 @@ def reader(path: Path, name: str | None = None) -> Reader:
     if name is not None:
         by_name = known_format(name).read
         return _BY_ENDING[ending] if ending in (".pickle", ".pkl") else by_name
+    if ending in _NO_POINTS:
+        raise InputError(f"{path} is {_NO_POINTS[ending]}.")
     head = path.read_bytes()[:65536]
     kind = FileKind.of(head)
     if kind is FileKind.IMOD_MODEL:

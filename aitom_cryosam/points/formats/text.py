@@ -16,6 +16,8 @@ from aitom_cryosam.points.formats import columns, star_points
 from aitom_cryosam.points.rotations import of_matrices, some
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import (
+    CLASS,
+    FROM_CORNER,
     PIXELS,
     VOXEL_SIZE,
     XYZ,
@@ -93,6 +95,8 @@ def read(path: Path) -> Table:
         for label in PIXELS:
             numeric = pd.to_numeric(table[label], errors="coerce")
             table[label] = (numeric * scale).where(numeric.notna(), table[label])
+    if columns.of_imod(names):
+        _of_imod(path, table)
     sizes = None
     if VOXEL_SIZE in table and unit is Unit.VOXEL and not all_open(table[VOXEL_SIZE]):
         sizes = np.array([positive(size, path, "the voxel size") for size in table[VOXEL_SIZE]])
@@ -103,7 +107,20 @@ def read(path: Path) -> Table:
         voxel_size=one_size(sizes),
         sizes=sizes,
         rotations=_rotations(path, table),
-        written=dict(zip(table, names, strict=True)),
+        written=dict(zip(table, names, strict=False)),  # a class of IMOD's is added
+    )
+
+
+def _of_imod(path: Path, table: pd.DataFrame) -> None:
+    """Count from the middle of the first voxel; the objects of a model are classes."""
+    table[list(PIXELS)] = numbers(table, PIXELS, path) - FROM_CORNER
+    objects = [label for label in table if columns.bare(str(label)) == columns.OBJECT]
+    if CLASS not in table:
+        table[CLASS] = table[objects[0]]
+    logger.warning(
+        "%s: its x and y count from the corner of the first voxel, as in IMOD's models, which they "
+        "do in tables with columns object_id and contour_id.",
+        path,
     )
 
 
