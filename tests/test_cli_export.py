@@ -236,7 +236,8 @@ BAD = {
     "mixed": (["one", "mixed.star", "--to", "warp"], "voxels of 10.8 Å and of 5 Å"),
     "other project": (
         ["out.csv", "--to", "relion4", "--tomograms-star", "tomograms.star"],
-        "no tilt series for out; expected one of 00255, TS_02",
+        "no tilt series for out; expected one of 00255, TS_02: rename it, or use the project's own "
+        "file; or say by --tomo FILE which tomogram it is.",
     ),
     "both": (
         ["one", "--to", "relion4", "--tomograms-star", "tomograms.star", *SERIES],

@@ -422,3 +422,22 @@ def test_beads_on_images_are_no_points_of_a_tomogram(tmp_path):
     path.write_bytes(b"IMODV1.2" + bytes(300))
     with pytest.raises(InputError, match="in the images of a tilt series; name a model of the"):
         read_points(path)
+
+
+@pytest.mark.parametrize("label", ["nx", "rot", "euler_z", "Q1", "phi"])
+def test_columns_of_angles_are_told(tmp_path, caplog, label):
+    path = tmp_path / "a.csv"
+    path.write_text(f"x,y,z,{label}\n1,2,3,0\n4,5,6,0\n")
+    read_points(path)
+    assert not caplog.messages
+    path.write_text(f"x,y,z,{label}\n1,2,3,0\n4,5,6,0.5\n")
+    read_points(path)
+    assert caplog.messages == [f"{path}: not read, as unknown: the column {label.lower()}."]
+
+
+@pytest.mark.parametrize(("width", "says"), [(20, "columns 8 to 10"), (42, r"ends in \.tbl")])
+def test_tables_without_names_that_are_known_by_their_width(tmp_path, width, says):
+    path = tmp_path / "a.csv"
+    path.write_text(",".join(["1"] * width) + "\n")
+    with pytest.raises(InputError, match=f"has {width} columns without names.*{says}"):
+        read_points(path)

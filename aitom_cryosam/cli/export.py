@@ -282,7 +282,9 @@ def _groups(
             voxel_size=known.voxel_size or file.voxel_size,
         )
         if tomograms:
-            info = replace(info, tilt_series=tomograms.of(info.name))
+            info = replace(
+                info, tilt_series=_series(tomograms, info.name, named=bool(own or label))
+            )
         picks = file.picks.take(rows)
         for row in info.outside(picks.points_zyx)[:1]:
             x, y, z = picks.points_zyx[row, ::-1]
@@ -292,3 +294,14 @@ def _groups(
                 "of another size (--coords-angpix ANGSTROM)?"
             )
         yield picks, info
+
+
+def _series(tomograms: TomogramsStar, name: str, *, named: bool) -> TiltSeries:
+    """The tilt series of a tomogram, which may be called only as the file of its points."""
+    try:
+        return tomograms.of(name)
+    except InputError as error:
+        if named:
+            raise
+        said = error.problem.removesuffix(".")
+        raise InputError(f"{said}; or say by --tomo FILE which tomogram it is.") from None

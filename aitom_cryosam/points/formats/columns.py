@@ -27,7 +27,7 @@ _MEANINGS = {
     ),
     CLASS: (
         "class classname classid particleclass particletype particlename type label "
-        "objectname pickableobjectname structure protein species rlnclassnumber"
+        "objectname pickableobjectname predictedclassname structure protein species rlnclassnumber"
     ),
     VOXEL_SIZE: (
         "voxelsize voxelspacing pixelsize pixelspacing apix angpix voxelsizeangstrom "
@@ -92,6 +92,11 @@ _SCALES = {"bin", "binning", "binfactor", "binningfactor", "scale", "downsamplin
 """Columns of numbers that may change what a coordinate counts."""
 _SHIFTS = re.compile(r"(d|shift|offset|(rln)?origin)[xyz](angst)?|[xyz](shift|offset|origin)")
 """Columns of numbers that may be added to a coordinate."""
+_ANGLES = re.compile(
+    r"(angle)?(rot|tilt|psi|phi|theta|the|tdrot|narot)|n[xyz]|q([wxyz]|[0-4])|"
+    r"(euler|rotation|orientation|normal|direction|quaternion)(angle)?[wxyz0-4]"
+)
+"""Columns of numbers that may say how a particle is turned."""
 
 
 def of_star(names: Sequence[str]) -> list[int]:
@@ -216,14 +221,15 @@ def stated_unit(path: Path, table: pd.DataFrame) -> tuple[Unit, float] | None:
 def told(label: str, values: pd.Series) -> bool:
     """Whether a column that means nothing here is told to be passed over.
 
-    Words may be what tells the points apart; numbers, what coordinates count or lack.
+    Words may be what tells the points apart; numbers, what coordinates count or lack, or angles.
     """
     name = bare(label)
     if name in _OF_UNITS:
         return False
     if name in _SCALES | _BOXES or not values.map(_harmless).all():
         return True
-    return bool(_SHIFTS.fullmatch(name)) and any(float(value or 0) for value in values)
+    counts = _SHIFTS.fullmatch(name) or _ANGLES.fullmatch(name)
+    return counts is not None and any(float(value or 0) for value in values)
 
 
 def _harmless(cell: str) -> bool:

@@ -40,6 +40,11 @@ logger = logging.getLogger(__name__)
 
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 """A number as spreadsheets write it in many countries."""
+_WIDTHS = {
+    20: "a motive list has them in columns 8 to 10, and counts them from 1",
+    **dict.fromkeys(range(26, 51), "a table of Dynamo is read if its name ends in .tbl"),
+}
+"""How many columns well-known tables have, and what to know of them."""
 _EXCEL = re.compile(r"sep=.", re.I)
 
 
@@ -148,7 +153,10 @@ def _names_above(path: Path, count: int) -> list[str]:
     if count == len(XYZ):
         return list(XYZ)
     said = f"{path} has {plural(count, 'column')} without names"
-    raise InputError(f"{said}; add a header x,y,z with one for each, or keep those of x, y and z.")
+    known = f" ({_WIDTHS[count]})" if count in _WIDTHS else ""
+    raise InputError(
+        f"{said}; add a header x,y,z with one for each, or keep those of x, y and z{known}."
+    )
 
 
 def _refuse_counted(path: Path, rows: Sequence[Sequence[str]]) -> None:
