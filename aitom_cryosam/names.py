@@ -13,11 +13,11 @@ _APPENDED = re.compile(
     r"([._-]+("
     + _VOXELS
     + r"""|
-    \d+\.\d+a|\d+(\.\d+)?(ang|angstrom|apix)|(align)?bin_?\d+|half_?[12]|odd|even|evn|
+    \d+\.\d+a|\d+(\.\d+)?(ang|angstrom|apix)|(align)?bin_?\d+x?|3d|half_?[12]|odd|even|evn|
     vol|2nd|full|rec|recon|reconstruction|tomo|tomogram|ali|aligned|preali|st|
     corrected|ctf|ctfcorr|3dctf|ctf3d|dctf|preproc|deconv|dec|dcv|den|dn|denoised?|cryocare|topaz|
     isonet2?|n2v|ddw|deepdewedge|nad|bp|
-    filt|filtered|flt|unfiltered|lp_?\d+|sirt([_-]?(like)?[_-]?\d*)|wbp|sart|dw|dose[_-]?(weighted|filt)|
+    filt|filtered|flt|unfiltered|lp_?\d+|sirt([_-]?(like)?[_-]?\d*)|wbp|sart|dw|dose[_-]?(weighted|filt(ered)?)|
     rot|rotx|rx|flip|flipx|flipz|flipyz|flipped|trim|particles|picks|scores|
     gz|bz2|mrc|mrcs|map|hdf|em|tif|tiff|zarr|ome|tomostar|star|mdoc|xml|aln))+$""",
     re.I | re.X,
@@ -32,7 +32,11 @@ _PORTAL = re.compile(
     r"(?:^|[\\/])([^\\/]+)[\\/](?:Reconstructions|Tomograms)[\\/]VoxelSpacing([\d.]+)[\\/]Annotations"
     r"[\\/](?:[^\\/]+[\\/])?[^\\/]+\.ndjson$"
 )
-_PREPENDED = re.compile(r"^(rec|recon|corrected|denoised|deconv|_?[\w-]*unet-[a-z]+)_(?=.)", re.I)
+_PREPENDED = re.compile(
+    r"^(rec|recon|corrected|denoised|deconv|isonet|_?[\w-]*unet-[a-z]+)_(?=.)"
+    r"|^tomo(gram)?_(?=.*[a-z])",  # not of tomo_01
+    re.I,
+)
 
 RESULT = {
     "picks": "_picks.star",

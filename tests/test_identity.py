@@ -25,6 +25,7 @@ def star(path, rows):
 
 NAMES = """TS_01__preproc.hdf TS_01_bin8_SIRT-30.rec TS_01_sirt-like.rec TS_01_bin4_dctf.mrc
 TS_01.mrc.mdoc TS_01_3DCTF.mrc TS_01_flipped.mrc TS_01_lp60.mrc TS_01_dose-weighted_rec.mrc
+TS_01_3D.rec TS_01_dose_filtered.mrc isonet_TS_01.mrc tomo_TS_01.mrc TS_01_bin4x.mrc
 TS_01_Vol.mrc TS_01_ODD_Vol.mrc TS_01_2ND_Vol.mrc TS_01_full.rec TS_01_rec.mrc
 TS_01_full_rec.mrc TS_01_corrected.mrc TS_01__bin4.hdf TS_01_10.00Apx.mrc rec_TS_01.mrc
 TS_01.rec.mrc TS_01_bin8_den.mrc TS_01.mrc_10.00Apx.mrc rec_TS_01_half1.mrc.gz
@@ -46,6 +47,8 @@ def test_what_programs_append_comes_off_in_any_order(name):
         ("TS_01_2.mrc", "TS_01_2"),
         ("corrected.mrc", "corrected"),
         ("lamella_b2", "lamella_b2"),
+        ("pos_10a", "pos_10a"),
+        ("tomo_01", "tomo_01"),
         ("00255", "00255"),
         ("Grid#3_TS_01.tomostar", "Grid#3_TS_01"),
     ],
