@@ -115,6 +115,19 @@ def test_clicks_of_several_classes_are_told(tomogram, tmp_path, caplog):
     assert not caplog.text
 
 
+def test_proposals_are_clicks_where_they_are_kept(tomogram, tmp_path, caplog):
+    """And rejected places where they are not, as in a file of picks that were judged."""
+    labels = "".join(f"_{label}\n" for label in (*PIXELS, "cryosamKept"))
+    file = tmp_path / "a.star"
+    file.write_text(f"data_\n\nloop_\n{labels}25 15 5 1\n24 14 4 0\n23 15 5 0\n")
+    assert read_prompts(tomogram, path=file).points_zyx.tolist() == [[5, 15, 25]]
+    assert f"{file}: 2 of its points are not kept (cryosamKept), and are no clicks." in caplog.text
+    assert read_rejects(tomogram, path=file).points_zyx.tolist() == [[4, 14, 24], [5, 15, 23]]
+    file.write_text(file.read_text().replace("5 1\n", "5 0\n"))
+    with pytest.raises(InputError, match=r"none of its 3 points is kept \(cryosamKept\)"):
+        read_prompts(tomogram, path=file)
+
+
 def test_bad_points_only_are_refused(tomogram, tmp_path):
     (tmp_path / "a.csv").write_text("99,15,5\n25,1,5\n")
     with pytest.raises(InputError, match=r"the prompt 99,15,5 lies outside .* give coords_angpix"):

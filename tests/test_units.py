@@ -13,6 +13,7 @@ from aitom_cryosam.points.rotations import from_relion
 from aitom_cryosam.points.table import CENTRED
 from aitom_cryosam.points.tilt_series import read_tomograms_star
 from aitom_cryosam.points.tomogram_info import TiltSeries
+from aitom_cryosam.volumes.mrc import write_volume
 
 XYZ = ["rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ"]
 
@@ -440,4 +441,11 @@ def test_tables_without_names_that_are_known_by_their_width(tmp_path, width, say
     path = tmp_path / "a.csv"
     path.write_text(",".join(["1"] * width) + "\n")
     with pytest.raises(InputError, match=f"has {width} columns without names.*{says}"):
+        read_points(path)
+
+
+def test_a_volume_is_no_file_of_points(tmp_path):
+    path = tmp_path / "a.mrc"
+    write_volume(path, np.zeros((3, 4, 5), np.float32), voxel_size=10)
+    with pytest.raises(InputError, match=r"a\.mrc is an MRC volume; expected a file of points"):
         read_points(path)

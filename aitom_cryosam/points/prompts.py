@@ -16,6 +16,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.belonging import of_tomogram
+from aitom_cryosam.points.point_file import PointFile
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.remedies import Remedy
@@ -43,7 +44,8 @@ def read_prompts(
     Args:
         tomogram: which they point into.
         given: x, y, z each, voxels, or the same as text "X,Y,Z".
-        path: any file that `reading.read_points` reads; only this tomogram's rows count.
+        path: any file that `reading.read_points` reads; only this tomogram's rows count, and of
+            proposals those that are kept.
         coords_angpix: Å, the pixel size that the file's coordinates are written in.
         tilt_series: the tilt series, for a file in its pixels or in Å from its centre.
 
@@ -131,7 +133,7 @@ def _in_file(
     )
     if not len(file.picks):
         raise InputError(f"{path} holds no points; expected at least one click.")
-    own = of_tomogram(file, tomogram.path or tomogram.name)
+    own = _meant(kind, of_tomogram(file, tomogram.path or tomogram.name))
     kinds = list(dict.fromkeys(own.classes or ()))
     if len(kinds) > 1 and kind == PROMPT:
         logger.warning(
@@ -142,6 +144,29 @@ def _in_file(
             listed(kinds),
         )
     return own.picks.points_zyx
+
+
+def _meant(kind: str, points: PointFile) -> PointFile:
+    """Of proposals, or of picks that were judged, those that are kept; as rejected ones the others.
+
+    Raises:
+        InputError: none is kept.
+    """
+    kept = points.picks.kept
+    if kept.all():
+        return points
+    if kind == REJECTED:
+        return points.take(~kept)
+    if not kept.any():
+        raise InputError(
+            f"{points.path}: none of its {len(kept)} points is kept (cryosamKept); expected clicks."
+        )
+    logger.warning(
+        "%s: %d of its points are not kept (cryosamKept), and are no clicks.",
+        points.path,
+        int((~kept).sum()),
+    )
+    return points.take(kept)
 
 
 def _from_file(

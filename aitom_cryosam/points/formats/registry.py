@@ -370,6 +370,8 @@ def reader(path: Path, name: str | None = None) -> Reader:
     if ending in _NO_POINTS:
         raise InputError(f"{path} is {_NO_POINTS[ending]}.")
     head = path.read_bytes()[:65536]
+    if head[208:212] == b"MAP ":
+        raise InputError(f"{path} is an MRC volume; expected a file of points.")
     kind = FileKind.of(head)
     if kind is FileKind.IMOD_MODEL:
         return imod.read_model
