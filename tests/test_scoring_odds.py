@@ -358,3 +358,40 @@ def test_clusters_of_more_picks_decide_against_the_odds_and_say_so(scene, monkey
     assert judged_by_odds(scene, 0.1).against_odds
     assert judged_by_odds(scene, 0.1).probabilities is not None
     assert not judged_by_odds(scene, 0.9).against_odds
+
+
+def test_clusters_of_more_picks_are_not_taken_where_they_promise_little(scene, monkeypatch):
+    steep = Cut(np.array([5, 10, 20, 200]), np.array([0.5, 0.6, 0.4, 0.4]))
+    monkeypatch.setattr(verdict, "cut", lambda _: steep)
+    decided = judged_by_odds(scene, 0.1)
+    assert not decided.against_odds
+    assert decided.kept.sum() == steep.length
+
+
+def test_a_clicked_particle_is_a_pick_whatever_clusters_say(scene, monkeypatch):
+    shorter = Cut(np.array([5, 10, 20, 200]), np.array([0.5, 0.6, 0.5, 0.5]))
+    monkeypatch.setattr(verdict, "cut", lambda _: shorter)
+    is_prompt = NOT_CLICKED.copy()
+    is_prompt[-1] = True  # of the other kind
+    instances, shapes, _ = scene
+    decided = judged(places_of(scene, 0.1), split(instances)[2], is_prompt, shapes[:1], JUDGED)
+    assert decided.against_odds
+    assert decided.kept[-1]
+    assert not decided.kept[OF_KIND:-1].any()
+
+
+@pytest.mark.parametrize(("presence", "picked"), [(0.59, False), (0.6, True)])
+def test_only_the_clicked_are_picked_where_anything_else_is_hardly_present(
+    scene, monkeypatch, presence, picked
+):
+    odds = verdict.proposal_odds
+    monkeypatch.setattr(
+        verdict, "proposal_odds", lambda *given: replace(odds(*given), presence=presence)
+    )
+    is_prompt = NOT_CLICKED.copy()
+    is_prompt[0] = True
+    instances, shapes, _ = scene
+    decided = judged(places_of(scene, 0.9), split(instances)[2], is_prompt, shapes[:1], JUDGED)
+    assert decided.kept[0]
+    assert decided.kept[1:OF_KIND].any() == picked
+    assert decided.probabilities[1:].max() <= presence
