@@ -290,6 +290,11 @@ def test_a_list_ends_at_a_peak_and_not_at_a_spike():
     assert Cut(lengths[:1], f1[:1]).length == 1
 
 
+def test_a_list_may_be_of_all_proposals():
+    assert Cut(np.arange(1, 6), np.array([0.1, 0.2, 0.3, 0.8, 0.9])).length == 5
+    assert Cut(np.arange(1, 6), np.array([0.1, 0.2, 0.9, 0.8, 0.3])).length == 3
+
+
 def test_the_clicked_head_every_list():
     is_prompt = np.zeros(200, bool)
     assert list_lengths(is_prompt)[0] == 1
