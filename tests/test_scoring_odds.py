@@ -1,6 +1,7 @@
 """Likeness, spreading, evidence and odds: what does not change them, and clear cases."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -30,6 +31,23 @@ from aitom_cryosam.scoring.reciprocity import reciprocity
 from aitom_cryosam.scoring.spreading import reached
 from aitom_cryosam.scoring.verdict import judged
 
+TRAINED_WITH = {
+    "cut": {"TAIL": 8, "SURE": 10.0},
+    "evidence": {"COPIES": (5, 20), "LOUD_BACKGROUND": 0.9, "LEAST": 0.02, "FAINT": 1e-3},
+    "harmonics": {"SHELLS": (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5), "DEGREES": 6},
+    "likeness": {"PLANES": 3, "MOST_LOUD": 0.8},
+    "network": {"NEAREST": 6},
+    "odds": {"NEIGHBOURS": 24, "DOUBTED": 3.0, "LEVELS": (0.2, 0.35, 0.5)},
+    "places": {"CHANCE_SAMPLE": 250, "SAMPLES": 4},
+    "presence": {
+        "RANKS": (1, 2, 3, 5, 8, 12, 20, 32, 50, 80, 120, 200),
+        "GROUPS": (3, 6, 12, 24, 48, 96),
+        "BACKGROUND_SHARES": (0.5, 0.9, 0.98, 1.0),
+        "AXES": (6, 4),
+    },
+    "reciprocity": {"NEAREST": (3, 6, 12, 24), "CORE": 6, "RANKED": 8},
+    "spreading": {"NEIGHBOURS": (18, 30), "STEEPNESS": 3, "END": 0.01, "END_IN_BACKGROUND": 0.2},
+}
 REGIONS, CHANNELS = 2, 240  # of the encoder that the embedding was learned with
 OF_KIND, OTHERS, EMPTY = 30, 60, 120
 NOT_CLICKED = np.zeros(OF_KIND + OTHERS, bool)
@@ -60,6 +78,14 @@ def found(scene, change=lambda features: features):
     seen = Likeness.of(split(change(instances)), split(change(shapes)))
     likeness = seen.embedded(shipped("embedding"))
     return likeness, evidence(likeness, similarities, similarities, 0.7, NOT_CLICKED)
+
+
+@pytest.mark.parametrize("module", TRAINED_WITH)
+def test_networks_see_what_they_were_trained_with(module):
+    """Who changes one of these trains the networks again (`benchmarks/verdict_training.py`)."""
+    for name, value in TRAINED_WITH[module].items():
+        found = getattr(import_module(f"aitom_cryosam.scoring.{module}"), name)
+        assert (tuple(found.tolist()) if isinstance(found, np.ndarray) else found) == value
 
 
 @pytest.mark.parametrize(
