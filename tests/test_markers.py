@@ -106,6 +106,19 @@ def test_turned_axes_and_numbers_that_are_none(tmp_path):
     assert Placement.of(path).origin_xyz == (0, 0, 0)
 
 
+def test_a_cell_without_steps_is_shown_in_units_of_one(tmp_path):
+    path = tomogram(tmp_path / "TS_01.mrc", origin=(-20, 0, 5))
+    with mrcfile.open(path, "r+", permissive=True) as file:
+        file.header.mx = file.header.my = file.header.mz = 0
+    assert Placement.of(path) == Placement((-20, 0, 5), (1, 1, 1))
+
+
+@pytest.mark.parametrize(("first", "counts"), [(400, True), (401, False)])
+def test_a_first_voxel_that_is_too_far_off_was_never_filled_in(tmp_path, first, counts):
+    path = tomogram(tmp_path / "TS_01.mrc", start=(first, 0, 0))
+    assert Placement.of(path).origin_xyz == (10 * first * counts, 0, 0)
+
+
 def test_without_the_tomogram_they_count_from_the_first_voxel(tmp_path, caplog):
     path = markers(tmp_path / "a.cmm", scene())
     np.testing.assert_allclose(read_points(path, voxel_size=10).picks.points_zyx, K_ZYX)
