@@ -19,6 +19,7 @@ from aitom_cryosam.points.table import NAMES, PIXELS, text_of
 from aitom_cryosam.points.tilt_series import is_tomograms_star, read_tomograms_star
 from aitom_cryosam.source_file import reading
 from aitom_cryosam.volumes.reading import is_volume
+from aitom_cryosam.wording import listed
 
 logger = logging.getLogger(__name__)
 
@@ -118,12 +119,15 @@ def warn_of_copies(paths: Iterable[Path]) -> None:
     for path in paths:
         with suppress(OSError):
             found[_content(path)].append(path)
-    for same in found.values():
-        if len(same) > 1:
-            logger.warning(
-                "%s hold the same voxels, and each of them is picked in; leave all but one out.",
-                " and ".join(map(str, same[:3])),
-            )
+    copies = [same for same in found.values() if len(same) > 1]
+    if copies:
+        others = f" (and so with {len(copies) - 1} more)" if len(copies) > 1 else ""
+        logger.warning(
+            "The same voxels are in %s%s; each file is picked in: leave all but one of a tomogram "
+            "out.",
+            listed(map(str, copies[0])),
+            others,
+        )
 
 
 def _content(path: Path) -> object:
