@@ -449,3 +449,20 @@ def test_a_volume_is_no_file_of_points(tmp_path):
     write_volume(path, np.zeros((3, 4, 5), np.float32), voxel_size=10)
     with pytest.raises(InputError, match=r"a\.mrc is an MRC volume; expected a file of points"):
         read_points(path)
+
+
+def test_a_table_with_users_and_sessions_is_of_copick(tmp_path, caplog):
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "run_name,object_name,user_id,session_id,location_x,location_y,location_z\n"
+        "TS_1,vault,me,1,10,20,30\n"
+    )
+    assert read_points(path, voxel_size=10).picks.points_zyx.tolist() == [[3, 2, 1]]
+    assert "its x, y, z are taken as Å, which they are in tables with columns" in caplog.text
+
+
+def test_a_pixel_size_in_another_unit_is_told(tmp_path, caplog):
+    path = tmp_path / "a.csv"
+    path.write_text("x,y,z,pixel_size_nm\n1,2,3,0.5\n")
+    read_points(path, voxel_size=10)
+    assert caplog.messages == [f"{path}: not read, as unknown: the column pixel_size_nm."]

@@ -59,7 +59,12 @@ _UNITS = {
 _OF_UNITS = {"unit", "units"}
 MATRIX = tuple(f"transform_{row}{column}" for row in range(3) for column in range(3))
 """copick's columns of a particle's orientation, row by row."""
-_IN_ANGSTROM = ({*MATRIX}, {"experiment", "particle_type"}, {"polydata", "tomo3d"})
+_IN_ANGSTROM = (
+    {*MATRIX},
+    {"user_id", "session_id"},
+    {"experiment", "particle_type"},
+    {"polydata", "tomo3d"},
+)
 """Columns of tables that count Å without a word: copick's, of the CZII competition, PolNet's."""
 OBJECT = "objectid"
 _IMOD = {OBJECT, "contourid"}
@@ -88,7 +93,15 @@ _SHAPE, _SHAPES = "shape-type", {"ellipse", "rectangle", "polygon"}
 _TIMES = {"t", "time", "timepoint", "frame", "channel"}
 _BOXES = {"w", "h", "d", "width", "height", "depth"}
 """Columns of the size of boxes, of which x, y, z may be a corner."""
-_SCALES = {"bin", "binning", "binfactor", "binningfactor", "scale", "downsampling"}
+_SCALES = {
+    *("bin", "binning", "binfactor", "binningfactor", "scale", "downsampling"),
+    *(
+        f"{of}{what}{unit}"
+        for of in ("pixel", "voxel")
+        for what in ("size", "spacing")
+        for unit in ("nm", "um", "µm")
+    ),
+}
 """Columns of numbers that may change what a coordinate counts."""
 _SHIFTS = re.compile(r"(d|shift|offset|(rln)?origin)[xyz](angst)?|[xyz](shift|offset|origin)")
 """Columns of numbers that may be added to a coordinate."""
