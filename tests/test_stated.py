@@ -90,6 +90,9 @@ READ = {
         "a.json", copick({"location": PLACE, "transformation_": moved(100, 200, 300)}),
         [[10, 20, 30]],
     ),
+    "a transformation that shifts": (
+        "a.json", copick({"location": PLACE, "transformation_": moved(50, -20)}), [[15, 18, 30]],
+    ),
     "a unit in other letters": (
         "a.json", copick({"location": PLACE}, unit="Angstrom"), [[10, 20, 30]],
     ),
@@ -140,9 +143,6 @@ REFUSED = {
     ),
     "an angle that is NaN": (
         "a.star", f"{_LOOP}{_XYZ}_rlnAngleRot\n1 2 3 nan\n1 2 3 9\n", "rlnAngleRot is 'nan'",
-    ),
-    "copick": (
-        "a.json", copick({"location": PLACE, "transformation_": moved(50)}), "by 50, 0, 0 Å",
     ),
     "a score of hundreds of digits": (
         "a.json", copick({"location": PLACE, "score": 10**400}), "row 1: .* is '10*', not a number",

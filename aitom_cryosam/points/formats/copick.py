@@ -73,6 +73,8 @@ def place(info: TomogramInfo, particle: Particle) -> str:
 def read(path: Path) -> Table:
     """Points of a run, with the object as class; the run, spacing and scores may be null.
 
+    Shifts, as those of a refinement, may stand in the transformations, and are added.
+
     Raises:
         InputError: it is not copick's JSON, or its unit is another.
     """
@@ -85,7 +87,7 @@ def read(path: Path) -> Table:
         points = content.get("points") or []
         spacing, run = content.get("voxel_spacing"), content.get("run_name")
         return Table.of(
-            [[scale * value for value in _place(point, path)] for point in points],
+            [[scale * value for value in _place(point)] for point in points],
             Unit.ANGSTROM,
             names=None if run in (None, "") else [str(run)] * len(points),
             classes=[content.get("pickable_object_name")] * len(points),
@@ -104,22 +106,17 @@ def _rotations(content: dict[str, Any], path: Path) -> Rotation | None:
     return matrices and some(of_matrices(matrices, path))
 
 
-def _place(point: dict[str, Any], path: Path) -> list[Any]:
-    """x, y, z of a point.
+def _place(point: dict[str, Any]) -> list[Any]:
+    """x, y, z of a point: its location and, as copick has it, what its transformation adds.
 
-    Raises:
-        InputError: its transformation moves it elsewhere, which copick leaves open to count.
+    Others write the position itself into the transformation; it does not count twice.
     """
     place = [point["location"][axis] for axis in "xyz"]
     matrix = _transformation(point)
     shift = np.zeros(3) if matrix is None else np.asarray(matrix, np.float64)[:3, 3]
-    if np.abs(shift).max() > _MOVED and np.abs(shift - np.asarray(place, float)).max() > _MOVED:
-        moved = ", ".join(f"{value:g}" for value in shift)
-        raise InputError(
-            f"{path}: the transformation of a point moves it by {moved} Å from its location; "
-            "expected none: add it to the location, or set it to 0."
-        )
-    return place
+    if np.abs(shift).max() <= _MOVED or np.abs(shift - np.asarray(place, float)).max() <= _MOVED:
+        return place
+    return [one + float(added) for one, added in zip(place, shift, strict=True)]
 
 
 def _transformation(point: dict[str, Any]) -> Any:
