@@ -9,7 +9,7 @@ import pytest
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.reading import read_points
-from aitom_cryosam.points.rotations import from_relion
+from aitom_cryosam.points.rotations import from_av3, from_relion
 from aitom_cryosam.points.table import CENTRED
 from aitom_cryosam.points.tilt_series import read_tomograms_star
 from aitom_cryosam.points.tomogram_info import TiltSeries
@@ -466,3 +466,17 @@ def test_a_pixel_size_in_another_unit_is_told(tmp_path, caplog):
     path.write_text("x,y,z,pixel_size_nm\n1,2,3,0.5\n")
     read_points(path, voxel_size=10)
     assert caplog.messages == [f"{path}: not read, as unknown: the column pixel_size_nm."]
+
+
+def test_a_generic_list_of_artiax(tmp_path, caplog):
+    """Its shifts are added to its places, and its angles are TOM's."""
+    path = tmp_path / "a.tsv"
+    labels = "pos_x pos_y pos_z shift_x shift_y shift_z phi the psi score"
+    path.write_text("\t".join(labels.split()) + "\n10\t20\t30\t1\t-2\t0.5\t40\t50\t60\t0.7\n")
+    found = read_points(path)
+    assert found.picks.points_zyx.tolist() == [[30.5, 18, 11]]
+    turned = found.picks.rotations.inv() * from_av3(np.array([[40, 50, 60]]))
+    assert turned.magnitude()[0] < 1e-9
+    assert not caplog.messages
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    assert len(read_points(path).picks) == 0

@@ -66,6 +66,9 @@ _IN_ANGSTROM = (
     {"polydata", "tomo3d"},
 )
 """Columns of tables that count Å without a word: copick's, of the CZII competition, PolNet's."""
+SHIFTS, TURNS = ("shift_x", "shift_y", "shift_z"), ("phi", "the", "psi")
+_ARTIAX = {"pos_x", "pos_y", "pos_z", *SHIFTS, *TURNS}
+"""Columns of ArtiaX's generic lists: voxels, shifts that are added, and TOM's angles."""
 OBJECT = "objectid"
 _IMOD = {OBJECT, "contourid"}
 """Columns of imodmodel, whose x and y count pixels from their corner, as IMOD's models do."""
@@ -211,6 +214,11 @@ def _of_program(path: Path, names: Sequence[str]) -> tuple[Unit, float]:
 def of_imod(names: Sequence[str]) -> bool:
     """Whether it is a table of imodmodel, in the coordinates of IMOD's models."""
     return set(map(bare, names)) >= _IMOD
+
+
+def of_artiax(names: Sequence[str]) -> bool:
+    """Whether it is a generic list of particles of ArtiaX."""
+    return set(names) >= _ARTIAX
 
 
 def stated_unit(path: Path, table: pd.DataFrame) -> tuple[Unit, float] | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.formats import columns, star_points
-from aitom_cryosam.points.rotations import of_matrices, some
+from aitom_cryosam.points.rotations import from_av3, of_matrices, some
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import (
     CLASS,
@@ -94,7 +94,8 @@ def read(path: Path) -> Table:
     table.columns = columns.of_regions(header, names, table)
     unit, scale = (unit is Unit.VOXEL and columns.stated_unit(path, table)) or (unit, scale)
     columns.refuse_shapes(path, table)
-    _tell_unknown(path, table)
+    artiax = columns.of_artiax(names)
+    _tell_unknown(path, table, (*columns.SHIFTS, *columns.TURNS) if artiax else ())
     _one_time(path, table)
     if scale != 1:
         for label in PIXELS:
@@ -111,7 +112,7 @@ def read(path: Path) -> Table:
         PIXELS,
         voxel_size=one_size(sizes),
         sizes=sizes,
-        rotations=_rotations(path, table),
+        rotations=_of_artiax(path, table) if artiax else _rotations(path, table),
         written=dict(zip(table, names, strict=False)),  # a class of IMOD's is added
     )
 
@@ -127,6 +128,12 @@ def _of_imod(path: Path, table: pd.DataFrame) -> None:
         "do in tables with columns object_id and contour_id.",
         path,
     )
+
+
+def _of_artiax(path: Path, table: pd.DataFrame) -> Rotation | None:
+    """Add the shifts to the places; the orientations."""
+    table[list(PIXELS)] = numbers(table, PIXELS, path) + numbers(table, columns.SHIFTS, path)
+    return some(from_av3(numbers(table, columns.TURNS, path))) if len(table) else None
 
 
 def _rotations(path: Path, table: pd.DataFrame) -> Rotation | None:
@@ -168,11 +175,12 @@ def _refuse_counted(path: Path, rows: Sequence[Sequence[str]]) -> None:
         )
 
 
-def _tell_unknown(path: Path, table: pd.DataFrame) -> None:
+def _tell_unknown(path: Path, table: pd.DataFrame, read: Sequence[str]) -> None:
+    """Name the columns that may matter and mean nothing here; `read` are read elsewhere."""
     unknown = [
         str(label)
         for place, label in enumerate(table)  # a table may have two of a name
-        if label not in columns.KNOWN and columns.told(str(label), table.iloc[:, place])
+        if label not in (*columns.KNOWN, *read) and columns.told(str(label), table.iloc[:, place])
     ]
     if unknown:
         logger.warning("%s: not read, as unknown: the column %s.", path, ", ".join(unknown))
