@@ -158,8 +158,8 @@ class _Scanner:
             self.tell("late", line, f"the label _{label} stands below values", fatal=True)
         block.labels.append(label)
         number = words[1][1:] if block.loops and _counts(words) else ""
-        if number.isdigit() and int(number) != len(block.labels):
-            said = f"_{label} has the number {number}, but is the label {len(block.labels)}"
+        if number.isdigit() and number.lstrip("0") != str(len(block.labels)):
+            said = f"_{label} has the number {number[:9]}, but is the label {len(block.labels)}"
             self.tell("number", line, f"{said}: Warp goes by the numbers")
         if block.loops:
             if len(words) > 1 and not words[1].startswith("#"):
