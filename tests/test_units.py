@@ -480,3 +480,12 @@ def test_a_generic_list_of_artiax(tmp_path, caplog):
     assert not caplog.messages
     path.write_text(path.read_text().splitlines()[0] + "\n")
     assert len(read_points(path).picks) == 0
+
+
+def test_shifts_in_a_table_of_copick_are_added(tmp_path):
+    path = tmp_path / "a.csv"
+    matrix = [f"transform_{row}{column}" for row in range(4) for column in range(4)]
+    values = "1,0,0,5,0,1,0,-10,0,0,1,0,0,0,0,1"
+    path.write_text(f"run_name,x,y,z,{','.join(matrix)},score\nTS_1,100,200,300,{values},0.5\n")
+    found = read_points(path, voxel_size=10)
+    np.testing.assert_allclose(found.picks.points_zyx, [[30, 19, 10.5]])

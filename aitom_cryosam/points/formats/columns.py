@@ -59,6 +59,8 @@ _UNITS = {
 _OF_UNITS = {"unit", "units"}
 MATRIX = tuple(f"transform_{row}{column}" for row in range(3) for column in range(3))
 """copick's columns of a particle's orientation, row by row."""
+ADDED = tuple(f"transform_{row}3" for row in range(3))
+"""copick's columns of a shift, Å, that its location lacks."""
 _IN_ANGSTROM = (
     {*MATRIX},
     {"user_id", "session_id"},

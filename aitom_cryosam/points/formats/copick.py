@@ -107,16 +107,26 @@ def _rotations(content: dict[str, Any], path: Path) -> Rotation | None:
 
 
 def _place(point: dict[str, Any]) -> list[Any]:
-    """x, y, z of a point: its location and, as copick has it, what its transformation adds.
-
-    Others write the position itself into the transformation; it does not count twice.
-    """
+    """x, y, z of a point, as `full_places`; as written where that may be no numbers."""
     place = [point["location"][axis] for axis in "xyz"]
     matrix = _transformation(point)
     shift = np.zeros(3) if matrix is None else np.asarray(matrix, np.float64)[:3, 3]
-    if np.abs(shift).max() <= _MOVED or np.abs(shift - np.asarray(place, float)).max() <= _MOVED:
+    if not shift.any():
         return place
-    return [one + float(added) for one, added in zip(place, shift, strict=True)]
+    return full_places(np.array([place], np.float64), shift[None])[0].tolist()
+
+
+def full_places(places_xyz: np.ndarray, shifts_xyz: np.ndarray) -> np.ndarray:
+    """(n, 3) Å: the locations and, as copick has it, what their transformations add.
+
+    Others write the position itself into the transformation; it does not count twice.
+
+    Args:
+        places_xyz: (n, 3) Å, the locations.
+        shifts_xyz: (n, 3) Å, of the transformations.
+    """
+    own = np.abs(shifts_xyz - places_xyz).max(axis=1, keepdims=True) <= _MOVED
+    return places_xyz + np.where(own, 0, shifts_xyz)
 
 
 def _transformation(point: dict[str, Any]) -> Any:

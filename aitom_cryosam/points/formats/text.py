@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.points.formats import columns, star_points
+from aitom_cryosam.points.formats import columns, copick, star_points
 from aitom_cryosam.points.rotations import from_av3, of_matrices, some
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import (
@@ -103,6 +103,9 @@ def read(path: Path) -> Table:
             table[label] = (numeric * scale).where(numeric.notna(), table[label])
     if columns.of_imod(names):
         _of_imod(path, table)
+    if set(columns.ADDED) <= set(table) and len(table):
+        added = numbers(table, columns.ADDED, path)
+        table[list(PIXELS)] = copick.full_places(numbers(table, PIXELS, path), added)
     sizes = None
     if VOXEL_SIZE in table and unit is Unit.VOXEL and not all_open(table[VOXEL_SIZE]):
         sizes = np.array([positive(size, path, "the voxel size") for size in table[VOXEL_SIZE]])
