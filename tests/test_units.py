@@ -489,3 +489,18 @@ def test_shifts_in_a_table_of_copick_are_added(tmp_path):
     path.write_text(f"run_name,x,y,z,{','.join(matrix)},score\nTS_1,100,200,300,{values},0.5\n")
     found = read_points(path, voxel_size=10)
     np.testing.assert_allclose(found.picks.points_zyx, [[30, 19, 10.5]])
+
+
+def test_a_star_file_of_copick_counts_voxels(tmp_path):
+    """Its optics state images of the tomogram's voxels, and no tilt series as RELION's do."""
+    path = tmp_path / "a.star"
+    optics = "data_optics\n\nloop_\n_rlnOpticsGroup\n_rlnImagePixelSize\n1 10\n\n"
+    labels = "".join(f"_rlnCoordinate{axis}\n" for axis in "XYZ")
+    path.write_text(
+        f"{optics}data_particles\n\nloop_\n_rlnTomoName\n{labels}_rlnOpticsGroup\nTS_1 1 2 3 1\n"
+    )
+    series = TiltSeries(2.5, (400, 400, 200))
+    found = read_points(path, voxel_size=10, tilt_series=series)
+    assert found.picks.points_zyx.tolist() == [[3, 2, 1]]
+    with pytest.raises(InputError, match="written in voxels of 10 Å, but the voxels here have 5 Å"):
+        read_points(path, voxel_size=5, tilt_series=series)

@@ -51,6 +51,7 @@ _NAME_OF_M = "wrpSourceName"
 _OF_FILES = {"rlnTomoParticlesFile", "rlnTomoImportParticleFile"}
 _UNITS = {PIXELS: (Unit.VOXEL, Unit.PIXEL), CENTRED: (Unit.CENTRED_ANGSTROM,)}
 _KINDS = (CLASS, CLASS_NUMBER)
+_OF_RELION = {star_units.SERIES, "rlnTomoSubtomogramBinning"}  # beside its images
 _PRIORS = ("rlnAngleTiltPrior", "rlnAnglePsiPrior")  # within the frame of a subtomogram
 _UNDERSTOOD = {
     *PIXELS, *CENTRED, *ORIGINS, *PIXEL_ORIGINS, *NAMES, *ANGLES, *FRAME_ANGLES, *_SCORES,
@@ -93,7 +94,7 @@ def of_blocks(path: Path, blocks: Sequence[Block], unit: Unit | None = None) -> 
     if len(found) == 2:
         problem = f"{path} has coordinates in two possible units, {PIXELS[0]} and {CENTRED[0]}"
         raise InputError(problem, Remedy.ONE_UNIT)
-    return _table(path, rows, found[0], unit or _unit(rows, found[0]), blocks)
+    return _table(path, rows, found[0], unit or _unit(path, rows, found[0], blocks), blocks)
 
 
 def _of_m(path: Path, block: Block) -> Block | None:
@@ -164,18 +165,25 @@ def _joined(path: Path, blocks: Sequence[Block]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
 
 
-def _unit(rows: pd.DataFrame, columns: tuple[str, ...]) -> Unit:
+def _unit(
+    path: Path, rows: pd.DataFrame, columns: tuple[str, ...], blocks: Sequence[Block]
+) -> Unit:
     """What the labels say.
 
     RELION 4 counts pixels of the tilt series under the label that Warp and all others use for
-    voxels; Warp's names end in .tomostar, and our own files state their voxel size.
+    voxels; Warp's names end in .tomostar, and our own files state their voxel size. RELION states
+    the pixels of the tilt series beside those of its images; copick states images alone.
     """
     if columns == CENTRED:
         return Unit.CENTRED_ANGSTROM
     if NAMES[0] not in rows or star_units.VOXEL_SIZE in rows:
         return Unit.VOXEL
-    warp = rows[NAMES[0]].astype(str).str.endswith(".tomostar").any()
-    return Unit.VOXEL if warp else Unit.PIXEL
+    if rows[NAMES[0]].astype(str).str.endswith(".tomostar").any():
+        return Unit.VOXEL
+    stated = {label for block in blocks for label in block.labels}
+    if stated & _OF_RELION or star_units.images(rows, blocks, path) is None:
+        return Unit.PIXEL
+    return Unit.VOXEL
 
 
 def _table(
