@@ -37,7 +37,8 @@ def result(simulation: Simulation, tmp_path_factory: pytest.TempPathFactory) -> 
     tomogram, *_ = write_simulation(simulation, folder, "TS_01")
     click = ",".join(f"{value:.1f}" for value in simulation.points_zyx[0, ::-1])
     out = str(folder / "picked")
-    arguments = ["--prompt", click, "--out", out, "--diameter", "240", "--preset", "embedded"]
+    arguments = ["--prompt", click, "--out", out, "--diameter", "240"]
+    arguments += ["--looks", "1", "--top-k", "200"]  # what is picked is another test's
     assert main(["pick", str(tomogram), *arguments, "--quiet"]) == 0
     return folder / "picked"
 
@@ -135,6 +136,7 @@ def test_compare_has_a_row_with_the_second_look(result, simulation, tmp_path, ca
     tomogram, truth = (result.parent / f"TS_01{end}" for end in (".mrc", "_truth.star"))
     arguments = ["--truth", str(truth), "--radius", "120", "--diameter", "240", "--draw", "1"]
     arguments += ["--methods", "cryosam,cryosam+refine", "--tilt-range", "-60,60", "--quiet"]
+    arguments += ["--looks", "1", "--top-k", "200"]  # fewer to align
     assert main(["compare", str(tomogram), *arguments, "--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "TS_01_comparison.json").read_text())
     first, second = (report["methods"][name] for name in ("cryosam", "cryosam+refine"))
