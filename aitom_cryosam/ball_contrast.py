@@ -6,9 +6,9 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from scipy.fft import irfftn, next_fast_len, rfftn
+from scipy.fft import ifft, irfft, next_fast_len, rfftn
 
-from aitom_cryosam.surroundings import bin_of, binned_box
+from aitom_cryosam.surroundings import bin_of, binned_boxes
 from aitom_cryosam.targets import PARTICLE
 from aitom_cryosam.tomogram import Tomogram
 
@@ -41,12 +41,10 @@ class BallContrast:
         """(n, side, side, side) contrasts, and (n, 3, side) voxels, where they are."""
         reach = math.ceil(climbs * OFF_CENTRE * self.radius / self.bin)
         half = reach + math.ceil(SHELL * self.radius / self.bin) + 1
-        made = [binned_box(self.tomogram, point, half, self.bin) for point in points]
-        boxes, firsts = (np.stack(parts) for parts in zip(*made, strict=True))
-        near = np.arange(half - reach - 1, half + reach + 2)
-        cut = (slice(near[0], near[-1] + 1),) * 3
-        contrast = _contrast(boxes, self.radius / self.bin)[(slice(None), *cut)]
-        return contrast, firsts[:, :, None] + self.bin * near
+        boxes, firsts = binned_boxes(self.tomogram, points, half, self.bin)
+        near = slice(half - reach - 1, half + reach + 2)
+        contrast = _contrast(boxes, self.radius / self.bin, near)
+        return contrast, firsts[:, :, None] + self.bin * np.arange(near.start, near.stop)
 
     def follow(self, points: np.ndarray) -> None:
         """See to it that all places are there to which points (n, 3) may move."""
@@ -86,15 +84,21 @@ class BallContrast:
         return contrast[(each, *best)], centres
 
 
-def _contrast(boxes: np.ndarray, radius: float) -> np.ndarray:
-    """Mean of the ball around every voxel of cubes (n, s, s, s) less the mean of its shell.
+def _contrast(boxes: np.ndarray, radius: float, near: slice) -> np.ndarray:
+    """Mean of the ball around voxels of cubes (n, s, s, s) less the mean of its shell.
 
     Right where ball and shell lie in the cube; it wraps around elsewhere.
+
+    Returns:
+        (n, m, m, m) float32, at the m voxels along each axis that are asked for.
     """
-    side = boxes.shape[-1]
-    size = next_fast_len(side, real=True)
+    size = next_fast_len(boxes.shape[-1], real=True)
     spectrum = rfftn(boxes, (size,) * 3, axes=(1, 2, 3)) * _spectrum(size, radius)
-    return irfftn(spectrum, (size,) * 3, axes=(1, 2, 3))[:, :side, :side, :side]
+    # As irfftn does it, to the last bit, but that what is not asked for is left out at once.
+    spectrum = ifft(spectrum, axis=1, norm="forward")[:, near]
+    spectrum = ifft(spectrum, axis=2, norm="forward")[:, :, near]
+    contrast = irfft(spectrum, size, axis=3, norm="forward")[..., near]
+    return np.asarray(contrast * np.float32(1 / size**3))
 
 
 @lru_cache(maxsize=64)

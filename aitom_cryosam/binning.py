@@ -13,17 +13,17 @@ def binned(volume: np.ndarray, side: int) -> np.ndarray:
     Slice by slice: numpy takes several times as long for the means of a reshaped volume.
 
     Args:
-        volume: (d, h, w) floats.
+        volume: (..., d, h, w) floats.
         side: voxels.
 
     Returns:
-        (d // side, h // side, w // side) of the same type.
+        (..., d // side, h // side, w // side) of the same type.
     """
-    d, h, w = (size // side * side for size in volume.shape)
-    means = volume[:d, :h, :w]
+    d, h, w = (size // side * side for size in volume.shape[-3:])
+    means = volume[..., :d, :h, :w]
     if side == 1:
         return means
-    means = reduce(np.add, [means[i::side] for i in range(side)])
-    means = reduce(np.add, [means[:, i::side] for i in range(side)])
-    means = reduce(np.add, [means[:, :, i::side] for i in range(side)])
+    means = reduce(np.add, [means[..., i::side, :, :] for i in range(side)])
+    means = reduce(np.add, [means[..., i::side, :] for i in range(side)])
+    means = reduce(np.add, [means[..., i::side] for i in range(side)])
     return means / volume.dtype.type(side**3)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from aitom_cryosam.geometry import nearest_voxel
+
+_AT_ONCE = 32  # balls that are made together
 
 
 @dataclass(frozen=True)
@@ -94,20 +95,29 @@ def ball(centre_zyx: np.ndarray, radius: float, shape: Sequence[int]) -> Particl
         radius: voxels.
         shape: (D, H, W) of the tomogram.
     """
-    centre = np.asarray(centre_zyx, dtype=np.float64)
-    lower, nearest, axes = [], [], []
-    for middle, voxel, size in zip(
-        centre.tolist(), nearest_voxel(centre).tolist(), shape, strict=True
-    ):
-        voxel = min(max(voxel, 0), size - 1)
-        first = min(max(math.ceil(middle - radius), 0), voxel)
-        last = min(max(math.floor(middle + radius), voxel), size - 1)
-        lower.append(first)
-        nearest.append(voxel - first)
-        axes.append((np.arange(first, last + 1) - middle) ** 2)
-    mask = axes[0][:, None, None] + axes[1][:, None] + axes[2] <= radius**2
-    mask[tuple(nearest)] = True
-    return ParticleMask(0, centre, np.array(lower, np.int64), mask, 1.0)
+    return balls(np.reshape(centre_zyx, (1, 3)), radius, shape)[0]
+
+
+def balls(centres_zyx: np.ndarray, radius: float, shape: Sequence[int]) -> list[ParticleMask]:
+    """As `ball`, of n points, (n, 3) voxels."""
+    centres, last = np.asarray(centres_zyx, dtype=np.float64), np.array(shape) - 1
+    nearest = np.clip(nearest_voxel(centres), 0, last)
+    lower = np.minimum(np.maximum(np.ceil(centres - radius).astype(np.int64), 0), nearest)
+    upper = np.minimum(np.maximum(np.floor(centres + radius).astype(np.int64), nearest), last)
+    made = []
+    for start in range(0, len(centres), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        sizes = upper[some] - lower[some] + 1
+        away = lower[some, :, None] + np.arange(sizes.max()) - centres[some, :, None]  # (m, 3, s)
+        z, y, x = np.moveaxis(away**2, 1, 0)
+        masks = z[:, :, None, None] + y[:, None, :, None] + x[:, None, None, :] <= radius**2
+        masks[(np.arange(len(masks)), *(nearest[some] - lower[some]).T)] = True
+        rows = zip(centres[some], lower[some], masks, sizes.tolist(), strict=True)
+        made += [
+            ParticleMask(0, centre, first, np.ascontiguousarray(mask[:d, :h, :w]), 1.0)
+            for centre, first, mask, (d, h, w) in rows
+        ]
+    return made
 
 
 def labels(shape: Sequence[int], masks: Sequence[ParticleMask]) -> np.ndarray:

@@ -275,26 +275,19 @@ def particle_query(
     )
 
 
-def traced(
-    features: TriplanarFeatures,
-    query: np.ndarray,
-    masks: Sequence[ParticleMask],
-    maxima: Picks,
-    ratio: int,
-) -> Trace:
+def traced(similarity: Query, masks: Sequence[ParticleMask], maxima: Picks, ratio: int) -> Trace:
     """What led to the proposals, in the planes through the first prompt that was used.
 
     Without a prompt, through the best maximum.
 
     Args:
-        features: of the tomogram.
-        query: (3C,) F_Q of eq. 4.
+        similarity: of the tomogram with F_Q of eq. 4.
         masks: of the prompts.
         maxima: all of the similarity.
         ratio: voxels of a cell of the finest level.
     """
     clicked = [mask.prompt_zyx for mask in masks if mask.volume]
-    middle = (np.array(features.shape) - 1) / 2
+    middle = (np.array(similarity.features.shape) - 1) / 2
     centre = [*clicked, *maxima.best_first().points_zyx[:1], middle][0]
-    similarity = Query(features, query).similarity(ratio)
-    return Trace.of(masks, centre, ratio, similarity, chance_level(maxima.scores))
+    cells = similarity.similarity(ratio)
+    return Trace.of(masks, centre, ratio, cells, chance_level(maxima.scores))

@@ -154,9 +154,9 @@ class Search:
                 query = clicked if query is None else ParticleQuery.merged([clicked, query])
             assert query is not None  # as_picks has seen to it
             query = prompting.rejecting(query, tomogram, features, rejects, diameter_voxels)
-            maxima, proposals = self.match(features, query.vector, diameter_voxels, request.regions)
-            ratio = settings.levels(diameter_voxels)[-1]
-            trace = prompting.traced(features, query.vector, masks, maxima, ratio)
+            alike = Query(features, query.vector)
+            maxima, proposals = self.match(features, alike, diameter_voxels, request.regions)
+            trace = prompting.traced(alike, masks, maxima, settings.levels(diameter_voxels)[-1])
         with stages.measure("centring"):
             if settings.centring:
                 proposals = centred(tomogram, proposals, diameter_voxels)
@@ -227,7 +227,7 @@ class Search:
     def match(
         self,
         features: TriplanarFeatures,
-        query: np.ndarray,
+        query: np.ndarray | Query,
         diameter_voxels: float,
         regions: Regions | None = None,
     ) -> tuple[Picks, Picks]:
@@ -235,7 +235,7 @@ class Search:
 
         Args:
             features: of the tomogram.
-            query: (3C,) F_Q of eq. 4.
+            query: (3C,) F_Q of eq. 4, or made of it.
             diameter_voxels: voxels, of the particle.
             regions: where maxima count.
 
@@ -243,7 +243,7 @@ class Search:
             All maxima of the similarity at the finest level, and the proposals.
         """
         matcher = HierarchicalMatcher.of(self.settings, diameter_voxels)
-        similarity = Query(features, query)
+        similarity = query if isinstance(query, Query) else Query(features, query)
         found, maxima = matcher.match(similarity), matcher.everywhere.match(similarity)
         if regions is not None:
             found, maxima = (some.take(regions.allows(some.points_zyx)) for some in (found, maxima))

@@ -203,12 +203,32 @@ class Tomogram:
         if not all(0 <= low <= high <= size for low, high, size in corners):
             raise IndexError(f"Box {lower_zyx} to {upper_zyx} leaves the shape {self.shape}.")
         cut = tuple(slice(a, b) for a, b in zip(lower_zyx, upper_zyx, strict=True))
+        self.check_source()
+        return self._normalised(np.asarray(self.data[cut]))
+
+    def boxes(self, lower_zyx: np.ndarray, side: int) -> np.ndarray:
+        """Cubes, as `box`.
+
+        Args:
+            lower_zyx: (n, 3) int, first voxel of each, inside the tomogram as all of it.
+            side: voxels.
+
+        Returns:
+            (n, side, side, side) float32.
+        """
+        values = np.empty((len(lower_zyx), side, side, side), self.data.dtype)
+        self.check_source()
+        for cube, (z, y, x) in zip(values, lower_zyx.tolist(), strict=True):
+            cube[:] = self.data[z : z + side, y : y + side, x : x + side]
+        return self._normalised(values)
+
+    def _normalised(self, data: np.ndarray) -> np.ndarray:
+        """float32 between -CLIP and CLIP, of values (...) as they lie on disk."""
         centre, scale = self.normalisation.centre, self.normalisation.scale
         low, high = _SAFE
         kind = np.float32 if low < scale < high and abs(centre) < high else np.float64
-        self.check_source()
         with np.errstate(over="ignore"):  # outliers; they are cut
-            values: np.ndarray = np.asarray(self.data[cut]).astype(kind)
+            values: np.ndarray = data.astype(kind)
             values -= kind(centre)
             values *= kind((-1 if self.contrast == "dark" else 1) / scale)
         return np.clip(values, -CLIP, CLIP, out=values).astype(np.float32, copy=False)

@@ -16,7 +16,7 @@ from aitom_cryosam.features import TriplanarFeatures
 from aitom_cryosam.features.query import Query
 from aitom_cryosam.features.whitening import Moments, Whitening
 from aitom_cryosam.geometry import TokenAxis, TokenGrid
-from aitom_cryosam.masks import ball
+from aitom_cryosam.masks import ball, balls
 from aitom_cryosam.matcher import HierarchicalMatcher
 from aitom_cryosam.tomogram import Tomogram
 from tests.toys import made_up_features, particle_mask, random_features
@@ -439,3 +439,19 @@ def test_a_disk_that_fills_up_is_a_sentence_and_no_signal(tmp_path, monkeypatch)
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert str(tmp_path) in str(error.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_balls_hold_the_voxels_within_a_radius():
+    rng = np.random.default_rng(0)
+    shape = np.array((9, 14, 11))
+    points = rng.uniform(-1, shape, (80, 3))
+    for radius in (0.3, 2.0, 3.7):
+        for point, mask in zip(points, balls(points, radius, shape), strict=True):
+            away = np.moveaxis(np.indices(shape), 0, -1) - point
+            expected = (away**2).sum(axis=-1) <= radius**2
+            expected[tuple(np.clip(np.floor(point + 0.5), 0, shape - 1).astype(int))] = True
+            found = np.zeros(shape, bool)
+            found[mask.box] = mask.mask
+            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(mask.prompt_zyx, point)
+    assert balls(points[:0], 2.0, shape) == []

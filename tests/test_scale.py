@@ -13,6 +13,7 @@ from aitom_cryosam.centring import centred, refine_centres
 from aitom_cryosam.particle_size import estimated_size, particle_size
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.settings import Settings
+from aitom_cryosam.surroundings import binned_boxes
 from aitom_cryosam.tomogram import Tomogram
 
 SHAPE = (64, 72, 81)
@@ -31,6 +32,28 @@ def tomogram(picture, noise=1.0):
 
 def diameter_at(where, points, **bounds):
     return estimated_size(where, points, **bounds).diameter_voxels
+
+
+@pytest.mark.parametrize("bin_", [1, 2])
+def test_surroundings_are_means_less_their_mean_and_0_outside(bin_):
+    noisy, half = tomogram(ball(CENTRE, 9)), 4
+    points = np.array([CENTRE, (1.2, 37, 41), (30, 70.6, 80), (30.7, 36.4, 41.2), (-40, 0, 0)])
+    boxes, firsts = binned_boxes(noisy, points, half, bin_)
+    assert boxes.shape == (5, 9, 9, 9)
+    inset, side = (bin_ - 1) / 2, 9 * bin_
+    np.testing.assert_array_equal(firsts + bin_ * half, np.round(points - inset) + inset)
+    whole = noisy.box((0, 0, 0), SHAPE)
+    for box, first in zip(boxes, (firsts - inset).astype(int), strict=True):
+        places = [start + np.arange(side) for start in first]
+        held = [place[(place >= 0) & (place < n)] for place, n in zip(places, SHAPE, strict=True)]
+        expected = np.zeros((side,) * 3)
+        if all(map(len, held)):
+            values = whole[np.ix_(*held)]
+            starts = [place[0] - start for place, start in zip(held, first, strict=True)]
+            cut = tuple(slice(a, a + n) for a, n in zip(starts, values.shape, strict=True))
+            expected[cut] = values - values.mean()
+        expected = expected.reshape(9, bin_, 9, bin_, 9, bin_).mean(axis=(1, 3, 5))
+        np.testing.assert_allclose(box, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("radius", [3, 6, 11, 19])

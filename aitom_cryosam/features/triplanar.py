@@ -161,8 +161,13 @@ class TriplanarFeatures:
 
         def fill(some: np.ndarray) -> None:
             chosen = [masks[index] for index in some]
-            sums = np.concatenate([view.masked_sums(chosen) for view in self.views], axis=1)
-            means[some] = sums / volumes[some, None]
+            offsets = np.array([mask.offset_zyx for mask in chosen])
+            sides = np.max([mask.mask.shape for mask in chosen], axis=0)
+            voxels = np.zeros((len(chosen), *sides), np.float32)
+            for box, mask in zip(voxels, chosen, strict=True):
+                box[tuple(map(slice, mask.mask.shape))] = mask.mask
+            sums = [view.masked_sums(offsets, voxels) for view in self.views]
+            means[some] = np.concatenate(sums, axis=1) / volumes[some, None]
             for view in self.views:
                 release(view.tokens)
 

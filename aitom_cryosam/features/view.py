@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from aitom_cryosam.features.half import single
 from aitom_cryosam.features.token_files import release
 from aitom_cryosam.geometry import TokenAxis, in_plane_axes
-from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.threads import side_by_side
 
 BLOCK = 1 << 20
@@ -62,30 +61,30 @@ class View:
             total += weight[:, None].astype(np.float32) * self.tokens[tuple(index)]
         return total
 
-    def masked_sums(self, masks: Sequence[ParticleMask]) -> np.ndarray:
-        """(n, C) float32, the sum of the features over the voxels of each of n masks.
+    def masked_sums(self, offsets_zyx: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+        """The sum of the features over voxels around each of n places: (n, C) float32.
 
-        As many tokens are copied as lie around the largest mask, n times: give few masks, of about
-        one size.
+        As many tokens are copied as lie around a place, n times: give few places.
+
+        Args:
+            offsets_zyx: (n, 3) int, the tomogram voxels of `voxels[:, 0, 0, 0]`.
+            voxels: (n, d, h, w) float32, weights; 0 outside the tomogram.
         """
-        shapes = np.array([mask.mask.shape for mask in masks])[:, self.order]
-        offsets = np.array([mask.offset_zyx for mask in masks])[:, self.order]
-        d, h, w = shapes.max(axis=0).tolist()
-        voxels = np.zeros((len(masks), d, h, w), np.float32)
-        for box, mask, (depth, height, width) in zip(voxels, masks, shapes.tolist(), strict=True):
-            box[:depth, :height, :width] = np.transpose(mask.mask, self.order)
+        voxels = np.transpose(voxels, (0, *(1 + axis for axis in self.order)))
+        offsets = offsets_zyx[:, self.order]
+        count, d, h, w = voxels.shape
         (planes, along), (rows, down), (columns, right) = (
             axis.spans(offsets[:, i], size)
             for i, (axis, size) in enumerate(zip(self.axes, (d, h, w), strict=True))
         )
-        weights = along.transpose(0, 2, 1) @ voxels.reshape(len(masks), d, h * w)  # (n, p, h w)
-        weights = weights.reshape(len(masks), -1, h, w)
+        weights = along.transpose(0, 2, 1) @ voxels.reshape(count, d, h * w)  # (n, p, h w)
+        weights = weights.reshape(count, -1, h, w)
         weights = down.transpose(0, 2, 1)[:, None] @ weights @ right[:, None]  # (n, p, r, c)
-        tokens = single(
-            self.tokens[planes[:, :, None, None], rows[:, None, :, None], columns[:, None, None, :]]
-        )  # (n, p, r, c, C)
-        flat = weights.reshape(len(masks), 1, -1)
-        return (flat @ tokens.reshape(len(masks), flat.shape[-1], -1))[:, 0]
+        _, across, along_rows, channels = self.tokens.shape
+        where = planes[:, :, None, None] * across + rows[:, None, :, None]
+        where = where * along_rows + columns[:, None, None, :]  # (n, p, r, c)
+        flat = self.tokens.reshape(-1, channels).take(where.reshape(count, -1), axis=0)
+        return (weights.reshape(count, 1, -1) @ single(flat))[:, 0]
 
     def project(self, vector: np.ndarray) -> np.ndarray:
         """(n, gh, gw) float32, the dot product of each token with a vector (C,)."""

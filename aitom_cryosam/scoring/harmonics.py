@@ -16,7 +16,7 @@ from scipy.integrate import lebedev_rule
 from scipy.ndimage import map_coordinates
 from scipy.special import sph_harm_y
 
-from aitom_cryosam.surroundings import bin_of, binned_box
+from aitom_cryosam.surroundings import bin_of, binned_boxes
 from aitom_cryosam.threads import side_by_side
 from aitom_cryosam.tomogram import Tomogram
 
@@ -26,6 +26,8 @@ DEGREES = 6
 """The highest: finer detail is noise at the resolution of a tomogram."""
 EXACT = 21
 """Degree up to which a mean over the samples on a sphere, 170, is exact."""
+AT_ONCE = 16
+"""Points whose surroundings are looked at together."""
 HARMONICS = len(SHELLS) * (1 + DEGREES)
 """Numbers that `powers` gives of a point."""
 
@@ -45,20 +47,24 @@ def powers(tomogram: Tomogram, points_zyx: np.ndarray, diameter_voxels: float) -
     radius = diameter_voxels / 2
     bin_ = bin_of(radius)
     half = math.ceil(SHELLS[-1] * radius / bin_) + 1
-    spheres = np.multiply.outer(np.array(SHELLS) * radius / bin_, _directions())  # (s, d, 3)
+    spheres = _directions().T[:, None] * (np.array(SHELLS) * radius / bin_)[:, None]  # (3, s, d)
     analysis, of_degree = _analysis()
 
-    def measure(row: int) -> None:
-        point = points_zyx[row]
-        box, first = binned_box(tomogram, point, half, bin_)
-        places = (point - first) / bin_ + spheres  # (s, d, 3)
-        values = map_coordinates(box, np.moveaxis(places, -1, 0), order=1, mode="nearest")
-        parts = values @ analysis  # (s, (DEGREES + 1)²)
-        each = np.sqrt(np.square(parts) @ of_degree)  # (s, DEGREES + 1)
-        each[:, 0] = parts[:, 0]
-        found[row] = each.T.ravel()
+    def measure(some: slice) -> None:
+        boxes, firsts = binned_boxes(tomogram, points_zyx[some], half, bin_)
+        places = (points_zyx[some] - firsts)[..., None, None] / bin_ + spheres  # (m, 3, s, d)
+        values = np.stack(
+            [
+                map_coordinates(box, at, order=1, mode="nearest")
+                for box, at in zip(boxes, places, strict=True)
+            ]
+        )
+        parts = values @ analysis  # (m, s, (DEGREES + 1)²)
+        each = np.sqrt(np.square(parts) @ of_degree)  # (m, s, DEGREES + 1)
+        each[..., 0] = parts[..., 0]
+        found[some] = each.transpose(0, 2, 1).reshape(len(each), -1)
 
-    side_by_side(measure, range(len(points_zyx)))
+    side_by_side(measure, [slice(i, i + AT_ONCE) for i in range(0, len(points_zyx), AT_ONCE)])
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aitom_cryosam.features import TriplanarFeatures
-from aitom_cryosam.masks import ball
+from aitom_cryosam.masks import balls
 from aitom_cryosam.targets import PARTICLE
 
 
@@ -22,10 +22,9 @@ def pooled(
     Returns:
         (n, k, 3C) float32, for the k `regions` of a particle.
     """
-    balls = [
-        ball(point, region * diameter_voxels / 2, features.shape)
-        for point in points_zyx
-        for region in PARTICLE.regions
+    each = [
+        balls(points_zyx, one * diameter_voxels / 2, features.shape) for one in PARTICLE.regions
     ]
-    means = features.masked_means(balls)  # (n k, 3C)
+    regions = [ball for of_point in zip(*each, strict=True) for ball in of_point]
+    means = features.masked_means(regions)  # (n k, 3C)
     return means.reshape(len(points_zyx), len(PARTICLE.regions), 3 * features.channels)
