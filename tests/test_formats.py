@@ -587,8 +587,8 @@ def test_a_format_that_does_not_exist(tmp_path):
         ),
         (
             "a.star",
-            b"data_\nloop_\n_ptmCoordinateX\n_ptmCoordinateY\n_ptmCoordinateZ\n1 2 3\n",
-            "has ptmCoordinateX and so on, not rlnCoordinateX; write rln for ptm in its labels",
+            b"data_\nloop_\n_eluCoordinateX\n_eluCoordinateY\n_eluCoordinateZ\n1 2 3\n",
+            "has eluCoordinateX and so on, not rlnCoordinateX; write rln for elu in its labels",
         ),
         (
             "a.star",

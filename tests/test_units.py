@@ -504,3 +504,30 @@ def test_a_star_file_of_copick_counts_voxels(tmp_path):
     assert found.picks.points_zyx.tolist() == [[3, 2, 1]]
     with pytest.raises(InputError, match="written in voxels of 10 Å, but the voxels here have 5 Å"):
         read_points(path, voxel_size=5, tilt_series=series)
+
+
+def test_labels_of_the_first_pytom_match_pick(tmp_path):
+    path = tmp_path / "a.star"
+    labels = ("CoordinateX", "CoordinateY", "CoordinateZ", "LCCmax", "DetectorPixelSize")
+    text = "data_\n\nloop_\n" + "".join(f"_ptm{one}\n" for one in (*labels, "MicrographName"))
+    path.write_text(text + "10 20 30 0.4 5 TS_1\n")
+    found = read_points(path, voxel_size=5)
+    assert found.picks.points_zyx.tolist() == [[30, 20, 10]]
+    assert (found.picks.scores.tolist(), found.names) == ([0.4], ("TS_1",))
+    with pytest.raises(InputError, match="written in voxels of 5 Å"):
+        read_points(path, voxel_size=10)
+
+
+def test_files_of_pytme(tmp_path):
+    """Its STAR files have a score of its own; its tables the pixel size a column too early."""
+    path = tmp_path / "a.star"
+    labels = [f"rlnCoordinate{axis}" for axis in "XYZ"]
+    text = "data_particles\n\nloop_\n" + "".join(f"_{one}\n" for one in [*labels, "pytmeScore"])
+    path.write_text(text + "10\t20\t30\t0.4\n")
+    assert read_points(path).picks.scores.tolist() == [0.4]
+    path = tmp_path / "a.tbl"
+    row = "0 1 0 0 0 0 1 2 3 0.4 0.4 0 0 -90 90 -60 60 0 0 0 0 0 0 10 20 30 0 0 0 0 0 0 0 0 5 3 0 0"
+    path.write_text(f"{row}\n")
+    assert read_points(path, voxel_size=5).picks.points_zyx.tolist() == [[30, 20, 10]]
+    with pytest.raises(InputError, match="written in voxels of 5 Å"):
+        read_points(path, voxel_size=10)

@@ -23,6 +23,8 @@ _WIDTH = 26
 _IMAGINARY = re.compile(r"(?<=[\d.])[-+][\d.]+(?:[eE][-+]?\d+)?i\b")
 """What Matlab leaves of a root of less than nothing, as a table's last digits can be."""
 _APIX = 35  # Å, if the table is so wide and it is not 0
+_OF_PYTME = {_AVERAGED: 0, 13: -90, 14: 90, 15: -60, 16: 60, _APIX: 3}
+"""What pyTME fills in; its tables have 38 columns, and the pixel size in the one before."""
 
 
 def table(groups: Sequence[TomogramPicks]) -> str:
@@ -72,7 +74,13 @@ def read(path: Path) -> Table:
         scores=scores_if_any(values[:, _SCORE].tolist()),
         rotations=some(from_dynamo(angles)) if len(values) else None,
     )
-    sizes = np.array([row[_APIX] if len(row) > _APIX else 0.0 for row in rows])
+    sizes = np.array([_size(row) for row in rows])
     if not len(sizes) or not (sizes > 0).all() or (sizes == 1).all():  # 1 stands for unknown
         return table
     return replace(table, sizes=sizes, voxel_size=one_size(sizes))
+
+
+def _size(row: Sequence[float]) -> float:
+    """Å, of a pixel; 0 where the row does not say."""
+    of_pytme = len(row) == 38 and all(row[at] == value for at, value in _OF_PYTME.items())
+    return row[_APIX - of_pytme] if len(row) > _APIX else 0.0

@@ -45,7 +45,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SCORES = (SCORE, OWN_SCORE, "rlnLCCmax")  # the last is pytom-match-pick's
+_SCORES = (SCORE, OWN_SCORE, "rlnLCCmax", "pytmeScore")  # pytom-match-pick's and pyTME's
+_OF_PYTOM = re.compile("ptm(?=[A-Z])")
+"""Before the labels of pytom-match-pick's first versions, which are RELION's else."""
 _POSE_OF_M = re.compile(r"wrp(Coordinate[XYZ]|Angle(?:Rot|Tilt|Psi))(\d*)")
 _NAME_OF_M = "wrpSourceName"
 _OF_FILES = {"rlnTomoParticlesFile", "rlnTomoImportParticleFile"}
@@ -82,6 +84,7 @@ def of_blocks(path: Path, blocks: Sequence[Block], unit: Unit | None = None) -> 
     Raises:
         InputError: as `read`.
     """
+    blocks = list(map(_of_pytom, blocks))
     if particles := list(filter(None, (_of_m(path, block) for block in blocks))):
         return _table(path, _joined(path, particles), PIXELS, Unit.ANGSTROM, blocks)
     known = [columns for columns in (PIXELS, CENTRED) if unit in (None, *_UNITS[columns])]
@@ -95,6 +98,12 @@ def of_blocks(path: Path, blocks: Sequence[Block], unit: Unit | None = None) -> 
         problem = f"{path} has coordinates in two possible units, {PIXELS[0]} and {CENTRED[0]}"
         raise InputError(problem, Remedy.ONE_UNIT)
     return _table(path, rows, found[0], unit or _unit(path, rows, found[0], blocks), blocks)
+
+
+def _of_pytom(block: Block) -> Block:
+    """A block of pytom-match-pick under RELION's labels, or as it is."""
+    labels = [_OF_PYTOM.sub("rln", label, count=1) for label in block.labels]
+    return replace(block, labels=labels) if len(set(labels)) == len(labels) else block
 
 
 def _of_m(path: Path, block: Block) -> Block | None:
