@@ -226,3 +226,16 @@ def test_mixtures_that_are_fitted_side_by_side_are_those_that_each_start_gives_a
         np.testing.assert_allclose(shares.sum(axis=-1), 1)
     ends = [mixture.log_likelihood(points) for mixture in together[:3]]
     assert np.std(ends) > 1e-3  # starts that end apart
+
+
+@pytest.mark.parametrize(("count", "width"), [(60, 25), (25, 25), (24, 25), (12, 90)])
+def test_whitening_is_the_root_of_the_inverse_covariance(count, width):
+    rng = np.random.default_rng(0)
+    background = rng.standard_normal((count, width)) @ rng.standard_normal((width, width)) + 3
+    dimensions = width + 10  # of which these places may span a part
+    scatter = np.cov(background.T, bias=True)
+    sphere = np.trace(scatter) / dimensions * np.eye(width)
+    covariance = (1 - kind.BACKGROUND_SHRINKAGE) * scatter + kind.BACKGROUND_SHRINKAGE * sphere
+    white = kind.whitening(background, dimensions)
+    np.testing.assert_allclose(white, white.T, atol=1e-12)
+    np.testing.assert_allclose(white @ covariance @ white, np.eye(width), atol=1e-9)

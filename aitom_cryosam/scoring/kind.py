@@ -243,8 +243,20 @@ def _shrunk(covariance: np.ndarray, shrinkage: float, dimensions: int) -> np.nda
 
 def whitening(background: np.ndarray, dimensions: int) -> np.ndarray:
     """(r, r) matrix that turns the background, (n, r) within a span, into a unit sphere."""
-    values, vectors = np.linalg.eigh(_covariance(background, dimensions))
-    return (vectors / np.sqrt(values)) @ vectors.T
+    count, width = background.shape
+    if count >= width:
+        values, vectors = np.linalg.eigh(_covariance(background, dimensions))
+        return (vectors / np.sqrt(values)) @ vectors.T
+    # Across what so few places span, the covariance is the sphere's: their own axes are enough.
+    centred = background - background.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred @ centred.T / count)
+    sphere = BACKGROUND_SHRINKAGE * values.sum() / dimensions
+    rest, share = np.sqrt(sphere), 1 - BACKGROUND_SHRINKAGE
+    roots = np.sqrt(sphere + share * np.maximum(values, 0))
+    axes = centred.T @ vectors  # of lengths √(count values)
+    # 1 / roots - 1 / rest, over the squared lengths, which are 0 for some.
+    weights = -share / (count * roots * rest * (roots + rest))
+    return np.eye(width) / rest + (axes * weights) @ axes.T
 
 
 def _covariance(background: np.ndarray, dimensions: int) -> np.ndarray:
