@@ -129,6 +129,26 @@ def test_the_plane_before_helps_and_a_vanished_particle_is_forgotten():
     assert overlap(pasted(walk, 0, SHAPE), truth) < 0.5
 
 
+def test_in_a_noisier_plane_the_one_before_counts():
+    truth = disc(SHAPE, (30, 40), 9)
+    segmenter = ContourSegmenter(18)
+    helped, alone = [], []
+    for seed in range(8):
+        before = segment(segmenter, noisy(truth, 2.0, 100 + seed), [(30, 40)])
+        plane = noisy(truth, 6.0, seed)
+        for found, given in ((helped, before), (alone, None)):
+            mask = segment(segmenter, plane, [(30, 40)], given)
+            found.append(overlap(pasted(mask, 0, SHAPE), truth))
+    assert np.mean(helped) > np.mean(alone) + 0.04
+
+
+def test_what_is_enclosed_in_noise_is_smaller_than_a_particle():
+    segmenter = ContourSegmenter(18)
+    planes = (noisy(np.zeros(SHAPE), 1.0, seed) for seed in range(20))
+    areas = [segment(segmenter, plane, [(30, 40)]).masks.sum() for plane in planes]
+    assert np.mean(areas) < 0.75 * np.pi * 9**2
+
+
 def test_many_points_on_several_planes_equal_one_by_one():
     """To the last bit: how walks are grouped must not change what is picked."""
     segmenter = ContourSegmenter(12)

@@ -56,6 +56,16 @@ def test_misses_and_false_picks_by_hand():
     assert result.average_precision == pytest.approx(0.25 * 1 + 0.25 * 2 / 3)
 
 
+def test_the_curve_of_several_tomograms_is_in_the_order_of_all_scores():
+    first = evaluate(along_x(0, 20, scores=[0.9, 0.2]), TRUTH, radius=10, voxel_size=10)
+    second = evaluate(along_x(21, 6, scores=[0.8, 0.5]), TRUTH, radius=10, voxel_size=10)
+    # Best first: true, false, true, false, of 8 particles.
+    both = pooled([first, second])
+    np.testing.assert_allclose(both.curve_precision, [1, 1 / 2, 2 / 3, 2 / 4])
+    np.testing.assert_allclose(both.curve_recall, [1 / 8, 1 / 8, 2 / 8, 2 / 8])
+    assert both.average_precision == pytest.approx(1 / 8 * 1 + 1 / 8 * 2 / 3)
+
+
 def test_the_order_of_the_curve_is_that_of_the_scores():
     result = evaluate(along_x(20, 6, scores=[0.1, 0.7]), TRUTH, radius=10, voxel_size=10)
     assert result.curve_precision.tolist() == [1, 0.5]

@@ -128,6 +128,15 @@ def test_shapes_of_rejected_places_count_only_if_all_were_measured(result):
     assert len(without.rejecting(known.rejected, known.rejected_shapes).rejected_shapes) == 3
 
 
+def test_the_diameters_beside_are_left_where_they_know_no_rejects(result):
+    """Searches at these would pick what the user rejected."""
+    known = result.query
+    known = replace(known, aside=(known, known))
+    assert known.rejecting(known.rejected, known.rejected_shapes).aside == ()
+    nothing = known.rejecting(known.rejected[:0], known.rejected_shapes[:0])
+    assert len(nothing.aside) == 2
+
+
 def test_look_alikes_are_told_by_the_embedding(result):
     rng = np.random.default_rng(0)
     query, n = result.query, 40

@@ -18,6 +18,7 @@ from aitom_cryosam.tomogram import Tomogram
 
 SHAPE = (64, 72, 81)
 CENTRE = (30, 37, 41)
+LARGEST = {"max_diameter_voxels": 40}
 
 
 def ball(centre, radius):
@@ -182,3 +183,14 @@ def test_the_vertex_of_a_parabola_is_where_it_peaks():
     lines[3] = 1  # a plateau
     steps = parabola_vertices(lines, np.array([3, 3, 3, 3, 0]))
     np.testing.assert_allclose(steps, [0, 0.4, -0.4, 0, 0], atol=1e-12)
+
+
+def test_an_estimate_lies_between_the_radii_that_are_tried():
+    grid = np.indices(SHAPE)
+    away = np.sqrt(sum((g - c) ** 2 for g, c in zip(grid, CENTRE, strict=True)))
+    ratios = [
+        diameter_at(tomogram(np.clip(radius + 0.5 - away, 0, 1), 0.01), [CENTRE], **LARGEST)
+        / (2 * radius)
+        for radius in (6, 6.5, 7, 7.5)
+    ]
+    assert np.ptp(ratios) < 0.06  # those that are tried are 12 % apart

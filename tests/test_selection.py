@@ -11,6 +11,7 @@ from aitom_cryosam import CryoSAM, Picks, Settings, Tomogram
 from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation.comparison import MethodPicks
+from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.napari.curation import Curation
 from aitom_cryosam.picks import CUT_REASONS, DUPLICATE, NO_MASK
 from aitom_cryosam.points.formats.relion_warp import write_picks
@@ -18,7 +19,7 @@ from aitom_cryosam.record import Record
 from aitom_cryosam.regions import RegionRules
 from aitom_cryosam.regions.regions import EDGE, OUTSIDE
 from aitom_cryosam.report.gallery import movable
-from aitom_cryosam.selection import Selection
+from aitom_cryosam.selection import Selection, write_selection
 from aitom_cryosam.volumes.mrc import write_volume
 from tests.toys import small_simulation
 
@@ -207,3 +208,17 @@ def test_a_selection_by_what_is_no_number(given):
 def test_points_are_rows_of_three(points):
     with pytest.raises(InputError, match=r"Expected (points of shape \(n, 3\)|rows of z, y, x)"):
         Picks.from_points(points)
+
+
+def test_a_mask_that_is_added_takes_no_voxel_from_a_pick(record, tmp_path):
+    """As napari adds them, of proposals that the run left out."""
+    selection = Selection(top=1)
+    chosen = selection.of(record)
+    first = chosen.ids[chosen.kept][0]
+    everywhere = np.ones(record.labels().shape, bool)
+    added = ParticleMask(int(chosen.ids.max()) + 1, np.zeros(3), np.zeros(3, int), everywhere, 1.0)
+    labels = write_selection(record, selection, chosen, tmp_path, masks=[added]).labels()
+    own = record.labels() == first
+    assert own.any()
+    assert (labels[own] == first).all()
+    assert (labels[~own] == added.id).all()

@@ -141,6 +141,14 @@ def test_values_that_change_along_one_axis_only():
     assert Tomogram.from_array(data, voxel_size=10).content_box == ((0, 0, 0), SHAPE)
 
 
+@pytest.mark.parametrize(("varies", "is_content"), [(0.3, True), (0.05, False)])
+def test_a_margin_that_hardly_varies_is_none_of_the_content(varies, is_content):
+    data = noise()
+    data[:3] *= varies
+    first = 0 if is_content else 3
+    assert Tomogram.from_array(data, voxel_size=10).content_box == ((first, 0, 0), SHAPE)
+
+
 def test_planes_without_variation_between_others():
     data = noise()
     data[5:15] = 2
