@@ -235,6 +235,16 @@ class TestAlignment:
         blurred = Sum.empty(Ball(SIZE, 11)).add(boxes, unturned, WEDGE).average()
         assert np.corrcoef(blurred.ravel(), still.ravel())[0, 1] < similarity - 0.1
 
+    def test_a_sum_dims_what_hardly_a_particle_measured(self):
+        ball = Ball(SIZE, 4)
+        weights = np.full(len(ball.shells), 2.0)
+        weights[:3] = 0, 0.05, 0.5
+        weights *= 2 / weights.mean()  # a tenth of the mean is 0.2
+        total = Sum(ball, 3 * weights.astype(complex), weights)
+        coefficients = total.coefficients().real
+        np.testing.assert_allclose(coefficients[:2], 3 * weights[:2] / 0.2)
+        np.testing.assert_allclose(coefficients[2:], 3)
+
 
 class TestShells:
     def test_equal_halves_agree_and_noise_does_not(self):

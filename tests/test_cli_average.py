@@ -236,6 +236,7 @@ class TestTilts:
             ("1 0 0 1 3.5 2\n1 0 0 1 0.5 4\n", "one number a line"),  # .xf
             ("1 1 -60 -60 3000\n2 2 57 57 3100\n", "one number a line"),  # .defocus
             ("\n", "some in degrees"),
+            ("-60\n0\n90.5\n", r"a tilt of 90\.5° cannot be"),
             ("-60\n0\n1567301525373690323140608.00\n", r"a tilt of 1\.5673e\+24° cannot be"),
         ],
     )
