@@ -531,3 +531,17 @@ def test_files_of_pytme(tmp_path):
     assert read_points(path, voxel_size=5).picks.points_zyx.tolist() == [[30, 20, 10]]
     with pytest.raises(InputError, match="written in voxels of 5 Å"):
         read_points(path, voxel_size=10)
+
+
+def test_probabilities_of_some_points_only(tmp_path, caplog):
+    """As where files of picks have been joined by another program."""
+    path = tmp_path / "a.star"
+    labels = "".join(
+        f"_{one}\n" for one in (*(f"rlnCoordinate{a}" for a in "XYZ"), "cryosamProbability")
+    )
+    path.write_text(f"data_\n\nloop_\n{labels}1 2 3 0.5\n4 5 6 nan\n")
+    assert read_points(path).picks.probabilities is None
+    told = f"{path}: 1 of 2 points have no cryosamProbability, and so it is not read."
+    assert caplog.messages == [told]
+    path.write_text(f"data_\n\nloop_\n{labels}1 2 3 0.5\n4 5 6 0.25\n")
+    assert read_points(path).picks.probabilities.tolist() == [0.5, 0.25]

@@ -24,6 +24,7 @@ from aitom_cryosam.points.table import (
     REASON,
     Table,
     Unit,
+    all_open,
     is_open,
     numbers,
 )
@@ -144,13 +145,29 @@ def _picks(table: Table, points_xyz: np.ndarray, path: Path) -> Picks:
         _ids(rows, picks, path),
         numbers(rows, (KEPT,), path)[:, 0] != 0 if KEPT in rows else picks.kept,
         tuple("" if text == NO_REASON else str(text) for text in reasons),
-        numbers(rows, (PROBABILITY,), path)[:, 0] if PROBABILITY in rows else None,
+        _probabilities(rows, path),
         table.rotations,
         tuple("none" if name is None else str(name) for name in rows[CLASS])
         if CLASS in rows
         else None,
         {label: tuple(map(str, rows[label])) for label in table.extra},
     )
+
+
+def _probabilities(rows: pd.DataFrame, path: Path) -> np.ndarray | None:
+    """(n,) where all points have one; files that were joined may have some."""
+    if PROBABILITY not in rows or all_open(rows[PROBABILITY]):
+        return None
+    if missing := int(rows[PROBABILITY].map(is_open).sum()):
+        logger.warning(
+            "%s: %d of %d points have no %s, and so it is not read.",
+            path,
+            missing,
+            len(rows),
+            PROBABILITY,
+        )
+        return None
+    return numbers(rows, (PROBABILITY,), path)[:, 0]
 
 
 def _ids(rows: pd.DataFrame, picks: Picks, path: Path) -> np.ndarray:
