@@ -12,8 +12,7 @@ from aitom_cryosam import clicks, encoders, prompting, propagator, threads
 from aitom_cryosam.cache import Cache
 from aitom_cryosam.centring import centred
 from aitom_cryosam.clicks import Worth
-from aitom_cryosam.features import TriplanarFeatures
-from aitom_cryosam.features.query import Query
+from aitom_cryosam.features import Query, TriplanarFeatures
 from aitom_cryosam.forecast import planned
 from aitom_cryosam.masks import ParticleMask
 from aitom_cryosam.matcher import HierarchicalMatcher
@@ -68,7 +67,7 @@ class Found:
         is_prompt: (n,) bool, proposals that are a prompted particle itself.
         verdict: on them, as it was before regions and rejects.
         trace: what led to the proposals.
-        features: of the tomogram; None where they were let go.
+        features: of the tomogram, where they are asked for again; None where they were let go.
         walks: make masks of points; likewise.
         messages: that were kept back.
     """
@@ -132,8 +131,7 @@ class Search:
             diameter_voxels: of the particle.
 
         Raises:
-            InputError: no prompt gives a mask, a rejected place is on one, the query does not
-                fit, or memory does not suffice.
+            InputError: no prompt gives a mask, a reject is on one, or query or memory do not fit.
         """
         planned(tomogram, settings, diameter_voxels, self.resources)  # refused before any work
         rejects = prompting.as_rejects(tomogram, request.rejects, request.prompts, diameter_voxels)
@@ -163,6 +161,8 @@ class Search:
         with stages.measure("verdict"):
             places = Places.of(tomogram, features, proposals, maxima, diameter_voxels)
             worth = clicks.compared(worth, prompts, query.instances, places)
+            dense = features if settings.semantic == "dense" else None
+            del features, alike  # places are compared without them, and take memory themselves
             points_zyx = proposals.points_zyx
             is_prompt = same(points_zyx, prompts.points_zyx[prompts.kept], diameter_voxels)
             verdict = judged(places, query.instances, is_prompt, query.shapes, settings.encoder)
@@ -183,7 +183,7 @@ class Search:
             is_prompt=is_prompt,
             verdict=verdict,
             trace=trace,
-            features=features,
+            features=dense,
             walks=walks,
         )
 

@@ -2,12 +2,13 @@
 
 import logging
 import time
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from aitom_cryosam import CryoSAM, Tomogram
+from aitom_cryosam import CryoSAM, Tomogram, search
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import evaluate
 from aitom_cryosam.matcher import HierarchicalMatcher
@@ -68,6 +69,25 @@ def assert_same(one, other, atol=0.3):
     assert (away.min(axis=1) < atol).mean() > 0.93
     scores = other.picks.scores[away.argmin(axis=1)]
     assert (np.abs(one.picks.scores - scores) < 0.01).mean() > 0.93
+
+
+def test_features_are_let_go_before_places_are_compared(data, truth, monkeypatch):
+    """Both together would be the most that a run holds."""
+    made, judged, extract = [], search.judged, search.Search.features
+
+    def features(*args):
+        found = extract(*args)
+        made.append(weakref.ref(found))
+        return found
+
+    def compared(*args):
+        assert [some() for some in made] == [None]
+        return judged(*args)
+
+    monkeypatch.setattr(search.Search, "features", features)
+    monkeypatch.setattr(search, "judged", compared)
+    pick(data, truth[1:2], ALL)
+    assert len(made) == 1
 
 
 def test_one_click_finds_the_others_of_its_kind(result, truth):
