@@ -26,6 +26,8 @@ from aitom_cryosam.targets import PARTICLE
 
 UNSEEN = -6.0
 """Log odds of a place by a search that did not propose it."""
+SHARED = 1.0
+"""Log odds of presence that a mean is too low: what is not there, hardly any search sees."""
 
 
 def agreed(searches: Sequence[Found], settings: Settings) -> Found:
@@ -58,6 +60,7 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
     )
     if presence >= PRESENT:
         sighted = [one.verdict for one in searches if one.promise]
+        sighted = sighted or [one.verdict for one in searches]
         cut = Cut.mean([one.cut for one in sighted if one.cut is not None])
         verdict.kept[: _count(sighted, cut)] = True
         verdict = replace(verdict, cut=cut)
@@ -71,14 +74,14 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
 
 
 def _presence(presences: Sequence[float]) -> float:
-    """That anything is like the prompts: the first stands, or where it is no yes, the mean does.
+    """That anything is like the prompts: the first stands, or where it is no yes, all decide.
 
     Args:
         presences: by each search.
     """
     if presences[0] >= PRESENT:
         return presences[0]
-    return float(expit(log_odds(np.array(presences)).mean()))
+    return float(expit(log_odds(np.array(presences)).mean() + SHARED))
 
 
 def _count(verdicts: Sequence[Verdict], cut: Cut) -> int:

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 Look = Callable[[float], Found]
 
-HARDLY = 0.1
+HARDLY = 0.02
 """Probability that anything is like the prompts below which that is not in doubt."""
 SURE = 0.95
 """F1 expected of the picks from which on diameters aside are not asked."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from aitom_cryosam.agreement import UNSEEN, agreed
+from aitom_cryosam.agreement import SHARED, UNSEEN, agreed
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import OTHER_KIND, Picks
 from aitom_cryosam.scoring.kind import Verdict
@@ -34,7 +34,7 @@ def search(probabilities, presence=0.95, kept=1, best=1, diameter=10.0, **more):
         np.arange(n) < kept,
         np.where(first, 1, presence * chances),
         presence=presence,
-        cut=Cut(lengths, 0.8 - 0.02 * (lengths - best) ** 2),
+        cut=Cut(lengths, more.pop("expected", 0.8) - 0.02 * (lengths - best) ** 2),
         against_odds=more.pop("against_odds", False),
     )
     picks = Picks.from_points(points, chances).reject(~verdict.kept, OTHER_KIND)
@@ -49,6 +49,11 @@ def search(probabilities, presence=0.95, kept=1, best=1, diameter=10.0, **more):
         diameter, Picks.none(), [], (), Picks.none(), query, proposals, first, verdict, nothing,
         nothing, nothing,
     )  # fmt: skip
+
+
+def along_x(count):
+    """Places with probabilities from 1 down."""
+    return [(np.array([0.0, 0.0, 50.0 * i]), 1 - 0.08 * i) for i in range(count)]
 
 
 def row(found, point):
@@ -88,8 +93,7 @@ def test_of_two_proposals_of_a_search_at_one_place_the_more_probable_counts():
 
 
 def test_there_are_as_many_picks_as_are_best_on_average():
-    chances = (1, 0.9, 0.8, 0.7, 0.1, 0.05)
-    many = [(np.array([0.0, 0.0, 50.0 * i]), chance) for i, chance in enumerate(chances)]
+    many = along_x(6)
     one = search(many, best=3, kept=3)
     two = search(many, best=5, kept=5)
     found = agreed([one, two], AUTO)
@@ -112,17 +116,35 @@ def test_there_are_no_more_proposals_than_asked_for():
 
 def test_whether_any_is_present_is_open_only_if_the_first_doubts_it():
     sure = search([(A, 1), (B, 0.9)], presence=0.7, kept=2, best=2)
-    doubtful = search([(A, 1), (B, 0.9)], presence=0.2)
+    doubtful = search([(A, 1), (B, 0.9)], presence=0.1)
     assert agreed([sure, doubtful, doubtful], AUTO).verdict.presence == 0.7
     found = agreed([doubtful, sure], AUTO)
-    assert found.verdict.presence == pytest.approx(expit((logit(0.7) + logit(0.2)) / 2))
+    assert found.verdict.presence == pytest.approx(expit((logit(0.7) + logit(0.1)) / 2 + SHARED))
     assert found.verdict.presence < PRESENT
     assert found.proposals.kept.tolist() == [True, False]
     assert found.promise == 0
     certain = search([(A, 1), (B, 0.9)], presence=1.0, kept=2, best=2)
     assert agreed([doubtful, certain], AUTO).promise > 0
     never = search([(A, 1), (B, 0.9)], presence=0.0)
-    assert agreed([never, certain], AUTO).verdict.presence == pytest.approx(0.5)
+    assert agreed([never, certain], AUTO).verdict.presence == pytest.approx(expit(SHARED))
+
+
+def test_what_all_doubt_a_little_is_there():
+    """Of a tomogram without a particle, none of three searches is in two minds."""
+    found = agreed([search(along_x(5), presence=0.45, best=4) for _ in range(3)], AUTO)
+    assert found.verdict.presence >= PRESENT
+    assert found.proposals.kept.sum() == 4
+    assert found.promise > 0
+
+
+def test_the_search_that_expects_most_knows_best_where_the_list_ends():
+    def ends(*expected):
+        bests = zip((10, 4, 4), expected, strict=True)
+        searches = [search(along_x(12), best=best, expected=f1) for best, f1 in bests]
+        return agreed(searches, AUTO).proposals.kept.sum()
+
+    assert ends(0.6, 0.6, 0.6) == 6
+    assert ends(0.8, 0.3, 0.3) == 9
 
 
 def test_what_no_cut_decides_stays_left_out():

@@ -9,6 +9,8 @@ import numpy as np
 
 TOO_SHORT = 2
 """First lists, of hardly more than the clicked: none says how many others there are."""
+TRUST = 2
+"""Power of the F1 that is expected of the best list, as which its estimates weigh."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +27,14 @@ class Cut:
 
     @classmethod
     def mean(cls, cuts: Sequence[Cut]) -> Cut:
-        """What several expect on average, of the first one's lengths."""
+        """What several expect on average, of the first one's lengths.
+
+        Which of several ends is the list's, those know best that expect most of theirs.
+        """
         lengths = cuts[0].lengths
         each = [np.interp(np.log(lengths), np.log(one.lengths), one.f1) for one in cuts]
-        return cls(lengths, np.mean(each, axis=0))
+        weights = [one.expected**TRUST for one in cuts]
+        return cls(lengths, np.average(each, axis=0, weights=weights))
 
     @property
     def length(self) -> int:
