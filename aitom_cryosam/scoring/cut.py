@@ -28,7 +28,7 @@ SURE = 10.0
 def cut(odds: ProposalOdds) -> Cut:
     """What is expected of each length, on average over the samples of the background."""
     lengths = list_lengths(odds.is_prompt)
-    rows = [list_rows(sample, odds.is_prompt, lengths) for sample in odds.samples]
+    rows = [list_rows(sample, odds.is_prompt, lengths) for sample in odds.decisive]
     f1 = [expit(shipped_sequence("cut")(some)) for some in rows]
     return Cut(lengths, np.mean(f1, axis=0))
 

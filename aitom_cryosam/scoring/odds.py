@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import expit
 
 from aitom_cryosam.scoring.evidence import Evidence, evidence
+from aitom_cryosam.scoring.kind import FEWEST
 from aitom_cryosam.scoring.likeness import Likeness
 from aitom_cryosam.scoring.network import Network, shipped, shipped_graph
 from aitom_cryosam.scoring.places import Places
@@ -29,6 +30,14 @@ Maxima of two sizes may be background and particles, or all noise: which of them
 is then an accident, and what the proposals are compared with is, too."""
 LEVELS = (0.2, 0.35, 0.5)
 """Shares of all maxima that are background then."""
+LOWEST = 0.2
+"""Share of all maxima that are background when the places are seen once more, whatever chance is.
+
+What they look like beside two backgrounds tells more than beside one. And in a packed sample most
+maxima may be copies, so that what chance calls background is of the kind."""
+CROWDED = 0.45
+"""Share of that background which is of the kind, by what it looks like beside the lowest maxima,
+from which on it is none: most of it should not be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,23 +55,34 @@ class SampleOdds:
 
 @dataclass(frozen=True, eq=False)
 class ProposalOdds:
-    """The mean over several samples of the background.
+    """What n proposals look like against several samples of the background, and all in all.
 
     Attributes:
-        samples: one each.
+        samples: of what chance calls background, one each.
         is_prompt: (n,) bool, proposals that are a prompted particle itself.
         presence: probability that the tomogram holds anything like the clicks.
+        lowest: beside the lowest of all maxima.
+        crowded: whether what chance calls background is itself of the kind.
     """
 
     samples: tuple[SampleOdds, ...]
     is_prompt: np.ndarray
     presence: float
+    lowest: SampleOdds | None = None
+    crowded: bool = False
+
+    @property
+    def decisive(self) -> tuple[SampleOdds, ...]:
+        """Those that tell how many proposals are of the kind."""
+        return (self.lowest,) if self.crowded and self.lowest else self.samples
 
     @cached_property
     def if_present(self) -> np.ndarray:
         """(n,) probability to be of the kind, if the tomogram holds any; 1 for the prompted."""
-        mean = expit(np.mean([one.log_odds for one in self.samples], axis=0))
-        return np.where(self.is_prompt, 1, mean)
+        log_odds = np.mean([one.log_odds for one in self.samples], axis=0)
+        if self.lowest is not None:
+            log_odds = (log_odds + self.lowest.log_odds) / 2
+        return np.where(self.is_prompt, 1, expit(log_odds))
 
     @property
     def order(self) -> np.ndarray:
@@ -100,9 +120,17 @@ def proposal_odds(
         levels = np.quantile(places.maxima, LEVELS)
         lower = [sample.below(level) for sample in samples for level in levels]
         presence = np.append(presence, present(mapped(look, lower)))
-    inputs = [graph_inputs(*one, is_prompt) for one in looks]
-    odds = tuple(SampleOdds(one[0], shipped_graph("odds")(*one)) for one in inputs)
-    return ProposalOdds(odds, is_prompt, float(expit(presence.mean())))
+    beside_lowest = places.below(float(np.quantile(places.maxima, LOWEST))).samples()[0]
+    inputs = [graph_inputs(*one, is_prompt) for one in (*looks, look(beside_lowest))]
+    *odds, lowest = (SampleOdds(rows, shipped_graph("odds")(rows, near)) for rows, near in inputs)
+    called_background = (places.similarities[: len(is_prompt)] < places.chance) & ~is_prompt
+    crowded = (
+        called_background.sum() >= FEWEST
+        and expit(lowest.log_odds[called_background]).mean() > CROWDED
+    )
+    return ProposalOdds(
+        tuple(odds), is_prompt, float(expit(presence.mean())), lowest, bool(crowded)
+    )
 
 
 def graph_inputs(
