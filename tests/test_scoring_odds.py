@@ -25,7 +25,7 @@ from aitom_cryosam.scoring.network import (
     shipped_graph,
     shipped_sequence,
 )
-from aitom_cryosam.scoring.odds import graph_inputs, proposal_odds
+from aitom_cryosam.scoring.odds import LOWEST, graph_inputs, proposal_odds
 from aitom_cryosam.scoring.places import CHANCE_SAMPLE, Places
 from aitom_cryosam.scoring.reciprocity import reciprocity
 from aitom_cryosam.scoring.spreading import reached
@@ -271,7 +271,9 @@ def test_samples_are_whole_and_spread_over_the_background(scene, times):
     assert len(np.unique(rows)) == len(rows)  # no place is in two of them
 
 
-def test_the_log_odds_are_the_mean_over_the_samples(scene, monkeypatch):
+def test_the_log_odds_are_the_mean_over_the_samples_and_then_of_these_and_the_lowest(
+    scene, monkeypatch
+):
     places = places_of(scene)
     one = odds_in(scene)
     order = np.random.default_rng(4).permutation(len(places.background))
@@ -279,16 +281,45 @@ def test_the_log_odds_are_the_mean_over_the_samples(scene, monkeypatch):
     alone = [odds_in(scene, half) for half in halves]
     monkeypatch.setattr(Places, "samples", lambda _: halves)
     both = odds_in(scene)
-    log_odds = [logit(found.if_present[~found.is_prompt]) for found in alone]
+    each = [found.samples[0].log_odds for found in alone]
+    np.testing.assert_allclose([sample.log_odds for sample in both.samples], each)
+    others = ~both.is_prompt
     np.testing.assert_allclose(
-        logit(both.if_present[~both.is_prompt]), np.mean(log_odds, axis=0), atol=1e-9
+        logit(both.if_present[others]),
+        ((np.mean(each, axis=0) + both.lowest.log_odds) / 2)[others],
+        atol=1e-9,
     )
-    assert len(both.samples) == 3
     assert (both.if_present[both.is_prompt] == 1).all()
     expected = [cut(replace(both, samples=(one,))).f1 for one in both.samples]
     np.testing.assert_allclose(cut(both).f1, np.mean(expected, axis=0))
     assert min(found.presence for found in alone) <= both.presence <= 1
     assert not np.allclose(both.if_present, one.if_present)
+
+
+def test_the_lowest_maxima_are_background_whatever_chance_is(scene):
+    places = places_of(scene)
+    level = float(np.quantile(places.maxima, LOWEST))
+    lowest = odds_in(scene).lowest.log_odds
+    np.testing.assert_allclose(lowest, odds_in(scene, places.below(level)).samples[0].log_odds)
+
+
+def test_a_background_that_is_of_the_kind_does_not_end_the_list(scene):
+    """As where most maxima of a packed sample are copies, and chance ends above them."""
+    assert not odds_in(scene).crowded
+    places = places_of(scene)
+    others = np.arange(OF_KIND, len(places.instances))
+    packed = replace(
+        places,
+        instances=places.instances[:OF_KIND],
+        similarities=np.delete(places.similarities, others),
+        shapes=np.delete(places.shapes, others, axis=0),
+        chance=1.0,
+    )
+    instances, shapes, _ = scene
+    odds = proposal_odds(packed, split(instances)[2], np.arange(OF_KIND) == 0, shapes[:1])
+    assert odds.crowded
+    np.testing.assert_array_equal(cut(odds).f1, cut(replace(odds, samples=(odds.lowest,))).f1)
+    assert not np.allclose(cut(odds).f1, cut(replace(odds, crowded=False)).f1)
 
 
 def test_the_clicked_head_the_order_of_the_odds(scene):
