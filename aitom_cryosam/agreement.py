@@ -26,8 +26,6 @@ from aitom_cryosam.targets import PARTICLE
 
 UNSEEN = -6.0
 """Log odds of a place by a search that did not propose it."""
-SHARED = 1.0
-"""Log odds of presence that a mean is too low: what is not there, hardly any search sees."""
 
 
 def agreed(searches: Sequence[Found], settings: Settings) -> Found:
@@ -50,7 +48,7 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
     mean[is_prompt[known]] = np.inf
     best = np.argsort(-mean, kind="stable")[: settings.top_k]
     rows, known, if_present = rows[:, best], known[best], expit(mean[best])
-    presence = _presence([one.verdict.presence or 0.0 for one in searches])
+    presence = _presence([one.verdict for one in searches])
     verdict = Verdict(
         scores=if_present,
         candidates=candidates[known],
@@ -73,15 +71,16 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
     )
 
 
-def _presence(presences: Sequence[float]) -> float:
-    """That anything is like the prompts: the first stands, or where it is no yes, all decide.
+def _presence(verdicts: Sequence[Verdict]) -> float:
+    """That anything is like the prompts, by all: who expects good lists sees it the more likely.
 
     Args:
-        presences: by each search.
+        verdicts: of the searches.
     """
-    if presences[0] >= PRESENT:
-        return presences[0]
-    return float(expit(log_odds(np.array(presences)).mean() + SHARED))
+    presences = np.array([one.presence or 0.0 for one in verdicts])  # (s,)
+    expected = np.array([one.expected for one in verdicts])
+    mean = log_odds(presences).mean() + log_odds(expected.mean(keepdims=True))
+    return float(expit(mean[0]))
 
 
 def _count(verdicts: Sequence[Verdict], cut: Cut) -> int:

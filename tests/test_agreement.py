@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from aitom_cryosam.agreement import SHARED, UNSEEN, agreed
+from aitom_cryosam.agreement import UNSEEN, agreed
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.picks import OTHER_KIND, Picks
 from aitom_cryosam.scoring.kind import Verdict
@@ -73,7 +73,9 @@ def test_the_odds_of_a_place_are_the_mean_of_all_searches():
     assert scores[row(found, B + 0.5)] == pytest.approx(expected)
     assert scores[row(found, C)] == pytest.approx(expit((logit(0.2) + UNSEEN) / 2))
     assert scores[row(found, D)] == pytest.approx(expit((UNSEEN + logit(0.8)) / 2))
-    assert found.proposals.probabilities[row(found, B)] == pytest.approx(0.95 * expected)
+    assert found.proposals.probabilities[row(found, B)] == pytest.approx(
+        found.verdict.presence * expected
+    )
     assert found.diameter_voxels == 10
 
 
@@ -114,27 +116,31 @@ def test_there_are_no_more_proposals_than_asked_for():
     assert row(found, C) == 1  # the others were seen once
 
 
-def test_whether_any_is_present_is_open_only_if_the_first_doubts_it():
-    sure = search([(A, 1), (B, 0.9)], presence=0.7, kept=2, best=2)
-    doubtful = search([(A, 1), (B, 0.9)], presence=0.1)
-    assert agreed([sure, doubtful, doubtful], AUTO).verdict.presence == 0.7
-    found = agreed([doubtful, sure], AUTO)
-    assert found.verdict.presence == pytest.approx(expit((logit(0.7) + logit(0.1)) / 2 + SHARED))
+def test_whether_any_is_present_all_decide_together():
+    one, other = (search(along_x(5), presence=chance, expected=0.7) for chance in (0.9, 0.2))
+    said = agreed([one, other], AUTO).verdict.presence
+    assert said == pytest.approx(expit((logit(0.9) + logit(0.2)) / 2 + logit(0.7)))
+    assert agreed([other, one], AUTO).verdict.presence == pytest.approx(said)
+
+
+def test_one_search_alone_does_not_see_what_two_deny():
+    sure = search(along_x(5), presence=0.95, kept=4, best=4, expected=0.9)
+    never = search(along_x(5), presence=0.01, expected=0.6)
+    found = agreed([sure, never, never], AUTO)
     assert found.verdict.presence < PRESENT
-    assert found.proposals.kept.tolist() == [True, False]
+    assert found.proposals.kept.sum() == 1
     assert found.promise == 0
-    certain = search([(A, 1), (B, 0.9)], presence=1.0, kept=2, best=2)
-    assert agreed([doubtful, certain], AUTO).promise > 0
-    never = search([(A, 1), (B, 0.9)], presence=0.0)
-    assert agreed([never, certain], AUTO).verdict.presence == pytest.approx(expit(SHARED))
 
 
-def test_what_all_doubt_a_little_is_there():
-    """Of a tomogram without a particle, none of three searches is in two minds."""
-    found = agreed([search(along_x(5), presence=0.45, best=4) for _ in range(3)], AUTO)
+def test_what_all_doubt_a_little_is_there_if_good_lists_are_expected_of_it():
+    """Of a tomogram without a particle, few searches are in two minds, and expect little."""
+    doubtful = [search(along_x(5), presence=0.45, best=4, expected=0.8) for _ in range(3)]
+    found = agreed(doubtful, AUTO)
     assert found.verdict.presence >= PRESENT
     assert found.proposals.kept.sum() == 4
     assert found.promise > 0
+    hopeless = [search(along_x(5), presence=0.55, best=4, expected=0.3) for _ in range(3)]
+    assert agreed(hopeless, AUTO).verdict.presence < PRESENT
 
 
 def test_the_search_that_expects_most_knows_best_where_the_list_ends():
