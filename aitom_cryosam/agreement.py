@@ -7,6 +7,7 @@ noise: the mean of their log odds ranks places better than those of any one of t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -26,12 +27,16 @@ from aitom_cryosam.targets import PARTICLE
 
 UNSEEN = -6.0
 """Log odds of a place by a search that did not propose it."""
+FALL, NEARBY = 1.0, 1.6
+"""Where the log odds fall by more from one place to the next, the list ends, if it would end within
+this ratio of there: together, searches see an end more sharply than each of them does."""
 
 
 def agreed(searches: Sequence[Found], settings: Settings) -> Found:
     """The first search with the verdict of all: on the places of each, at their mean positions.
 
-    How many of them are picks is what is best on average over the searches that see any.
+    How many of them are picks is what is best on average over the searches that see any, or nearly
+    so, where the log odds fall off.
 
     Args:
         searches: s, at least one, each with probabilities; of the same prompts.
@@ -60,7 +65,7 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
         sighted = [one.verdict for one in searches if one.promise]
         sighted = sighted or [one.verdict for one in searches]
         cut = Cut.mean([one.cut for one in sighted if one.cut is not None])
-        verdict.kept[: _count(sighted, cut)] = True
+        verdict.kept[: _at_fall(_count(sighted, cut), mean[best])] = True
         verdict = replace(verdict, cut=cut)
     points_zyx = np.where(rows[..., None] >= 0, every.points_zyx[rows], np.nan)  # (s, n, 3)
     proposals = replace(every.take(known), points_zyx=np.nanmean(points_zyx, axis=0)).reopened()
@@ -94,6 +99,22 @@ def _count(verdicts: Sequence[Verdict], cut: Cut) -> int:
         return cut.length
     counts = [np.log(one.kept.sum()) for one in verdicts]  # clusters decide, and have no list
     return round(np.exp(np.mean(counts)))
+
+
+def _at_fall(count: int, log_odds: np.ndarray) -> int:
+    """The length of a list, or one that is nearly as long, where the log odds fall off.
+
+    Args:
+        count: of places in the list.
+        log_odds: (n,) of all places, the highest first; infinite for prompts.
+    """
+    prompts = int(np.isinf(log_odds).sum())
+    first, last = max(math.ceil(count / NEARBY), prompts + 1), int(count * NEARBY)
+    lengths = np.arange(first, min(last + 1, len(log_odds)))
+    falls = log_odds[lengths - 1] - log_odds[lengths]
+    if falls.max(initial=0) <= FALL:
+        return count
+    return int(lengths[falls.argmax()])
 
 
 def _log_odds(verdict: Verdict) -> np.ndarray:

@@ -153,12 +153,22 @@ def test_the_search_that_expects_most_knows_best_where_the_list_ends():
     assert ends(0.8, 0.3, 0.3) == 9
 
 
+@pytest.mark.parametrize(
+    ("fall", "ends"), [(5, 5), (4, 4), (9, 9), (3, 6), (10, 6), (None, 6)], ids=str
+)
+def test_a_list_ends_where_the_odds_fall_off_near_its_end(fall, ends):
+    """Of 6 places, the odds of which fall off after so many."""
+    places = [(point, 0.9 if i < (fall or 99) else 0.5) for i, (point, _) in enumerate(along_x(14))]
+    searches = [search(places, best=6) for _ in range(3)]
+    assert agreed(searches, AUTO).proposals.kept.sum() == ends
+
+
 def test_what_no_cut_decides_stays_left_out():
     def change(picks):
         return picks.reject(np.arange(len(picks)) == 1, BY_HAND)
 
-    one = search([(A, 1), (B, 0.99), (C, 0.9)], kept=3, best=3, change=change)
-    two = search([(A, 1), (B, 0.99), (C, 0.9)], kept=3, best=3)
+    one = search([(A, 1), (B, 0.99), (C, 0.98)], kept=3, best=3, change=change)
+    two = search([(A, 1), (B, 0.99), (C, 0.98)], kept=3, best=3)
     found = agreed([one, two], AUTO)
     assert found.proposals.reasons[row(found, B)] == BY_HAND
     assert found.proposals.kept.sum() == 2
