@@ -9,7 +9,7 @@ import numpy as np
 
 TOO_SHORT = 2
 """First lists, of hardly more than the clicked: none says how many others there are."""
-TRUST = 2
+TRUST = 4
 """Power of the F1 that is expected of the best list, as which its estimates weigh."""
 
 
