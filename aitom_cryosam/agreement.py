@@ -27,6 +27,9 @@ from aitom_cryosam.targets import PARTICLE
 
 UNSEEN = -6.0
 """Log odds of a place by a search that did not propose it."""
+TRUST = 4
+"""Power of what searches expect, as which they weigh in where the list ends: of several ends, who
+expects most of his knows best. How good the list is, all say alike."""
 FALL, NEARBY = 1.0, 1.6
 """Where the log odds fall by more from one place to the next, the list ends, if it would end within
 this ratio of there: together, searches see an end more sharply than each of them does."""
@@ -64,9 +67,10 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
     if presence >= PRESENT:
         sighted = [one.verdict for one in searches if one.promise]
         sighted = sighted or [one.verdict for one in searches]
-        cut = Cut.mean([one.cut for one in sighted if one.cut is not None])
-        verdict.kept[: _at_fall(_count(sighted, cut), mean[best])] = True
-        verdict = replace(verdict, cut=cut)
+        cuts = [one.cut for one in sighted if one.cut is not None]
+        count = _count(sighted, Cut.mean(cuts, TRUST))
+        verdict.kept[: _at_fall(count, mean[best])] = True
+        verdict = replace(verdict, cut=Cut.mean(cuts))
     points_zyx = np.where(rows[..., None] >= 0, every.points_zyx[rows], np.nan)  # (s, n, 3)
     proposals = replace(every.take(known), points_zyx=np.nanmean(points_zyx, axis=0)).reopened()
     proposals = decided(scored(proposals, verdict), verdict, settings)

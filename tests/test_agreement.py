@@ -147,7 +147,10 @@ def test_the_search_that_expects_most_knows_best_where_the_list_ends():
     def ends(*expected):
         bests = zip((10, 4, 4), expected, strict=True)
         searches = [search(along_x(12), best=best, expected=f1) for best, f1 in bests]
-        return agreed(searches, AUTO).proposals.kept.sum()
+        found = agreed(searches, AUTO)
+        peak = Cut.mean([one.verdict.cut for one in searches]).expected
+        assert found.verdict.expected == pytest.approx(peak)  # in which all count alike
+        return found.proposals.kept.sum()
 
     assert ends(0.6, 0.6, 0.6) == 6
     assert ends(0.8, 0.3, 0.3) == 10

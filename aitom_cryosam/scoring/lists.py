@@ -9,8 +9,6 @@ import numpy as np
 
 TOO_SHORT = 2
 """First lists, of hardly more than the clicked: none says how many others there are."""
-TRUST = 4
-"""Power of the F1 that is expected of the best list, as which its estimates weigh."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +24,16 @@ class Cut:
     f1: np.ndarray
 
     @classmethod
-    def mean(cls, cuts: Sequence[Cut]) -> Cut:
+    def mean(cls, cuts: Sequence[Cut], trust: int = 0) -> Cut:
         """What several expect on average, of the first one's lengths.
 
-        Which of several ends is the list's, those know best that expect most of theirs.
+        Args:
+            cuts: at least one.
+            trust: power of the F1 that each expects of its best list, as which it weighs.
         """
         lengths = cuts[0].lengths
         each = [np.interp(np.log(lengths), np.log(one.lengths), one.f1) for one in cuts]
-        weights = [one.expected**TRUST for one in cuts]
+        weights = [one.expected**trust for one in cuts]
         return cls(lengths, np.average(each, axis=0, weights=weights))
 
     @property
