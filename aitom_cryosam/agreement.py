@@ -2,7 +2,8 @@
 
 Features of one particle are noisy, and so are the places that are proposed by them and what
 networks make of these. Features at diameters a little apart see the same particles through other
-noise: the mean of their log odds ranks places better than those of any one of them.
+noise: the mean of their log odds, each weighing as much as the F1 that it expects, ranks places
+better than those of any one of them.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
     odds = np.concatenate([_log_odds(one.verdict) for one in searches])  # (m,)
     rows = _rows_at_places(searches, every, odds)  # (s, n), -1 for none
     known = np.take_along_axis(rows, (rows >= 0).argmax(axis=0)[None], axis=0)[0]  # (n,)
-    mean = np.where(rows >= 0, odds[rows], UNSEEN).mean(axis=0)  # (n,)
+    seen = np.where(rows >= 0, odds[rows], UNSEEN)  # (s, n)
+    mean = np.average(seen, axis=0, weights=[one.verdict.expected for one in searches])  # (n,)
     mean[is_prompt[known]] = np.inf
     best = np.argsort(-mean, kind="stable")[: settings.top_k]
     rows, known, if_present = rows[:, best], known[best], expit(mean[best])

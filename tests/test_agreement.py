@@ -79,6 +79,13 @@ def test_the_odds_of_a_place_are_the_mean_of_all_searches():
     assert found.diameter_voxels == 10
 
 
+def test_who_expects_more_weighs_more_in_the_odds():
+    one, two = search([(A, 1), (B, 0.9)], expected=0.6), search([(A, 1), (B, 0.3)], expected=0.2)
+    found = agreed([one, two], AUTO)
+    expected = expit((0.6 * logit(0.9) + 0.2 * logit(0.3)) / 0.8)
+    assert found.verdict.scores[row(found, B)] == pytest.approx(expected)
+
+
 def test_a_place_lies_between_where_the_searches_have_it():
     found = agreed([search([(A, 1), (B, 0.9)]), search([(A + 2, 1), (B + 1, 0.2), (C, 0.5)])], AUTO)
     for point in (A + 1, B + 0.5, C):
