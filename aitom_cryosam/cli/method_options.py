@@ -144,7 +144,7 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=(1, 3),
         help="3: where the picks are not certain, searches at three slightly different diameters "
-        "decide together; 1: one search, in about half of the time",
+        "decide together; 1: one search, in a third to a half of the time",
     )
 
 
