@@ -29,11 +29,11 @@ from aitom_cryosam.targets import PARTICLE
 UNSEEN = -6.0
 """Log odds of a place by a search that did not propose it."""
 TRUST = 4
-"""Power of what searches expect, as which they weigh in where the list ends: of several ends, who
-expects most of his knows best. How good the list is, all say alike."""
+"""Searches weigh by this power of the F1 that they expect in where the list ends: of several ends,
+the one of which most is expected is the likeliest. In how good the list is, all count alike."""
 FALL, NEARBY = 1.0, 1.6
-"""Where the log odds fall by more from one place to the next, the list ends, if it would end within
-this ratio of there: together, searches see an end more sharply than each of them does."""
+"""Where the log odds fall by more than the first from one place to the next, the list ends, if it
+would end within this ratio of there: all searches see an end more sharply than one does."""
 
 
 def agreed(searches: Sequence[Found], settings: Settings) -> Found:
@@ -83,7 +83,7 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
 
 
 def _presence(verdicts: Sequence[Verdict]) -> float:
-    """That anything is like the prompts, by all: who expects good lists sees it the more likely.
+    """That anything is like the prompts, by all: the better the expected lists, the likelier.
 
     Args:
         verdicts: of the searches.
@@ -107,17 +107,17 @@ def _count(verdicts: Sequence[Verdict], cut: Cut) -> int:
     return round(np.exp(np.mean(counts)))
 
 
-def _at_fall(count: int, log_odds: np.ndarray) -> int:
+def _at_fall(count: int, ranked: np.ndarray) -> int:
     """The length of a list, or one that is nearly as long, where the log odds fall off.
 
     Args:
         count: of places in the list.
-        log_odds: (n,) of all places, the highest first; infinite for prompts.
+        ranked: (n,) log odds of all places, the highest first; infinite for prompts.
     """
-    prompts = int(np.isinf(log_odds).sum())
+    prompts = int(np.isinf(ranked).sum())
     first, last = max(math.ceil(count / NEARBY), prompts + 1), int(count * NEARBY)
-    lengths = np.arange(first, min(last + 1, len(log_odds)))
-    falls = log_odds[lengths - 1] - log_odds[lengths]
+    lengths = np.arange(first, min(last + 1, len(ranked)))
+    falls = ranked[lengths - 1] - ranked[lengths]
     if falls.max(initial=0) <= FALL:
         return count
     return int(lengths[falls.argmax()])
