@@ -47,18 +47,19 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
         settings: `top_k`, `cut` and `fdr`.
     """
     first, *others = searches
+    verdicts = [one.verdict for one in searches]
     every = joined([first.proposals, *(unasked(other.proposals) for other in others)])  # m
     is_prompt = np.concatenate([one.is_prompt for one in searches])  # (m,)
-    candidates = np.concatenate([one.verdict.candidates for one in searches])  # (m,)
-    odds = np.concatenate([_log_odds(one.verdict) for one in searches])  # (m,)
+    candidates = np.concatenate([one.candidates for one in verdicts])  # (m,)
+    odds = np.concatenate([_log_odds(one) for one in verdicts])  # (m,)
     rows = _rows_at_places(searches, every, odds)  # (s, n), -1 for none
     known = np.take_along_axis(rows, (rows >= 0).argmax(axis=0)[None], axis=0)[0]  # (n,)
     seen = np.where(rows >= 0, odds[rows], UNSEEN)  # (s, n)
-    mean = np.average(seen, axis=0, weights=[one.verdict.expected for one in searches])  # (n,)
+    mean = np.average(seen, axis=0, weights=[one.expected for one in verdicts])  # (n,)
     mean[is_prompt[known]] = np.inf
     best = np.argsort(-mean, kind="stable")[: settings.top_k]
     rows, known, if_present = rows[:, best], known[best], expit(mean[best])
-    presence = _presence([one.verdict for one in searches])
+    presence = _presence(verdicts)
     verdict = Verdict(
         scores=if_present,
         candidates=candidates[known],
@@ -67,8 +68,7 @@ def agreed(searches: Sequence[Found], settings: Settings) -> Found:
         presence=presence,
     )
     if presence >= PRESENT:
-        sighted = [one.verdict for one in searches if one.promise]
-        sighted = sighted or [one.verdict for one in searches]
+        sighted = [one.verdict for one in searches if one.promise] or verdicts
         cuts = [one.cut for one in sighted if one.cut is not None]
         count = _count(sighted, Cut.mean(cuts, TRUST))
         verdict.kept[: _at_fall(count, mean[best])] = True
