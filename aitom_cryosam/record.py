@@ -86,11 +86,14 @@ class Record:
             depth, height, width = map(int, tomogram["shape_zyx"])
             name, file = str(tomogram["name"]), tomogram["path"]
             voxel_size = float(tomogram["voxel_size_angstrom"])
+            x, y, z = map(float, tomogram.get("shift_xyz_angstrom", (0, 0, 0)))
             place = None if file is None else _moved(Path(file), path.parent)
             return cls(
                 path=path,
                 content=content,
-                info=TomogramInfo(name, voxel_size, (depth, height, width), path=place),
+                info=TomogramInfo(
+                    name, voxel_size, (depth, height, width), path=place, noted_shift=(x, y, z)
+                ),
                 contrast=tomogram.get("contrast", "dark"),
                 files=_files(path, name, content),
             )

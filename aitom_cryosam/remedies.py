@@ -57,7 +57,7 @@ class Remedy(Enum):
     PIXEL_SIZE = "pixel size of coordinates, as a number to be found out"
     PIXEL_SIZE_OR_COLUMN = "one pixel size of two columns"
     PIXEL_SIZE_OR_TILT_SERIES = "what pixels are meant"
-    ONE_UNIT = "one unit of two columns"
+    PIXELS_BESIDE = "pixels beside Å from the centre"
     OTHER_PIXELS = "pixels of prompts that differ"
     TOMOGRAMS_STAR = "tomograms.star"
     COUNT_UNPICKED = "tomograms without picks"
@@ -309,13 +309,9 @@ _WORDS: dict[Remedy, str | dict[Door, str | tuple[str, ...]]] = {
         _PYTHON: "give coords_angpix in Å or tomograms",
         _PROJECT: f"write coords_angpix, Å, or tomograms_star {_IN_PROJECT}",
     },
-    Remedy.ONE_UNIT: {
-        _LINE: (
-            "remove the columns that do not count, or add --from relion5, relion4 or warp",
-            "remove the columns that do not count",
-        ),
-        _PYTHON: "remove the columns that do not count, or give the format: relion5, relion4 or "
-        "warp",
+    Remedy.PIXELS_BESIDE: {
+        _LINE: ("add --from relion4 or warp", "remove the latter"),
+        _PYTHON: "give the format, relion4 or warp, or remove the latter",
     },
     Remedy.OTHER_PIXELS: {
         _LINE: (

@@ -15,6 +15,7 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.source_file import sha256_of
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.versions import DISTRIBUTION, version_of
+from aitom_cryosam.volumes import ome_zarr
 
 SCHEMA = 2
 """Of `<stem>_run.json`; version 0.1 wrote none, nor the names of its files."""
@@ -81,7 +82,14 @@ def xyz(point_zyx: np.ndarray) -> list[float]:
 
 
 def tomogram_entry(tomogram: Tomogram) -> dict[str, Any]:
-    """What `<stem>_run.json` says of the tomogram."""
+    """What `<stem>_run.json` says of the tomogram.
+
+    Where its first voxel lies elsewhere than that of the finest level, it says where: the file may
+    be gone when positions are asked for in Å.
+    """
+    path = tomogram.path
+    levels = path is not None and ome_zarr.recognises(path)
+    shift = ome_zarr.read_shift(path, tomogram.voxel_size) if path and levels else ()
     return {
         "path": str(tomogram.path.absolute()) if tomogram.path else None,
         "name": tomogram.name,
@@ -89,6 +97,7 @@ def tomogram_entry(tomogram: Tomogram) -> dict[str, Any]:
         "voxel_size_angstrom": tomogram.voxel_size,
         "contrast": tomogram.contrast,
         "sha256": tomogram.digest(),
+        **({"shift_xyz_angstrom": shift} if any(shift) else {}),
     }
 
 

@@ -250,7 +250,6 @@ def bad(tmp_path_factory):
     pixels = [f"rlnCoordinate{axis}" for axis in "XYZ"]
     centred = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
     star(folder / "plain.star", "rlnAngleRot")
-    star(folder / "two.star", *pixels, *centred)
     star(folder / "centred.star", *centred)
     star(folder / "other.star", *pixels, "rlnMicrographName")  # of the tomogram 5
     (folder / "outside.csv").write_text("300,5,5\n")
@@ -283,7 +282,6 @@ BAD = {
     "empty prompt file": (["a.mrc", "--prompts", "empty.csv"], "holds no points"),
     "no prompt file": (["a.mrc", "--prompts", "absent.csv"], "There is no file"),
     "no coordinates": (["a.mrc", "--prompts", "plain.star"], "no coordinates"),
-    "two units": (["a.mrc", "--prompts", "two.star"], "two possible units"),
     "unknown size": (["a.mrc", "--prompts", "centred.star"], "Å from the centre"),
     "other tomogram": (["a.mrc", "--prompts", "other.star"], "points of 5; expected some of a"),
     "file outside": (["a.mrc", "--prompts", "outside.csv"], "add --coords-angpix"),

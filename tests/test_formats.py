@@ -301,13 +301,15 @@ def test_the_name_of_the_project_is_kept_to_the_letter(tmp_path, name):
     np.testing.assert_allclose(points.picks.points_zyx, [[100, 200, 300]])
 
 
-def test_what_the_user_says_decides_between_two_units(tmp_path):
+def test_of_two_units_that_of_relion_5_counts_unless_the_user_says_else(tmp_path, caplog):
+    """RELION 5's ParticleSet reads Å from the centre, and writes such files without the pixels."""
     centred = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
     path = star(tmp_path / "a.star", *PIXELS, *centred, rows=["3 2 1 649.35 -344.25 0"])
     np.testing.assert_array_equal(read(path, "warp").picks.points_zyx, [[1, 2, 3]])
     np.testing.assert_allclose(read(path, "relion5").picks.points_zyx, [[100, 200, 300]])
-    with pytest.raises(InputError, match="two possible units"):
-        read(path)
+    assert caplog.text == ""
+    np.testing.assert_allclose(read(path).picks.points_zyx, [[100, 200, 300]])
+    assert "rlnCoordinateX and rlnCenteredCoordinateXAngst; the latter are read" in caplog.text
     path = star(tmp_path / "a.star", *PIXELS, rows=["3 2 1"])
     with pytest.raises(InputError, match="expected the columns rlnCenteredCoordinateXAngst"):
         read(path, "relion5")

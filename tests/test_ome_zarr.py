@@ -4,18 +4,23 @@ import json
 import logging
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.evaluation.pairing import read_searched
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.registry import FORMATS
+from aitom_cryosam.points.point_file import PointFile
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.points.writing import project_files
+from aitom_cryosam.record import Record
 from aitom_cryosam.regions import RegionMask
+from aitom_cryosam.run_entries import tomogram_entry
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.volumes.mrc import write_volume
 from aitom_cryosam.volumes.reading import read_size, read_volume
@@ -175,6 +180,40 @@ def test_what_counts_lengths_is_counted_from_the_finest_level(tmp_path, name):
 
 def _at(points_zyx):
     return Picks.from_points(points_zyx, [0.5])
+
+
+def test_a_result_notes_where_its_level_lies_for_when_the_tomogram_is_gone(tmp_path):
+    path = write_image(
+        tmp_path / "TS_1.zarr", DATA, sizes=(10, 20), translations=[(0, 0, 0), (5, 5, 5)]
+    )
+    for size, shift in ((10.0, None), (20.0, (5.0, 5.0, 5.0))):
+        entry = tomogram_entry(Tomogram.open(path, voxel_size=size))
+        assert entry.get("shift_xyz_angstrom") == shift
+    (tmp_path / "TS_1_run.json").write_text(json.dumps({"tomogram": entry}))
+
+    def exported():
+        info = Record.open(tmp_path).info
+        made = project_files("copick", tmp_path / "a.json", [(_at([[2, 3, 4]]), info)])
+        return json.loads(next(iter(made.values())))["points"][0]["location"]
+
+    assert exported() == {"x": 85.0, "y": 65.0, "z": 45.0}
+    shutil.rmtree(path)
+    assert exported() == {"x": 85.0, "y": 65.0, "z": 45.0}
+
+
+def test_one_truth_of_levels_that_lie_differently(tmp_path):
+    """Tomograms of the same voxels and shape, of which one's coarse level begins elsewhere."""
+    truth = tmp_path / "truth.csv"
+    truth.write_text("tomo_name,x,y,z,unit\nTS_1,85,65,45,angstrom\nTS_2,85,65,45,angstrom\n")
+    picks = []
+    for name, at in (("TS_1", 5), ("TS_2", 0)):
+        moved = [(0, 0, 0), (at, at, at)]
+        path = write_image(tmp_path / f"{name}.zarr", DATA, sizes=(10, 20), translations=moved)
+        where = {"voxel_size": 20.0, "tomogram": path, "shape_zyx": (10, 12, 15)}
+        picks.append(PointFile(Path(f"{name}_picks.star"), _at([[2, 3, 4]]), (name,), **where))
+    one, other = read_searched(picks, truth)
+    np.testing.assert_allclose(one.truth.picks.points_zyx, [[2, 3, 4]])
+    np.testing.assert_allclose(other.truth.picks.points_zyx, [[2.25, 3.25, 4.25]])
 
 
 def test_voxels_of_one_level_are_those_of_another_by_their_size(tmp_path):

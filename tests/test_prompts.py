@@ -263,7 +263,7 @@ def test_origins_of_zero_need_no_voxel_size(tmp_path):
         (
             (*PIXELS, *CENTRED),
             ["1 2 3 4 5 6"],
-            "two possible units, .* count, or give the format: relion5",
+            "Å from the centre of an unbinned tomogram whose size",
         ),
         (CENTRED, ["1 2 3"], "Å from the centre of an unbinned tomogram whose size"),
         (PIXELS, ["1 2 3", "1 no 3"], "row 2: rlnCoordinateY is 'no', not a number"),

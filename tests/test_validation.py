@@ -257,7 +257,7 @@ WARP = (*XYZ, "rlnMicrographName", *ANGLES, "rlnAutopickFigureOfMerit")
         (XYZ, [f"0.{i} 0.2 0.{i}5" for i in range(1, 10)] + ["1 1 1"], "warning", "normalized"),
         (CENTRED, [f"{i} {i} -4" for i in range(10)], "warning", "none of 10 points lies left"),
         (CENTRED, [f"{i} {i} -4" for i in range(9)], None, None),
-        ((*CENTRED, *XYZ), ["1 2 3 4 5 6"], "error", "two possible units"),
+        ((*CENTRED, *XYZ), ["1 2 3 4 5 6"], None, None),
         (XYZ[:2], ["1 2"], "error", "no coordinates in z"),
         (("rlnImageName",), ["a"], "error", "has no coordinates; expected the columns"),
         (XYZ, [], "warning", "holds no points"),

@@ -7,9 +7,9 @@ class must be asked for.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from aitom_cryosam.picks import Picks, joined
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.registry import endings
 from aitom_cryosam.points.point_file import PointFile
+from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.tidying import settle
 from aitom_cryosam.wording import listed
@@ -87,21 +88,32 @@ def read_truth(
 
 
 def _of_file(path: Path, picks: Sequence[PointFile], read: Reader) -> Truth:
-    """It is read and split once for all tomograms of the same voxels and shape."""
+    """It is read and split once for all tomograms whose voxels lie alike."""
+    whole: dict[Hashable, PointFile] = {}
 
-    @cache
-    def whole(size: float | None, shape: tuple[int, int, int] | None) -> PointFile:
-        return read(path, replace(picks[0], voxel_size=size, shape_zyx=shape))
+    def of(points: PointFile) -> tuple[Hashable, PointFile]:
+        voxels = _voxels(points)
+        if voxels not in whole:
+            whole[voxels] = read(path, points)
+        return voxels, whole[voxels]
 
-    first = whole(picks[0].voxel_size, picks[0].shape_zyx)
-    label = distinct(_names(picks), first.names or ())
+    label = distinct(_names(picks), of(picks[0])[1].names or ())
+    split: dict[Hashable, Known] = {}
 
-    @cache
-    def known(size: float | None, shape: tuple[int, int, int] | None) -> Known:
-        found = whole(size, shape)
-        return Known(found, _split(found, label))
+    def known(points: PointFile) -> Known:
+        voxels, found = of(points)
+        if voxels not in split:
+            split[voxels] = Known(found, _split(found, label))
+        return split[voxels]
 
-    return Truth(label, lambda points: known(points.voxel_size, points.shape_zyx))
+    return Truth(label, known)
+
+
+def _voxels(points: PointFile) -> Hashable:
+    """What a file's places in the voxels of the tomogram of some points depend on."""
+    size, shape = points.voxel_size, points.shape_zyx
+    shift = TomogramInfo("", size, shape, path=points.tomogram).shift_xyz(size or 0.0)
+    return size, shape, tuple(shift)
 
 
 def _of_folder(

@@ -69,8 +69,8 @@ def read_points(
         format: a name in `registry.FORMATS`, where the file itself leaves it open.
 
     Raises:
-        InputError: no such file, no coordinates, two possible units, a value that is not a
-            number, or a size that is missing or contradicts the file's own.
+        InputError: no such file, no coordinates, a value that is not a number, or a size that is
+            missing or contradicts the file's own.
     """
     path = Path(path)
     settle(path.parent)

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.geometry import from_edge
+from aitom_cryosam.geometry import SAME_SIZE, from_edge
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.volumes import ome_zarr
 from aitom_cryosam.volumes.placement import Placement
+from aitom_cryosam.volumes.volume import Triple
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class TomogramInfo:
         shape_zyx: (D, H, W) voxels, or None.
         tilt_series: its tilt series, or None.
         path: its file, or None; it need not be there.
+        noted_shift: Å, `shift_xyz` of its voxels as it was when its file was there.
     """
 
     name: str
@@ -57,6 +59,7 @@ class TomogramInfo:
     shape_zyx: tuple[int, int, int] | None = None
     tilt_series: TiltSeries | None = None
     path: Path | None = None
+    noted_shift: Triple = (0.0, 0.0, 0.0)
 
     @classmethod
     def of(
@@ -82,12 +85,16 @@ class TomogramInfo:
         """(3,) Å: where other programs count the first of the voxels of a size (Å) from.
 
         It is voxel 0 of the finest level, where the file has several levels and says that this
-        one's lies elsewhere; 0 where the file is not there or is of another kind.
+        one's lies elsewhere; what was noted where the file is not there; 0 of another kind.
 
         Raises:
             InputError: the file's metadata cannot be used.
         """
-        if self.path is None or not self.path.exists() or not ome_zarr.recognises(self.path):
+        if self.path is None or not self.path.exists():
+            size = self.voxel_size or 0.0
+            own = abs(voxel_size - size) <= SAME_SIZE * size
+            return np.array(self.noted_shift) if own else np.zeros(3)
+        if not ome_zarr.recognises(self.path):
             return np.zeros(3)
         return np.array(ome_zarr.read_shift(self.path, voxel_size))
 

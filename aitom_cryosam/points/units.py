@@ -262,7 +262,7 @@ def _extents(path: Path, series: list[TiltSeries] | None) -> np.ndarray:
     """(n, 3) Å, of the unbinned tomograms."""
     if series is None or not all(one.size_xyz for one in series):
         raise InputError(
-            f"{path} has only {CENTRED[0]}, Å from the centre of an unbinned tomogram whose "
+            f"{path} has {CENTRED[0]}, Å from the centre of an unbinned tomogram whose "
             "size is not known here",
             Remedy.TILT_SERIES_SIZE,
         )

@@ -72,8 +72,8 @@ def read(path: Path, unit: Unit | None = None) -> Table:
         unit: of the coordinates, if the user said what wrote them; else their labels decide.
 
     Raises:
-        InputError: there are none, they have no z, two units are possible, or blocks with
-            coordinates differ in their columns.
+        InputError: there are none, they have no z, or blocks with coordinates differ in their
+            columns.
     """
     return of_blocks(path, read_blocks(path), unit)
 
@@ -94,10 +94,15 @@ def of_blocks(path: Path, blocks: Sequence[Block], unit: Unit | None = None) -> 
     rows = _joined(path, with_points)
     there = [columns for columns in known if with_points[0].has(columns)]
     found = [columns for columns in there if filled(rows, columns)] or there
-    if len(found) == 2:
-        problem = f"{path} has coordinates in two possible units, {PIXELS[0]} and {CENTRED[0]}"
-        raise InputError(problem, Remedy.ONE_UNIT)
-    return _table(path, rows, found[0], unit or _unit(path, rows, found[0], blocks), blocks)
+    if len(found) == 2:  # RELION 5 reads Å, and calls the pixels beside them spurious
+        logger.warning(
+            "%s has %s and %s; the latter are read, as RELION 5 does; to read the former, %s.",
+            path,
+            PIXELS[0],
+            CENTRED[0],
+            Remedy.PIXELS_BESIDE.said(),
+        )
+    return _table(path, rows, found[-1], unit or _unit(path, rows, found[-1], blocks), blocks)
 
 
 def _of_pytom(block: Block) -> Block:
