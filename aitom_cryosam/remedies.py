@@ -28,6 +28,8 @@ class Remedy(Enum):
     MARKERS = "what markers of ChimeraX count"
     MARKERS_FROM_ZERO = "markers of ChimeraX that count from the first voxel"
     PROMPT = "a prompt"
+    TYPED_CLICK = "a click in place of a file"
+    CLICKS_FILE = "a file in place of a click"
     DIAMETER = "diameter"
     NEARER_PROMPT = "a prompt nearer to the particle"
     NEARER_PROMPT_OR_WINDOW = "a prompt nearer to the particle, or another segmenter"
@@ -170,6 +172,21 @@ _WORDS: dict[Remedy, str | dict[Door, str | tuple[str, ...]]] = {
         _PYTHON: "give prompts as rows of x, y, z in voxels",
         _NAPARI: "click on a particle",
         _PROJECT: f"name a file of clicks as its cryosamPrompts {_IN_PROJECT}",
+    },
+    Remedy.TYPED_CLICK: {
+        _LINE: (
+            "give clicks by --prompt X,Y,Z or --reject X,Y,Z",
+            "give clicks by --prompt X,Y,Z",
+            "write clicks into a CSV file with the columns tomogram, x, y, z",
+        ),
+        _PYTHON: "give clicks by themselves, as [(x, y, z)]",
+    },
+    Remedy.CLICKS_FILE: {
+        _LINE: (
+            "give files of clicks by --prompts FILE or --rejects FILE",
+            "give files of clicks by --prompts FILE",
+        ),
+        _PYTHON: "give its points, as read_points of aitom_cryosam.points.reading has them",
     },
     Remedy.DIAMETER: {
         _LINE: "check --diameter and --voxel-size",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
+from aitom_cryosam.remedies import Remedy
 
 logger = logging.getLogger(__name__)
 
 _PIECE = 1 << 20
+_CLICK = re.compile(r"(-?\d+(\.\d*)?[,; ]\s*){2}-?\d+(\.\d*)?")
+"""x,y,z, typed where a file is meant."""
 
 
 def existing_file(path: str | Path) -> Path:
@@ -33,6 +37,8 @@ def existing_file(path: str | Path) -> Path:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):
+        if _CLICK.fullmatch(str(path)):
+            raise InputError(f"There is no file {path}", Remedy.TYPED_CLICK) from None
         raise InputError(f"There is no file {path}.") from None
     except PermissionError:
         raise InputError(f"{path} may not be read: check its permissions.") from None

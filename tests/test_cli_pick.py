@@ -281,6 +281,8 @@ BAD = {
     "header without prompts": (["a.mrc", "--prompts", "none.csv"], "holds no points"),
     "empty prompt file": (["a.mrc", "--prompts", "empty.csv"], "holds no points"),
     "no prompt file": (["a.mrc", "--prompts", "absent.csv"], "There is no file"),
+    "click for file": (["a.mrc", "--prompts", "15,10,5"], "give clicks by --prompt X,Y,Z"),
+    "file for click": (["a.mrc", "--prompt", "none.csv"], "files of clicks by --prompts FILE"),
     "no coordinates": (["a.mrc", "--prompts", "plain.star"], "no coordinates"),
     "unknown size": (["a.mrc", "--prompts", "centred.star"], "Å from the centre"),
     "other tomogram": (["a.mrc", "--prompts", "other.star"], "points of 5; expected some of a"),

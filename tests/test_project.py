@@ -436,6 +436,18 @@ def test_relion(tmp_path: Path) -> None:
     read = read_project(project / "p")
     assert read.tomograms_star == star
     assert [one.name for one in read.tomograms] == ["a", "b"]
+    sizes = "".join(f"_rlnTomoSize{axis} #{5 + i}\n" for i, axis in enumerate("XYZ"))
+    star.write_text(
+        f"data_global\n\nloop_\n{head}{sizes}{rows}".replace(".mrc\n", ".mrc 16 16 16\n")
+    )
+    clicks = project / "particles.star"  # which only the tilt series' size makes voxels of
+    places = "".join(
+        f"_rlnCenteredCoordinate{axis}Angst #{2 + i}\n" for i, axis in enumerate("XYZ")
+    )
+    clicks.write_text(f"data_particles\n\nloop_\n_rlnTomoName #1\n{places}a 0 0 0\n")
+    init = ["project", "init", str(star), "--prompts", str(clicks), "--out", str(project / "q")]
+    assert main(init) == 0
+    assert [one.prompts for one in read_project(project / "q").tomograms] == [clicks, None]
     star.write_text("data_\n\nloop_\n_rlnTomoName #1\n_rlnTomoTiltSeriesPixelSize #2\na 1.35\n")
     with pytest.raises(InputError, match="names no reconstructed tomograms"):
         tomograms_of(star)

@@ -99,7 +99,9 @@ def _project(args: argparse.Namespace) -> Project:
     warn_of_versions(paths)
     warn_of_copies(paths)
     names = names_of(paths)
-    clicked, rejected = (_clicked(file, args, paths) for file in (args.prompts, args.rejects))
+    clicked, rejected = (
+        _clicked(file, args, paths, tomograms_star) for file in (args.prompts, args.rejects)
+    )
     regions = _masks(rules.region, names)
     excluded = [_masks(path, names) for path in rules.exclude]
     return Project(
@@ -138,7 +140,9 @@ def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.absolute()
 
 
-def _clicked(file: Path | None, args: argparse.Namespace, paths: Sequence[Path]) -> set[Path]:
+def _clicked(
+    file: Path | None, args: argparse.Namespace, paths: Sequence[Path], star: str | Path | None
+) -> set[Path]:
     """The tomograms that a file of clicks has clicks in.
 
     Raises:
@@ -151,7 +155,6 @@ def _clicked(file: Path | None, args: argparse.Namespace, paths: Sequence[Path])
 
     if file is None:
         return set()
-    star = args.tomograms_star
     shape, voxel_size = read_size(paths[0], voxel_size=args.voxel_size)
     points = read_points(
         file,

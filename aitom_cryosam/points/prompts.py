@@ -16,6 +16,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.belonging import of_tomogram
+from aitom_cryosam.points.formats.registry import endings
 from aitom_cryosam.points.point_file import PointFile
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
@@ -204,7 +205,10 @@ def parse_prompt(text: str, kind: str = PROMPT) -> tuple[float, float, float]:
     try:
         x, y, z = (float(value) for value in text.split(","))
     except ValueError:
-        raise InputError(f"Expected a {kind} X,Y,Z of three numbers, got {text!r}.") from None
+        problem = f"Expected a {kind} X,Y,Z of three numbers, got {text!r}"
+        if Path(text).suffix.lower() in endings():
+            raise InputError(problem, Remedy.CLICKS_FILE) from None
+        raise InputError(f"{problem}.") from None
     if not all(map(math.isfinite, (x, y, z))):
         raise InputError(f"Expected a {kind} X,Y,Z of finite numbers, got {text!r}.")
     return x, y, z
