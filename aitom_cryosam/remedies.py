@@ -187,6 +187,7 @@ _WORDS: dict[Remedy, str | dict[Door, str | tuple[str, ...]]] = {
             "give files of clicks by --prompts FILE",
         ),
         _PYTHON: "give its points, as read_points of aitom_cryosam.points.reading has them",
+        _PROJECT: f"name a file of clicks as its cryosamPrompts {_IN_PROJECT}",
     },
     Remedy.DIAMETER: {
         _LINE: "check --diameter and --voxel-size",
