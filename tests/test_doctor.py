@@ -135,7 +135,7 @@ def test_clicks_in_another_order_or_unit_are_told_how_to_be_given(simulation, to
     high = simulation.points_zyx[simulation.points_zyx[:, 2] > 45]
     swapped = about(examine(tomogram, high[:, ::-1]), "clicks")[0]
     assert swapped.severity is Severity.ERROR
-    assert "given as z, y, x" in swapped.remedy
+    assert "given as z,y,x" in swapped.remedy
     angstrom = about(examine(tomogram, simulation.points_zyx * 20), "clicks")[0]
     assert angstrom.options == {"coords-angpix": "1"}
     assert "divide typed ones by 20" in angstrom.remedy

@@ -66,9 +66,18 @@ def test_half_a_voxel_over_the_edge_is_inside(tomogram):
     assert len(read_prompts(tomogram, ["29.49,15,-0.5"])) == 1
 
 
-def test_wrong_order_says_so(tomogram):
-    with pytest.raises(InputError, match="as z,y,x it would lie inside: type it as x,y,z"):
-        read_prompts(tomogram, ["5,15,25"])
+@pytest.mark.parametrize(
+    ("order", "text"),
+    [("z,y,x", "5,15,25"), ("x,z,y", "25,5,15"), ("y,x,z", "15,25,5"), ("y,z,x", "15,5,25"),
+     ("z,x,y", "5,25,15")],
+)  # fmt: skip
+def test_wrong_order_says_so(order, text):
+    """x = 25, y = 15, z = 5, each in its own place only, typed in each of the other orders."""
+    tomogram = Tomogram.from_array(
+        np.random.default_rng(0).standard_normal((6, 16, 26)), voxel_size=10
+    )
+    with pytest.raises(InputError, match=f"as {order} it would lie inside: type it as x,y,z"):
+        read_prompts(tomogram, [text])
 
 
 def test_typed_in_angstrom_says_so(tomogram):

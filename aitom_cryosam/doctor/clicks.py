@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import permutations
 
 import numpy as np
 
 from aitom_cryosam.doctor.observation import Observation
 from aitom_cryosam.doctor.signal import Signal
 from aitom_cryosam.geometry import as_typed
-from aitom_cryosam.points.tomogram_info import TomogramInfo
+from aitom_cryosam.points.tomogram_info import ORDERS, TomogramInfo
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.validation.finding import Severity
 from aitom_cryosam.wording import listed
@@ -128,10 +127,9 @@ def signal_observations(signal: Signal, points_zyx: np.ndarray) -> Iterator[Obse
 
 def _instead(tomogram: Tomogram, points_zyx: np.ndarray) -> tuple[str, dict[str, str]]:
     """An order or a unit in which every click would fit: what to do, what to type."""
-    for order in list(permutations(range(3)))[:0:-1]:  # x and z swapped is the likeliest
-        if fitting(tomogram, points_zyx[:, order]).all():
-            names = ", ".join("zyx"[order.index(axis)] for axis in (2, 1, 0))
-            return f"they fit if they were given as {names}: give them as x, y, z", {}
+    for name, columns in ORDERS.items():
+        if fitting(tomogram, points_zyx[:, columns]).all():
+            return f"they fit if they were given as {name}: give them as x,y,z", {}
     for pixel, unit in ((1.0, "Å"), (tomogram.voxel_size / 2, ""), (tomogram.voxel_size / 4, "")):
         if fitting(tomogram, points_zyx * pixel / tomogram.voxel_size).all():
             what = unit or f"pixels of {pixel:g} Å"

@@ -19,7 +19,7 @@ from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.registry import endings
 from aitom_cryosam.points.point_file import PointFile
 from aitom_cryosam.points.reading import read_points
-from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
+from aitom_cryosam.points.tomogram_info import ORDERS, TiltSeries, TomogramInfo
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.wording import listed
@@ -230,13 +230,21 @@ def refuse_misplaced(points_zyx: np.ndarray, tomogram: Tomogram, kind: str) -> N
             raise InputError(f"The {kind} {as_typed(point)} {fault}.")
 
 
+def _order(info: TomogramInfo, point_zyx: np.ndarray) -> str | None:
+    """The order of axes in which a point lies inside, or None."""
+    found = (
+        name for name, columns in ORDERS.items() if not len(info.outside(point_zyx[[columns]]))
+    )
+    return next(found, None)
+
+
 def _fault(point_zyx: np.ndarray, tomogram: Tomogram, *, typed: bool = False) -> str:
     """What is wrong with a prompt, or nothing; a file's may be told to be in other pixels."""
     info = TomogramInfo.of(tomogram)
     if len(info.outside(point_zyx[None])):
         hint = ""
-        if not len(info.outside(point_zyx[None, ::-1])):
-            hint = "; as z,y,x it would lie inside: type it as x,y,z"
+        if order := _order(info, point_zyx):
+            hint = f"; as {order} it would lie inside: {'type' if typed else 'give'} it as x,y,z"
         elif typed and not len(info.outside(point_zyx[None] / tomogram.voxel_size)):
             hint = f"; in Å it would lie inside: divide it by {tomogram.voxel_size:g}"
         return f"lies outside {tomogram.name}, which has {info.bounds()}{hint}"
