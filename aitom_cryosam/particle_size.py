@@ -67,9 +67,10 @@ def particle_size(
     if settings.diameter_angstrom is not None:
         given = settings.diameter_angstrom / tomogram.voxel_size
         if not 2 <= given <= largest:
+            least, most = (edge * tomogram.voxel_size for edge in (2, largest))
             raise InputError(
                 f"A particle of {settings.diameter_angstrom:g} Å is {given:.1f} voxels wide; "
-                f"expected 2 to {largest:g} voxels",
+                f"expected 2 to {largest:g} voxels, {least:.4g} to {most:.4g} Å",
                 Remedy.DIAMETER,
             )
         _doubt(settings.diameter_angstrom, tomogram.voxel_size)

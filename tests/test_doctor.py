@@ -220,7 +220,10 @@ def test_the_command_looks_on_where_the_voxel_size_is_missing(file, capsys, simu
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
-        (["--diameter", "25"], "A particle of 25 Å is 1.2 voxels wide; expected 2 to 40 voxels."),
+        (
+            ["--diameter", "25"],
+            "A particle of 25 Å is 1.2 voxels wide; expected 2 to 40 voxels, 40 to 800 Å.",
+        ),
         (["--voxel-size", "200"], "A particle below 4 voxels has no size that could be estimated."),
     ],
 )

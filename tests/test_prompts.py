@@ -1,5 +1,7 @@
 """Prompts and other points from files and from the command line."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,20 @@ def test_typed_in_angstrom_says_so(tomogram):
         read_prompts(tomogram, [f"{25 * tomogram.voxel_size},15,5"])
     with pytest.raises(InputError, match=r"z 0 to 9\.$"):
         read_prompts(tomogram, ["99999,15,5"])
+
+
+def test_a_unit_or_a_first_voxel_of_another_kind_says_so(tomogram):
+    """30 × 20 × 10 voxels of 10 Å."""
+    for text, said in (
+        ("30,15,5", "if it is counted from 1, as 3dmod shows voxels, subtract 1"),
+        ("250,150,50", "in Å it would lie inside: divide it by 10."),
+        ("31,15,5", "in Å it would lie inside: divide it by 10."),
+    ):
+        with pytest.raises(InputError, match=said):
+            read_prompts(tomogram, [text])
+    fine = replace(tomogram, voxel_size=20.0)
+    with pytest.raises(InputError, match=r"divide it by 20, if in nm by 2\."):
+        read_prompts(fine, ["50,25,15"])
 
 
 def test_blank_margin(tomogram):

@@ -198,7 +198,7 @@ def test_a_reject_on_a_prompt_is_refused_before_any_work(tomogram, simulation):
     ("text", "says"),
     [
         ("500,10,10", "rejected place 500,10,10 lies outside"),
-        ("1,2", "Expected a rejected place X,Y,Z of three numbers, got '1,2'"),
+        ("1,2", "Expected a rejected place X,Y,Z of three numbers, such as 312,208,95, got '1,2'"),
         ("nan,2,3", "rejected place X,Y,Z of finite numbers"),
     ],
 )

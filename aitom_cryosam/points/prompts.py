@@ -205,7 +205,7 @@ def parse_prompt(text: str, kind: str = PROMPT) -> tuple[float, float, float]:
     try:
         x, y, z = (float(value) for value in text.split(","))
     except ValueError:
-        problem = f"Expected a {kind} X,Y,Z of three numbers, got {text!r}"
+        problem = f"Expected a {kind} X,Y,Z of three numbers, such as 312,208,95, got {text!r}"
         if Path(text).suffix.lower() in endings():
             raise InputError(problem, Remedy.CLICKS_FILE) from None
         raise InputError(f"{problem}.") from None
@@ -230,23 +230,29 @@ def refuse_misplaced(points_zyx: np.ndarray, tomogram: Tomogram, kind: str) -> N
             raise InputError(f"The {kind} {as_typed(point)} {fault}.")
 
 
-def _order(info: TomogramInfo, point_zyx: np.ndarray) -> str | None:
-    """The order of axes in which a point lies inside, or None."""
-    found = (
-        name for name, columns in ORDERS.items() if not len(info.outside(point_zyx[[columns]]))
-    )
-    return next(found, None)
+def _instead(info: TomogramInfo, point_zyx: np.ndarray, typed: bool) -> str:
+    """How else a point outside may have been counted, as the rest of a sentence."""
+
+    def inside(point: np.ndarray) -> bool:
+        return not len(info.outside(point[None]))
+
+    size = info.known_voxel_size("A unit")
+    if inside(point_zyx - 1):
+        return "; if it is counted from 1, as 3dmod shows voxels, subtract 1"
+    for order, columns in ORDERS.items():
+        if inside(point_zyx[columns]):
+            return f"; as {order} it would lie inside: {'type' if typed else 'give'} it as x,y,z"
+    if not typed or not inside(point_zyx / size):
+        return ""
+    nanometres = f", if in nm by {size / 10:g}" if inside(point_zyx * 10 / size) else ""
+    return f"; in Å it would lie inside: divide it by {size:g}{nanometres}"
 
 
 def _fault(point_zyx: np.ndarray, tomogram: Tomogram, *, typed: bool = False) -> str:
     """What is wrong with a prompt, or nothing; a file's may be told to be in other pixels."""
     info = TomogramInfo.of(tomogram)
     if len(info.outside(point_zyx[None])):
-        hint = ""
-        if order := _order(info, point_zyx):
-            hint = f"; as {order} it would lie inside: {'type' if typed else 'give'} it as x,y,z"
-        elif typed and not len(info.outside(point_zyx[None] / tomogram.voxel_size)):
-            hint = f"; in Å it would lie inside: divide it by {tomogram.voxel_size:g}"
+        hint = _instead(info, point_zyx, typed)
         return f"lies outside {tomogram.name}, which has {info.bounds()}{hint}"
     if tomogram.is_blank(point_zyx):
         return f"lies on the blank margin of {tomogram.name}; click on a particle"
