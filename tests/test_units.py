@@ -545,3 +545,28 @@ def test_probabilities_of_some_points_only(tmp_path, caplog):
     assert caplog.messages == [told]
     path.write_text(f"data_\n\nloop_\n{labels}1 2 3 0.5\n4 5 6 0.25\n")
     assert read_points(path).picks.probabilities.tolist() == [0.5, 0.25]
+
+
+@pytest.mark.parametrize(
+    "label", ["metric_best", "CC_score", "mean_confidence", "Similarity", "peak value"]
+)
+def test_scores_by_less_usual_names(tmp_path, caplog, label):
+    path = tmp_path / "a.csv"
+    path.write_text(f"x,y,z,size,{label},score_threshold\n1,2,3,37,0.5,0.1\n4,5,6,37,0.7,0.1\n")
+    assert read_points(path).picks.scores.tolist() == [0.5, 0.7]
+    path.write_text(f"x,y,z,{label},score\n1,2,3,7,0.5\n")  # a usual name goes before
+    assert read_points(path).picks.scores.tolist() == [0.5]
+    assert not caplog.messages
+
+
+def test_tables_of_emclarity_are_not_taken_for_those_of_dynamo(tmp_path):
+    """Columns 11 to 13 are x, y, z, and 17 to 25 a rotation, here of 90° about z."""
+    row = [1.03, 6, 0, 1, 0, 0, 0, 0, 0, 1, 600, 700, 200, 90, 0, 0, 0, 1, 0, -1, 0, 0, 0, 0, 1, 1]
+    path = tmp_path / "TS_01_1_bin6.csv"
+    path.write_text(" ".join(map(str, row)) + "\n")
+    with pytest.raises(InputError, match="a table of emClarity, whose columns 11 to 13 count"):
+        read_points(path)
+    row[20] = 2
+    path.write_text(" ".join(map(str, row)) + "\n")
+    with pytest.raises(InputError, match=r"26 columns without names.*ends in \.tbl"):
+        read_points(path)

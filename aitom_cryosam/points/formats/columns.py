@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.lengths import ANGSTROM
 from aitom_cryosam.points.table import CENTRED, CLASS, NAMES, PIXELS, SCORE, VOXEL_SIZE, Unit
@@ -27,7 +29,8 @@ _MEANINGS = {
     ),
     CLASS: (
         "class classname classid particleclass particletype particlename type label "
-        "objectname pickableobjectname predictedclassname structure protein species rlnclassnumber"
+        "objectname pickableobjectname predictedclassname predictedclass predictedlabel structure "
+        "protein species rlnclassnumber"
     ),
     VOXEL_SIZE: (
         "voxelsize voxelspacing pixelsize pixelspacing apix angpix voxelsizeangstrom "
@@ -41,6 +44,11 @@ _MEANINGS = {
 _WORDS = {word: label for label, words in _MEANINGS.items() for word in words.split()}
 KNOWN = {*PIXELS, *_MEANINGS}
 """The labels that columns get."""
+_SCORES = re.compile(
+    r"[a-z]*(score|confidence|probability|correlation|similarity|likelihood|certainty)(value|max)?"
+    r"|(max|mean|peak)?(cc|ccc|ncc|lcc)(value|max|score)?|metricbest|peakvalue"
+)
+"""What a column may be called, likewise, whose numbers are scores where no other's are."""
 _OF_STAR = re.compile(r"(rln|wrp|cryosam)[A-Z]\w*|particleClass")
 _INDEX = re.compile(r"(unnamed: ?\d+|index)?", re.I)
 """pandas' column of row numbers, in a table that was written once or twice."""
@@ -74,6 +82,7 @@ _ARTIAX = {"pos_x", "pos_y", "pos_z", *SHIFTS, *TURNS}
 OBJECT = "objectid"
 _IMOD = {OBJECT, "contourid"}
 """Columns of imodmodel, whose x and y count pixels from their corner, as IMOD's models do."""
+_ROUNDED = 0.02  # of a rotation in few decimals
 _CODE = {"polydata", "code"}
 """Columns of PolNet: the second says which particle it is, not its Type or Label."""
 _FOREIGN = (
@@ -146,6 +155,8 @@ def meanings(path: Path, names: Sequence[str]) -> tuple[list[str], Unit, float]:
     """
     header = [_WORDS.get(bare(name), name.strip().lower()) for name in names]
     plain = list(map(bare, names))
+    if SCORE not in header and (like := [name for name in plain if _SCORES.fullmatch(name)]):
+        header[plain.index(like[0])] = SCORE
     for known, what in _FOREIGN:
         if known <= set(plain) and ("z" in known) == ("z" in plain):
             raise InputError(f"{path} {what}.")
@@ -216,6 +227,14 @@ def _of_program(path: Path, names: Sequence[str]) -> tuple[Unit, float]:
 def of_imod(names: Sequence[str]) -> bool:
     """Whether it is a table of imodmodel, in the coordinates of IMOD's models."""
     return set(map(bare, names)) >= _IMOD
+
+
+def of_emclarity(row: Sequence[str]) -> bool:
+    """Whether a row of numbers is emClarity's: 26, of which 17 to 25 are a rotation."""
+    if len(row) != 26 or not all(map(is_number, row)):
+        return False
+    turn = np.array(row[16:25], np.float64).reshape(3, 3)
+    return bool(np.abs(turn @ turn.T - np.eye(3)).max() < _ROUNDED)
 
 
 def of_artiax(names: Sequence[str]) -> bool:

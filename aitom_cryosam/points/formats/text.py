@@ -75,6 +75,12 @@ def read(path: Path) -> Table:
     if rows and not any(map(columns.is_number, rows[0])):
         names = rows.pop(0)
     elif rows:
+        if columns.of_emclarity(rows[0]):
+            raise InputError(
+                f"{path} is a table of emClarity, whose columns 11 to 13 count pixels of the tilt "
+                "series from the corner of its own part of the tomogram; write them in voxels of "
+                "the tomogram, under a header x,y,z."
+            )
         names = _names_above(path, len(rows[0]))
         _refuse_counted(path, rows)
     star = columns.of_star(names)
