@@ -18,6 +18,7 @@ pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
 import starfile  # noqa: E402
 from napari.components import ViewerModel  # noqa: E402
 from napari.layers import Layer, Points  # noqa: E402
+from napari.utils._proxies import PublicOnlyProxy  # noqa: E402
 
 from aitom_cryosam import CryoSAM, Settings, Tomogram  # noqa: E402
 from aitom_cryosam.errors import InputError  # noqa: E402
@@ -69,9 +70,14 @@ def opened(*paths: Path) -> ViewerModel:
     return viewer
 
 
+def panel(viewer: ViewerModel) -> CryoSAMWidget:
+    """As from napari's menu, which gives viewers behind a proxy that makes proxies of layers."""
+    return CryoSAMWidget(PublicOnlyProxy(viewer))
+
+
 @pytest.fixture
 def widget(qtbot, file) -> CryoSAMWidget:
-    made = CryoSAMWidget(opened(file))
+    made = panel(opened(file))
     made.preset_box.setCurrentText("embedded")
     made.diameter_box.setValue(250)
     qtbot.addWidget(made)
@@ -110,7 +116,7 @@ def test_an_ome_zarr_image_is_shown_and_picked_in_like_its_mrc_file(
 ):
     pytest.importorskip("zarr", reason="zarr is not installed")
     path = write_image(tmp_path / "TS_02.zarr", simulation.data, sizes=(20.0,))
-    other = CryoSAMWidget(opened(path))
+    other = panel(opened(path))
     qtbot.addWidget(other)
     assert other.image.name == "TS_02"
     np.testing.assert_array_equal(np.asarray(other.image.data[7]), simulation.data[7])
@@ -146,7 +152,7 @@ def test_clicks_are_voxels_of_the_tomogram_however_layers_lie(qtbot, simulation,
     viewer = ViewerModel()
     image = viewer.add_image(simulation.data, name="TS_01", **place)
     image.metadata[KEY] = {"voxel_size": 20.0}
-    made = CryoSAMWidget(viewer)
+    made = panel(viewer)
     qtbot.addWidget(made)
     wanted = np.array([[10.0, 20, 30], [39, 75, 89]])
     for point in wanted:
@@ -172,7 +178,7 @@ def test_picks_lie_in_the_star_file_where_napari_shows_them(qtbot, simulation, t
     place = {"scale": (20, 20, 20), "translate": (100, -50, 7)}
     image = viewer.add_image(simulation.data, name="TS_07", **place)
     image.metadata[KEY] = {"voxel_size": 20.0}
-    made = CryoSAMWidget(viewer)
+    made = panel(viewer)
     qtbot.addWidget(made)
     made.preset_box.setCurrentText("embedded")
     made.diameter_box.setValue(250)
@@ -361,7 +367,7 @@ def test_the_diameter_is_a_circle_that_can_be_dragged(widget, simulation):
 
 
 def test_a_result_that_was_opened_is_judged_and_saved(qtbot, record, tmp_path):
-    made = CryoSAMWidget(opened(record.path.parent))
+    made = panel(opened(record.path.parent))
     qtbot.addWidget(made)
     proposals = record.proposals
     bad = int(np.flatnonzero(proposals.kept)[0])
@@ -404,7 +410,7 @@ def test_the_slider_cuts_five_thousand_picks_ten_times_a_second(qtbot):
     proposals = Picks.from_points(points, np.sort(rng.random(5000))[::-1])
     viewer = ViewerModel()
     viewer.add_image(np.zeros((100, 100, 100), np.float32), name="TS_01")
-    made = CryoSAMWidget(viewer)
+    made = panel(viewer)
     qtbot.addWidget(made)
     made.curation = Curation(proposals, "me")
     made._picks = viewer.add_points(points, name="picks", features={"score": proposals.scores})
@@ -464,7 +470,7 @@ def test_points_are_written_in_every_format(record, tmp_path, ending):
 
 def test_the_widget_takes_over_a_result_that_was_opened_before(qtbot, record):
     viewer = opened(record.path.parent)
-    made = CryoSAMWidget(viewer)
+    made = panel(viewer)
     qtbot.addWidget(made)
     before = int(record.proposals.kept.sum())
     assert made.count.text() == f"{before} picks"
@@ -488,7 +494,7 @@ def add(viewer, path: Path) -> None:
 
 
 def test_layers_are_the_user_s_to_rename_and_remove(qtbot, record, tmp_path):
-    made = CryoSAMWidget(opened())
+    made = panel(opened())
     qtbot.addWidget(made)
     for action in (made.buttons["Click"].click, lambda: made.add_click(np.zeros(3))):
         made.say("")
@@ -511,7 +517,7 @@ def test_layers_are_the_user_s_to_rename_and_remove(qtbot, record, tmp_path):
 
 
 def test_a_second_result_does_not_take_the_place_of_the_picks(qtbot, record):
-    made = CryoSAMWidget(opened(record.path.parent))
+    made = panel(opened(record.path.parent))
     qtbot.addWidget(made)
     made.follow()
     made.judge(False)
@@ -534,7 +540,7 @@ def test_a_layer_of_clicks_of_the_user_s_own_is_of_particles(widget, simulation)
 
 
 def test_picks_are_saved_on_their_own_tomogram_whichever_is_chosen(qtbot, record, tmp_path):
-    made = CryoSAMWidget(opened(record.path.parent))
+    made = panel(opened(record.path.parent))
     qtbot.addWidget(made)
     good = int(np.flatnonzero(~record.proposals.kept)[0])
     made._go_to(good, "")

@@ -45,7 +45,8 @@ class CryoSAMWidget(Panel):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
-        self.viewer = viewer = napari_viewer
+        # The menu gives a proxy, which makes another of a layer each time it is asked for one.
+        self.viewer = viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.worker: Worker | None = None
         self.result: Result | None = None
         self.record: Record | None = None
