@@ -444,6 +444,10 @@ def test_an_error_is_a_box_in_the_widget_s_words(qtbot, widget):
     assert widget.box.text() == "There is no click"
     assert widget.box.informativeText() == "Click on a particle"
     widget.add_click(np.array([5.0, 5, 500]))
+    assert widget.clicks.layer is None
+    assert widget.message.text() == "That is beside the tomogram; click on a particle."
+    widget.new_clicks()
+    widget.clicks.add(np.array([5.0, 5, 500]))  # as in a layer that was opened
     widget.pick()
     wait(qtbot, widget)
     assert "lies outside the tomogram" in widget.box.text()

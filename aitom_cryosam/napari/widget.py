@@ -149,7 +149,10 @@ class CryoSAMWidget(Panel):
 
     @shows_errors
     def add_click(self, point_zyx: np.ndarray, negative: bool = False) -> None:
-        """Add one click, in voxels of the tomogram."""
+        """Add one click, in voxels of the tomogram, but for one beside it."""
+        if len(TomogramInfo("", shape_zyx=self.image.data.shape).outside(point_zyx[None])):
+            self.say("That is beside the tomogram; click on a particle.")
+            return
         if self.clicks.layer is None:
             self._open_clicks()
         self.clicks.add(point_zyx, negative=negative)
