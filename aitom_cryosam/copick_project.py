@@ -178,24 +178,9 @@ def write_back(
     config = Path(config)
     groups = [(*from_finest((picks, info)), labels) for picks, info, labels in groups]
     root = _opened(config, overlay=True)
-    objects = [one.name for one in root.pickable_objects]
-    if object_name not in objects:
-        raise InputError(
-            f"{config} has no object {object_name}; it has {_some(objects)}: add it there first."
-        )
-    for what, name in (("user", user), ("session", session)):
-        if not re.fullmatch(r"[^<>:\"/\\|?*\s_]+", name):
-            raise InputError(f"Expected a {what} id without spaces, _ and /, got {name!r}.")
-    place = {"user_id": user, "session_id": session}
     runs = _runs(config, root, [info for _, info, _ in groups])
-    for run in runs:
-        there = run.get_picks(object_name=object_name, **place)
-        masks = run.get_segmentations(name=object_name, is_instance=True, **place)
-        if (there or masks) and not overwrite:
-            raise InputError(
-                f"{run.name} has picks or masks of {object_name} by {user} in session {session}",
-                Remedy.OVERWRITE,
-            )
+    place = {"user_id": user, "session_id": session}
+    _refuse_place(config, root, runs, object_name, place, overwrite=overwrite)
     try:
         return [
             path
@@ -206,6 +191,63 @@ def write_back(
         raise InputError(
             f"The overlay of {config} cannot be written ({error.strerror}); correct overlay_root."
         ) from None
+
+
+def refuse_place(
+    config: str | Path,
+    runs: Iterable[str],
+    *,
+    object_name: str,
+    user: str,
+    session: str,
+    overwrite: bool = False,
+) -> None:
+    """Before the work, refuse what `write_back` would refuse after it.
+
+    Args:
+        config: the project's JSON file.
+        runs: names of those that will have picks, which are there.
+        object_name: one of the project's pickable objects.
+        user: user id, without an underscore.
+        session: session id, without an underscore.
+        overwrite: replace what this user has written in this session.
+
+    Raises:
+        InputError: as `write_back`.
+    """
+    config = Path(config)
+    root = _opened(config, overlay=True)
+    place = {"user_id": user, "session_id": session}
+    found = [root.get_run(name) for name in runs]
+    _refuse_place(config, root, found, object_name, place, overwrite=overwrite)
+
+
+def _refuse_place(
+    config: Path,
+    root: Any,
+    runs: Iterable[Any],
+    object_name: str,
+    place: Mapping[str, str],
+    *,
+    overwrite: bool,
+) -> None:
+    objects = [one.name for one in root.pickable_objects]
+    if object_name not in objects:
+        raise InputError(
+            f"{config} has no object {object_name}; it has {_some(objects)}: add it there first."
+        )
+    user, session = place["user_id"], place["session_id"]
+    for what, name in (("user", user), ("session", session)):
+        if not re.fullmatch(r"[^<>:\"/\\|?*\s_]+", name):
+            raise InputError(f"Expected a {what} id without spaces, _ and /, got {name!r}.")
+    for run in runs:
+        there = run.get_picks(object_name=object_name, **place)
+        masks = run.get_segmentations(name=object_name, is_instance=True, **place)
+        if (there or masks) and not overwrite:
+            raise InputError(
+                f"{run.name} has picks or masks of {object_name} by {user} in session {session}",
+                Remedy.OVERWRITE,
+            )
 
 
 def _runs(config: Path, root: Any, infos: Iterable[TomogramInfo]) -> list[Any]:

@@ -271,3 +271,34 @@ def test_the_command_line_takes_it_for_a_tomogram(config, capsys):
     assert "Å" in capsys.readouterr().out
     assert main(["doctor", f"{config}/TS_07"]) == 2
     assert "has no run TS_07" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("output", "options", "says"),
+    [
+        ("ribosome", ["--prompt", "5,5,5"], "A click is in one tomogram, and 2 are chosen"),
+        ("ribosome", ["--reject=5,5,5", "--query", "q"], "A click is in one tomogram"),
+        ("ribosom", ["--query", "q"], "has no object ribosom"),
+        ("ribosome:a_b/1", ["--query", "q"], "a user id without spaces"),
+        ("ribosome:me/7", ["--query", "q"], "by me in session 7; choose another"),
+        ("ribosome", ["--run-names", "TS_01", "--prompt", "5,5,5"], None),
+        ("ribosome:me/7", ["--query", "q", "--overwrite"], None),
+    ],
+)
+def test_the_command_of_copick_refuses_before_it_picks(config, monkeypatch, output, options, says):
+    from click.testing import CliRunner
+
+    from aitom_cryosam.cli import copick as command
+
+    root = copick.from_file(str(config))
+    root.get_run("TS_02").new_picks(object_name="ribosome", user_id="me", session_id="7").store()
+    typed = []
+    monkeypatch.setattr(command, "main", lambda arguments: typed.append(arguments) or 0)
+    arguments = ["-c", str(config), "-t", "wbp@10", "-o", output, "--out", "out", *options]
+    result = CliRunner().invoke(command.cryosam, arguments)
+    if says is None:
+        assert result.exit_code == 0
+        assert {one[0] for one in typed} == {"pick", "export"}
+    else:
+        assert (result.exit_code, typed) == (2, [])
+        assert says in " ".join(result.output.split())

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from aitom_cryosam.cli import main
-from aitom_cryosam.copick_project import tomograms_of
+from aitom_cryosam.copick_project import refuse_place, tomograms_of
 from aitom_cryosam.doors import Door
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import RESULT
@@ -48,14 +49,24 @@ def cryosam(
     kind, _, spacing = tomogram.partition("@")
     object_name, _, place = output.partition(":")
     user, _, session = place.partition("/")
+    user, session = user or "cryosam", session or "1"
     again = ["--overwrite"] if overwrite else []
     try:
         runs = [name.strip() for name in run_names.split(",") if name.strip()]
         chosen = tomograms_of(config, runs=runs, kind=kind or None, voxel_size=_size(spacing))
+        _refuse_typed(pick_options, len(chosen))
+        refuse_place(
+            config,
+            [one.run for one in chosen],
+            object_name=object_name,
+            user=user,
+            session=session,
+            overwrite=overwrite,
+        )
     except InputError as error:
         raise click.UsageError(error.worded(Door.COMMAND_LINE)) from None
     logging.getLogger("aitom_cryosam").propagate = False  # copick would print all of it again
-    ids = ["--user-id", user or "cryosam", "--session-id", session or "1"]
+    ids = ["--user-id", user, "--session-id", session]
     failed = 0
     for one in chosen:
         status = main(["pick", str(one.path), "--out", out, *again, *pick_options])
@@ -65,6 +76,20 @@ def cryosam(
             status = main(["export", picks, *target, *ids, *again])
         failed = failed or status
     sys.exit(failed)
+
+
+def _refuse_typed(pick_options: Sequence[str], count: int) -> None:
+    """A click that is typed is a place in one tomogram.
+
+    Raises:
+        InputError: there are several.
+    """
+    typed = [one for one in pick_options if one.partition("=")[0] in ("--prompt", "--reject")]
+    if typed and count > 1:
+        raise InputError(
+            f"A click is in one tomogram, and {count} are chosen; name its run by --run-names, or "
+            "look in all for what `cryosam query` keeps of it, by --query FILE."
+        )
 
 
 def _size(spacing: str) -> float | None:
