@@ -14,7 +14,7 @@ _APPENDED = re.compile(
     + _VOXELS
     + r"""|
     \d+\.\d+a|\d+(\.\d+)?(ang|angstrom|apix)|(align)?bin_?\d+x?|3d|half_?[12]|odd|even|evn|
-    vol|2nd|full|rec|recon|reconstruction|tomo|tomogram|ali|aligned|preali|st|
+    (8|16|32)[._-]?bit|vol|2nd|full|rec|recon|reconstruction|tomo|tomogram|ali|aligned|preali|st|
     corrected|ctf|ctfcorr|3dctf|ctf3d|dctf|preproc|deconv|dec|dcv|den|dn|denoised?|cryocare|topaz|
     isonet2?|n2v|ddw|deepdewedge|nad|bp|
     filt|filtered|flt|unfiltered|lp_?\d+|sirt([_-]?(like)?[_-]?\d*)|wbp|sart|dw|dose[_-]?(weighted|filt(ered)?)|

@@ -68,7 +68,7 @@ def test_a_folder_of_truths_has_one_of_the_tomogram(folder: Path, capsys) -> Non
     assert capsys.readouterr().out == of_file
     (folder / "truths" / "TS.csv").unlink()
     assert main(["compare", f"{folder}/TS.mrc", *truth, *asked]) == 2
-    assert "truths has points of TS_2; expected some of TS." in capsys.readouterr().err
+    assert "truths has points of TS_2; expected some of TS:" in capsys.readouterr().err
 
 
 def test_picks_that_count_otherwise_are_told(folder: Path, capsys) -> None:

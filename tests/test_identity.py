@@ -25,8 +25,8 @@ def star(path, rows):
 
 NAMES = """TS_01__preproc.hdf TS_01_bin8_SIRT-30.rec TS_01_sirt-like.rec TS_01_bin4_dctf.mrc
 TS_01.mrc.mdoc TS_01_3DCTF.mrc TS_01_flipped.mrc TS_01_lp60.mrc TS_01_dose-weighted_rec.mrc
-TS_01_3D.rec TS_01_dose_filtered.mrc isonet_TS_01.mrc tomo_TS_01.mrc TS_01_bin4x.mrc
-TS_01_Vol.mrc TS_01_ODD_Vol.mrc TS_01_2ND_Vol.mrc TS_01_full.rec TS_01_rec.mrc
+TS_01_3D.rec TS_01_dose_filtered.mrc isonet_TS_01.mrc tomo_TS_01.mrc TS_01_bin4x.mrc TS_01_8bit.mrc
+TS_01_Vol.mrc TS_01_ODD_Vol.mrc TS_01_2ND_Vol.mrc TS_01_full.rec TS_01_rec.mrc TS_01_rec_16-bit.mrc
 TS_01_full_rec.mrc TS_01_corrected.mrc TS_01__bin4.hdf TS_01_10.00Apx.mrc rec_TS_01.mrc
 TS_01.rec.mrc TS_01_bin8_den.mrc TS_01.mrc_10.00Apx.mrc rec_TS_01_half1.mrc.gz
 TS_01_half1_10.00Apx.mrc TS_01_EVN_Vol.mrc TS_01_10.00Apx_deconv.mrc TS_01_7.84A_SIRT.mrc

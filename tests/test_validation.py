@@ -359,7 +359,9 @@ def test_points_that_fill_a_corner_only(tmp_path):
 
 def test_points_of_another_tomogram(tmp_path):
     path = star(tmp_path / "a.star", WARP, ["1 2 3 TS_02.tomostar 0 0 0 1"])
-    assert said(check(path, Expected(FRAME))) == ["has points of TS_02; expected some of TS_01"]
+    assert said(check(path, Expected(FRAME))) == [
+        "has points of TS_02; expected some of TS_01: if they are of it, call it so in the file"
+    ]
 
 
 def test_no_program_takes_csv(tmp_path):

@@ -45,7 +45,10 @@ def of_tomogram(points: PointFile, tomogram: str | Path) -> PointFile:
     similar = exact or {labels[name] for name in labels if _similar(relion_name(name), wanted)}
     known = sorted(set(labels.values()))
     if len(similar) != 1:
-        raise InputError(f"{points.path} has points of {listed(known)}; expected some of {wanted}.")
+        raise InputError(
+            f"{points.path} has points of {listed(known)}; expected some of {wanted}: if they are "
+            "of it, call it so in the file."
+        )
     [found] = similar
     if not exact:
         logger.warning("%s: taking the points of %s as of %s.", points.path, found, wanted)
