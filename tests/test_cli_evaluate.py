@@ -166,6 +166,11 @@ PLACES = np.random.default_rng(4).uniform((4, 4, 4), (60, 50, 28), (12, 3))
             "would if the truth counted pixels of 2.5 Å; correct it, or add --truth-angpix",
         ),
         (PLACES * 10, "12 would if the truth counted pixels of 1 Å; correct it"),
+        (PLACES - (32, 27, 16), "12 would if the truth lay x, y, z = 32, 27, 16 voxels further,"),
+        (
+            PLACES[:9] + np.array([0, 0, 12]),
+            "9 would if the truth lay x, y, z = 0, 0, -12 voxels further,",
+        ),
         (np.random.default_rng(5).uniform((4, 4, 4), (60, 50, 28), (12, 3)), None),
         (PLACES[:4, ::-1], None),
     ],

@@ -78,12 +78,12 @@ def test_wrong_order_says_so(order, text):
     tomogram = Tomogram.from_array(
         np.random.default_rng(0).standard_normal((6, 16, 26)), voxel_size=10
     )
-    with pytest.raises(InputError, match=f"as {order} it would lie inside: type it as x,y,z"):
+    with pytest.raises(InputError, match=f"as {order} it would lie inside: type x,y,z"):
         read_prompts(tomogram, [text])
 
 
 def test_typed_in_angstrom_says_so(tomogram):
-    said = f"in Å it would lie inside: divide it by {tomogram.voxel_size:g}"
+    said = f"in Å it would lie inside: divide by {tomogram.voxel_size:g}"
     with pytest.raises(InputError, match=said):
         read_prompts(tomogram, [f"{25 * tomogram.voxel_size},15,5"])
     with pytest.raises(InputError, match=r"z 0 to 9\.$"):
@@ -93,15 +93,31 @@ def test_typed_in_angstrom_says_so(tomogram):
 def test_a_unit_or_a_first_voxel_of_another_kind_says_so(tomogram):
     """30 × 20 × 10 voxels of 10 Å."""
     for text, said in (
-        ("30,15,5", "if it is counted from 1, as 3dmod shows voxels, subtract 1"),
-        ("250,150,50", "in Å it would lie inside: divide it by 10."),
-        ("31,15,5", "in Å it would lie inside: divide it by 10."),
+        ("30,15,5", "counted from 1, as 3dmod shows voxels, it would lie inside: subtract 1"),
+        ("250,150,50", "in Å it would lie inside: divide by 10."),
+        ("31,15,5", "in Å it would lie inside: divide by 10."),
+        ("-5,0,0", "counted from the middle it would lie inside: add 15,10,5"),
     ):
         with pytest.raises(InputError, match=said):
             read_prompts(tomogram, [text])
     fine = replace(tomogram, voxel_size=20.0)
-    with pytest.raises(InputError, match=r"divide it by 20, if in nm by 2\."):
+    with pytest.raises(InputError, match=r"divide by 20, if in nm by 2\."):
         read_prompts(fine, ["50,25,15"])
+
+
+def test_a_file_of_points_outside_says_how_all_would_lie_inside(tomogram, tmp_path, caplog):
+    path = tmp_path / "a.csv"
+    for rows, said in (
+        ("5,15,25\n4,14,9\n", "as z,y,x all would lie inside: give x,y,z; left out with all"),
+        ("30,15,9\n25,20,10\n25,15,5\n", "all would lie inside: subtract 1; left out"),
+        ("250,150,50\n240,140,50\n25,15,5\n", "2 of 3; give coords_angpix in Å if its pixels"),
+    ):
+        path.write_text("x,y,z\n" + rows)
+        read_prompts(tomogram, path=path)
+        assert said in caplog.text
+    path.write_text("x,y,z\n-5,0,0\n-6,0,0\n")
+    with pytest.raises(InputError, match="counted from the middle all would lie inside: add 15,10"):
+        read_prompts(tomogram, path=path)
 
 
 def test_blank_margin(tomogram):

@@ -15,6 +15,8 @@ from aitom_cryosam.remedies import Remedy
 _FEW = 8  # particles from which on anything is said
 _SHARE = 0.5  # of those that could match: less is doubted, and as many must match otherwise
 _OTHERS, _ABOVE_CHANCE = 80, 2.5  # so many times what 80 % of the ways bring together is no chance
+_MOVED_SHARE = 0.7  # of them, once all are moved alike: there are many ways to do that
+_SOME, _SOME_TOMOGRAMS = 150, 4  # whose distances from each other are looked at
 _SHIFTED = 0.4  # voxels, of all particles alike
 _LEFT = 0.5  # of the distances, once the shift is taken off
 _BINNINGS = (2.0, 4.0, 8.0, 0.5, 0.25, 0.125)
@@ -49,7 +51,7 @@ def doubt(
     """What to say where another way of counting would bring picks and particles together.
 
     Few picks that match are looked at with the order of axes, the end that an axis is counted
-    from, and the size of pixels changed; many, for a shift that all have.
+    from, and the size of pixels changed, or else all moved alike; many, for a shift that all have.
 
     Args:
         tomograms: at least one.
@@ -66,12 +68,33 @@ def doubt(
     found = {said: _together(tomograms, radius, way) for said, way in ways.items()}
     chance = np.percentile([_together(tomograms, radius, _as_read), *found.values()], _OTHERS)
     said = max(found, key=lambda way: found[way])
-    if found[said] < max(_SHARE * possible, _ABOVE_CHANCE * chance, _FEW):
+    share = _SHARE
+    if found[said] < max(share * possible, _ABOVE_CHANCE * chance, _FEW):
+        shift = _commonest(tomograms, radius)
+        x, y, z = np.round(-shift[::-1]) + 0.0  # no -0
+        said, share = f"lay x, y, z = {x:.0f}, {y:.0f}, {z:.0f} voxels further", _MOVED_SHARE
+        said += ", as of a tomogram that was cut or padded, or counted from its middle"
+        found[said] = _together(tomograms, radius, partial(_moved, shift))
+    if found[said] < max(share * possible, _ABOVE_CHANCE * chance, _FEW):
         return None
     return (
         f"{matched} of {possible} picks and particles match, but {found[said]} would if the truth "
         f"{said}"
     )
+
+
+def _commonest(tomograms: Sequence[Matched], radius: float) -> np.ndarray:
+    """(3,) voxels, z y x, by which the most particles lie from picks, near or far."""
+    apart = np.concatenate(
+        [
+            (one.truth_zyx[:_SOME, None] - one.picks_zyx[:_SOME]).reshape(-1, 3)
+            for one in tomograms[:_SOME_TOMOGRAMS]
+        ]
+    )
+    tree, reach = cKDTree(apart), radius / tomograms[0].voxel_size / 2
+    alike = tree.query_ball_point(apart, reach, return_length=True)
+    most = apart[int(np.argmax(alike))]
+    return np.asarray(apart[tree.query_ball_point(most, reach)].mean(axis=0))
 
 
 def _of_shift(tomograms: Sequence[Matched]) -> str | None:
@@ -132,6 +155,10 @@ def _mirrored(axes: tuple[bool, ...], one: Matched) -> np.ndarray | None:
     if one.shape_zyx is None:
         return None
     return np.where(axes, np.array(one.shape_zyx) - 1 - one.truth_zyx, one.truth_zyx)
+
+
+def _moved(shift_zyx: np.ndarray, one: Matched) -> np.ndarray:
+    return one.truth_zyx - shift_zyx
 
 
 def _scaled(factor: float, one: Matched) -> np.ndarray:

@@ -27,6 +27,7 @@ from aitom_cryosam.wording import listed
 logger = logging.getLogger(__name__)
 
 PROMPT, REJECTED = "prompt", "rejected place"
+_OUTSIDE = "lies outside"
 
 
 def read_prompts(
@@ -183,11 +184,16 @@ def _from_file(
     if len(good) < len(points):
         first = next(i for i, fault in enumerate(faults) if fault)
         said = f"{path}: the {kind} {as_typed(points[first])} {faults[first]}"
+        outside = [fault for fault in faults if fault.startswith(_OUTSIDE)]
+        hint = _instead(tomogram, points, typed=False) if outside else ""
+        said += hint
         if not good:
-            if coords_angpix:
+            if coords_angpix or hint:
                 raise InputError(f"{said}.")
             raise InputError(said, Remedy.OTHER_PIXELS)
         left_out = f"{len(points) - len(good)} of {len(points)}"
+        if 2 * len(outside) > len(points) and not (coords_angpix or hint):
+            left_out += f"; {Remedy.OTHER_PIXELS.said()}"
         logger.warning("%s; left out with all such %ss, %s.", said, kind, left_out)
     return good
 
@@ -226,34 +232,41 @@ def refuse_misplaced(points_zyx: np.ndarray, tomogram: Tomogram, kind: str) -> N
         InputError: one lies there.
     """
     for point in points_zyx:
-        if fault := _fault(point, tomogram, typed=True):
-            raise InputError(f"The {kind} {as_typed(point)} {fault}.")
+        if fault := _fault(point, tomogram):
+            hint = _instead(tomogram, points_zyx, typed=True) if fault.startswith(_OUTSIDE) else ""
+            raise InputError(f"The {kind} {as_typed(point)} {fault}{hint}.")
 
 
-def _instead(info: TomogramInfo, point_zyx: np.ndarray, typed: bool) -> str:
-    """How else a point outside may have been counted, as the rest of a sentence."""
+def _instead(tomogram: Tomogram, points_zyx: np.ndarray, *, typed: bool) -> str:
+    """How else (n, 3) points, some outside, may have been counted, as the rest of a sentence.
 
-    def inside(point: np.ndarray) -> bool:
-        return not len(info.outside(point[None]))
+    A file's, which is told so elsewhere, not in pixels of another size.
+    """
+    info = TomogramInfo.of(tomogram)
 
-    size = info.known_voxel_size("A unit")
-    if inside(point_zyx - 1):
-        return "; if it is counted from 1, as 3dmod shows voxels, subtract 1"
+    def inside(points: np.ndarray) -> bool:
+        return not len(info.outside(points))
+
+    it = "it" if len(points_zyx) == 1 else "all"
+    if inside(points_zyx - 1):
+        return f"; counted from 1, as 3dmod shows voxels, {it} would lie inside: subtract 1"
     for order, columns in ORDERS.items():
-        if inside(point_zyx[columns]):
-            return f"; as {order} it would lie inside: {'type' if typed else 'give'} it as x,y,z"
-    if not typed or not inside(point_zyx / size):
+        if inside(points_zyx[:, columns]):
+            return f"; as {order} {it} would lie inside: {'type' if typed else 'give'} x,y,z"
+    size, middle = tomogram.voxel_size, np.array(tomogram.shape) // 2
+    if (points_zyx < 0).any() and inside(points_zyx + middle):
+        return f"; counted from the middle {it} would lie inside: add {as_typed(middle)}"
+    if not typed or not inside(points_zyx / size):
         return ""
-    nanometres = f", if in nm by {size / 10:g}" if inside(point_zyx * 10 / size) else ""
-    return f"; in Å it would lie inside: divide it by {size:g}{nanometres}"
+    nanometres = f", if in nm by {size / 10:g}" if inside(points_zyx * 10 / size) else ""
+    return f"; in Å {it} would lie inside: divide by {size:g}{nanometres}"
 
 
-def _fault(point_zyx: np.ndarray, tomogram: Tomogram, *, typed: bool = False) -> str:
-    """What is wrong with a prompt, or nothing; a file's may be told to be in other pixels."""
+def _fault(point_zyx: np.ndarray, tomogram: Tomogram) -> str:
+    """What is wrong with a prompt, or nothing."""
     info = TomogramInfo.of(tomogram)
     if len(info.outside(point_zyx[None])):
-        hint = _instead(info, point_zyx, typed)
-        return f"lies outside {tomogram.name}, which has {info.bounds()}{hint}"
+        return f"{_OUTSIDE} {tomogram.name}, which has {info.bounds()}"
     if tomogram.is_blank(point_zyx):
         return f"lies on the blank margin of {tomogram.name}; click on a particle"
     return ""
