@@ -226,6 +226,10 @@ BAD = {
     "no file": (["absent.star", "--to", "warp"], "There is no file absent.star"),
     "empty folder": ([".", "--to", "warp"], "holds no *_picks.star"),
     "many": (["one", "two", "--to", "imod", "--out", "a.txt"], "holds one tomogram, got 2"),
+    "z, y, x": (
+        ["zyx.csv", "--to", "warp", "--shape", "480,464,200"],
+        "y 0 to 463, z 0 to 199; as z,y,x all would lie inside: give x,y,z.",
+    ),
     "outside": (
         ["out.csv", "--to", "warp", "--shape", "480,464,200"],
         "out.csv, row 2: the voxel 480,5,5 lies outside out, which has x 0 to 479",
@@ -257,6 +261,7 @@ BAD = {
 @pytest.mark.parametrize(("options", "says"), BAD.values(), ids=BAD)
 def test_bad_input(world, capsys, options, says):
     (world / "out.csv").write_text("x,y,z\n5,5,5\n480,5,5\n")
+    (world / "zyx.csv").write_text("x,y,z\n5,6,300\n5,6,7\n")
     (world / "nan.csv").write_text("x,y,z\n5,5,nan\n")
     write_picks("mixed.star", PICKS, TomogramInfo("00255", 5.0))
     result(world / "damaged", "a")

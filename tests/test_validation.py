@@ -320,6 +320,9 @@ def test_bounds_of_the_tomogram(tmp_path, x, outside):
     errors = said(check(tmp_path / "a.coords", Expected(FRAME)), "error")
     assert len(errors) == int(outside)
     if outside:
+        (tmp_path / "b.coords").write_text("5 6 400\n")
+        [turned] = said(check(tmp_path / "b.coords", Expected(FRAME)), "error")
+        assert turned.endswith("z 0 to 199; as z,y,x it would lie inside: give x,y,z")
         assert errors[0].startswith("1 of 2 points of TS_01 lie outside, the first at voxel ")
         assert (
             "x 0 to 479, y 0 to 463, z 0 to 199; are they in pixels of another size?" in errors[0]

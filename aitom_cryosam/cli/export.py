@@ -269,6 +269,7 @@ def _groups(
     import numpy as np
 
     from aitom_cryosam.points.belonging import of_tomogram
+    from aitom_cryosam.points.outside import otherwise
 
     names = (of_tomogram(file, known.name) if only else file).names or ()
     labels: list[str | None] = [*dict.fromkeys(names)] or [None]
@@ -288,10 +289,12 @@ def _groups(
         picks = file.picks.take(rows)
         for row in info.outside(picks.points_zyx)[:1]:
             x, y, z = picks.points_zyx[row, ::-1]
+            hint = otherwise(info, picks.points_zyx)
+            size = "; are its coordinates in pixels of another size (--coords-angpix ANGSTROM)?"
             raise InputError(
                 f"{file.path}, row {rows[row] + 1}: the voxel {x:g},{y:g},{z:g} lies outside "
-                f"{Path(info.name).name}, which has {info.bounds()}; are its coordinates in pixels "
-                "of another size (--coords-angpix ANGSTROM)?"
+                f"{Path(info.name).name}, which has {info.bounds()}"
+                f"{f'{hint}.' if hint else size}"
             )
         yield picks, info
 

@@ -9,7 +9,8 @@ import numpy as np
 from aitom_cryosam.doctor.observation import Observation
 from aitom_cryosam.doctor.signal import Signal
 from aitom_cryosam.geometry import as_typed
-from aitom_cryosam.points.tomogram_info import ORDERS, TomogramInfo
+from aitom_cryosam.points.outside import ORDERS
+from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.validation.finding import Severity
 from aitom_cryosam.wording import listed

@@ -17,9 +17,10 @@ from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.registry import endings
+from aitom_cryosam.points.outside import otherwise
 from aitom_cryosam.points.point_file import PointFile
 from aitom_cryosam.points.reading import read_points
-from aitom_cryosam.points.tomogram_info import ORDERS, TiltSeries, TomogramInfo
+from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.wording import listed
@@ -185,7 +186,7 @@ def _from_file(
         first = next(i for i, fault in enumerate(faults) if fault)
         said = f"{path}: the {kind} {as_typed(points[first])} {faults[first]}"
         outside = [fault for fault in faults if fault.startswith(_OUTSIDE)]
-        hint = _instead(tomogram, points, typed=False) if outside else ""
+        hint = otherwise(TomogramInfo.of(tomogram), points) if outside else ""
         said += hint
         if not good:
             if coords_angpix or hint:
@@ -233,33 +234,9 @@ def refuse_misplaced(points_zyx: np.ndarray, tomogram: Tomogram, kind: str) -> N
     """
     for point in points_zyx:
         if fault := _fault(point, tomogram):
-            hint = _instead(tomogram, points_zyx, typed=True) if fault.startswith(_OUTSIDE) else ""
+            outside = fault.startswith(_OUTSIDE)
+            hint = otherwise(TomogramInfo.of(tomogram), points_zyx, typed=True) if outside else ""
             raise InputError(f"The {kind} {as_typed(point)} {fault}{hint}.")
-
-
-def _instead(tomogram: Tomogram, points_zyx: np.ndarray, *, typed: bool) -> str:
-    """How else (n, 3) points, some outside, may have been counted, as the rest of a sentence.
-
-    A file's, which is told so elsewhere, not in pixels of another size.
-    """
-    info = TomogramInfo.of(tomogram)
-
-    def inside(points: np.ndarray) -> bool:
-        return not len(info.outside(points))
-
-    it = "it" if len(points_zyx) == 1 else "all"
-    if inside(points_zyx - 1):
-        return f"; counted from 1, as 3dmod shows voxels, {it} would lie inside: subtract 1"
-    for order, columns in ORDERS.items():
-        if inside(points_zyx[:, columns]):
-            return f"; as {order} {it} would lie inside: {'type' if typed else 'give'} x,y,z"
-    size, middle = tomogram.voxel_size, np.array(tomogram.shape) // 2
-    if (points_zyx < 0).any() and inside(points_zyx + middle):
-        return f"; counted from the middle {it} would lie inside: add {as_typed(middle)}"
-    if not typed or not inside(points_zyx / size):
-        return ""
-    nanometres = f", if in nm by {size / 10:g}" if inside(points_zyx * 10 / size) else ""
-    return f"; in Å {it} would lie inside: divide by {size:g}{nanometres}"
 
 
 def _fault(point_zyx: np.ndarray, tomogram: Tomogram) -> str:

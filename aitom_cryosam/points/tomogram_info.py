@@ -20,17 +20,6 @@ from aitom_cryosam.volumes.volume import Triple
 
 logger = logging.getLogger(__name__)
 
-ORDERS = {
-    "z,y,x": [2, 1, 0],
-    "x,z,y": [1, 0, 2],
-    "y,x,z": [0, 2, 1],
-    "y,z,x": [1, 2, 0],
-    "z,x,y": [2, 0, 1],
-}
-"""What x,y,z may have been typed as, the likeliest first: columns of z y x that put it right.
-
-Programs that count axes as arrays have z,y,x; IMOD's volumes that were not turned x,z,y.
-"""
 TomogramPicks = tuple[Picks, "TomogramInfo"]
 """The points of one tomogram and where they lie."""
 

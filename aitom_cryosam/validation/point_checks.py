@@ -13,6 +13,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.names import relion_name, series_name, tomogram_root
 from aitom_cryosam.points.belonging import of_tomogram
 from aitom_cryosam.points.formats.relion_warp import WARP_CRASHES
+from aitom_cryosam.points.outside import otherwise
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.star_syntax import Block
 from aitom_cryosam.points.table import (
@@ -259,7 +260,8 @@ def _against(points_zyx: np.ndarray, name: str, info: TomogramInfo) -> Iterator[
         yield Finding(
             Severity.ERROR,
             f"{len(outside)} of {len(points_zyx)} points{of} lie outside, the first at voxel "
-            f"{x:.6g},{y:.6g},{z:.6g} of {info.bounds()}; are they in pixels of another size?",
+            f"{x:.6g},{y:.6g},{z:.6g} of {info.bounds()}"
+            f"{otherwise(info, points_zyx) or '; are they in pixels of another size?'}",
         )
     reach = points_zyx.max(axis=0) / info.known_shape("A bound")[::-1]
     if len(points_zyx) >= _MANY and reach.max() < 0.5:
