@@ -51,7 +51,8 @@ def test_one_bad_file_of_several(world, capsys):
         "T_picks.star: 1 point of T in voxels of 10 Å\n"
         "a.coords: 2 points in voxels\n"
         "  error    2 of 2 points of T lie outside, the first at voxel 30,2,1 of x 0 to 29, "
-        "y 0 to 19, z 0 to 9; are they in pixels of another size?\n"
+        "y 0 to 19, z 0 to 9; counted from 1, as 3dmod shows voxels, all would lie inside: "
+        "subtract 1\n"
     )
     assert validate("a.coords", "--tomo", "T_10.00Apx.mrc", "--coords-angpix", 5) == 0
     assert "  warning  2 points are in one place with another, as rows 1 and 2" in (

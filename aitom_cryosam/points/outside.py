@@ -20,6 +20,9 @@ Programs that count axes as arrays have z,y,x; IMOD's volumes that were not turn
 """
 
 
+_FAR = 0.1  # of the way from the first voxel to the middle: what is nearer may be a border's
+
+
 def otherwise(info: TomogramInfo, points_zyx: np.ndarray, *, typed: bool = False) -> str:
     """A way of counting in which all points would lie inside, as the rest of a sentence, or "".
 
@@ -41,7 +44,7 @@ def otherwise(info: TomogramInfo, points_zyx: np.ndarray, *, typed: bool = False
         if inside(points_zyx[:, columns]):
             return f"; as {order} {it} would lie inside: {'type' if typed else 'give'} x,y,z"
     middle = info.known_shape("A middle")[::-1] // 2
-    if (points_zyx < 0).any() and inside(points_zyx + middle):
+    if (points_zyx < -_FAR * middle).any() and inside(points_zyx + middle):
         return f"; counted from the middle {it} would lie inside: add {as_typed(middle)}"
     size = info.voxel_size
     if not typed or size is None or not inside(points_zyx / size):
