@@ -37,6 +37,11 @@ def existing_file(path: str | Path) -> Path:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):
+        if path.is_symlink():
+            raise InputError(
+                f"{path} is a link to {os.readlink(path)}, which is not there; copy the file "
+                "itself, or put that back."
+            ) from None
         if _CLICK.fullmatch(str(path)):
             raise InputError(f"There is no file {path}", Remedy.TYPED_CLICK) from None
         raise InputError(f"There is no file {path}.") from None

@@ -67,6 +67,13 @@ def test_an_endless_device(tmp_path: Path, name: str) -> None:
         READERS[name](tmp_path / "a.csv")
 
 
+@pytest.mark.parametrize("name", READERS)
+def test_a_link_to_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.star").symlink_to("gone.star")
+    with pytest.raises(InputError, match=r"a\.star is a link to gone\.star, which is not there"):
+        READERS[name](tmp_path / "a.star")
+
+
 @pytest.mark.parametrize("name", [name for name in READERS if name != "record"])
 def test_a_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="is a folder; expected a file"):
