@@ -417,7 +417,7 @@ def test_a_star_file_of_isonet_lists_volumes(tmp_path: Path, label: str) -> None
         tomograms_of(star)
 
 
-def test_relion(tmp_path: Path) -> None:
+def test_relion(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     project = tmp_path / "relion"
     made = volumes(project / "Tomograms" / "job005" / "tomograms", "rec_a.mrc", "rec_b.mrc")
     half = "Tomograms/job005/tomograms/rec_a_half1.mrc"
@@ -436,6 +436,11 @@ def test_relion(tmp_path: Path) -> None:
     read = read_project(project / "p")
     assert read.tomograms_star == star
     assert [one.name for one in read.tomograms] == ["a", "b"]
+    assert "only halves" not in caplog.text
+    volumes(made[0].parent, "rec_a_half1.mrc")
+    star.write_text(f"data_global\n\nloop_\n{head}a 1.35 {half} None\n")
+    assert [one.name for one in tomograms_of(star)] == ["rec_a_half1.mrc"]
+    assert f"names only halves of 1 tomograms, as {half}, which have more noise" in caplog.text
     sizes = "".join(f"_rlnTomoSize{axis} #{5 + i}\n" for i, axis in enumerate("XYZ"))
     star.write_text(
         f"data_global\n\nloop_\n{head}{sizes}{rows}".replace(".mrc\n", ".mrc 16 16 16\n")
@@ -467,6 +472,7 @@ def test_warp(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         '<Param Name="DataFolder" Value="tomostar" />'
         '<Param Name="ProcessingFolder" Value="warp_ts" /></Import></Settings>\n'
     )
+    (tmp_path / "a.settings").mkdir()
     assert tomograms_of(settings) == made
     assert tomograms_of(series) == made
     assert "1 tilt series are not reconstructed, first TS_3" in caplog.text

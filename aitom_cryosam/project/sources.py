@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 _NO_TOMOGRAM = re.compile(r"_labels\.(mrc(\.gz)?|zarr)$")
 _VOLUMES = (*NAMES[::-1], *(f"rlnTomoReconstructedTomogram{kind}" for kind in ("", "Half1")))
 """The labels under which IsoNet and others list volumes, the best first."""
+_HALF = re.compile(r"_half1\.mrc$")
 _SAMPLES, _SAMPLE = 5, 4096  # bytes
 _LISTS = (".txt", ".lst", ".list")
 _EXPECTED = (
@@ -184,6 +185,15 @@ def _of_star(path: Path) -> list[Path]:
             f"{path} names no reconstructed tomograms; expected rlnTomoReconstructedTomogram: "
             "reconstruct them, or give the folder they are in."
         )
+    halves = [row[0] for row in rows if _HALF.search(row[0])]
+    if halves:
+        logger.warning(
+            "%s names only halves of %d tomograms, as %s, which have more noise than the whole; "
+            "reconstruct or denoise them, and take that.",
+            path,
+            len(halves),
+            halves[0],
+        )
     return [_from(path, row[0]) for row in rows]
 
 
@@ -219,7 +229,8 @@ def _of_warp(path: Path) -> list[Path]:
 
 
 def _settings_near(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("[!.]*.settings"), *folder.parent.glob("[!.]*.settings")])
+    near = [*folder.glob("[!.]*.settings"), *folder.parent.glob("[!.]*.settings")]
+    return sorted(one for one in near if one.is_file())
 
 
 def _folder(settings: Path, parameter: str) -> Path:
