@@ -149,7 +149,8 @@ def remote(address: str | None, scheduler_file: Path | None, wait: float) -> Ite
             ) from None
         if max(client.nthreads().values()) > 1:
             raise InputError(
-                f"Workers of {address} run several tasks at once; start them with --nthreads 1: "
+                f"Workers of {address} run several tasks at once; start each by "
+                f"`dask worker {address} --nthreads 1`: "
                 "each uses all its cores for one tomogram."
             )
         yield Cluster(client)
