@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -131,8 +132,9 @@ class Record:
         for kind, checksum in stated.items():
             if kinds and kind not in kinds:
                 continue
-            if kind not in NEEDED and not self.files[kind].exists():
-                continue  # a picture that was thrown away makes no other result
+            thrown_away = kind in self.files and not os.path.exists(self.files[kind])
+            if kind not in NEEDED and thrown_away:
+                continue  # a picture makes no other result
             path = self._file(kind)
             with reading(path, "a file of a result"):
                 same = sha256_of(path) == checksum
@@ -265,7 +267,9 @@ class Record:
     @property
     def seconds(self) -> Mapping[str, float]:
         """That each stage took."""
-        return dict(self.content.get("seconds", {}))
+        with reading(self.path, "the record of a run"):
+            stages = dict(self.content.get("seconds", {}))
+            return {str(stage): float(seconds) for stage, seconds in stages.items()}
 
     @property
     def warnings(self) -> tuple[str, ...]:

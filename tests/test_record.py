@@ -236,6 +236,18 @@ def test_a_set_of_files_that_is_mixed_is_refused(record: Record, tmp_path: Path)
     Record.open(folder).check()
     assert main(["select", str(folder), "--top", "2", "--out", str(tmp_path / "two")]) == 0
     assert len(Record.open(tmp_path / "two").picks) == 2
+    run = folder / record.path.name
+    whole = run.read_text()
+    content = json.loads(whole)
+    for entry, values, said in (
+        ("files", content["files"] | {"picks": "a" * 5000}, "cannot be opened"),
+        ("files", {"picks": picks.name}, "names no file of its "),
+        ("seconds", {"features": 10**400}, "is not the record of a run"),
+    ):
+        run.write_text(json.dumps(content | {entry: values}))
+        with pytest.raises(InputError, match=said):
+            _ = Record.open(folder).check() or Record.open(folder).seconds
+    run.write_text(whole)
     picks.unlink()
     with pytest.raises(InputError, match="There is no file"):
         Record.open(folder).check()
