@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -29,6 +28,8 @@ from aitom_cryosam.tidying import settle
 from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.volumes.reading import read_volume
 from aitom_cryosam.wording import in_angstrom, listed
+
+_LONGEST = 255  # letters of a file's name
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +133,7 @@ class Record:
         for kind, checksum in stated.items():
             if kinds and kind not in kinds:
                 continue
-            thrown_away = kind in self.files and not os.path.exists(self.files[kind])
+            thrown_away = kind in self.files and not self.files[kind].exists()
             if kind not in NEEDED and thrown_away:
                 continue  # a picture makes no other result
             path = self._file(kind)
@@ -362,7 +363,10 @@ def _files(path: Path, name: str, content: Mapping[str, Any]) -> dict[str, Path]
     """By kind. A result of version 0.1 does not name them: those that are there."""
     named = content.get("files")
     if named is not None:
-        return {str(kind): path.parent / Path(str(file)).name for kind, file in named.items()}
+        names = {str(kind): Path(str(file)).name for kind, file in named.items()}
+        if max(map(len, names.values()), default=0) > _LONGEST:
+            raise ValueError("a name that no file has")
+        return {kind: path.parent / name for kind, name in names.items()}
     flavours = ("relion5", "relion4", "relion31", "warp")
     usual = result_paths(path.parent, name, flavours, picture=True)
     return {kind: file for kind, file in usual.items() if kind in NEEDED or file.exists()}

@@ -509,6 +509,9 @@ def test_a_pickle_runs_nothing(tmp_path):
     with pytest.raises(InputError, match=r"it would run builtins\.exec; write its points as text"):
         read_points(tmp_path / "a.pickle")
     assert not (tmp_path / "harm").exists()
+    (tmp_path / "a.pickle").write_bytes(b"c" + b"os\nsys\ttem\n.")
+    with pytest.raises(InputError, match=r"it would run os\.sys\\ttem; write"):
+        read_points(tmp_path / "a.pickle")
 
 
 @pytest.mark.parametrize("x", [[1, 2, 3], np.array([1, 2, 3]), list(np.array([1, 2, 3]))])

@@ -76,7 +76,7 @@ def read_pickle(path: Path) -> Table:
         try:
             content = _Careful(io.BytesIO(path.read_bytes()), encoding="latin1").load()
         except _Forbidden as call:
-            name = ".".join(call.args)
+            name = ascii(".".join(call.args))[1:-1]
             raise InputError(
                 f"{path} is refused: it would run {name}; write its points as text with "
                 "the columns x,y,z."
