@@ -209,7 +209,7 @@ def test_what_a_header_says(tmp_path, text, expected):
         ("x,y_nm,z\n1,2,3\n", "x, y and z in several columns or units"),
         ("x,y,z,x_px\n1,2,3,4\n", "x, y and z in several columns or units"),
         ("axis-0,axis-1,axis-2,axis-3\n0,3,2,1\n1,3,2,1\n", "several places of axis-0"),
-        ("width,y,z\n1,2,3\n", "no coordinates; expected the columns x, y, z"),
+        ("width,y,z\n1,2,3\n", "no coordinates; expected the columns x, y, z, got width, y, z"),
         ("axis-0,axis-1,axis-1,axis-2\n1,2,2,3\n", "no coordinates; expected the columns x, y"),
         ("x,y,z,unit\n1,2,3,nm\n1,2,3,voxel\n", "unit says 'nm and voxel'; expected voxel,"),
         ("x,y,z,unit\n1,2,3,furlong\n", "the column unit says 'furlong'; expected voxel,"),
@@ -570,3 +570,16 @@ def test_tables_of_emclarity_are_not_taken_for_those_of_dynamo(tmp_path):
     path.write_text(" ".join(map(str, row)) + "\n")
     with pytest.raises(InputError, match=r"26 columns without names.*ends in \.tbl"):
         read_points(path)
+
+
+@pytest.mark.parametrize("names", ["Xpos,Ypos,Zpos", "xcoor,ycoor,zcoor", "XCoord,YCoord,ZCoord"])
+def test_axes_in_one_word_with_what_they_are(tmp_path, names):
+    (tmp_path / "a.csv").write_text(f"{names}\n3,2,1\n")
+    assert places(tmp_path / "a.csv", voxel_size=10) == [[3, 2, 1]]
+
+
+def test_sizes_of_boxes_along_axes_are_told(tmp_path, caplog):
+    path = tmp_path / "a.csv"
+    path.write_text("x,y,z,x_size,y_size,z_size\n3,2,1,9,9,9\n")
+    read_points(path)
+    assert caplog.messages == [f"{path}: not read, as unknown: the column x_size, y_size, z_size."]

@@ -13,6 +13,7 @@ import numpy as np
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.lengths import ANGSTROM
 from aitom_cryosam.points.table import CENTRED, CLASS, NAMES, PIXELS, SCORE, VOXEL_SIZE, Unit
+from aitom_cryosam.wording import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,7 @@ _ARRAY = re.compile(r"(axis|centroid)-\d+")
 """napari's and scikit-image's columns: of axes of an array, the last three of which are z, y, x."""
 _AXES = dict(zip("xyz", PIXELS, strict=True))
 _NEUTRAL = {
-    *["coord", "coords", "coordinate", "coordinates", "pos", "position", "point"],
+    *["coor", "coord", "coords", "coordinate", "coordinates", "pos", "position", "point"],
     *["center", "centre", "centroid", "location", "loc", "rlncoordinate", "faxis"],
 }
 _VOXEL, _ANGSTROM = (Unit.VOXEL, 1.0), (Unit.ANGSTROM, 1.0)
@@ -82,6 +83,7 @@ _ARTIAX = {"pos_x", "pos_y", "pos_z", *SHIFTS, *TURNS}
 OBJECT = "objectid"
 _IMOD = {OBJECT, "contourid"}
 """Columns of imodmodel, whose x and y count pixels from their corner, as IMOD's models do."""
+_SHOWN = 30  # letters of a name in an error
 _ROUNDED = 0.02  # of a rotation in few decimals
 _CODE = {"polydata", "code"}
 """Columns of PolNet: the second says which particle it is, not its Type or Label."""
@@ -105,7 +107,11 @@ _FOREIGN = (
 _SHAPE, _SHAPES = "shape-type", {"ellipse", "rectangle", "polygon"}
 """napari's column of what a row is a corner of, and those whose corners are no points."""
 _TIMES = {"t", "time", "timepoint", "frame", "channel"}
-_BOXES = {"w", "h", "d", "width", "height", "depth"}
+_BOXES = {
+    *("w", "h", "d", "width", "height", "depth"),
+    *(f"{axis}size" for axis in "xyz"),
+    *(f"size{axis}" for axis in "xyz"),
+}
 """Columns of the size of boxes, of which x, y, z may be a corner."""
 _SCALES = {
     *("bin", "binning", "binfactor", "binningfactor", "scale", "downsampling"),
@@ -182,7 +188,8 @@ def meanings(path: Path, names: Sequence[str]) -> tuple[list[str], Unit, float]:
             f"{', '.join(names)}."
         )
     if not set(PIXELS) <= set(header):
-        raise InputError(f"{path} has no coordinates; expected the columns x, y, z.")
+        got = listed(repr(name[:_SHOWN])[1:-1] for name in names)
+        raise InputError(f"{path} has no coordinates; expected the columns x, y, z, got {got}.")
     [unit] = units
     return _once(header, names), *(unit or _of_program(path, names))
 
@@ -197,9 +204,8 @@ def _once(header: Sequence[str], names: Sequence[str]) -> list[str]:
 
 def _axis(name: str) -> tuple[str, tuple[Unit, float] | None] | None:
     """The axis of a column of coordinates, and its unit if it says one; None for any other."""
-    words = re.findall(
-        r"[^\W\d_]+", re.sub(r"#\d+$", "", re.sub(r"(?<=[a-z])(?=[XYZ])", " ", name))
-    )
+    apart = re.sub(r"(?<=[a-z])(?=[XYZ])|(?i:(?<=^[xyz])(?=(pos|coor)))", " ", name)
+    words = re.findall(r"[^\W\d_]+", re.sub(r"#\d+$", "", apart))
     words = [word.lower().replace("\u03bc", "\u00b5") for word in words]
     axes = [word for word in words if word in _AXES]
     units = [word for word in words if word in _UNITS]
