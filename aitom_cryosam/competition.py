@@ -23,7 +23,7 @@ HARDLY = 0.02
 """Probability that anything is like the prompts below which that is not in doubt."""
 SURE = 0.95
 """F1 expected of the picks from which on diameters aside are not asked."""
-POOR = 0.6
+POOR = 0.65
 """F1 expected of the picks below which rival diameters are tried."""
 BETTER = 1.2
 """Ratio of what a rival promises, at least, to what the likeliest diameter does."""

@@ -11,7 +11,8 @@ fits the embedding of `scoring.likeness`, makes evidence with it, as `pick` does
 networks of `scoring.presence`, `scoring.odds` and `scoring.cut`, the latter two on tomograms with
 particles. Each learns from what those before it say of tomograms that they have not seen. Every
 draw also counts with four more clicks, and some with fewer proposals; to odds and cut also with
-other things or copies taken away, and to presence beside less of the background.
+one and five clicks on the clearest copies, as users do it, and with other things or copies taken
+away, and to presence beside less of the background.
 """
 
 from __future__ import annotations
@@ -60,6 +61,9 @@ SHAPE, SMALL = (40, 144, 144), (40, 72, 96)  # without a particle
 KINDS = 4  # of a tomogram that are clicked
 JITTER = 0.08  # radii, standard deviation of a click along each axis
 MORE_CLICKS = 4
+CLEAR_CLICKS = (1, 5)
+CLEAREST, ENOUGH = 5, 3
+"""One clear click is on one of so many copies that come first, if there are so many at least."""
 SHORTENED, SHORTEST, LONGEST = 0.3, 40, 200
 """Share of the draws that also count with fewer proposals, and how many these are."""
 FEWER_OTHERS = 0.7
@@ -76,7 +80,7 @@ drawn have few copies, and from them alone a network learns that all have."""
 
 ODDS = Training(networks=2, hidden=48, steps=5000, decay=0.1, rate=5e-3)
 PRESENCE = Training(networks=4, hidden=48, steps=3000, decay=0.1, rate=1e-2)
-CUT = Training(networks=3, hidden=24, steps=2500, decay=0.1, rate=3e-3)
+CUT = Training(networks=6, hidden=24, steps=5000, decay=0.1, rate=3e-3)
 HIDDEN, SIZE = 256, 48  # units of the embedding, and its dimensions
 STEPS = 10000
 TEMPERATURE = 0.1
@@ -190,6 +194,33 @@ class Draw:
             is_prompt=is_prompt,
             clicked=np.concatenate([self.clicked, self.proposals[others]]),
             clicked_shapes=np.concatenate([self.clicked_shapes, self.shapes[others]]),
+        )
+
+    def on_clear(self, clicks: int, found: Evidence, rng: np.random.Generator) -> Draw | None:
+        """The same with clicks on what comes first, as users do it; None of too few copies.
+
+        Copies that are clear are more alike than others, so that lists seem to end earlier.
+
+        Args:
+            clicks: how many; a single one is on any of the first.
+            found: what speaks for each place as it is.
+            rng: which.
+        """
+        ranked = np.argsort(-found.walks[: len(self.is_prompt)], kind="stable")
+        known = np.append(self.copy[self.is_prompt > 0], -1)  # and what is no copy
+        ranked = ranked[~np.isin(self.copy[ranked], known)]
+        _, first = np.unique(self.copy[ranked], return_index=True)
+        clear = ranked[np.sort(first)]
+        if len(clear) < max(clicks, ENOUGH):
+            return None
+        if clicks == 1:
+            clear = clear[[rng.integers(max(1, min(CLEAREST, len(clear) // ENOUGH)))]]
+        rows = clear[:clicks]
+        return replace(
+            self,
+            is_prompt=np.isin(np.arange(len(self.is_prompt)), rows),
+            clicked=self.proposals[rows],
+            clicked_shapes=self.shapes[rows],
         )
 
     def first(self, count: int) -> Draw:
@@ -466,11 +497,11 @@ def fitted(folder: Path) -> dict[str, Network | GraphNetwork | SequenceNetwork]:
                 presences.append(of_tomogram(draw, likeness, found))
                 level = float(np.quantile(draw.maxima, rng.uniform(*LOW)))
                 presences.append(of_tomogram(draw, *draw.seen(embedding, level)))
-                if not draw.copies:
-                    continue
-                taught[i].append((draw, of_places(draw, likeness, found)))
-                if (fewer := draw.thinned(rng)) is not None:
-                    taught[i].append((fewer, of_places(fewer, *fewer.seen(embedding))))
+                taught[i] += places_of(draw, embedding, rng)
+            found = loaded[i].seen(embedding)[1]
+            for clicks in CLEAR_CLICKS:
+                if (clear := loaded[i].on_clear(clicks, found, rng)) is not None:
+                    taught[i] += places_of(clear, embedding, rng)
     of_whole = []
     for unseen in folds:
         seen, blind = apart(unseen)
@@ -482,6 +513,16 @@ def fitted(folder: Path) -> dict[str, Network | GraphNetwork | SequenceNetwork]:
         "odds": fit_graph([places for some in taught for _, places in some], ODDS),
         "cut": fit_sequence(of_whole, CUT),
     }
+
+
+def places_of(
+    draw: Draw, embedding: Network, rng: np.random.Generator
+) -> list[tuple[Draw, Lesson]]:
+    """What its places teach, as they are and thinned; nothing where there are no copies."""
+    if not draw.copies:
+        return []
+    each = (draw, draw.thinned(rng))
+    return [(one, of_places(one, *one.seen(embedding))) for one in each if one is not None]
 
 
 def variants(draw: Draw, rng: np.random.Generator) -> list[Draw]:

@@ -100,3 +100,23 @@ def test_every_length_of_a_list_has_its_f1(monkeypatch):
     assert len(lists.rows) == len(lists.answers)
     assert lists.answers[0] == pytest.approx(2 / (1 + OF_KIND))  # the click alone
     assert lists.answers[-1] == pytest.approx(2 * OF_KIND / (3 * OF_KIND + OF_KIND))
+
+
+def test_clear_clicks_are_on_other_copies_that_come_first(monkeypatch):
+    monkeypatch.setattr(training, "STEPS", 100)
+    draw = made_up(5)
+    found = draw.seen(training.embedded([made_up(seed) for seed in range(4)]))[1]
+    rng = np.random.default_rng(0)
+    five = draw.on_clear(5, found, rng)
+    rows = np.flatnonzero(five.is_prompt)
+    others = [row for row in range(OF_KIND) if row and row not in rows]
+    assert len(rows) == len(five.clicked) == len(five.clicked_shapes) == 5
+    assert set(rows) <= set(range(1, OF_KIND))
+    assert found.walks[rows].min() >= found.walks[others].max()
+    np.testing.assert_array_equal(
+        np.sort(five.clicked[:, 0, 0]), np.sort(draw.proposals[rows, 0, 0])
+    )
+    (one,) = np.flatnonzero(draw.on_clear(1, found, rng).is_prompt)
+    assert one in rows
+    assert draw.on_clear(OF_KIND, found, rng) is None
+    assert replace(draw, copy=np.full(len(draw.copy), -1)).on_clear(1, found, rng) is None
