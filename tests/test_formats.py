@@ -357,6 +357,26 @@ def test_formats_in_voxels_need_no_sizes(name):
     assert written(name, info=TomogramInfo("a")) == written(name, info=TomogramInfo("a", 10))
 
 
+@pytest.mark.parametrize(
+    ("shape_zyx", "says"),
+    [
+        ((96, 240, 240), "240 × 240 × 96 voxels, about 2 times .*, or give coords_angpix=5"),
+        ((12, 31, 30), "30 × 31 × 12 voxels, about 0.253 times"),
+        ((48, 120, 120), None),
+        ((50, 130, 120), None),
+        ((96, 240, 120), None),
+    ],
+)
+def test_a_model_of_another_binning_is_told(tmp_path, caplog, shape_zyx, says):
+    info = TomogramInfo("a", 10.0, shape_zyx)
+    path = tmp_path / "a.mod"
+    group = (Picks.from_points([[1, 2, 3]]), info)
+    path.write_bytes(FORMATS["imod-model"].write([group], Particle()))
+    read_points(path, voxel_size=10, shape_zyx=(48, 120, 120))
+    assert bool(caplog.messages) == (says is not None)
+    assert re.search(says or "", caplog.text)
+
+
 def test_imodmodel_absent(monkeypatch, tmp_path):
     path = save(tmp_path, "imod-model")
     monkeypatch.setitem(sys.modules, "imodmodel", None)

@@ -70,6 +70,7 @@ class Table:
         sizes: (n,) Å, the voxels or pixels that `columns` count in each row, or from whose middle
             they count Å, as the file states them, or None.
         image_sizes: (n,) Å, the pixels of the particle images, likewise.
+        image_xyz: voxels, of the image that the points were put on, as the file states it, or None.
         rotations: n of the particles, or None.
         frames: n rotations of RELION's subtomograms, in which its shifts are written, or None.
         extra: the labels of `rows` that mean nothing here.
@@ -83,6 +84,7 @@ class Table:
     pixel_size: float | None = None
     sizes: np.ndarray | None = None
     image_sizes: np.ndarray | None = None
+    image_xyz: tuple[int, int, int] | None = None
     rotations: Rotation | None = None
     frames: Rotation | None = None
     extra: tuple[str, ...] = ()

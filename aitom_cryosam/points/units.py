@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _SAME_SHIFT = 0.1  # Å
 _ROUNDED = 0.006  # Å, of two decimals
+_ALIKE, _BINNED = 0.05, 1.2  # of ratios of sizes, from which on they are another binning's
 _FEW, _MANY = 1, 10  # points from which on their values may say something, of Warp and of others
 
 
@@ -167,6 +168,8 @@ def _scale(
         mixed = f"{path} counts voxels of {low:g} and of {high:g} Å and"
         return table.sizes[:, None] / info.known_voxel_size(mixed)
     _agree(table, path, info.voxel_size)
+    if table.voxel_size is None:
+        _tell_other_image(table, path, info)
     return None
 
 
@@ -240,6 +243,23 @@ def _agree(table: Table, path: Path, voxel_size: float | None) -> None:
             table.columns[0],
             Remedy.PIXEL_SIZE_OR_TILT_SERIES.said(),
         )
+
+
+def _tell_other_image(table: Table, path: Path, info: TomogramInfo) -> None:
+    """Of a tomogram at another binning, the file knows the size of the image."""
+    if table.image_xyz is None or info.shape_zyx is None or info.voxel_size is None:
+        return
+    ratios = np.array(table.image_xyz) / info.shape_zyx[::-1]
+    if ratios.max() - ratios.min() > _ALIKE * ratios.max() or 1 / _BINNED < ratios[0] < _BINNED:
+        return
+    logger.warning(
+        "%s was made on an image of %d × %d × %d voxels, about %.3g times as many along each axis "
+        "as here, and its points are taken as voxels here; %s.",
+        path,
+        *table.image_xyz,
+        ratios.mean(),
+        Remedy.COORDS_ANGPIX.said(size=float(f"{info.voxel_size / ratios.mean():.3g}")),
+    )
 
 
 def _tell_other_name(path: Path, names: Sequence[str] | None, voxel_size: float) -> None:

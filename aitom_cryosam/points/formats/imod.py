@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -129,12 +130,15 @@ def read_model(path: Path) -> Table:
         voxel_size = pixel_size * _ANGSTROM_PER_UNIT[unit]
     else:  # what the header does not say, the image says that the model was drawn on
         voxel_size = _voxel_size(image_sizes)
-    return Table.of(
+    table = Table.of(
         points_xyz - FROM_CORNER,
         Unit.VOXEL,
         classes=classes,
         voxel_size=voxel_size,
     )
+    sizes = struct.unpack_from(">3i", content, 136)
+    whole = min(sizes) > 0 and not (part.any() or flags & _FLIPPED)
+    return replace(table, image_xyz=sizes) if whole else table
 
 
 def _part(shift_xyz: np.ndarray, sizes_xyz: np.ndarray) -> np.ndarray:
