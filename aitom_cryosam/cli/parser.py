@@ -11,6 +11,19 @@ from typing import Any, NoReturn
 
 from aitom_cryosam.wording import printable
 
+_ELSEWHERE = {
+    **dict.fromkeys(["apix", "angpix", "pixel-size"], "--voxel-size"),
+    **dict.fromkeys(["click", "point", "seed"], "--prompt"),
+    **dict.fromkeys(["radius", "particle-diameter", "size"], "--diameter"),
+    **dict.fromkeys(["gpu", "gpus", "cuda"], "--device cuda"),
+    **dict.fromkeys(["invert", "bright"], "--contrast bright"),
+    **dict.fromkeys(["threshold", "cutoff"], "--cut"),
+    "format": "--to",
+    "mask": "--region",
+}
+"""What other programs call options, without dashes, by what they are called here."""
+_TOMOGRAM = re.compile(r"\.(mrc|rec|map|zarr)(\.gz|\.bz2)?$", re.I)
+
 
 class Parser(argparse.ArgumentParser):
     """For a command and, as argparse makes them of the same class, those below it."""
@@ -50,8 +63,16 @@ class Parser(argparse.ArgumentParser):
     def _unknown(self, argument: str) -> str:
         if argument.startswith("-"):
             option = argument.partition("=")[0]
-            likely = get_close_matches(option, self._option_string_actions, 1)
+            known = self._option_string_actions
+            meant = _ELSEWHERE.get(option.strip("-"), "")
+            same = [meant] if meant.partition(" ")[0] in known else []
+            likely = same or get_close_matches(option, known, 1)
             return f"there is no option {option}{f'; did you mean {likely[0]}?' if likely else ''}"
+        if _TOMOGRAM.search(argument):
+            return (
+                f"one argument too many, {argument!r}; it takes one tomogram, and `cryosam project "
+                "init` several"
+            )
         spaces = "; numbers that belong together have no space between them, such as 312,208,95"
         hint = spaces if re.fullmatch(r"[-\d.,]+", argument) else ""
         return f"one argument too many, {argument!r}{hint}"
