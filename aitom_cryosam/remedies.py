@@ -328,8 +328,12 @@ _WORDS: dict[Remedy, str | dict[Door, str | tuple[str, ...]]] = {
         _PROJECT: f"write coords_angpix, Å, or tomograms_star {_IN_PROJECT}",
     },
     Remedy.PIXELS_BESIDE: {
-        _LINE: ("add --from relion4 or warp", "remove the latter"),
-        _PYTHON: "give the format, relion4 or warp, or remove the latter",
+        _LINE: (
+            "add --coords-angpix ANGSTROM",
+            "add --truth-angpix ANGSTROM if that is the truth",
+            "remove the latter",
+        ),
+        _PYTHON: "give coords_angpix in Å",
     },
     Remedy.OTHER_PIXELS: {
         _LINE: (

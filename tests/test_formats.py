@@ -310,6 +310,8 @@ def test_of_two_units_that_of_relion_5_counts_unless_the_user_says_else(tmp_path
     assert caplog.text == ""
     np.testing.assert_allclose(read(path).picks.points_zyx, [[100, 200, 300]])
     assert "rlnCoordinateX and rlnCenteredCoordinateXAngst; the latter are read" in caplog.text
+    found = read_points(path, voxel_size=10.8, coords_angpix=5.4)
+    np.testing.assert_allclose(found.picks.points_zyx, [[0.5, 1, 1.5]])
     path = star(tmp_path / "a.star", *PIXELS, rows=["3 2 1"])
     with pytest.raises(InputError, match="expected the columns rlnCenteredCoordinateXAngst"):
         read(path, "relion5")

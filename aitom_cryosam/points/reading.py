@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,21 +17,25 @@ from aitom_cryosam.points.formats.registry import reader
 from aitom_cryosam.points.formats.relion_warp import NO_REASON
 from aitom_cryosam.points.point_file import PointFile
 from aitom_cryosam.points.table import (
+    CENTRED,
     CLASS,
     ID,
     KEPT,
     PARTICLE_ID,
+    PIXELS,
     PROBABILITY,
     REASON,
     Table,
     Unit,
     all_open,
+    filled,
     is_open,
     numbers,
 )
 from aitom_cryosam.points.tilt_series import TomogramsStar
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.points.units import in_voxels
+from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.source_file import existing_file, reading
 from aitom_cryosam.tidying import settle
 
@@ -79,6 +84,8 @@ def read_points(
             raise InputError(f"Expected a voxel or pixel size above 0 Å, got {size:g}.")
     with reading(existing_file(path), "a file of points"):
         table = reader(path, format)(path)
+    if format is None:
+        table = _of_two_units(table, path, coords_angpix)
     stated = table.voxel_size or (tomograms and tomograms.voxel_size) or None
     info = TomogramInfo(str(path), voxel_size or stated, shape_zyx, path=tomogram)
     names = table.names
@@ -104,6 +111,22 @@ def read_points(
         shape_zyx,
         tomogram,
     )
+
+
+def _of_two_units(table: Table, path: Path, coords_angpix: float | None) -> Table:
+    """Of Å from the centre and pixels beside them the former, unless the pixels' size is given."""
+    if table.unit is not Unit.CENTRED_ANGSTROM or len(filled(table.rows, PIXELS)) < len(PIXELS):
+        return table
+    if coords_angpix is not None:
+        return replace(table, unit=Unit.PIXEL, columns=PIXELS)
+    logger.warning(
+        "%s has %s and %s; the latter are read, as RELION 5 does; to read the former, %s.",
+        path,
+        PIXELS[0],
+        CENTRED[0],
+        Remedy.PIXELS_BESIDE.said(),
+    )
+    return table
 
 
 def _tell_below(points_xyz: np.ndarray, path: Path) -> None:

@@ -38,7 +38,6 @@ from aitom_cryosam.points.table import (
     numbers,
     one_size,
 )
-from aitom_cryosam.remedies import Remedy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,15 +93,8 @@ def of_blocks(path: Path, blocks: Sequence[Block], unit: Unit | None = None) -> 
     rows = _joined(path, with_points)
     there = [columns for columns in known if with_points[0].has(columns)]
     found = [columns for columns in there if filled(rows, columns)] or there
-    if len(found) == 2:  # RELION 5 reads Å, and calls the pixels beside them spurious
-        logger.warning(
-            "%s has %s and %s; the latter are read, as RELION 5 does; to read the former, %s.",
-            path,
-            PIXELS[0],
-            CENTRED[0],
-            Remedy.PIXELS_BESIDE.said(),
-        )
-    return _table(path, rows, found[-1], unit or _unit(path, rows, found[-1], blocks), blocks)
+    counted = found[-1]  # of both, RELION 5 reads Å, and calls the pixels beside them spurious
+    return _table(path, rows, counted, unit or _unit(path, rows, counted, blocks), blocks)
 
 
 def _of_pytom(block: Block) -> Block:
