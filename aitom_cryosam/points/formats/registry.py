@@ -371,7 +371,10 @@ def reader(path: Path, name: str | None = None) -> Reader:
         raise InputError(f"{path} is {_NO_POINTS[ending]}.")
     head = path.read_bytes()[:65536]
     if head[208:212] == b"MAP ":
-        raise InputError(f"{path} is an MRC volume; expected a file of points.")
+        raise InputError(
+            f"{path} is an MRC volume; expected a file of points: of labels, give a table of their "
+            "centroids, such as scikit-image's regionprops_table makes."
+        )
     kind = FileKind.of(head)
     if kind is FileKind.IMOD_MODEL:
         return imod.read_model
