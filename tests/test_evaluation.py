@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation import best_matching, evaluate, pooled, summarise
+from aitom_cryosam.evaluation.counting import Matched, doubt
 from aitom_cryosam.picks import Picks
 
 
@@ -242,3 +243,12 @@ def test_the_matching_is_the_largest_and_one_to_one(picks, truth, radius):
     np.testing.assert_allclose(result.distances, apart[tuple(result.pairs.T)])
     assert result.curve_recall[-1] == pytest.approx(result.recall)
     assert (np.diff(result.curve_recall) >= 0).all()
+
+
+def test_a_common_shift_is_looked_for_where_there_are_picks_and_particles() -> None:
+    places, none = np.random.default_rng(4).uniform(4, 60, (12, 3)), np.zeros((0, 3))
+    unpicked = Matched(none, places, np.zeros((0, 2), int), 10.0)
+    shifted = Matched(places, places - (16, 27, 32), np.zeros((0, 2), int), 10.0)
+    said = doubt([*[unpicked] * 4, shifted], 30.0)
+    assert said is not None
+    assert "12 would if the truth lay x, y, z = 32, 27, 16 voxels further" in said

@@ -67,28 +67,31 @@ def doubt(
     ways = dict(_ways(truth_angpix or tomograms[0].voxel_size))
     found = {said: _together(tomograms, radius, way) for said, way in ways.items()}
     chance = np.percentile([_together(tomograms, radius, _as_read), *found.values()], _OTHERS)
+    least = max(_ABOVE_CHANCE * chance, _FEW)
     said = max(found, key=lambda way: found[way])
-    share = _SHARE
-    if found[said] < max(share * possible, _ABOVE_CHANCE * chance, _FEW):
+    count = found[said]
+    if count < max(_SHARE * possible, least):
         shift = _commonest(tomograms, radius)
         x, y, z = np.round(-shift[::-1]) + 0.0  # no -0
-        said, share = f"lay x, y, z = {x:.0f}, {y:.0f}, {z:.0f} voxels further", _MOVED_SHARE
-        said += ", as of a tomogram that was cut or padded, or counted from its middle"
-        found[said] = _together(tomograms, radius, partial(_moved, shift))
-    if found[said] < max(share * possible, _ABOVE_CHANCE * chance, _FEW):
-        return None
+        said = (
+            f"lay x, y, z = {x:.0f}, {y:.0f}, {z:.0f} voxels further, as of a tomogram that was "
+            "cut or padded, or counted from its middle"
+        )
+        count = _together(tomograms, radius, partial(_moved, shift))
+        if count < max(_MOVED_SHARE * possible, least):
+            return None
     return (
-        f"{matched} of {possible} picks and particles match, but {found[said]} would if the truth "
-        f"{said}"
+        f"{matched} of {possible} picks and particles match, but {count} would if the truth {said}"
     )
 
 
 def _commonest(tomograms: Sequence[Matched], radius: float) -> np.ndarray:
     """(3,) voxels, z y x, by which the most particles lie from picks, near or far."""
+    with_both = [one for one in tomograms if len(one.truth_zyx) and len(one.picks_zyx)]
     apart = np.concatenate(
         [
             (one.truth_zyx[:_SOME, None] - one.picks_zyx[:_SOME]).reshape(-1, 3)
-            for one in tomograms[:_SOME_TOMOGRAMS]
+            for one in with_both[:_SOME_TOMOGRAMS]
         ]
     )
     tree, reach = cKDTree(apart), radius / tomograms[0].voxel_size / 2
