@@ -12,10 +12,10 @@ import numpy as np
 
 from aitom_cryosam.files import write_text
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.source_file import sha256_of
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.versions import DISTRIBUTION, version_of
-from aitom_cryosam.volumes import ome_zarr
 
 SCHEMA = 2
 """Of `<stem>_run.json`; version 0.1 wrote none, nor the names of its files."""
@@ -87,9 +87,7 @@ def tomogram_entry(tomogram: Tomogram) -> dict[str, Any]:
     Where its first voxel lies elsewhere than that of the finest level, it says where: the file may
     be gone when positions are asked for in Å.
     """
-    path = tomogram.path
-    levels = path is not None and ome_zarr.recognises(path)
-    shift = ome_zarr.read_shift(path, tomogram.voxel_size) if path and levels else ()
+    shift = tuple(TomogramInfo.of(tomogram).shift_xyz(tomogram.voxel_size).tolist())
     return {
         "path": str(tomogram.path.absolute()) if tomogram.path else None,
         "name": tomogram.name,

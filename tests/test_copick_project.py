@@ -276,8 +276,8 @@ def test_the_command_line_takes_it_for_a_tomogram(config, capsys):
 @pytest.mark.parametrize(
     ("output", "options", "says"),
     [
-        ("ribosome", ["--prompt", "5,5,5"], "A click is in one tomogram, and 2 are chosen"),
-        ("ribosome", ["--reject=5,5,5", "--query", "q"], "A click is in one tomogram"),
+        ("ribosome", ["--prompt", "5,5,5"], "A click lies in one tomogram, but 2 are chosen"),
+        ("ribosome", ["--reject=5,5,5", "--query", "q"], "A click lies in one tomogram"),
         ("ribosom", ["--query", "q"], "has no object ribosom"),
         ("ribosome:a_b/1", ["--query", "q"], "a user id without spaces"),
         ("ribosome:me/7", ["--query", "q"], "by me in session 7; choose another"),

@@ -440,7 +440,7 @@ def test_relion(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     volumes(made[0].parent, "rec_a_half1.mrc")
     star.write_text(f"data_global\n\nloop_\n{head}a 1.35 {half} None\n")
     assert [one.name for one in tomograms_of(star)] == ["rec_a_half1.mrc"]
-    assert f"names only halves of 1 tomograms, as {half}, which have more noise" in caplog.text
+    assert f"names only halves of 1 tomogram, such as {half}, which have more noise" in caplog.text
     sizes = "".join(f"_rlnTomoSize{axis} #{5 + i}\n" for i, axis in enumerate("XYZ"))
     star.write_text(
         f"data_global\n\nloop_\n{head}{sizes}{rows}".replace(".mrc\n", ".mrc 16 16 16\n")

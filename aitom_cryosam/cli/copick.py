@@ -79,16 +79,12 @@ def cryosam(
 
 
 def _refuse_typed(pick_options: Sequence[str], count: int) -> None:
-    """A click that is typed is a place in one tomogram.
-
-    Raises:
-        InputError: there are several.
-    """
+    """Refuse clicks that are typed, which lie in one tomogram, where several are chosen."""
     typed = [one for one in pick_options if one.partition("=")[0] in ("--prompt", "--reject")]
     if typed and count > 1:
         raise InputError(
-            f"A click is in one tomogram, and {count} are chosen; name its run by --run-names, or "
-            "look in all for what `cryosam query` keeps of it, by --query FILE."
+            f"A click lies in one tomogram, but {count} are chosen; choose its run by --run-names, "
+            "or make a query of it by `cryosam query`, and look for that in all by --query FILE."
         )
 
 

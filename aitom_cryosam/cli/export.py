@@ -289,12 +289,13 @@ def _groups(
         picks = file.picks.take(rows)
         for row in info.outside(picks.points_zyx)[:1]:
             x, y, z = picks.points_zyx[row, ::-1]
-            hint = otherwise(info, picks.points_zyx)
-            size = "; are its coordinates in pixels of another size (--coords-angpix ANGSTROM)?"
+            hint = (
+                otherwise(info, picks.points_zyx)
+                or "; add --coords-angpix ANGSTROM if its pixels differ"
+            )
             raise InputError(
                 f"{file.path}, row {rows[row] + 1}: the voxel {x:g},{y:g},{z:g} lies outside "
-                f"{Path(info.name).name}, which has {info.bounds()}"
-                f"{f'{hint}.' if hint else size}"
+                f"{Path(info.name).name}, which has {info.bounds()}{hint}."
             )
         yield picks, info
 

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NoReturn
 
 from aitom_cryosam.wording import printable
@@ -21,8 +22,7 @@ _ELSEWHERE = {
     "format": "--to",
     "mask": "--region",
 }
-"""What other programs call options, without dashes, by what they are called here."""
-_TOMOGRAM = re.compile(r"\.(mrc|rec|map|zarr)(\.gz|\.bz2)?$", re.I)
+"""Options of other programs, without dashes, and what does the same here."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,13 +68,13 @@ class Parser(argparse.ArgumentParser):
             same = [meant] if meant.partition(" ")[0] in known else []
             likely = same or get_close_matches(option, known, 1)
             return f"there is no option {option}{f'; did you mean {likely[0]}?' if likely else ''}"
-        if _TOMOGRAM.search(argument):
-            return (
-                f"one argument too many, {argument!r}; it takes one tomogram, and `cryosam project "
-                "init` several"
-            )
-        spaces = "; numbers that belong together have no space between them, such as 312,208,95"
-        hint = spaces if re.fullmatch(r"[-\d.,]+", argument) else ""
+        from aitom_cryosam.volumes.reading import is_volume
+
+        hint = ""
+        if is_volume(Path(argument)):
+            hint = "; it takes one tomogram, and `cryosam project init` several"
+        elif re.fullmatch(r"[-\d.,]+", argument):
+            hint = "; numbers that belong together have no space between them, such as 312,208,95"
         return f"one argument too many, {argument!r}{hint}"
 
 

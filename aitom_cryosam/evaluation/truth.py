@@ -89,22 +89,16 @@ def read_truth(
 
 def _of_file(path: Path, picks: Sequence[PointFile], read: Reader) -> Truth:
     """It is read and split once for all tomograms whose voxels lie alike."""
-    whole: dict[Hashable, PointFile] = {}
-
-    def of(points: PointFile) -> tuple[Hashable, PointFile]:
-        voxels = _voxels(points)
-        if voxels not in whole:
-            whole[voxels] = read(path, points)
-        return voxels, whole[voxels]
-
-    label = distinct(_names(picks), of(picks[0])[1].names or ())
-    split: dict[Hashable, Known] = {}
+    first = read(path, picks[0])
+    label = distinct(_names(picks), first.names or ())
+    found = {_voxels(picks[0]): Known(first, _split(first, label))}
 
     def known(points: PointFile) -> Known:
-        voxels, found = of(points)
-        if voxels not in split:
-            split[voxels] = Known(found, _split(found, label))
-        return split[voxels]
+        voxels = _voxels(points)
+        if voxels not in found:
+            whole = read(path, points)
+            found[voxels] = Known(whole, _split(whole, label))
+        return found[voxels]
 
     return Truth(label, known)
 

@@ -45,7 +45,7 @@ class CryoSAMWidget(Panel):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
-        # The menu gives a proxy, which makes another of a layer each time it is asked for one.
+        # The menu gives a proxy that wraps a layer anew at each access: none would be its own.
         self.viewer = viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.worker: Worker | None = None
         self.result: Result | None = None

@@ -18,25 +18,25 @@ ORDERS = {
 
 Programs that count axes as arrays have z,y,x; IMOD's volumes that were not turned x,z,y.
 """
-
-
 _FAR = 0.1  # of the way from the first voxel to the middle: what is nearer may be a border's
 
 
 def otherwise(info: TomogramInfo, points_zyx: np.ndarray, *, typed: bool = False) -> str:
     """A way of counting in which all points would lie inside, as the rest of a sentence, or "".
 
-    Of those of a file not in pixels of another size, which it is told itself.
+    Only typed points are tried in Å and nm: of a file, its caller asks for the size of pixels.
 
     Args:
-        info: of the tomogram, whose shape is known.
-        points_zyx: (n, 3) voxels, some of them outside.
+        info: of the tomogram; its shape is known where a point lies outside.
+        points_zyx: (n, 3) voxels. If none lies outside, there is nothing to say.
         typed: by a person, in x, y, z.
     """
 
     def inside(points: np.ndarray) -> bool:
         return not len(info.outside(points))
 
+    if inside(points_zyx):
+        return ""
     it = "it" if len(points_zyx) == 1 else "all"
     if inside(points_zyx - 1):
         return f"; counted from 1, as 3dmod shows voxels, {it} would lie inside: subtract 1"

@@ -28,7 +28,6 @@ from aitom_cryosam.wording import listed
 logger = logging.getLogger(__name__)
 
 PROMPT, REJECTED = "prompt", "rejected place"
-_OUTSIDE = "lies outside"
 
 
 def read_prompts(
@@ -185,15 +184,15 @@ def _from_file(
     if len(good) < len(points):
         first = next(i for i, fault in enumerate(faults) if fault)
         said = f"{path}: the {kind} {as_typed(points[first])} {faults[first]}"
-        outside = [fault for fault in faults if fault.startswith(_OUTSIDE)]
-        hint = otherwise(TomogramInfo.of(tomogram), points) if outside else ""
+        info = TomogramInfo.of(tomogram)
+        hint = otherwise(info, points)
         said += hint
         if not good:
             if coords_angpix or hint:
                 raise InputError(f"{said}.")
             raise InputError(said, Remedy.OTHER_PIXELS)
         left_out = f"{len(points) - len(good)} of {len(points)}"
-        if 2 * len(outside) > len(points) and not (coords_angpix or hint):
+        if 2 * len(info.outside(points)) > len(points) and not (coords_angpix or hint):
             left_out += f"; {Remedy.OTHER_PIXELS.said()}"
         logger.warning("%s; left out with all such %ss, %s.", said, kind, left_out)
     return good
@@ -234,8 +233,7 @@ def refuse_misplaced(points_zyx: np.ndarray, tomogram: Tomogram, kind: str) -> N
     """
     for point in points_zyx:
         if fault := _fault(point, tomogram):
-            outside = fault.startswith(_OUTSIDE)
-            hint = otherwise(TomogramInfo.of(tomogram), points_zyx, typed=True) if outside else ""
+            hint = otherwise(TomogramInfo.of(tomogram), points_zyx, typed=True)
             raise InputError(f"The {kind} {as_typed(point)} {fault}{hint}.")
 
 
@@ -243,7 +241,7 @@ def _fault(point_zyx: np.ndarray, tomogram: Tomogram) -> str:
     """What is wrong with a prompt, or nothing."""
     info = TomogramInfo.of(tomogram)
     if len(info.outside(point_zyx[None])):
-        return f"{_OUTSIDE} {tomogram.name}, which has {info.bounds()}"
+        return f"lies outside {tomogram.name}, which has {info.bounds()}"
     if tomogram.is_blank(point_zyx):
         return f"lies on the blank margin of {tomogram.name}; click on a particle"
     return ""

@@ -19,14 +19,13 @@ from aitom_cryosam.points.table import NAMES, PIXELS, text_of
 from aitom_cryosam.points.tilt_series import is_tomograms_star, read_tomograms_star
 from aitom_cryosam.source_file import reading
 from aitom_cryosam.volumes.reading import is_volume
-from aitom_cryosam.wording import listed
+from aitom_cryosam.wording import listed, plural
 
 logger = logging.getLogger(__name__)
 
 _NO_TOMOGRAM = re.compile(r"_labels\.(mrc(\.gz)?|zarr)$")
 _VOLUMES = (*NAMES[::-1], *(f"rlnTomoReconstructedTomogram{kind}" for kind in ("", "Half1")))
 """The labels under which IsoNet and others list volumes, the best first."""
-_HALF = re.compile(r"_half1\.mrc$")
 _SAMPLES, _SAMPLE = 5, 4096  # bytes
 _LISTS = (".txt", ".lst", ".list")
 _EXPECTED = (
@@ -185,13 +184,13 @@ def _of_star(path: Path) -> list[Path]:
             f"{path} names no reconstructed tomograms; expected rlnTomoReconstructedTomogram: "
             "reconstruct them, or give the folder they are in."
         )
-    halves = [row[0] for row in rows if _HALF.search(row[0])]
+    halves = [row[0] for row in rows if row[0].endswith("_half1.mrc")]
     if halves:
         logger.warning(
-            "%s names only halves of %d tomograms, as %s, which have more noise than the whole; "
-            "reconstruct or denoise them, and take that.",
+            "%s names only halves of %s, such as %s, which have more noise than the whole; "
+            "reconstruct the whole or denoise the halves, and take that.",
             path,
-            len(halves),
+            plural(len(halves), "tomogram"),
             halves[0],
         )
     return [_from(path, row[0]) for row in rows]

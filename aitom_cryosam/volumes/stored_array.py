@@ -43,7 +43,9 @@ class StoredArray:
         sizes, chunks = list(self._array.shape), list(self._array.chunks)
         whole = all(isinstance(n, int) and n >= 0 for n in sizes + chunks)
         if not whole or 0 in chunks or len(chunks) != len(sizes):  # zarr 2 takes what a file says
-            raise InputError(f"{self._called}: its shape is {sizes} in {chunks}; copy it again.")
+            raise InputError(
+                f"{self._called}: its shape is {sizes} in chunks of {chunks}; copy it again."
+            )
         if len(sizes) != len(names):
             raise InputError(
                 f"{self._called}: its array has {len(sizes)} axes, but the metadata name "

@@ -109,8 +109,7 @@ _SHAPE, _SHAPES = "shape-type", {"ellipse", "rectangle", "polygon"}
 _TIMES = {"t", "time", "timepoint", "frame", "channel"}
 _BOXES = {
     *("w", "h", "d", "width", "height", "depth"),
-    *(f"{axis}size" for axis in "xyz"),
-    *(f"size{axis}" for axis in "xyz"),
+    *("xsize", "ysize", "zsize", "sizex", "sizey", "sizez"),
 }
 """Columns of the size of boxes, of which x, y, z may be a corner."""
 _SCALES = {
