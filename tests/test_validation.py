@@ -9,7 +9,7 @@ from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.registry import FORMATS
 from aitom_cryosam.points.formats.relion_warp import write_picks, write_proposals
 from aitom_cryosam.points.reading import read_points
-from aitom_cryosam.points.star_syntax import scan
+from aitom_cryosam.points.star_syntax import read_blocks, scan
 from aitom_cryosam.points.tilt_series import read_tomograms_star
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
 from aitom_cryosam.points.writing import project_files
@@ -214,6 +214,13 @@ GOOD = "data_particles\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n_rlnCoo
         ),
         (GOOD.replace("_rln", "rln"), ["line 4: no label begins with _ above rlnCoordinateX"]),
         ("data_\n_a 1\n_b 2\n", []),
+        (
+            GOOD.replace("data_", "DATA_").replace("loop_", "Loop_") + "1 2 3\n",
+            [
+                "line 1: RELION and Warp read data_ in small letters only",
+                "line 3: RELION and Warp read loop_ in small letters only",
+            ],
+        ),
     ],
 )
 def test_what_strict_readers_stumble_over(text, problems):
@@ -226,6 +233,15 @@ def test_blocks_as_they_are():
     assert particles.column("rlnCoordinateY") == ["2", "5"]
     assert particles.has(XYZ)
     assert not general.has(XYZ)
+
+
+def test_keywords_in_capitals(tmp_path):
+    path = tmp_path / "a.star"
+    path.write_text(GOOD.replace("data_", "DATA_").replace("loop_", "LOOP_") + "1 2 3\n")
+    [particles] = read_blocks(path)
+    assert (particles.name, particles.rows) == ("particles", [["1", "2", "3"]])
+    path.write_text("data_\nloop_\n_a\nData_1\nDATA_2\n")
+    assert [block.rows for block in read_blocks(path)] == [[["Data_1"], ["DATA_2"]]]
 
 
 NAMED = ("rlnTomoName", *XYZ, "rlnAutopickFigureOfMerit")

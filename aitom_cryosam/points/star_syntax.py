@@ -86,16 +86,19 @@ class _Scanner:
         self.blocks: list[Block] = []
         self.problems: dict[tuple[int, str], Problem] = {}
         self.gap = 0  # the line of a blank one within rows
+        self.data = "data_"  # as the file writes it; a word in other letters may be a value
 
     def scan(self, text: str) -> tuple[list[Block], list[Problem]]:
         for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
             words = words_of(line)
+            if words and not self.blocks and words[0].lower().startswith("data_"):
+                self.data = words[0][:5]
             if not words:
                 self.gap = number
             elif words[0].startswith("#") or self._is_remark(words):
                 if "data_" in line:
                     self.tell("comment", number, "RELION begins a block at data_ in a comment")
-            elif words[0].startswith("data_") and not self._is_row(words):
+            elif words[0].startswith(self.data) and not self._is_row(words):
                 self._begin(words, number)
             elif not self.blocks:
                 self.tell(
@@ -104,7 +107,7 @@ class _Scanner:
                     "text before the first data_; call a plain table .csv",
                     fatal=True,
                 )
-            elif words[0] == "loop_":
+            elif words[0].lower() == "loop_":
                 self._loop(words, number)
             elif words[0].startswith("_") and not self._is_row(words):
                 self._label(words, number)
@@ -115,6 +118,10 @@ class _Scanner:
     def tell(self, kind: str, line: int, sentence: str, *, fatal: bool = False) -> None:
         problem = Problem(f"line {line}: {sentence}", fatal)
         self.problems.setdefault((len(self.blocks), kind), problem)
+
+    def _tell_capitals(self, word: str, line: int) -> None:
+        if not word.islower():
+            self.tell("case", line, f"RELION and Warp read {word.lower()} in small letters only")
 
     def _is_remark(self, words: list[str]) -> bool:
         """Whether a line is RELION's other kind of comment, a semicolon among the labels."""
@@ -129,7 +136,8 @@ class _Scanner:
         return bool(block.loops) and first and (bool(block.rows) or not _counts(words))
 
     def _begin(self, words: list[str], line: int) -> None:
-        name = words[0].removeprefix("data_")
+        self._tell_capitals(self.data, line)
+        name = words[0].removeprefix(self.data)
         if any(block.name == name for block in self.blocks):
             self.tell("twice", line, f"a second block data_{name} is not read by RELION")
         self.blocks.append(Block(name, line))
@@ -137,6 +145,7 @@ class _Scanner:
             self.tell("begin", line, f"text behind data_{name}", fatal=True)
 
     def _loop(self, words: list[str], line: int) -> None:
+        self._tell_capitals(words[0], line)
         block = self.blocks[-1]
         block.loops += 1
         if block.loops == 2:
