@@ -55,6 +55,18 @@ def test_a_closed_pipe_is_silent(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("141\n", "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y,z\n1,2,3\n")
+    command = f"{SHELL} evaluate a.csv a.csv --radius 9 --voxel-size 1 >/dev/full"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "cryosam evaluate: what it prints could not be written (No space left on device); any "
+        "files that it wrote are whole.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("stage", "says"),
     [

@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
                 with kept(inputs_of(args)):
                     status = int(import_module(COMMANDS[args.command][0]).run(args))
-                return status or status_of_stdout()
+                return status or status_of_stdout(command)
         except InputError as error:
             return _told(f"{command}: {error.worded(Door.COMMAND_LINE)}", 2)
         except Ended as ended:

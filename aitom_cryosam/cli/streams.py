@@ -72,13 +72,24 @@ def forgiving() -> Iterator[None]:
         sys.stdout, sys.stderr = out, err
 
 
-def status_of_stdout() -> int:
-    """0 if all that was printed has gone out, 141 if nobody read it any more, else 1."""
+def status_of_stdout(command: str) -> int:
+    """0 if all that was printed has gone out, 141 if nobody read it any more, else 1: it is told.
+
+    Args:
+        command: that printed it, as the sentence begins.
+    """
     sys.stdout.flush()
     failure = getattr(sys.stdout, "failure", None)
     if failure is None:
         return 0
-    return 141 if failure.errno == errno.EPIPE else 1
+    if failure.errno == errno.EPIPE:
+        return 141
+    print(
+        f"{command}: what it prints could not be written ({failure.strerror}); any files "
+        "that it wrote are whole.",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def _open_closed() -> None:
