@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -29,7 +30,7 @@ from aitom_cryosam.tomogram import Contrast, Tomogram
 from aitom_cryosam.volumes.reading import read_volume
 from aitom_cryosam.wording import in_angstrom, listed
 
-_LONGEST = 255  # letters of a file's name
+_LONGEST = 255  # bytes of a file's name
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +134,8 @@ class Record:
         for kind, checksum in stated.items():
             if kinds and kind not in kinds:
                 continue
-            thrown_away = kind in self.files and not self.files[kind].exists()
-            if kind not in NEEDED and thrown_away:
-                continue  # a picture makes no other result
+            if kind not in NEEDED and kind in self.files and not self.files[kind].exists():
+                continue  # a picture that was thrown away makes no other result
             path = self._file(kind)
             with reading(path, "a file of a result"):
                 same = sha256_of(path) == checksum
@@ -364,7 +364,7 @@ def _files(path: Path, name: str, content: Mapping[str, Any]) -> dict[str, Path]
     named = content.get("files")
     if named is not None:
         names = {str(kind): Path(str(file)).name for kind, file in named.items()}
-        if max(map(len, names.values()), default=0) > _LONGEST:
+        if any(len(os.fsencode(one)) > _LONGEST for one in names.values()):
             raise ValueError("a name that no file has")
         return {kind: path.parent / name for kind, name in names.items()}
     flavours = ("relion5", "relion4", "relion31", "warp")

@@ -241,6 +241,7 @@ def test_a_set_of_files_that_is_mixed_is_refused(record: Record, tmp_path: Path)
     content = json.loads(whole)
     for entry, values, said in (
         ("files", content["files"] | {"picks": "a" * 5000}, "is not the record of a run"),
+        ("files", content["files"] | {"picks": "\u2460" * 100}, "is not the record of a run"),
         ("files", {"picks": picks.name}, "names no file of its "),
         ("seconds", {"features": 10**400}, "is not the record of a run"),
     ):
