@@ -491,6 +491,7 @@ def test_a_score_of_pytom_match_pick(tmp_path):
         ("a.ndjson", "x\n", "is not an ndjson file of points"),
         ("a.json", "{", "is not a JSON file"),
         ("a.json", "{}", "expected JSON of copick, EMAN2 or AITom"),
+        ("a.json", '{"versions": {}}', "is the record of a run; name the file \\*_picks.star"),
         ("a.json", "3", "expected JSON of copick, EMAN2 or AITom"),
         ("a.json", '[{"y": 1}]', "is not a list of AITom's picks"),
         ("a.json", '[{"peak": {"loc": [1, 2]}}]', "is not a list of AITom's picks"),

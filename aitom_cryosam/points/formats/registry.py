@@ -338,6 +338,7 @@ _FOREIGN_JSON = {
         "what the CryoET Data Portal says about an annotation",
         "name the .ndjson file beside it",
     ),
+    "versions": ("the record of a run", "name the file *_picks.star beside it"),
 }
 
 
