@@ -8,14 +8,18 @@ better than those of any one of them.
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import expit
 
+from aitom_cryosam.errors import InputError
+from aitom_cryosam.messages import held
+from aitom_cryosam.particle_size import ASIDE
 from aitom_cryosam.picks import Picks, joined, suppressed
 from aitom_cryosam.scoring.kind import Verdict
 from aitom_cryosam.scoring.lists import Cut
@@ -26,6 +30,20 @@ from aitom_cryosam.search import Found
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.targets import PARTICLE
 
+logger = logging.getLogger(__name__)
+
+Look = Callable[[float], Found]
+
+HARDLY = 0.02
+"""Probability that anything is like the prompts below which that is not in doubt."""
+SURE = 0.95
+"""F1 expected of the picks from which on diameters aside are not asked."""
+GROWTH, MORE = 1.15, 5
+"""Where a larger diameter has more picks by this ratio and by so many, the other may be too small:
+among crowded copies it then tells those that lie alike from the rest."""
+CLEAR = 0.75
+"""F1 that both expect, at least: they cannot both be right."""
+STEPS = 2
 UNSEEN = -6.0
 """Log odds of a place by a search that did not propose it."""
 TRUST = 4
@@ -34,6 +52,47 @@ the one of which most is expected is the likeliest. In how good the list is, all
 FALL, NEARBY = 1.0, 1.6
 """Where the log odds fall by more than the first from one place to the next, the list ends, if it
 would end within this ratio of there: all searches see an end more sharply than one does."""
+
+
+def surer(found: Found, look: Look, settings: Settings, sure: float, *, grow: bool) -> Found:
+    """The same, or where much is open, with the verdict that diameters aside agree on.
+
+    Args:
+        found: at some diameter.
+        look: searches at a diameter in voxels.
+        settings: `looks`, and how a verdict decides.
+        sure: F1 expected of the picks from which on no other is asked.
+        grow: whether all may go on to larger diameters where these find many more.
+    """
+    presence = found.verdict.presence
+    doubtful = presence is not None and presence >= HARDLY and found.promise < sure
+    if settings.looks == 1 or not doubtful:
+        return found
+    logger.info("The picks are not certain: two more searches, at diameters slightly apart, follow")
+    found = found.alone()
+    smaller, larger = (quietly(look, found.diameter_voxels * ratio) for ratio in ASIDE)
+    for _ in range(STEPS):
+        if not grow or larger is None or not _too_small(found, larger):
+            break
+        smaller, found, larger = found, larger, quietly(look, larger.diameter_voxels * ASIDE[1])
+    judged = [one for one in (smaller, larger) if one and one.verdict.presence is not None]
+    return agreed([found, *judged], settings)
+
+
+def quietly(look: Look, diameter_voxels: float) -> Found | None:
+    """What a diameter leads to, with what was said of it kept back; None if it is no diameter."""
+    with held() as messages:
+        try:
+            return replace(look(diameter_voxels).alone(), messages=messages)
+        except InputError:
+            return None
+
+
+def _too_small(one: Found, larger: Found) -> bool:
+    """Whether both are clear about their picks, and the larger diameter has many more."""
+    few, many = (int(each.verdict.kept.sum()) for each in (one, larger))
+    grown = many > max(GROWTH * few, few + MORE)
+    return grown and min(one.promise, larger.promise) >= CLEAR
 
 
 def agreed(searches: Sequence[Found], settings: Settings) -> Found:

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from aitom_cryosam import competition
-from aitom_cryosam.competition import BETTER, HARDLY, POOR, SURE, best
+from aitom_cryosam import agreement
+from aitom_cryosam.agreement import CLEAR, GROWTH, HARDLY, MORE, STEPS, SURE
+from aitom_cryosam.competition import BETTER, POOR, best
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.particle_size import ASIDE, ParticleSize
 from aitom_cryosam.picks import Picks
@@ -23,7 +24,7 @@ NONE = np.zeros(0)
 
 
 class Look:
-    """Searches that find what is said: presence and expected F1, or None, by diameter."""
+    """Searches that find what is said: presence, expected F1 and picks, or None, by diameter."""
 
     def __init__(self, opinions):
         self.opinions = opinions
@@ -35,9 +36,11 @@ class Look:
         opinion = self.opinions.get(round(diameter, 3), (0.01, 0.0))
         if opinion is None:
             raise InputError("No particle was found at any prompt.")
+        presence, expected, *picks = opinion
         verdict = Verdict(
-            NONE, NONE, NONE, presence=opinion[0], cut=Cut(np.ones(1), np.full(1, opinion[1]))
-        )
+            NONE, NONE, np.ones(*picks or [0]), presence=presence,
+            cut=Cut(np.ones(1), np.full(1, expected)),
+        )  # fmt: skip
         nothing = SimpleNamespace()
         return Found(
             diameter, Picks.none(), [], (), Picks.none(), nothing, Picks.none(), NONE, verdict,
@@ -101,7 +104,7 @@ def test_where_nothing_was_learned_the_likeliest_is_taken():
 @pytest.mark.parametrize("size", [ParticleSize(10.0), ParticleSize(10.0, estimated=True)])
 def test_diameters_aside_are_asked_where_much_is_open(presence, expected, asks, size, monkeypatch):
     heard = []
-    monkeypatch.setattr(competition, "agreed", lambda searches, _: heard.extend(searches) or last)
+    monkeypatch.setattr(agreement, "agreed", lambda searches, _: heard.extend(searches) or last)
     last = Look({10: (0.9, 0.9)})(10)
     less, more = (round(10 * ratio, 3) for ratio in ASIDE)
     opinions = {10: (presence, expected), less: None, more: (0.9, 0.9)}
@@ -111,6 +114,36 @@ def test_diameters_aside_are_asked_where_much_is_open(presence, expected, asks, 
     assert [round(one.diameter_voxels, 3) for one in heard] == ([10, more] if asks else [])
     assert all(one.features is None for one in heard)
     assert chosen(opinions, size, looks=1)[1] == [10]
+
+
+def diameters(*numbers, expected=0.9, estimated=True):
+    """At which all is decided, and asked, where each larger one has these numbers of picks."""
+    steps = [round(10 * ASIDE[1] ** step, 3) for step in range(len(numbers))]
+    opinions = {d: (1.0, expected, n) for d, n in zip(steps, numbers, strict=True)}
+    less = round(10 * ASIDE[0], 3)
+    size = ParticleSize(10.0, estimated=estimated)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(agreement, "agreed", lambda searches, _: decided.append(searches) or last)
+        decided, last = [], Look({10: (0.9, 0.9)})(10)
+        _, asked = chosen({**opinions, less: (1.0, expected, 0)}, size, looks=3)
+    assert asked[:3] == [10, less, steps[1]]
+    return [steps.index(round(one.diameter_voxels, 3)) for one in decided[0][::2]], len(asked)
+
+
+@pytest.mark.parametrize("fewer", [40, 100])
+def test_where_larger_diameters_have_many_more_picks_these_decide(fewer):
+    many = int(max(GROWTH * fewer, fewer + MORE)) + 1
+    more = int(max(GROWTH * many, many + MORE)) + 1
+    assert diameters(fewer, many, many) == ([1, 2], 4)
+    assert diameters(fewer, many, more, more) == ([2, 3], 3 + STEPS)
+    assert diameters(fewer, many, 0) == ([1, 2], 4)
+    assert diameters(fewer, many - 1) == ([0, 1], 3)
+    assert diameters(fewer, many, many, expected=CLEAR - 0.01) == ([0, 1], 3)
+    assert diameters(fewer, many, many, estimated=False) == ([0, 1], 3)
+
+
+def test_a_few_more_picks_do_not_count():
+    assert diameters(MORE, 2 * MORE) == ([0, 1], 3)
 
 
 def test_where_nothing_was_learned_no_diameter_aside_is_asked():
@@ -136,7 +169,7 @@ def test_features_are_let_go_before_others_are_made(monkeypatch):
         alive.append(id(features))
         return replace(Look({10: (0.5, 0.0), 20: (0.3, 0.0)})(diameter), features=features)
 
-    monkeypatch.setattr(competition, "agreed", lambda searches, _: searches[0])
+    monkeypatch.setattr(agreement, "agreed", lambda searches, _: searches[0])
     for looks in (1, 3):
         found = best(look, UNSURE, 10.0, Settings(looks=looks))
         assert found.diameter_voxels == 10
