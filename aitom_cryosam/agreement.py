@@ -44,6 +44,7 @@ among crowded copies it then tells those that lie alike from the rest."""
 CLEAR = 0.75
 """F1 that both expect, at least: they cannot both be right."""
 STEPS = 2
+"""To larger diameters, at most."""
 UNSEEN = -6.0
 """Log odds of a place by a search that did not propose it."""
 TRUST = 4
@@ -74,6 +75,7 @@ def surer(found: Found, look: Look, settings: Settings, sure: float, *, grow: bo
     for _ in range(STEPS):
         if not grow or larger is None or not _too_small(found, larger):
             break
+        logger.info("A larger diameter has many more picks: one more search, at the next, follows")
         smaller, found, larger = found, larger, quietly(look, larger.diameter_voxels * ASIDE[1])
     judged = [one for one in (smaller, larger) if one and one.verdict.presence is not None]
     return agreed([found, *judged], settings)
