@@ -283,7 +283,6 @@ def test_a_second_pick_has_the_features_of_the_first_diameter(widget, simulation
         return extract(self, tomogram, diameter_voxels)
 
     monkeypatch.setattr(CryoSAM, "features", counted)
-    monkeypatch.setattr("aitom_cryosam.competition.SURE", 2.0)
     session = Session(widget.session().tomogram)
     settings = replace(widget.settings, diameter_angstrom=250.0, looks=3)
     for _ in range(2):
