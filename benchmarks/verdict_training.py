@@ -63,7 +63,8 @@ JITTER = 0.08  # radii, standard deviation of a click along each axis
 MORE_CLICKS = 4
 CLEAR_CLICKS = (1, 5)
 CLEAREST, ENOUGH = 5, 3
-"""One clear click is on one of so many copies that come first, if there are so many at least."""
+"""One clear click is on one of the first so many copies, or of the first one in so many of them, if
+these are fewer."""
 SHORTENED, SHORTEST, LONGEST = 0.3, 40, 200
 """Share of the draws that also count with fewer proposals, and how many these are."""
 FEWER_OTHERS = 0.7
@@ -183,10 +184,9 @@ class Draw:
             rng: which.
         """
         is_prompt = self.is_prompt > 0
-        _, first = np.unique(self.copy, return_index=True)
-        found = [i for i in first if self.copy[i] >= 0 and self.copy[i] not in self.copy[is_prompt]]
+        found = self._other_copies(np.arange(len(is_prompt)))
         if not self.copies:
-            found = np.flatnonzero(~is_prompt).tolist()  # on nothing, again
+            found = np.flatnonzero(~is_prompt)  # on nothing, again
         others = rng.permutation(found)[:more].astype(int)
         is_prompt[others] = True
         return replace(
@@ -207,14 +207,11 @@ class Draw:
             rng: which.
         """
         ranked = np.argsort(-found.walks[: len(self.is_prompt)], kind="stable")
-        known = np.append(self.copy[self.is_prompt > 0], -1)  # and what is no copy
-        ranked = ranked[~np.isin(self.copy[ranked], known)]
-        _, first = np.unique(self.copy[ranked], return_index=True)
-        clear = ranked[np.sort(first)]
+        clear = ranked[np.sort(self._other_copies(ranked))]
         if len(clear) < max(clicks, ENOUGH):
             return None
         if clicks == 1:
-            clear = clear[[rng.integers(max(1, min(CLEAREST, len(clear) // ENOUGH)))]]
+            clear = clear[[rng.integers(min(CLEAREST, len(clear) // ENOUGH))]]
         rows = clear[:clicks]
         return replace(
             self,
@@ -222,6 +219,12 @@ class Draw:
             clicked=self.proposals[rows],
             clicked_shapes=self.shapes[rows],
         )
+
+    def _other_copies(self, order: np.ndarray) -> np.ndarray:
+        """(c,) where in an order, (n,) of the proposals, each copy comes first; no clicked one."""
+        copies, first = np.unique(self.copy[order], return_index=True)
+        known = np.append(self.copy[self.is_prompt > 0], -1)  # and what is no copy
+        return np.asarray(first[~np.isin(copies, known)])
 
     def first(self, count: int) -> Draw:
         """The same with so many proposals, as by another `--top-k`."""
@@ -492,16 +495,16 @@ def fitted(folder: Path) -> dict[str, Network | GraphNetwork | SequenceNetwork]:
         seen, blind = apart(unseen)
         embedding = embedded([loaded[i] for i in seen])
         for i in blind:
-            for draw in variants(loaded[i], rng):
-                likeness, found = draw.seen(embedding)
-                presences.append(of_tomogram(draw, likeness, found))
+            plain = variants(loaded[i], rng)
+            looks = [draw.seen(embedding) for draw in plain]
+            for draw, look in zip(plain, looks, strict=True):
+                presences.append(of_tomogram(draw, *look))
                 level = float(np.quantile(draw.maxima, rng.uniform(*LOW)))
                 presences.append(of_tomogram(draw, *draw.seen(embedding, level)))
-                taught[i] += places_of(draw, embedding, rng)
-            found = loaded[i].seen(embedding)[1]
+                taught[i] += places_of(draw, look, embedding, rng)
             for clicks in CLEAR_CLICKS:
-                if (clear := loaded[i].on_clear(clicks, found, rng)) is not None:
-                    taught[i] += places_of(clear, embedding, rng)
+                if (clear := loaded[i].on_clear(clicks, looks[0][1], rng)) is not None:
+                    taught[i] += places_of(clear, clear.seen(embedding), embedding, rng)
     of_whole = []
     for unseen in folds:
         seen, blind = apart(unseen)
@@ -516,17 +519,19 @@ def fitted(folder: Path) -> dict[str, Network | GraphNetwork | SequenceNetwork]:
 
 
 def places_of(
-    draw: Draw, embedding: Network, rng: np.random.Generator
+    draw: Draw, look: tuple[Likeness, Evidence], embedding: Network, rng: np.random.Generator
 ) -> list[tuple[Draw, Lesson]]:
-    """What its places teach, as they are and thinned; nothing where there are no copies."""
+    """What its places teach, as it is seen and thinned; nothing where there are no copies."""
     if not draw.copies:
         return []
-    each = (draw, draw.thinned(rng))
-    return [(one, of_places(one, *one.seen(embedding))) for one in each if one is not None]
+    taught = [(draw, of_places(draw, *look))]
+    if (fewer := draw.thinned(rng)) is not None:
+        taught.append((fewer, of_places(fewer, *fewer.seen(embedding))))
+    return taught
 
 
 def variants(draw: Draw, rng: np.random.Generator) -> list[Draw]:
-    """A draw as it is, with more clicks and, at times, with fewer proposals."""
+    """A draw as it is first, with more clicks and, at times, with fewer proposals."""
     found = [draw, draw.also(MORE_CLICKS, rng)]
     if len(draw.is_prompt) > 2 * SHORTEST and (not draw.copies or rng.random() < SHORTENED):
         found.append(draw.first(int(np.exp(rng.uniform(*np.log([SHORTEST, LONGEST]))))))
