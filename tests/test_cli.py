@@ -65,6 +65,10 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
         "cryosam evaluate: what it prints could not be written (No space left on device); any "
         "files that it wrote are whole.\n"
     )
+    for command in ("--version", "pick --help"):
+        done = subprocess.run(["bash", "-c", f"{SHELL} {command} >/dev/full"], capture_output=True)
+        assert done.returncode == 1
+        assert done.stderr.count(b"what it prints could not be written") == 1
 
 
 @pytest.mark.parametrize(

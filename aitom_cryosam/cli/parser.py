@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
+from aitom_cryosam.cli.streams import status_of_stdout
 from aitom_cryosam.wording import printable
 
 _ELSEWHERE = {
@@ -42,6 +43,10 @@ class Parser(argparse.ArgumentParser):
         if left:
             self.error(self._unknown(left[0]))
         return found, left
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """As argparse's, but a help that could not be written is no success."""
+        super().exit(status or status_of_stdout(self.prog), message)
 
     def error(self, message: str) -> NoReturn:
         """End with status 2, a line of usage and the sentence."""
