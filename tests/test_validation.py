@@ -240,6 +240,9 @@ def test_keywords_in_capitals(tmp_path):
     path.write_text(GOOD.replace("data_", "DATA_").replace("loop_", "LOOP_") + "1 2 3\n")
     [particles] = read_blocks(path)
     assert (particles.name, particles.rows) == ("particles", [["1", "2", "3"]])
+    path.rename(tmp_path / "a.txt")
+    assert read_points(tmp_path / "a.txt").picks.points_zyx.tolist() == [[3, 2, 1]]
+    assert "in small letters" in " ".join(str(f.text) for f in check(tmp_path / "a.txt").findings)
     path.write_text("data_\nloop_\n_a\nData_1\nDATA_2\n")
     assert [block.rows for block in read_blocks(path)] == [[["Data_1"], ["DATA_2"]]]
 

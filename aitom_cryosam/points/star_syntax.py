@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 Columns = dict[str, Any]
 """The n values of each label, in the order of the file."""
 _QUOTED = re.compile(r"""(["'])(.*?)\1(?=\s|$)|\S+""")
+_BEGINNING = re.compile(rb"^\s*data_[^\s,;]*\s*(#.*)?$", re.M | re.I)
+
+
+def begins_block(text: bytes) -> bool:
+    """Whether a block begins somewhere in a text: a STAR file, whatever it is called."""
+    return _BEGINNING.search(text) is not None
 
 
 @dataclass

@@ -6,13 +6,12 @@ A unit is never guessed: what looks like another one is a warning, never an erro
 from __future__ import annotations
 
 import os
-import re
 from functools import partial
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.file_kinds import FileKind
-from aitom_cryosam.points.star_syntax import Block, scan
+from aitom_cryosam.points.star_syntax import Block, begins_block, scan
 from aitom_cryosam.tidying import settle
 from aitom_cryosam.validation.finding import Expected, Finding, Severity
 from aitom_cryosam.validation.point_files import of_points
@@ -45,7 +44,7 @@ def _check(path: Path, expected: Expected, *, follow: bool) -> Report:
     blocks: list[Block] = []
     findings: list[Finding] = []
     content = path.read_bytes()
-    if path.suffix.lower() in (".star", ".cbox") or re.search(rb"^data_", content, re.M):
+    if path.suffix.lower() in (".star", ".cbox") or begins_block(content):
         text = content.decode("utf-8", "replace")
         blocks, problems = scan(text)
         findings += [Finding(Severity.ERROR, problem.text) for problem in problems]

@@ -31,6 +31,7 @@ from aitom_cryosam.points.formats import (
     text,
 )
 from aitom_cryosam.points.particle import Particle
+from aitom_cryosam.points.star_syntax import begins_block
 from aitom_cryosam.points.table import Table, Unit, json_of
 from aitom_cryosam.points.tomogram_info import TomogramInfo, TomogramPicks
 
@@ -400,7 +401,7 @@ def reader(path: Path, name: str | None = None) -> Reader:
         return cmm.read
     if head.lstrip().startswith(b"<"):
         raise InputError(f"{path} is XML that is not read; {_COLUMNS}.")
-    if re.search(rb"^\s*data_", head, re.M):
+    if begins_block(head):
         return star_points.read
     return _text_reader(path)
 
