@@ -130,6 +130,13 @@ def test_an_ome_zarr_image_is_shown_and_picked_in_like_its_mrc_file(
     np.testing.assert_array_equal(*masks)
 
 
+def test_a_file_of_masks_is_a_layer_of_labels(record, file):
+    image, masks = opened(file, record.files["labels"]).layers
+    assert (masks.name, type(masks).__name__) == ("TS_01_labels", "Labels")
+    np.testing.assert_array_equal(masks.data, record.labels())
+    assert masks.scale.tolist() == image.scale.tolist()  # both count voxels
+
+
 def test_what_is_no_tomogram_is_left_to_others(tmp_path):
     (tmp_path / "a.txt").write_text("")
     assert reader(str(tmp_path)) is None

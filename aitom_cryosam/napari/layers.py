@@ -20,6 +20,27 @@ from aitom_cryosam.volumes.reading import read_volume
 KEY = "cryosam"
 """Of the plugin's part of a layer's metadata."""
 LayerData = tuple[Any, dict[str, Any], str]
+_MASKS = ("_labels", "_semantic")
+"""What the names of files of masks end with, as `pick` and other programs write them."""
+
+
+def volume_layer(path: Path) -> LayerData:
+    """A layer of a file: of labels, where it is called as masks are, else of an image.
+
+    Raises:
+        InputError: it cannot be used.
+    """
+    if not file_stem(path).lower().endswith(_MASKS):
+        return tomogram_layer(path)
+    volume = read_volume(path, sparse=True)
+    about = {"path": str(path), "voxel_size": volume.voxel_size}
+    return _masks_layer(volume.values, file_stem(path), about)
+
+
+def _masks_layer(masks: np.ndarray, name: str, about: dict[str, Any]) -> LayerData:
+    if masks.dtype.kind not in "iu":
+        masks = masks.astype(np.int32)
+    return masks, {"name": name, "opacity": 0.4, "metadata": {KEY: about}}, "labels"
 
 
 def tomogram_layer(path: Path, *, voxel_size: float | None = None) -> LayerData:
@@ -87,10 +108,7 @@ def record_layers(record: Record) -> list[LayerData]:
     layers: list[LayerData] = []
     if record.tomogram_path is not None and record.tomogram_path.exists():
         layers.append(tomogram_layer(record.tomogram_path, voxel_size=voxel_size))
-    masks = np.asarray(record.labels())
-    if masks.dtype.kind not in "iu":
-        masks = masks.astype(np.int32)
-    layers.append((masks, {"name": "masks", "opacity": 0.4, "metadata": {KEY: about}}, "labels"))
+    layers.append(_masks_layer(np.asarray(record.labels()), "masks", about))
     layers.append(picks_layer(record.proposals, diameter, about))
     clicks = clicks_layer(record.prompts.points_zyx, diameter, about, record.rejects.points_zyx)
     layers.append(clicks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from aitom_cryosam.napari.layers import LayerData, record_layers, tomogram_layer
+from aitom_cryosam.napari.layers import LayerData, record_layers, volume_layer
 from aitom_cryosam.record import Record
 from aitom_cryosam.result_files import RUN, run_files
 from aitom_cryosam.volumes.reading import is_volume
@@ -32,7 +32,7 @@ def _read(path: str | Sequence[str]) -> list[LayerData]:
 
 def _layers(path: Path) -> list[LayerData]:
     if is_volume(path):
-        return [tomogram_layer(path)]
+        return [volume_layer(path)]
     if path.is_dir():
         return [layer for record in Record.all_in(path) for layer in record_layers(record)]
     return record_layers(Record.open(path))
