@@ -14,6 +14,7 @@ from aitom_cryosam.doctor import Observation, examine
 from aitom_cryosam.doctor.header import header_observations
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.particle_size import ParticleSize
+from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.power_spectrum import Spectrum
 from aitom_cryosam.resources import Resources
 from aitom_cryosam.sample_cubes import sample_cubes
@@ -125,6 +126,23 @@ def test_clicks_on_particles_stand_out_and_one_on_nothing_does_not(simulation, t
     assert about(several, "clicks")[-1].text.startswith("Each of 7 clicks (")
 
 
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "truth", "diameter"),
+    [
+        ("apoferritin_10491/apof_left.mrc", "apoferritin_10491/apof_left_truth.star", 120),
+        ("simulated/shrec_like_raw.mrc", "simulated/shrec_like_truth.star", None),
+        ("simulated/shrec_like_den.mrc", "simulated/shrec_like_truth.star", 300),
+    ],
+)
+def test_no_true_click_is_doubted(data_dir, name, truth, diameter):
+    tomogram = Tomogram.open(data_dir / name)
+    points = read_points(data_dir / truth).picks.points_zyx
+    known = diameter and diameter / tomogram.voxel_size  # 300 Å is that of none of seven kinds
+    told = about(examine(tomogram, points, diameter=known), "clicks")
+    assert [one.severity for one in told] == [Severity.NOTE, Severity.NOTE], told
+
+
 def test_a_particle_larger_than_the_tomogram_takes_no_longer(tomogram):
     clicks = np.array([[20.0, 38, 45]])
     huge = seen(tomogram, clicks, diameter=1e12)  # as of voxels in metres
@@ -135,7 +153,10 @@ def test_clicks_in_another_order_or_unit_are_told_how_to_be_given(simulation, to
     high = simulation.points_zyx[simulation.points_zyx[:, 2] > 45]
     swapped = about(examine(tomogram, high[:, ::-1]), "clicks")[0]
     assert swapped.severity is Severity.ERROR
-    assert "given as z,y,x" in swapped.remedy
+    assert swapped.remedy == "as z,y,x all would lie inside: give x,y,z"
+    middle = np.array(tomogram.shape) // 2
+    centred = about(examine(tomogram, simulation.points_zyx - middle), "clicks")[0]
+    assert centred.remedy == "counted from the middle all would lie inside: add 45,38,20"
     angstrom = about(examine(tomogram, simulation.points_zyx * 20), "clicks")[0]
     assert angstrom.options == {"coords-angpix": "1"}
     assert "divide typed ones by 20" in angstrom.remedy

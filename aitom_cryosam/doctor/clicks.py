@@ -9,14 +9,15 @@ import numpy as np
 from aitom_cryosam.doctor.observation import Observation
 from aitom_cryosam.doctor.signal import Signal
 from aitom_cryosam.geometry import as_typed
-from aitom_cryosam.points.outside import ORDERS
+from aitom_cryosam.points.outside import otherwise
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 from aitom_cryosam.tomogram import Tomogram
 from aitom_cryosam.validation.finding import Severity
 from aitom_cryosam.wording import listed
 
-FAINT = 0.5
-"""A click that stands out less than this share of random places is on nothing."""
+FAINT = 0.4
+"""A click that stands out less than this share of random places is on nothing. Two of 3,000 clicks
+on particles, a voxel off, and 40 % of those on nothing do."""
 NEAR = (0.5, 0.75, 0.75)
 """Diameters from a face across z, y, x within which a click lacks some of what is around it.
 
@@ -107,8 +108,7 @@ def signal_observations(signal: Signal, points_zyx: np.ndarray) -> Iterator[Obse
         signal: of the tomogram.
         points_zyx: (n, 3) voxels inside the tomogram, n ≥ 1.
     """
-    single = np.array([signal.deviations(point[None])[0] for point in points_zyx])
-    ranks = signal.rank(single)
+    ranks = signal.rank(points_zyx)
     faint = np.flatnonzero(ranks < FAINT)
     if not len(faint):
         least = min(int(100 * ranks.min()), 99)
@@ -128,9 +128,8 @@ def signal_observations(signal: Signal, points_zyx: np.ndarray) -> Iterator[Obse
 
 def _instead(tomogram: Tomogram, points_zyx: np.ndarray) -> tuple[str, dict[str, str]]:
     """An order or a unit in which every click would fit: what to do, what to type."""
-    for name, columns in ORDERS.items():
-        if fitting(tomogram, points_zyx[:, columns]).all():
-            return f"they fit if they were given as {name}: give them as x,y,z", {}
+    if hint := otherwise(TomogramInfo.of(tomogram), points_zyx):
+        return hint.removeprefix("; "), {}
     for pixel, unit in ((1.0, "Å"), (tomogram.voxel_size / 2, ""), (tomogram.voxel_size / 4, "")):
         if fitting(tomogram, points_zyx * pixel / tomogram.voxel_size).all():
             what = unit or f"pixels of {pixel:g} Å"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 
 import numpy as np
 
@@ -27,18 +26,20 @@ class Signal:
     Args:
         tomogram: to look in.
         largest: voxels, the radius of the largest particle.
-        diameter: voxels, if it is known: only this size is looked at.
+        diameter: voxels, if it is known.
     """
 
     def __init__(self, tomogram: Tomogram, *, largest: float, diameter: float | None) -> None:
         self.tomogram = tomogram
-        if diameter is None:
-            largest = max(min(largest, min(tomogram.shape) / 2), _SMALLEST)
-            count = 1 + math.ceil(math.log(largest / _SMALLEST) / math.log(_STEP))
-            self.radii = np.geomspace(_SMALLEST, largest, max(count, 1))
-        else:
-            self.radii = np.array([min(diameter / 2, max(tomogram.shape))])  # beyond, all is inside
-        self._bin = max(1, math.ceil(self.radii[-1] / _FINE))
+        largest = max(min(largest, min(tomogram.shape) / 2), _SMALLEST)
+        count = 1 + math.ceil(math.log(largest / _SMALLEST) / math.log(_STEP))
+        self.radii = np.geomspace(_SMALLEST, largest, max(count, 1))
+        self._known = diameter is not None
+        if diameter is not None:
+            known = min(diameter / 2, max(tomogram.shape))  # beyond, all is inside
+            self.radii = np.append(self.radii, known)
+        self._largest = self.radii.max()
+        self._bin = max(1, math.ceil(self._largest / _FINE))
         random = np.random.default_rng(0)  # the same places each time
         lower, upper = tomogram.content_box
         self.background = self.contrasts(random.uniform(lower, upper, (BACKGROUND, 3)))
@@ -57,7 +58,7 @@ class Signal:
         )
 
     def deviations(self, points_zyx: np.ndarray) -> np.ndarray:
-        """(n,) contrasts at the radius where all points together stand out most.
+        """(n,) contrasts at the known radius, or where all points together stand out most.
 
         Args:
             points_zyx: (n, 3) voxels, inside the tomogram, n ≥ 1.
@@ -65,28 +66,28 @@ class Signal:
         Returns:
             In deviations from a random place; below 0 where the points are darker than around.
         """
-        return self._best(self.contrasts(points_zyx))
+        found = self._deviations(self.contrasts(points_zyx))
+        best = -1 if self._known else int(np.abs(found.mean(axis=0)).argmax())
+        return np.asarray(found[:, best])
 
-    def rank(self, deviations: np.ndarray) -> np.ndarray:
+    def rank(self, points_zyx: np.ndarray) -> np.ndarray:
         """(n,) share of random places that stand out less, 0 to 1, in either direction.
 
+        Each at the radius where it stands out most: a diameter may be wrong, or not fit.
+
         Args:
-            deviations: (n,) of single points.
+            points_zyx: (n, 3) voxels, inside the tomogram.
         """
-        return np.asarray(np.searchsorted(self._chance, np.abs(deviations)) / BACKGROUND)
+        here, chance = map(self._deviations, (self.contrasts(points_zyx), self.background))
+        chance = np.sort(np.abs(chance).max(axis=1))
+        return np.asarray(np.searchsorted(chance, np.abs(here).max(axis=1)) / BACKGROUND)
 
-    @cached_property
-    def _chance(self) -> np.ndarray:
-        """(BACKGROUND,) what random places have, each as if it had been clicked; sorted."""
-        return np.sort(np.abs([self._best(line[None])[0] for line in self.background]))
-
-    def _best(self, contrasts: np.ndarray) -> np.ndarray:
-        deviations = (contrasts - self._centre) / self._spread
-        return np.asarray(deviations[:, int(np.abs(deviations.mean(axis=0)).argmax())])
+    def _deviations(self, contrasts: np.ndarray) -> np.ndarray:
+        return (contrasts - self._centre) / self._spread
 
     def _contrast(self, point: np.ndarray) -> np.ndarray:
         """(radii,) for one point; what lies outside the tomogram does not count."""
-        reach = math.ceil(SHELL * self.radii[-1] / self._bin) + 1
+        reach = math.ceil(SHELL * self._largest / self._bin) + 1
         side = 2 * reach + 1
         first = nearest_voxel(point) - self._bin * reach - (self._bin - 1) // 2
         lower = np.clip(first, 0, self.tomogram.shape)

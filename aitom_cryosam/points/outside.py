@@ -7,7 +7,7 @@ import numpy as np
 from aitom_cryosam.geometry import as_typed
 from aitom_cryosam.points.tomogram_info import TomogramInfo
 
-ORDERS = {
+_ORDERS = {
     "z,y,x": [2, 1, 0],
     "x,z,y": [1, 0, 2],
     "y,x,z": [0, 2, 1],
@@ -40,7 +40,7 @@ def otherwise(info: TomogramInfo, points_zyx: np.ndarray, *, typed: bool = False
     it = "it" if len(points_zyx) == 1 else "all"
     if inside(points_zyx - 1):
         return f"; counted from 1, as 3dmod shows voxels, {it} would lie inside: subtract 1"
-    for order, columns in ORDERS.items():
+    for order, columns in _ORDERS.items():
         if inside(points_zyx[:, columns]):
             return f"; as {order} {it} would lie inside: {'type' if typed else 'give'} x,y,z"
     middle = info.known_shape("A middle")[::-1] // 2
