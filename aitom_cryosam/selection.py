@@ -193,6 +193,7 @@ def _listed(
         shape_zyx=info.shape_zyx,
         tilt_series=tilt_series,
         tomogram=info.path,
+        noted_shift=info.noted_shift,
     )
     if not len(file.picks):
         raise InputError(f"{path} holds no points; expected those to keep.")

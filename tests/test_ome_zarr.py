@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aitom_cryosam.cli import main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.evaluation.pairing import read_searched
 from aitom_cryosam.names import file_stem
 from aitom_cryosam.picks import Picks
 from aitom_cryosam.points.formats.registry import FORMATS
+from aitom_cryosam.points.formats.relion_warp import write_picks
 from aitom_cryosam.points.point_file import PointFile
 from aitom_cryosam.points.reading import read_points
 from aitom_cryosam.points.tomogram_info import TiltSeries, TomogramInfo
@@ -199,6 +201,26 @@ def test_a_result_notes_where_its_level_lies_for_when_the_tomogram_is_gone(tmp_p
     assert exported() == {"x": 85.0, "y": 65.0, "z": 45.0}
     shutil.rmtree(path)
     assert exported() == {"x": 85.0, "y": 65.0, "z": 45.0}
+
+
+def test_what_counts_lengths_heeds_what_was_noted_of_a_level_that_is_gone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    moved = [(0, 0, 0), (5, 5, 5)]
+    path = write_image(tmp_path / "TS_1.zarr", DATA, sizes=(10, 20), translations=moved)
+    tomogram = Tomogram.open(path, voxel_size=20)
+    write_picks(tmp_path / "TS_1_picks.star", _at([[2, 3, 4]]), tomogram)
+    entry = tomogram_entry(tomogram)
+    (tmp_path / "TS_1_run.json").write_text(json.dumps({"tomogram": entry}))
+    (tmp_path / "truth.csv").write_text("x,y,z,unit\n85,65,45,angstrom\n")
+    for gone in (False, True):
+        if gone:
+            shutil.rmtree(path)
+        [found] = read_searched([tmp_path / "TS_1_picks.star"], tmp_path / "truth.csv")
+        np.testing.assert_allclose(found.truth.picks.points_zyx, [[2, 3, 4]])
+        written = f"{gone}.json"
+        assert main(["export", "TS_1_picks.star", "--to", "copick", "--out", written]) == 0
+        location = json.loads(Path(written).read_text())["points"][0]["location"]
+        assert location == {"x": 85.0, "y": 65.0, "z": 45.0}
 
 
 def test_one_truth_of_levels_that_lie_differently(tmp_path):

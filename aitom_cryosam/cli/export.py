@@ -218,6 +218,7 @@ def read_groups(
             tomograms=tomograms,
             shape_zyx=known.shape_zyx,
             tomogram=known.path,
+            noted_shift=known.noted_shift,
             format=args.source,
         )
         stem = result_stem(path)
@@ -248,13 +249,13 @@ def _known(
     from aitom_cryosam.points.tomogram_info import TomogramInfo
 
     name, (shape, voxel_size) = args.tomo or "", size_of(args)
-    place = Path(args.tomo) if args.tomo else None
+    place, shift = Path(args.tomo) if args.tomo else None, (0.0, 0.0, 0.0)
     if record and not args.tomo:
         name = _tomogram(record)
         voxel_size = voxel_size or record.info.voxel_size
         shape = shape or record.info.shape_zyx
-        place = record.info.path
-    return TomogramInfo(name, voxel_size, shape, tilt_series, place)
+        place, shift = record.info.path, record.info.noted_shift
+    return TomogramInfo(name, voxel_size, shape, tilt_series, place, shift)
 
 
 def _groups(

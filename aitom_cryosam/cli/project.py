@@ -167,6 +167,7 @@ def _file(tomogram: ProjectTomogram, record: Record) -> PointFile:
         voxel_size=info.voxel_size,
         shape_zyx=info.shape_zyx,
         tomogram=info.path,
+        noted_shift=info.noted_shift,
     )
     named = points.path.with_name(tomogram.name + RESULT["picks"])
     return replace(points, path=named, names=(tomogram.label,) * len(points.picks))

@@ -92,6 +92,7 @@ def _truth(args: argparse.Namespace, record: Record) -> KnownPositions:
         coords_angpix=args.truth_angpix,
         shape_zyx=record.info.shape_zyx,
         tomogram=record.info.path,
+        noted_shift=record.info.noted_shift,
     )
     here = of_class(of_tomogram(everything, record.info.name), everything, args.particle_class)
     warn_of_outside(file, [(record.info, here.picks.points_zyx)])

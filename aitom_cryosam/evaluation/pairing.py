@@ -88,6 +88,7 @@ def read_searched(
             coords_angpix=truth_angpix if size else None,
             shape_zyx=of.shape_zyx,
             tomogram=of.tomogram,
+            noted_shift=of.noted_shift,
         )
 
     files = list(_read_all(picks, partial(read, voxel_size=voxel_size), voxel_size))
@@ -172,7 +173,12 @@ def _read_all(
             # Picks of another run would pass for this one's.
             record = record_beside(path, only_this=True)
             info = record.info if record else TomogramInfo("")
-            points = read(path, shape_zyx=info.shape_zyx, tomogram=info.path)
+            points = read(
+                path,
+                shape_zyx=info.shape_zyx,
+                tomogram=info.path,
+                noted_shift=info.noted_shift,
+            )
             if record:  # a file without picks cannot state it
                 size = points.voxel_size or record.info.voxel_size
                 points = replace(points, voxel_size=size)

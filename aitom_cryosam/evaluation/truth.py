@@ -106,8 +106,8 @@ def _of_file(path: Path, picks: Sequence[PointFile], read: Reader) -> Truth:
 def _voxels(points: PointFile) -> Hashable:
     """What a file's places in the voxels of the tomogram of some points depend on."""
     size, shape = points.voxel_size, points.shape_zyx
-    shift = TomogramInfo("", size, shape, path=points.tomogram).shift_xyz(size or 0.0)
-    return size, shape, tuple(shift)
+    info = TomogramInfo("", size, shape, path=points.tomogram, noted_shift=points.noted_shift)
+    return size, shape, tuple(info.shift_xyz(size or 0.0))
 
 
 def _of_folder(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from aitom_cryosam.picks import Picks
+from aitom_cryosam.volumes.volume import Triple
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,7 @@ class PointFile:
         has_ids: whether the file itself numbers its points, as ours do.
         shape_zyx: (D, H, W) of the tomogram, if whoever read the file knew it.
         tomogram: its file, likewise.
+        noted_shift: likewise, as in `TomogramInfo`.
     """
 
     path: Path
@@ -31,6 +33,7 @@ class PointFile:
     has_ids: bool = False
     shape_zyx: tuple[int, int, int] | None = None
     tomogram: Path | None = None
+    noted_shift: Triple = (0.0, 0.0, 0.0)
 
     @property
     def classes(self) -> tuple[str, ...] | None:

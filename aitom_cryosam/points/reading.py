@@ -38,6 +38,7 @@ from aitom_cryosam.points.units import in_voxels
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.source_file import existing_file, reading
 from aitom_cryosam.tidying import settle
+from aitom_cryosam.volumes.volume import Triple
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +55,7 @@ def read_points(
     tomograms: TomogramsStar | None = None,
     shape_zyx: tuple[int, int, int] | None = None,
     tomogram: Path | None = None,
+    noted_shift: Triple = (0.0, 0.0, 0.0),
     format: str | None = None,
 ) -> PointFile:
     """Read points of any format in `registry.FORMATS`, csv or text columns.
@@ -71,6 +73,7 @@ def read_points(
         tomograms: the tilt series by name.
         shape_zyx: (D, H, W) of the tomogram, for coordinates from its centre.
         tomogram: its file, which ChimeraX places markers by.
+        noted_shift: of the tomogram, as in `TomogramInfo`.
         format: a name in `registry.FORMATS`, where the file itself leaves it open.
 
     Raises:
@@ -87,7 +90,8 @@ def read_points(
     if format is None:
         table = _of_two_units(table, path, coords_angpix)
     stated = table.voxel_size or (tomograms and tomograms.voxel_size) or None
-    info = TomogramInfo(str(path), voxel_size or stated, shape_zyx, path=tomogram)
+    size = voxel_size or stated
+    info = TomogramInfo(str(path), size, shape_zyx, path=tomogram, noted_shift=noted_shift)
     names = table.names
     if nameless := list(filter(is_open, set(names or ()))):
         row = min(map((names or ()).index, nameless)) + 1
@@ -110,6 +114,7 @@ def read_points(
         ID in table.rows,
         shape_zyx,
         tomogram,
+        noted_shift,
     )
 
 
