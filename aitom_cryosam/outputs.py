@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import takewhile
@@ -13,6 +15,7 @@ from aitom_cryosam.errors import InputError
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.temporaries import temporary_folder
 from aitom_cryosam.tidying import settle, tidy
+from aitom_cryosam.wording import size_text
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -110,27 +113,48 @@ def ready_to_write(paths: Sequence[str | Path], *, overwrite: bool = False) -> N
 
 
 def check_output(
-    path: str | Path, files: Iterable[str | Path] = (), *, overwrite: bool = False
+    path: str | Path, files: Iterable[str | Path] = (), *, size: int = 0, overwrite: bool = False
 ) -> None:
     """See to it, before the work, that a folder can be made after it and files written there.
 
     Nothing is left behind, so that a run which is then refused leaves no empty folder.
 
+    Args:
+        path: the folder.
+        files: that will be in it.
+        size: bytes that they will take at least, as far as that is known.
+        overwrite: replace existing files.
+
     Raises:
-        InputError: as for `output_folder` and `refuse_existing`.
+        InputError: as for `output_folder` and `refuse_existing`, or the disk has no such space.
     """
     folder = Path(path)
     refuse_existing(files, overwrite=overwrite)
     missing = missing_folders(folder)
     if not missing:
         output_folder(folder)
-        return
-    there = missing[-1].parent
-    try:
-        with temporary_folder(there) as probe:
-            (probe / folder.relative_to(there)).mkdir(parents=True)
-    except (OSError, ValueError) as error:
-        raise not_written(folder / _SOME, _named(error)) from error
+    else:
+        there = missing[-1].parent
+        try:
+            with temporary_folder(there) as probe:
+                (probe / folder.relative_to(there)).mkdir(parents=True)
+        except (OSError, ValueError) as error:
+            raise not_written(folder / _SOME, _named(error)) from error
+    free = free_space(folder)
+    if size > free:
+        raise InputError(
+            f"No space left to write {folder}: its files will take {size_text(size)}, and "
+            f"{size_text(free)} are free on that disk; free some, or choose another place."
+        )
+
+
+def free_space(folder: Path) -> float:
+    """Bytes that may still be written where a folder is, or will be; endless if none can tell."""
+    missing = missing_folders(folder)
+    with suppress(OSError):
+        disk = shutil.disk_usage(missing[-1].parent if missing else folder)
+        return disk.free if disk.total else math.inf
+    return math.inf
 
 
 def output_folder(path: str | Path) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
@@ -13,6 +14,7 @@ RUN = RESULT["run"]
 """Ending of the record of a run."""
 NEEDED = ("picks", "proposals", "labels")
 """What every result of particles has."""
+_VOXEL_BYTES = {"labels": 2, "semantic": 1, "probability": 4, "distance": 4}
 
 
 def result_paths(
@@ -42,6 +44,11 @@ def result_paths(
         kinds += ["semantic"] if semantic != "none" else []
         kinds += ["probability"] if semantic == "dense" else []
     return {kind: Path(folder) / (name + RESULT.get(kind, f"_{kind}.star")) for kind in kinds}
+
+
+def volume_bytes(kinds: Iterable[str], shape_zyx: Sequence[int]) -> int:
+    """Of the files of these kinds, which have a value for each voxel of the tomogram."""
+    return math.prod(shape_zyx) * sum(_VOXEL_BYTES.get(kind, 0) for kind in kinds)
 
 
 def run_files(folder: Path) -> list[Path]:

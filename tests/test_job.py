@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,6 +171,21 @@ def test_a_cancelled_run_leaves_nothing(wanted: Job, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         job.run(replace(wanted, out=tmp_path / "out"), progress=stop)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_without_space_for_the_masks_is_told_before_the_work(
+    wanted: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages: list[str] = []
+    full = replace(wanted, out=tmp_path / "a" / "out")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100_000))
+    with pytest.raises(InputError, match=r"its files will take .* kB, and 100 kB are free"):
+        job.run(full, progress=lambda stage, done, total: stages.append(stage))
+    assert stages == []
+    # Some file systems know no sizes.
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(total=0, free=0))
+    assert job.run(full).path.is_file()
 
 
 def test_pick_writes_nothing(wanted: Job) -> None:

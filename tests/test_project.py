@@ -117,6 +117,20 @@ def test_a_moved_project_is_still_done(world: Path, tmp_path: Path) -> None:
     assert {kind for kind, _ in states(tmp_path / "b" / "project").values()} == {Kind.DONE}
 
 
+def test_a_disk_without_space_for_all_results_is_told_before_the_first(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usage = shutil.disk_usage(project)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=300_000))
+    assert main(["project", "run", str(project)]) == 0
+    assert "not all tomograms" not in capsys.readouterr().err
+    shutil.rmtree(project / "results")  # files of 120 kB each
+    assert main(["project", "run", str(project)]) == 0
+    told = capsys.readouterr().err
+    assert "The results will take 359 kB, and 300 kB are free on the disk of" in told
+    assert "not all tomograms will be picked; free some." in told
+
+
 def test_one_broken_tomogram_costs_only_itself(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.averaging.sources import box_of
     from aitom_cryosam.cli.progress import ShownProgress
     from aitom_cryosam.outputs import check_output
+    from aitom_cryosam.result_files import volume_bytes
 
     start = time.perf_counter()
     records = options.records_of(args.results)
@@ -88,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
         record.expect_particles("a second look")
     infos = averaging_options.infos_of(args, records)
     paths = refined_paths(args.out, args.name or infos[0].name, records, args.star)
-    check_output(args.out, paths.values(), overwrite=args.overwrite)
+    size = sum(volume_bytes(["labels"], info.shape_zyx or ()) for info in infos)
+    check_output(args.out, paths.values(), size=size, overwrite=args.overwrite)
     device = averaging_options.device_of(args)
     full = _resources(args, device) if args.search == "full" else None
     diameter = averaging_options.diameter_of(args, records)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from aitom_cryosam.errors import InputError
 
 if TYPE_CHECKING:
     from aitom_cryosam.simulation.density import Density
+
+_VOXEL_BYTES = 6  # of the tomogram, and of its labels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -120,7 +123,9 @@ def run(args: argparse.Namespace) -> int:
         options.refuse(
             args, ("map_voxel_size",), "{0} is for density maps; give one, or leave {0} out."
         )
-    check_output(args.out, simulation_paths(args.out, args.name), overwrite=args.overwrite)
+    paths = simulation_paths(args.out, args.name)
+    size = math.prod(args.shape) * _VOXEL_BYTES
+    check_output(args.out, paths, size=size, overwrite=args.overwrite)
     densities = load_densities(args.maps, args.voxel_size, map_voxel_size=args.map_voxel_size)
     counts = args.count * len(densities) if len(args.count) == 1 else args.count
     if len(counts) != len(densities):

@@ -25,6 +25,7 @@ from aitom_cryosam.record import Record
 from aitom_cryosam.regions import Regions
 from aitom_cryosam.remedies import Remedy
 from aitom_cryosam.result import Result
+from aitom_cryosam.result_files import volume_bytes
 from aitom_cryosam.stages import Stages
 from aitom_cryosam.structures import StructureResult
 from aitom_cryosam.tomogram import Tomogram
@@ -138,7 +139,8 @@ def _opened(job: Job) -> tuple[Tomogram, Picks, Regions | None]:
     prompts = _prompts(job, tomogram)
     regions = job.regions.of(tomogram) if job.regions.any else None
     if job.out is not None:
-        check_output(job.out, job.files.values(), overwrite=job.overwrite)
+        size = volume_bytes(job.files, tomogram.shape)
+        check_output(job.out, job.files.values(), size=size, overwrite=job.overwrite)
     return tomogram, prompts, regions
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -11,14 +12,18 @@ from pathlib import Path
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.forecast import forecast_on, usual_diameter
 from aitom_cryosam.job import Job
-from aitom_cryosam.outputs import output_folder
+from aitom_cryosam.outputs import free_space, output_folder
 from aitom_cryosam.particle_query import ParticleQuery
 from aitom_cryosam.project.outcome import Outcome, Task, pick
 from aitom_cryosam.project.project import Project, ProjectTomogram
 from aitom_cryosam.project.state import Kind, State
 from aitom_cryosam.resources import Resources
+from aitom_cryosam.result_files import volume_bytes
 from aitom_cryosam.source_file import FileStamp
-from aitom_cryosam.wording import plural
+from aitom_cryosam.volumes.reading import read_size
+from aitom_cryosam.wording import plural, size_text
+
+logger = logging.getLogger(__name__)
 
 LOG = "project.log"
 Engine = Callable[[Iterable[Task]], Iterator[Outcome]]
@@ -95,6 +100,7 @@ def outcomes(project: Project, plan: Plan, engine: Engine = serial) -> Iterator[
         InputError: the folder of results cannot be written, or the engine cannot work.
     """
     output_folder(project.results)
+    _tell_space(project, plan)
     log = project.folder / LOG
     _log(log, f"run: {len(plan.tasks)} to do, {plan.done} done")
     for task, state in plan.tasks:
@@ -112,6 +118,23 @@ def outcomes(project: Project, plan: Plan, engine: Engine = serial) -> Iterator[
                 _log(log, f"{outcome.task.name}:   {line}")
             yield outcome
         tasks = busy
+
+
+def _tell_space(project: Project, plan: Plan) -> None:
+    """Say before hours of work that the disk will not take the masks of all tomograms."""
+    size = 0
+    for job in (Job.from_json(task.job) for task, state in plan.tasks if state.record is None):
+        with suppress(InputError):  # its turn says it
+            shape, _ = read_size(job.inputs["tomogram"], voxel_size=job.voxel_size)
+            size += volume_bytes(job.files, shape)
+    if size > (free := free_space(project.results)):
+        logger.warning(
+            "The results will take %s, and %s are free on the disk of %s: not all tomograms will "
+            "be picked; free some.",
+            size_text(size),
+            size_text(free),
+            project.results,
+        )
 
 
 def _file_bytes(job: Job) -> int:
