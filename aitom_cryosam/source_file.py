@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 _PIECE = 1 << 20
 _CLICK = re.compile(r"(-?\d+(\.\d*)?[,; ]\s*){2}-?\d+(\.\d*)?")
 """x,y,z, typed where a file is meant."""
+_ADDRESS = re.compile(r"(https?|ftp|s3|gs):/")
 
 
 def existing_file(path: str | Path) -> Path:
@@ -44,6 +45,8 @@ def existing_file(path: str | Path) -> Path:
             ) from None
         if _CLICK.fullmatch(str(path)):
             raise InputError(f"There is no file {path}", Remedy.TYPED_CLICK) from None
+        if _ADDRESS.match(str(path)):
+            raise InputError(f"{path} is an address; download the file first.") from None
         raise InputError(f"There is no file {path}.") from None
     except PermissionError:
         raise InputError(f"{path} may not be read: check its permissions.") from None

@@ -11,7 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from aitom_cryosam.averaging.rotations import angles_between, common_rotation
-from aitom_cryosam.averaging.tilts import read_tilts
+from aitom_cryosam.averaging.tilts import read_tilts, wedge_of_tilts
 from aitom_cryosam.cli import averaging_options, main
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.reading import read_points
@@ -250,6 +250,26 @@ class TestTilts:
         (tmp_path / "tilt_series.star").write_text(text)
         with pytest.raises(InputError, match=r"names the files of tilt series, as a/TS_01\.star"):
             read_tilts(tmp_path / "tilt_series.star")
+
+    def test_the_tilts_of_several_series_are_refused(self, tmp_path):
+        """WarpTools writes those of a whole project into one file."""
+        blocks = [f"data_TS_{n}\n\nloop_\n_rlnTomoYTilt #1\n-60\n60\n\n" for n in (1, 2)]
+        (tmp_path / "tomograms.star").write_text("".join(blocks))
+        with pytest.raises(InputError, match="of 2 tilt series; expected one: copy its block"):
+            read_tilts(tmp_path / "tomograms.star")
+
+    def test_tilts_about_x_are_refused(self, tmp_path):
+        text = "data_\n\nloop_\n_rlnTomoXTilt\n_rlnTomoYTilt\n-52 5\n0 1\n54 -6\n"
+        (tmp_path / "a.star").write_text(text)
+        with pytest.raises(InputError, match=r"tilts about x \(rlnTomoXTilt\), not y"):
+            read_tilts(tmp_path / "a.star")
+
+    @pytest.mark.parametrize("text", ["-60\n-30\n0\n", "1\n40\n66\n"])
+    def test_a_part_of_a_tilt_series_is_told(self, tmp_path, caplog, text):
+        """As the first of two runs from 0, or a list of doses."""
+        (tmp_path / "a.tlt").write_text(text)
+        wedge_of_tilts(tmp_path / "a.tlt")
+        assert "if they are a part of a tilt series, or no tilts but doses" in caplog.text
 
 
 def test_a_tilt_series_is_known_by_the_path_of_the_tomogram(tmp_path):

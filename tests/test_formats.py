@@ -261,6 +261,7 @@ def test_every_format_is_recognised(tmp_path, name):
         ("aitom", "a"),
         ("cbox", "a.star"),
         ("portal", "a.jsonl"),
+        ("portal", "a.json"),
     ],
 )
 def test_the_content_counts_where_the_ending_says_nothing(tmp_path, name, other):
@@ -623,6 +624,18 @@ def test_a_format_that_does_not_exist(tmp_path):
             b"data_\nloop_\n_wrpCoordinateX1\n_wrpCoordinateY1\n1 2\n",
             "has no coordinates; expected the columns rlnCoordinateX",
         ),
+        (
+            "a.star",
+            b"data_\nloop_\n_rlnCoordinateX\n1\n",
+            "has no coordinates; expected the columns rlnCoordinateX",
+        ),
+        (
+            "a.cbox",
+            b"data_cryolo\nloop_\n_CoordinateX\n_CoordinateY\n_CoordinateZ\n_Width\n_Height\n"
+            b"9 9 <NA> 4 4\n",
+            "holds boxes without z",
+        ),
+        ("a.tloc", b"\x80\x04", "of TomoTwin; name the .cbox or .coords that tomotwin_pick"),
     ],
 )
 def test_points_of_other_kinds_say_what_to_do(tmp_path, name, content, says):

@@ -74,6 +74,12 @@ def test_a_link_to_nothing(tmp_path: Path, name: str) -> None:
         READERS[name](tmp_path / "a.star")
 
 
+@pytest.mark.parametrize("name", READERS)
+def test_an_address(name: str) -> None:
+    with pytest.raises(InputError, match="is an address; download the file first"):
+        READERS[name](Path("https://example.org/TS_01.mrc"))
+
+
 @pytest.mark.parametrize("name", [name for name in READERS if name != "record"])
 def test_a_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="is a folder; expected a file"):

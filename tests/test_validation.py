@@ -210,7 +210,7 @@ GOOD = "data_particles\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n_rlnCoo
         (GOOD + "loop_\n", ["line 7: a second loop_ in data_particles"]),
         (
             "loop_\n_a #1\n",
-            ["line 1: text before the first data_; call a plain table .csv"],
+            ["line 1: text before the first data_; begin it with #, or call a plain table .csv"],
         ),
         (GOOD.replace("_rln", "rln"), ["line 4: no label begins with _ above rlnCoordinateX"]),
         ("data_\n_a 1\n_b 2\n", []),

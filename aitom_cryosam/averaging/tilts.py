@@ -6,6 +6,7 @@ the negative of these.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,10 +21,14 @@ from aitom_cryosam.points.star_syntax import read_blocks
 from aitom_cryosam.points.table import text_of
 from aitom_cryosam.remedies import Remedy
 
+logger = logging.getLogger(__name__)
+
 _LABELS = ("rlnTomoYTilt", "rlnTomoNominalStageTiltAngle")
 _OF_WARP, _FILES = "wrpAngleTilt", "rlnTomoTiltSeriesStarFile"
+_ABOUT_X = "rlnTomoXTilt"
 _COLUMNS = ("tilt", "tiltangle", "angle", "rlntomoytilt", "rlntomonominalstagetiltangle")
 _STEEPEST = 90.0
+_LEAST = 10.0  # degrees to either side that any whole tilt series reaches
 _MOST_COLUMNS = 3  # number, tilt, dose; files of shifts and of defocus have more
 
 
@@ -57,14 +62,24 @@ def _of_star(path: Path) -> np.ndarray:
     """(t,) degrees, of a STAR file.
 
     Raises:
-        InputError: it holds none, or names the files that do.
+        InputError: it holds none, those of several tilt series or about x, or names their files.
     """
-    columns = {label: block.column(label) for block in read_blocks(path) for label in block.labels}
+    blocks = read_blocks(path)
+    series = [block for block in blocks if {_OF_WARP, *_LABELS} & set(block.labels)]
+    if len(series) > 1:
+        raise InputError(
+            f"{path} holds the tilts of {len(series)} tilt series; expected one: copy its block, "
+            f"such as data_{series[0].name}, into a file of its own."
+        )
+    columns = {label: block.column(label) for block in series or blocks for label in block.labels}
     if _OF_WARP in columns:
         return -_degrees(path, columns[_OF_WARP])
     if named := columns.get(_FILES):
         raise InputError(f"{path} only names the files of tilt series, as {named[0]}; use one.")
-    return _degrees(path, next((columns[label] for label in _LABELS if label in columns), ()))
+    angles = _degrees(path, next((columns[label] for label in _LABELS if label in columns), ()))
+    if _ABOUT_X in columns and np.ptp(_degrees(path, columns[_ABOUT_X])) > np.ptp(angles):
+        raise InputError(f"{path} has tilts about x ({_ABOUT_X}), not y", Remedy.TILT_RANGE)
+    return angles
 
 
 def _used(text: str) -> list[str]:
@@ -152,4 +167,14 @@ def wedge_of_tilts(path: str | Path, axis: float = 0.0) -> MissingWedge:
     angles = read_tilts(path)
     if angles.max() - angles.min() < 1:
         raise InputError(f"{path}: all its tilts are {angles[0]:g}°", Remedy.TILT_RANGE)
-    return MissingWedge(float(angles.min()), float(angles.max()), axis)
+    low, high = float(angles.min()), float(angles.max())
+    if low > -_LEAST or high < _LEAST:
+        logger.warning(
+            "%s: its tilts go from %g° to %g° only; if they are a part of a tilt series, or no "
+            "tilts but doses, %s.",
+            path,
+            low,
+            high,
+            Remedy.TILT_RANGE.said(),
+        )
+    return MissingWedge(low, high, axis)

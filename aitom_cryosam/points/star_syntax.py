@@ -110,7 +110,7 @@ class _Scanner:
                 self.tell(
                     "before",
                     number,
-                    "text before the first data_; call a plain table .csv",
+                    "text before the first data_; begin it with #, or call a plain table .csv",
                     fatal=True,
                 )
             elif words[0].lower() == "loop_":

@@ -11,7 +11,7 @@ import numpy as np
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.points.particle import Particle
 from aitom_cryosam.points.star_syntax import Columns, read_blocks, star_text
-from aitom_cryosam.points.table import SCORE, Table, Unit, numbers, scores_or, whole
+from aitom_cryosam.points.table import SCORE, Table, Unit, all_open, numbers, scores_or, whole
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 
 _BLOCK = "cryolo"
@@ -42,11 +42,13 @@ def read(path: Path) -> Table:
     """Centres of the boxes; not the ends of filaments, which have a block of their own in front.
 
     Raises:
-        InputError: the file has no such boxes.
+        InputError: the file has no such boxes, or they are of images.
     """
     blocks = sorted(read_blocks(path), key=lambda block: block.name != _BLOCK)
     for rows in (block.table() for block in blocks):
         if {*_CORNER, *_SIZES[:2]} <= set(rows):
+            if len(rows) and all_open(rows[_CORNER[2]]):
+                return refuse(path)
             half = np.zeros((len(rows), 3))
             half[:, :2] = numbers(rows, _SIZES[:2], path) / 2
             centres = numbers(rows, _CORNER, path) + half

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from aitom_cryosam.points.table import Table, Unit, location, text_of
 from aitom_cryosam.points.tomogram_info import TomogramPicks
 from aitom_cryosam.source_file import reading
 
+_FIRST = re.compile(rb'\s*\{\s*"type"\s*:\s*"(point|orientedPoint|instancePoint)"')
 _MATRICES = ("xyz_rotation_matrix", "rotation_matrix")  # the second in files of its first year
 
 
@@ -32,6 +34,11 @@ def _lines(picks: Picks) -> Iterator[str]:
         rotation = {"xyz_rotation_matrix": np.round(matrix, 12).tolist()}
         kind = {"type": "orientedPoint", "location": location(point)}
         yield json.dumps(kind | rotation) + "\n"
+
+
+def recognises(head: bytes) -> bool:
+    """Whether a file begins as these do, whatever its name."""
+    return _FIRST.match(head) is not None
 
 
 def read(path: Path) -> Table:

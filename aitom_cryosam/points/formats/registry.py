@@ -321,6 +321,7 @@ _PICKLES = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 _LISTS = {
     ".vll": "a list of volumes of Dynamo; name its table, .tbl",
     ".doc": "a list of tomograms; name the table, .tbl, or the motive list beside it",
+    ".tloc": "a list of candidates of TomoTwin; name the .cbox or .coords that tomotwin_pick writes",
     ".prm": "a project of PEET; name the models in its fnModParticle",
 }
 # Endings of files whose points are none of a tomogram.
@@ -393,6 +394,8 @@ def reader(path: Path, name: str | None = None) -> Reader:
         return _BY_ENDING[ending]
     if ending in _LISTS:
         raise InputError(f"{path} is {_LISTS[ending]}.")
+    if portal.recognises(head):
+        return portal.read
     if ending == ".json" or head.lstrip()[:1] in (b"{", b"["):
         return _json_reader(path)
     if head.startswith(_PICKLES):

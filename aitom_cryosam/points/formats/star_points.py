@@ -133,7 +133,7 @@ def _without_points(path: Path, blocks: Sequence[Block], expected: Sequence[str]
         return f"{path} has no coordinates in z: its particles are of images."
     if labels & _OF_FILES:
         return f"{path} only names other files; use the particles file that it names."
-    if others := [label for label in sorted(labels) if label[3:] == expected[0][3:]]:
+    if others := [one for one in sorted(labels - {expected[0]}) if one[3:] == expected[0][3:]]:
         found = others[0]
         return (
             f"{path} has {found} and so on, not {expected[0]}; write rln for {found[:3]} in its "
