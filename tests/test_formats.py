@@ -635,7 +635,7 @@ def test_a_format_that_does_not_exist(tmp_path):
             b"9 9 <NA> 4 4\n",
             "holds boxes without z",
         ),
-        ("a.tloc", b"\x80\x04", "of TomoTwin; name the .cbox or .coords that tomotwin_pick"),
+        ("a.tloc", b"\x80\x04", "of TomoTwin; name the .cbox or .coords of tomotwin_pick"),
     ],
 )
 def test_points_of_other_kinds_say_what_to_do(tmp_path, name, content, says):

@@ -321,7 +321,7 @@ _PICKLES = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 _LISTS = {
     ".vll": "a list of volumes of Dynamo; name its table, .tbl",
     ".doc": "a list of tomograms; name the table, .tbl, or the motive list beside it",
-    ".tloc": "a list of candidates of TomoTwin; name the .cbox or .coords that tomotwin_pick writes",
+    ".tloc": "a list of candidates of TomoTwin; name the .cbox or .coords of tomotwin_pick",
     ".prm": "a project of PEET; name the models in its fnModParticle",
 }
 # Endings of files whose points are none of a tomogram.
