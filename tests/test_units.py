@@ -583,3 +583,28 @@ def test_sizes_of_boxes_along_axes_are_told(tmp_path, caplog):
     path.write_text("x,y,z,x_size,y_size,z_size\n3,2,1,9,9,9\n")
     read_points(path)
     assert caplog.messages == [f"{path}: not read, as unknown: the column x_size, y_size, z_size."]
+
+
+PICKED = "data_\n\nloop_\n_rlnTomoName\n" + "".join(f"_{axis}\n" for axis in XYZ)
+FOUR = TiltSeries(2.5, (400, 400, 200))  # at 10 Å 100 x 100 x 50 voxels
+
+
+@pytest.mark.parametrize("kind", ["particles", "spheres", "filaments"])
+def test_clicks_in_the_picker_of_relion_5_count_voxels(tmp_path, kind):
+    """Also beside its tomograms.star, by which RELION 4's coordinates count pixels."""
+    path = tmp_path / "Picks" / "job009" / "annotations" / f"TS_01_{kind}.star"
+    path.parent.mkdir(parents=True)
+    path.write_text(PICKED + "TS_01 30 40 20\n")
+    assert places(path, voxel_size=10, tilt_series=FOUR) == [[30, 40, 20]]
+
+
+def test_voxels_that_are_taken_as_pixels_of_the_tilt_series_lie_in_a_corner(tmp_path, caplog):
+    path = tmp_path / "a.star"
+    path.write_text(PICKED + "TS_01 30 40 20\nTS_01 90 80 40\nTS_01 50 60 30\n")
+    assert places(path, voxel_size=10, tilt_series=FOUR)[1] == [22.5, 20, 10]
+    assert "in the first 22 % of every axis, as pixels of the tilt series" in caplog.text
+    assert "coords_angpix=10" in caplog.text
+    caplog.clear()
+    path.write_text(PICKED + "TS_01 30 40 20\nTS_01 290 80 40\nTS_01 50 60 30\n")
+    places(path, voxel_size=10, tilt_series=FOUR)
+    assert not caplog.text

@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 _SAME_SHIFT = 0.1  # Å
 _ROUNDED = 0.006  # Å, of two decimals
 _ALIKE, _BINNED = 0.05, 1.2  # of ratios of sizes, from which on they are another binning's
+_SEVERAL, _CORNER = 3, 0.5  # points, and what part of every axis they hardly all lie in by chance
 _FEW, _MANY = 1, 10  # points from which on their values may say something, of Warp and of others
 
 
@@ -162,7 +163,9 @@ def _scale(
         return table.sizes[:, None] / info.known_voxel_size(asking)
     if series is not None:
         sizes = np.array([one.pixel_size for one in series])
-        return sizes.reshape(-1, 1) / info.known_voxel_size(asking)
+        scale = sizes.reshape(-1, 1) / info.known_voxel_size(asking)
+        _tell_corner(table, path, series, scale)
+        return scale
     if table.mixed and table.sizes is not None:
         low, high = table.sizes.min(), table.sizes.max()
         mixed = f"{path} counts voxels of {low:g} and of {high:g} Å and"
@@ -171,6 +174,22 @@ def _scale(
     if table.voxel_size is None:
         _tell_other_image(table, path, info)
     return None
+
+
+def _tell_corner(table: Table, path: Path, series: list[TiltSeries], scale: np.ndarray) -> None:
+    """Voxels that are taken as pixels of the tilt series lie in one corner, all of them."""
+    extents = [one.size_xyz for one in series]
+    if len(series) < _SEVERAL or not all(extents):
+        return
+    reach = (table.points_xyz(path) / np.array(extents)).max()
+    if reach < scale.min() <= _CORNER:
+        logger.warning(
+            "%s: all its points lie in the first %.0f %% of every axis, as pixels of the tilt "
+            "series; if they are voxels of the tomogram, %s.",
+            path,
+            100 * reach,
+            Remedy.COORDS_ANGPIX.said(size=series[0].pixel_size / float(scale[0, 0])),
+        )
 
 
 def _tell_other(table: Table, path: Path, coords_angpix: float) -> None:

@@ -53,6 +53,8 @@ _OF_FILES = {"rlnTomoParticlesFile", "rlnTomoImportParticleFile"}
 _UNITS = {PIXELS: (Unit.VOXEL, Unit.PIXEL), CENTRED: (Unit.CENTRED_ANGSTROM,)}
 _KINDS = (CLASS, CLASS_NUMBER)
 _OF_RELION = {star_units.SERIES, "rlnTomoSubtomogramBinning"}  # beside its images
+_PICKED = re.compile(r"annotations[\\/][^\\/]+_(particles|spheres|filaments)\.star$")
+"""What RELION 5's own picker leaves in the folder of its job: voxels of the tomogram."""
 _PRIORS = ("rlnAngleTiltPrior", "rlnAnglePsiPrior")  # within the frame of a subtomogram
 _UNDERSTOOD = {
     *PIXELS, *CENTRED, *ORIGINS, *PIXEL_ORIGINS, *NAMES, *ANGLES, *FRAME_ANGLES, *_SCORES,
@@ -178,10 +180,13 @@ def _unit(
 
     RELION 4 counts pixels of the tilt series under the label that Warp and all others use for
     voxels; Warp's names end in .tomostar, and our own files state their voxel size. RELION states
-    the pixels of the tilt series beside those of its images; copick states images alone.
+    the pixels of the tilt series beside those of its images; copick states images alone. What was
+    clicked in RELION 5 counts voxels, before it makes Å from the centre of it.
     """
     if columns == CENTRED:
         return Unit.CENTRED_ANGSTROM
+    if _PICKED.search(str(path.absolute())):
+        return Unit.VOXEL
     if NAMES[0] not in rows or star_units.VOXEL_SIZE in rows:
         return Unit.VOXEL
     if rows[NAMES[0]].astype(str).str.endswith(".tomostar").any():
