@@ -213,5 +213,5 @@ def result_stem(path: str | Path) -> str:
     """
     if run := _COPICK.search(str(path)) or _PORTAL.search(str(path)):
         return run[1]
-    ends = r"_(picks|proposals|labels|cryosam|info|relion\d+|warp)$"
+    ends = r"_(picks|proposals|labels|cryosam|info|relion\d+|warp|particles|spheres|filaments)$"
     return re.sub(ends, "", Path(path).stem)

@@ -431,6 +431,22 @@ def test_a_star_file_of_isonet_lists_volumes(tmp_path: Path, label: str) -> None
         tomograms_of(star)
 
 
+def test_a_list_of_isonet_without_whole_tomograms(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is denoised goes before halves; where there are only those, it is told."""
+    corrected, half = volumes(tmp_path / "a", "_isonet2_unet-medium_TS_1.mrc", "TS_1_EVN.mrc")
+    star = tmp_path / "isonet.star"
+    head = "data_\n\nloop_\n_rlnTomoName\n_rlnTomoReconstructedTomogramHalf1\n"
+    head += "_rlnCorrectedTomoName\n"
+    star.write_text(f"{head}None a/{half.name} a/{corrected.name}\n")
+    assert tomograms_of(star) == [corrected]
+    star.write_text(f"{head}None a/{half.name} None\n")
+    assert not caplog.text
+    assert tomograms_of(star) == [half]
+    assert "names only halves of 1 tomogram, such as a/TS_1_EVN.mrc" in caplog.text
+
+
 def test_relion(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     project = tmp_path / "relion"
     made = volumes(project / "Tomograms" / "job005" / "tomograms", "rec_a.mrc", "rec_b.mrc")

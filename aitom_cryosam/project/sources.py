@@ -24,8 +24,13 @@ from aitom_cryosam.wording import listed, plural
 logger = logging.getLogger(__name__)
 
 _NO_TOMOGRAM = re.compile(r"_labels\.(mrc(\.gz)?|zarr)$")
-_VOLUMES = (*NAMES[::-1], *(f"rlnTomoReconstructedTomogram{kind}" for kind in ("", "Half1")))
-"""The labels under which IsoNet and others list volumes, the best first."""
+_HALF = "rlnTomoReconstructedTomogramHalf1"
+_VOLUMES = (
+    *(*NAMES[::-1], _HALF.removesuffix("Half1")),
+    *(f"rln{kind}TomoName" for kind in ("Corrected", "Denoised", "Deconv")),
+    _HALF,
+)
+"""The labels under which IsoNet and others list volumes, what was reconstructed first."""
 _SAMPLES, _SAMPLE = 5, 4096  # bytes
 _LISTS = (".txt", ".lst", ".list")
 _EXPECTED = (
@@ -177,6 +182,7 @@ def _of_star(path: Path) -> list[Path]:
             for label in _VOLUMES if not block.has(PIXELS[:2]) else ():
                 names = block.column(label) if block.has([label]) else []
                 if names and all(is_volume(Path(name)) for name in names):
+                    _tell_halves(path, names if label == _HALF else [])
                     return [_from(path, name) for name in names]
     rows = read_tomograms_star(path).tomograms
     if not rows or not all(rows):
@@ -184,7 +190,11 @@ def _of_star(path: Path) -> list[Path]:
             f"{path} names no reconstructed tomograms; expected rlnTomoReconstructedTomogram: "
             "reconstruct them, or give the folder they are in."
         )
-    halves = [row[0] for row in rows if row[0].endswith("_half1.mrc")]
+    _tell_halves(path, [row[0] for row in rows if row[0].endswith("_half1.mrc")])
+    return [_from(path, row[0]) for row in rows]
+
+
+def _tell_halves(path: Path, halves: Sequence[str]) -> None:
     if halves:
         logger.warning(
             "%s names only halves of %s, such as %s, which have more noise than the whole; "
@@ -193,7 +203,6 @@ def _of_star(path: Path) -> list[Path]:
             plural(len(halves), "tomogram"),
             halves[0],
         )
-    return [_from(path, row[0]) for row in rows]
 
 
 def _of_warp(path: Path) -> list[Path]:
