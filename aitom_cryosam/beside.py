@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def record_beside(path: Path, *, only_this: bool = False) -> Record | None:
     """
     settle(path.parent)
     place = path.with_name(f"{result_stem(path)}{RUN}")
-    if not place.is_file():
+    if not os.path.isfile(place):
         return None
     record = Record.open(place)
     own = [kind for kind, file in record.files.items() if file.name == path.name]
@@ -63,4 +64,4 @@ def stale_files(paths: Mapping[str, Path]) -> list[Path]:
         earlier.path.with_name(Path(str(one)).name) for one in earlier.content.get("beside", ())
     ]
     gone = [path for path in (*earlier.files.values(), *beside) if path not in paths.values()]
-    return [path for path in gone if path.exists()]
+    return [path for path in gone if os.path.exists(path)]

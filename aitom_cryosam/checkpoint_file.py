@@ -6,6 +6,7 @@ torch is imported only where a file is read.
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,7 +51,7 @@ def config(path: str | Path) -> dict[str, Any] | None:
         InputError: the file is not a JSON object.
     """
     beside = Path(path).with_suffix(".json")
-    if not beside.is_file():
+    if not os.path.isfile(beside):
         return None
     try:
         found = json.loads(beside.read_text(encoding="utf-8"))

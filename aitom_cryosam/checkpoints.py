@@ -57,7 +57,7 @@ def find(model: Model, given: Mapping[str, Path] = _NONE) -> Path | None:
     file = weights_of(model).file
     for place in (*_named(), _cache(), _torch_home() / "hub" / "checkpoints"):
         path = place if place.name == file else place / file
-        if path.is_file():
+        if os.path.isfile(path):
             return path
     return None
 
@@ -153,7 +153,7 @@ def fetch(model: Model, *, folder: str | Path | None = None, progress: bool = Fa
         raise InputError(
             f"Weights cannot be written into {place}", Remedy.WEIGHTS_FOLDER
         ) from error
-    if target.exists():
+    if os.path.exists(target):
         try:
             refuse_other(target, weights)
         except Flaw as flaw:
@@ -185,7 +185,7 @@ def fetch(model: Model, *, folder: str | Path | None = None, progress: bool = Fa
             f"Cannot write {target} ({error.strerror})", Remedy.WEIGHTS_FOLDER
         ) from error
     finally:
-        if part.exists() and not part.stat().st_size:
+        if os.path.exists(part) and not part.stat().st_size:
             part.unlink()
     return target
 
@@ -231,7 +231,7 @@ def parse_checkpoints(texts: Sequence[str]) -> dict[str, Path]:
 
 def _existing(path: Path) -> Path:
     path = path.expanduser()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"The checkpoint {path} is not a file on this machine; correct its path.")
     return path
 

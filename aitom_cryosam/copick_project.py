@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def named(text: str) -> list[CopickTomogram] | None:
     if is_config(text):
         return tomograms_of(text)
     place = _PLACE.fullmatch(text)
-    if place is None or Path(text).exists():
+    if place is None or os.path.exists(text):
         return None
     try:
         size = float(place["size"]) if place["size"] else None
@@ -346,7 +347,7 @@ def _opened(config: Path, *, overlay: bool = False) -> Any:
         ) from None
     roots = {name: getattr(root.config, name, None) for name in ("static_root", "overlay_root")}
     given = {name: _local(url) for name, url in roots.items() if url}
-    missing = {name: place for name, place in given.items() if place and not place.is_dir()}
+    missing = {name: place for name, place in given.items() if place and not os.path.isdir(place)}
     for name, place in missing.items():
         said = f"{config} has {place} as its {name}, which is no folder"
         if len(missing) == len(given) or (overlay and name == "overlay_root"):
@@ -369,7 +370,7 @@ def _folder(config: Path, tomogram: Any) -> Path:
     """Where a tomogram of copick lies on this machine."""
     name = "static_path" if getattr(tomogram, "read_only", False) else "overlay_path"
     path = Path(str(getattr(tomogram, name, "")))
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise InputError(
             f"{config}: the tomogram {tomogram.tomo_type} is not on this machine; copy it with "
             "`copick sync tomograms`, and use the project of the copy."

@@ -64,7 +64,7 @@ class Record:
             InputError: there is none or more than one, it is damaged or of a newer version.
         """
         path = Path(path)
-        if path.is_dir():
+        if os.path.isdir(path):
             found = run_files(path)
             if len(found) != 1:
                 there = listed(file.name for file in found) or "none"
@@ -76,7 +76,7 @@ class Record:
             settle(path.parent)
         if existing_file(path).suffix.lower() != ".json":
             beside = path.with_name(f"{result_stem(path)}{RUN}")
-            hint = f", here {beside.name}" if beside.is_file() else ""
+            hint = f", here {beside.name}" if os.path.isfile(beside) else ""
             raise InputError(
                 f"{path} is no result; expected a folder that `pick` wrote, or the file *{RUN} "
                 f"in it{hint}."
@@ -134,7 +134,7 @@ class Record:
         for kind, checksum in stated.items():
             if kinds and kind not in kinds:
                 continue
-            if kind not in NEEDED and kind in self.files and not self.files[kind].exists():
+            if kind not in NEEDED and kind in self.files and not os.path.exists(self.files[kind]):
                 continue  # a picture that was thrown away makes no other result
             path = self._file(kind)
             with reading(path, "a file of a result"):
@@ -309,7 +309,7 @@ class Record:
         path = self.tomogram_path
         if path is None:
             raise InputError(f"{self.info.name} was given as an array, not as a file.")
-        if not path.exists():
+        if not os.path.exists(path):
             raise InputError(
                 f"There is no file {path}, the tomogram of {self.path}; put it there, or beside "
                 f"{self.path.name}."
@@ -338,7 +338,7 @@ def records_at(path: Path) -> list[Record]:
     Raises:
         InputError: as for `Record.open`, or there is none; folders in it that have some are named.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [Record.open(path)]
     found = Record.all_in(path)
     if not found:
@@ -351,12 +351,12 @@ def records_at(path: Path) -> list[Record]:
 
 def _moved(path: Path, folder: Path) -> Path:
     """A tomogram's file; if it is gone, one as far from the result as it was, in any place."""
-    if path.exists():
+    if os.path.exists(path):
         return path
     ways = [Path(*path.parts[first:]) for first in range(path.is_absolute(), len(path.parts))]
     home = folder.absolute()
     found = (up / way for up in (home, *home.parents) for way in ways)
-    return next((one for one in found if one.exists()), path)
+    return next((one for one in found if os.path.exists(one)), path)
 
 
 def _files(path: Path, name: str, content: Mapping[str, Any]) -> dict[str, Path]:
@@ -369,7 +369,7 @@ def _files(path: Path, name: str, content: Mapping[str, Any]) -> dict[str, Path]
         return {kind: path.parent / name for kind, name in names.items()}
     flavours = ("relion5", "relion4", "relion31", "warp")
     usual = result_paths(path.parent, name, flavours, picture=True)
-    return {kind: file for kind, file in usual.items() if kind in NEEDED or file.exists()}
+    return {kind: file for kind, file in usual.items() if kind in NEEDED or os.path.exists(file)}
 
 
 def _mask(

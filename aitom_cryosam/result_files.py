@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def picks_files(path: Path) -> list[Path]:
     Raises:
         InputError: a folder holds none.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [path]
     settle(path)
     found = sorted(path.glob(f"[!.]*{RESULT['picks']}"))

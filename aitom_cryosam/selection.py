@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -158,7 +159,7 @@ def write_selection(
     record.check()
     record.expect_particles("a selection")
     paths = result_paths(folder, record.info.name, star)
-    there = [kind for kind, path in record.files.items() if path.exists()]
+    there = [kind for kind, path in record.files.items() if os.path.exists(path)]
     kept = {kind: path for kind, path in paths.items() if kind in there}
     paths = {kind: path for kind, path in paths.items() if kind in kept or kind in star}
     stale = stale_files(paths) if overwrite else []

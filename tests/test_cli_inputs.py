@@ -1,6 +1,7 @@
 """No command replaces what it was told to read, whatever else it may replace."""
 
 import argparse
+import re
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,46 @@ def test_a_page_and_an_average_may_lie_in_the_folder_that_they_are_of(
     monkeypatch.chdir(world)
     for more in ([], ["--overwrite"]):
         assert main(["report", "p", "--out", "p/TS_report.html", *more]) == 0
+
+
+WITHOUT_REACH = {
+    "pick": "pick {} --prompt 9,9,9 --out new",
+    "pick, clicks": "pick TS.mrc --prompts {} --out new",
+    "pick, query": "pick TS.mrc --query {} --out new",
+    "pick, region": "pick TS.mrc --prompt 9,9,9 --region {} --out new",
+    "query": "query {} --prompt 9,9,9 --out new",
+    "doctor": "doctor {}",
+    "picking": "picking {} new.json --prompt 9,9,9",
+    "select": "select {} --top 2 --out new",
+    "report": "report {} --out new.html",
+    "report, truth": "report p --truth {} --out new.html",
+    "average": "average {} --out new",
+    "refine": "refine {} --out new",
+    "export": "export {} --to warp --out new",
+    "export, tomogram": "export p --to warp --out new --tomo {}",
+    "validate": "validate {}",
+    "validate, tomogram": "validate p/TS_picks.star --tomo {}",
+    "evaluate": "evaluate {} p/TS_picks.star --radius 100",
+    "evaluate, truth": "evaluate p {} --radius 100",
+    "compare": "compare {} --truth p/TS_picks.star --radius 100 --out new",
+    "simulate": "simulate {} --out new",
+    "demo": "demo --out {}",
+    "project init": "project init {} --query p/TS_query.npz --out new",
+    "project run": "project run {}",
+    "project status": "project status {}",
+}
+
+
+@pytest.mark.parametrize("typed", WITHOUT_REACH.values(), ids=WITHOUT_REACH)
+def test_a_path_that_the_system_does_not_look_at_is_one_sentence(
+    world: Path,
+    typed: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As of a name that is too long, or in a folder that is closed to this user."""
+    monkeypatch.chdir(world)
+    assert main(typed.format("x" * 300).split()) == 2
+    told = capsys.readouterr()
+    assert re.search(r"opened|no project|There is no|too long|does not exist", told.err + told.out)
+    assert not list(world.glob("new*"))

@@ -131,6 +131,16 @@ def test_a_disk_without_space_for_all_results_is_told_before_the_first(
     assert "not all tomograms will be picked; free some." in told
 
 
+def test_results_are_exported_after_the_tomograms_are_gone(
+    project: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.rmtree(project.parent / "tomos")
+    export = ["project", "export", str(project), "--to", "warp"]
+    assert main([*export, "--out", str(tmp_path / "warp")]) == 0
+    assert "Of an earlier run" in caplog.text
+    assert (tmp_path / "warp" / "particles.star").is_file()
+
+
 def test_one_broken_tomogram_costs_only_itself(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -120,7 +121,7 @@ def _of_an_earlier_one(paths: Mapping[str, Path]) -> list[Path]:
     except (InputError, OSError, ValueError, KeyError, TypeError):  # none, or it does not say
         return []
     found = [paths["record"].with_name(name) for name in names]
-    return [path for path in found if path not in paths.values() and path.is_file()]
+    return [path for path in found if path not in paths.values() and os.path.isfile(path)]
 
 
 def refined_paths(
@@ -135,7 +136,7 @@ def refined_paths(
     for one in records:
         for kind, path in result_paths(folder, one.info.name, star).items():
             if kind in ("picks", "proposals", "labels", "run", *star) or (
-                kind == "query" and kind in one.files and one.files[kind].exists()
+                kind == "query" and kind in one.files and os.path.exists(one.files[kind])
             ):
                 paths[f"{one.info.name} {kind}"] = path
     return paths

@@ -133,7 +133,7 @@ class Cache:
 
     def entries(self) -> list[Entry]:
         """All entries, whatever state they are in, by name; nothing else that lies there."""
-        if not self.folder.is_dir():
+        if not os.path.isdir(self.folder):
             return []
         paths = sorted(path for path in self.folder.iterdir() if _NAME.fullmatch(path.name))
         return [Entry.open(path) for path in paths]
@@ -253,7 +253,7 @@ def _made(path: Path, tomogram: Tomogram, signature: dict[str, Any]) -> Iterator
                 to_disk(file)
             folder.rename(path)
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not path.is_dir():
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not os.path.isdir(path):
             raise InputError(
                 f"Cannot write to the cache {path.parent} ({error.strerror})", Remedy.CACHE
             ) from error
@@ -262,7 +262,7 @@ def _made(path: Path, tomogram: Tomogram, signature: dict[str, Any]) -> Iterator
 
 def _remove(path: Path) -> None:
     """A folder, or what else lies there under the name of an entry; links are not followed."""
-    if path.is_dir() and not path.is_symlink():
+    if os.path.isdir(path) and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink()

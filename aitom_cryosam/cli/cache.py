@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from aitom_cryosam.cache import Cache
 
     cache = Cache(args.cache or default_folder())
-    if args.cache and not cache.folder.is_dir():
+    if args.cache and not os.path.isdir(cache.folder):
         raise InputError(f"{cache.folder} is not an existing folder; check --cache.")
     entries = _chosen(cache, args.names, args.older_than)
     if args.action == "list":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,7 +113,7 @@ def _refuse_earlier(args: argparse.Namespace) -> None:
         *result_paths(args.out, NAME, picture=True).values(),
         *simulation_paths(Path(args.out) / "simulated", NAME),
     ]
-    if not args.overwrite and any(path.exists() for path in paths):
+    if not args.overwrite and any(os.path.exists(path) for path in paths):
         raise InputError(
             f"{args.out} holds an earlier demo; add --overwrite to replace it, or --out DIR to "
             "keep it."

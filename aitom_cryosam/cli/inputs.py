@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def _paths(value: Any) -> Iterator[Path]:
 
 def _of_result(path: Path) -> Iterator[Path]:
     """Beside each record of a run that a path names, or a folder holds."""
-    runs = run_files(path) if path.is_dir() else [path] if path.name.endswith(RUN) else []
+    runs = run_files(path) if os.path.isdir(path) else [path] if path.name.endswith(RUN) else []
     for run in runs:
         stem = run.name.removesuffix(RUN)
         yield from (run.with_name(stem + ending) for ending in RESULT.values())

@@ -87,7 +87,7 @@ def _prompts(args: argparse.Namespace) -> dict[str, Any]:
     tomogram = Path(args.tomogram)
     beside = [tomogram.with_name(name + ENDING) for name in (tomogram.name, file_stem(tomogram))]
     for path in beside:
-        if path.exists():
+        if os.path.exists(path):
             return _of_json(path)
     raise InputError(
         f"There is no prompt; add --prompt X,Y,Z or --prompts FILE, set the variable {VARIABLE}, "

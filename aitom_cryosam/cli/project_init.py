@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -181,7 +182,7 @@ def _masks(pattern: Path | None, names: Sequence[str]) -> dict[str, Path]:
             f"{pattern} is a mask of one tomogram, and there are {len(names)}; give a path with "
             f"{NAME} in it, such as masks/{NAME}.mrc."
         )
-    found = {name: path for name, path in masks.items() if path.exists()}
+    found = {name: path for name, path in masks.items() if os.path.exists(path)}
     if not found:
         raise InputError(f"There is no mask {pattern} of any tomogram, such as {masks[names[0]]}.")
     lost = [name for name in names if name not in found]

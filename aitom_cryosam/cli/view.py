@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     path = Path(args.result)
     read = reader(str(path))
     if read is None:
-        if not path.is_file():
+        if not os.path.isfile(path):
             records_at(path)  # says what a folder holds, or that there is nothing
         raise InputError(f"Expected a result or a tomogram to show, got {path}.")
     shown = read(str(path))

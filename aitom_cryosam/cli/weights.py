@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -109,7 +110,7 @@ def _fetch_one(model: Model, folder: Path, *, anywhere: bool, quiet: bool) -> Pa
     say: Callable[[str], None] = (lambda _: None) if quiet else print
     weights = weights_of(model)
     there = find(model) if anywhere else folder / weights.file
-    if there is not None and there.is_file():
+    if there is not None and os.path.isfile(there):
         try:
             verify(there, weights)
             say(f"{model.name}: {there} is already there, and is the published file.")
@@ -151,7 +152,7 @@ def _checks(text: str) -> list[Callable[[], str]]:
     from aitom_cryosam.checkpoints import PUBLISHED, weights_of
 
     path = Path(text)
-    if path.is_file() and text not in (*PUBLISHED, *_groups()):
+    if os.path.isfile(path) and text not in (*PUBLISHED, *_groups()):
         known = {weights.file: weights for weights in map(weights_of, PUBLISHED.values())}
         return [partial(_check_file, path, known.get(path.name))]
     if len(path.parts) > 1:

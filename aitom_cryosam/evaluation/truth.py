@@ -7,6 +7,7 @@ class must be asked for.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -82,7 +83,7 @@ def read_truth(
     Raises:
         InputError: there is no file of any of the tomograms, or one cannot be read.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         return _of_folder(path, picks, read, count_unpicked, particle_class)
     return _of_file(path, picks, read)
 
@@ -171,7 +172,7 @@ def truth_file(truth: str | Path, tomogram: str | Path, particle_class: str | No
         InputError: a folder has no file of this tomogram, or several.
     """
     truth = Path(truth)
-    if not truth.is_dir():
+    if not os.path.isdir(truth):
         return truth
     return _one(_Folder.at(truth).of(tomogram), tomogram, particle_class)
 
@@ -273,11 +274,13 @@ def _files(folder: Path) -> list[Path]:
     """
     settle(folder)
     runs = folder if folder.name == _RUNS else folder / _RUNS
-    inside = runs.glob(f"[!.]*/{_IN_RUN}") if runs.is_dir() else folder.glob("[!.]*")
+    inside = runs.glob(f"[!.]*/{_IN_RUN}") if os.path.isdir(runs) else folder.glob("[!.]*")
     found = sorted(
         path
         for path in inside
-        if path.suffix.lower() in endings() and path.is_file() and not path.name.endswith(_OTHERS)
+        if path.suffix.lower() in endings()
+        and os.path.isfile(path)
+        and not path.name.endswith(_OTHERS)
     )
     if not found:
         raise InputError(f"The folder {folder} holds no files of points; name a file instead.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
@@ -156,7 +157,7 @@ class Job:
     def done(self) -> bool:
         """Whether all of its files are there."""
         settle(self.files["run"].parent)
-        return all(path.is_file() for path in self.files.values())
+        return all(os.path.isfile(path) for path in self.files.values())
 
     @property
     def inputs(self) -> dict[str, Path]:

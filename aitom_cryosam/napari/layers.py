@@ -6,6 +6,7 @@ files. The voxel size lies in the layers' metadata.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def record_layers(record: Record) -> list[LayerData]:
         "contrast": record.contrast,
     }
     layers: list[LayerData] = []
-    if record.tomogram_path is not None and record.tomogram_path.exists():
+    if record.tomogram_path is not None and os.path.exists(record.tomogram_path):
         layers.append(tomogram_layer(record.tomogram_path, voxel_size=voxel_size))
     layers.append(_masks_layer(np.asarray(record.labels()), "masks", about))
     layers.append(picks_layer(record.proposals, diameter, about))

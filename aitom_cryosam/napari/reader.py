@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[La
 def _known(path: Path) -> bool:
     if is_volume(path):
         return True
-    if path.is_dir():
+    if os.path.isdir(path):
         return bool(run_files(path))
     return path.name.endswith(RUN)
 
@@ -33,6 +34,6 @@ def _read(path: str | Sequence[str]) -> list[LayerData]:
 def _layers(path: Path) -> list[LayerData]:
     if is_volume(path):
         return [volume_layer(path)]
-    if path.is_dir():
+    if os.path.isdir(path):
         return [layer for record in Record.all_in(path) for layer in record_layers(record)]
     return record_layers(Record.open(path))

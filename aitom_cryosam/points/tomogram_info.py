@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,7 +78,7 @@ class TomogramInfo:
         Raises:
             InputError: the file's header cannot be used.
         """
-        if self.path is None or not self.path.exists():
+        if self.path is None or not os.path.exists(self.path):
             return None
         return Placement.of(self.path)
 
@@ -90,7 +91,7 @@ class TomogramInfo:
         Raises:
             InputError: the file's metadata cannot be used.
         """
-        if self.path is None or not self.path.exists():
+        if self.path is None or not os.path.exists(self.path):
             size = self.voxel_size or 0.0
             own = abs(voxel_size - size) <= SAME_SIZE * size
             return np.array(self.noted_shift) if own else np.zeros(3)

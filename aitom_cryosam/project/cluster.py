@@ -162,7 +162,7 @@ def _stated_in(path: Path, end: float) -> str:
         with suppress(OSError, ValueError, KeyError, TypeError):
             return str(json.loads(path.read_text("utf-8"))["address"])
         if time.monotonic() > end:
-            found = f"{path} names no" if path.exists() else f"There is no file {path} of a"
+            found = f"{path} names no" if os.path.exists(path) else f"There is no file {path} of a"
             raise InputError(
                 f"{found} scheduler; start one with "
                 f"`dask scheduler --scheduler-file {path}`, or correct it."

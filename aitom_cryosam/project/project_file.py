@@ -57,8 +57,8 @@ def read_project(path: str | Path) -> Project:
         InputError: there is none, or something in it makes no sense.
     """
     path = Path(path)
-    path = (path / FILE if path.is_dir() else path).absolute()
-    if not path.is_file():
+    path = (path / FILE if os.path.isdir(path) else path).absolute()
+    if not os.path.isfile(path):
         raise InputError(f"There is no project {path}; make one with `cryosam project init`.")
     with reading(path, "the file of a project"):
         blocks = {block.name: block for block in read_blocks(path)}

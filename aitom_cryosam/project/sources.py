@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -56,13 +57,13 @@ def tomograms_of(source: str | Path) -> list[Path]:
     in_copick = copick_project.named(str(source))
     if in_copick is not None:
         found = [one.path for one in in_copick]
-    elif not path.exists() and has_magic(str(source)):
+    elif not os.path.exists(path) and has_magic(str(source)):
         found = [Path(one) for one in sorted(glob(str(source), recursive=True))]
-    elif not path.exists():
+    elif not os.path.exists(path):
         raise InputError(f"There is no {path}; expected {_EXPECTED}.")
     elif is_volume(path):
         found = [path]
-    elif path.is_dir():
+    elif os.path.isdir(path):
         found = _in_folder(path)
     else:
         readers = {".star": _of_star, ".settings": _of_warp, **dict.fromkeys(_LISTS, _listed)}
@@ -72,7 +73,7 @@ def tomograms_of(source: str | Path) -> list[Path]:
     found = list(dict.fromkeys(one.absolute() for one in found))
     if not found:
         raise InputError(f"{source} names no tomogram; expected {_EXPECTED}.")
-    missing = [one for one in found if not one.exists()]
+    missing = [one for one in found if not os.path.exists(one)]
     if missing:
         raise InputError(
             f"{source} names {len(found)} tomograms of which {len(missing)} are not there, "
@@ -139,7 +140,7 @@ def _content(path: Path) -> object:
     """What two files of the same voxels have in common, and others hardly ever."""
     place = path.resolve()
     size = place.stat().st_size
-    if place.is_dir() or size <= _SAMPLES * _SAMPLE:
+    if os.path.isdir(place) or size <= _SAMPLES * _SAMPLE:
         return place
     sample = []
     with place.open("rb") as file:
@@ -238,7 +239,7 @@ def _of_warp(path: Path) -> list[Path]:
 
 def _settings_near(folder: Path) -> list[Path]:
     near = [*folder.glob("[!.]*.settings"), *folder.parent.glob("[!.]*.settings")]
-    return sorted(one for one in near if one.is_file())
+    return sorted(one for one in near if os.path.isfile(one))
 
 
 def _folder(settings: Path, parameter: str) -> Path:
@@ -256,4 +257,4 @@ def _from(file: Path, text: str) -> Path:
     """
     homes = [Path(), *file.absolute().parents]
     places = [home / text for home in homes]
-    return next((place for place in places if place.exists()), places[1])
+    return next((place for place in places if os.path.exists(place)), places[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -54,20 +55,21 @@ class State:
         """What the files of a job say; voxels are only read where a tomogram was written again."""
         if job.query is None and job.prompts_file is None:
             return cls(Kind.NO_CLICKS, "give it clicks or a query")
-        files = job.files
+        files, record = job.files, None
         try:
             settle(files["run"].parent)
-            record = Record.open(files["run"]) if files["run"].is_file() else None
+            if os.path.isfile(files["run"]):
+                record = Record.open(files["run"])
             note = failure_note(job)
-            if note.is_file():
+            if os.path.isfile(note):
                 return cls(Kind.FAILED, note.read_text("utf-8").strip(), record)
             if record is None:
                 return cls(Kind.MISSING)
-            absent = [path.name for path in files.values() if not path.is_file()]
+            absent = [path.name for path in files.values() if not os.path.isfile(path)]
             changes = [f"{absent[0]} is missing"] if absent else _changes(job, record)
             why = next(iter(changes), "")  # looked for only now
         except (InputError, OSError) as error:
-            return cls(Kind.CHANGED, str(error))
+            return cls(Kind.CHANGED, str(error), record)
         return cls(Kind.CHANGED if why else Kind.DONE, why, record)
 
 
@@ -113,7 +115,7 @@ def _same(role: str, path: Path, was: FileStamp, job: Job, record: Record) -> bo
         tomogram = job.open_tomogram()
         same_size = np.isclose(tomogram.voxel_size, record.info.voxel_size or 0.0, rtol=_SAME_SIZE)
         return bool(same_size) and tomogram.digest() == record.provenance["sha256"]
-    if path.is_file() and _checksum(path, now.size, now.changed_ns) == was.sha256:
+    if os.path.isfile(path) and _checksum(path, now.size, now.changed_ns) == was.sha256:
         return True
     return role in _CLICKS and _same_clicks(role, path, job, record)
 

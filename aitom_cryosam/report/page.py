@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -343,7 +344,7 @@ def _voxels(record: Record) -> np.ndarray:
 def _trace(record: Record) -> Trace | None:
     """None in results of earlier versions, which have none."""
     path = record.files.get("trace")
-    return Trace.read(path) if path is not None and path.is_file() else None
+    return Trace.read(path) if path is not None and os.path.isfile(path) else None
 
 
 def _alike(record: Record, count: int) -> list[float | None]:

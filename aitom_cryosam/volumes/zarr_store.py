@@ -36,8 +36,8 @@ class ZarrStore:
     def recognises(cls, path: Path) -> bool:
         """Whether a path is meant as zarr; it need not be a sound one."""
         name = path.name.lower()
-        if path.is_dir():
-            return name.endswith(".zarr") or any((path / one).is_file() for one in METADATA)
+        if os.path.isdir(path):
+            return name.endswith(".zarr") or any(os.path.isfile(path / one) for one in METADATA)
         return name.endswith((".zarr", *_ZIPPED))
 
     @classmethod
@@ -47,7 +47,7 @@ class ZarrStore:
         Raises:
             InputError: there is none, or it is no zip file.
         """
-        if path.is_dir():
+        if os.path.isdir(path):
             return cls(path)
         existing_file(path)
         names = cls(path)._names
@@ -89,7 +89,7 @@ class ZarrStore:
         """Whether a file is there."""
         if self.is_zipped:
             return self.inside + name in self._names
-        return (self.path / name).is_file()
+        return os.path.isfile(self.path / name)
 
     def holds_all_of_blosc(self, name: str) -> bool:
         """Whether a chunk that Blosc has packed is as long as its header says.
@@ -108,7 +108,7 @@ class ZarrStore:
         if self.is_zipped:
             return SourceFiles((SourceFile.of(self.path),))
         places = [self.path / part / name for part in ("", node) for name in METADATA]
-        return SourceFiles(tuple(SourceFile.of(path) for path in places if path.is_file()))
+        return SourceFiles(tuple(SourceFile.of(path) for path in places if os.path.isfile(path)))
 
     def array(self, node: str) -> Any:
         """The array at `node`, as the package zarr reads it.
@@ -132,7 +132,7 @@ class ZarrStore:
     @property
     def is_zipped(self) -> bool:
         """Whether it is one file."""
-        return not self.path.is_dir()
+        return not os.path.isdir(self.path)
 
     @cached_property
     def _names(self) -> frozenset[str]:

@@ -7,6 +7,7 @@ Dynamo has it, which also calls it `indices_column20.doc`; STOPGAP takes it for 
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,13 +78,13 @@ def names(path: Path, column: np.ndarray) -> list[str] | None:
         return None
     tomograms = column.astype(int)
     beside, catalogue = path.with_suffix(".doc"), path.with_name(_CATALOGUE)
-    if beside.is_file():
+    if os.path.isfile(beside):
         known = _listed(beside)
         if not set(tomograms) <= set(known):
             missing = min(set(tomograms) - set(known))
             raise InputError(f"{beside} does not name the tomogram {missing} of {path}.")
         return [known[number] for number in tomograms]
-    if catalogue.is_file() and set(tomograms) <= set(known := _listed(catalogue)):
+    if os.path.isfile(catalogue) and set(tomograms) <= set(known := _listed(catalogue)):
         return [known[number] for number in tomograms]
     if len(set(tomograms)) < 2:
         return None
