@@ -65,6 +65,27 @@ def test_a_reference_has_the_map_s_middle_in_its_own(shape, voxel_size, tmp_path
     np.testing.assert_allclose(np.array(middle) / bright.sum(), 12, atol=0.01)
 
 
+@pytest.mark.parametrize(
+    ("sign", "voxel_size", "says"),
+    [
+        (1, 10.0, ""),
+        (-1, 10.0, "protein seems to be dark in it"),
+        (1, 40.0, "is 1200 Å wide, but the boxes of the particles are 240 Å"),
+        (1, 2.0, "is 60 Å wide, but the boxes of the particles are 240 Å"),
+    ],
+)
+def test_a_reference_of_something_else_is_told(
+    sign, voxel_size, says, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "map.mrc"
+    noise = np.random.default_rng(0).normal(0, 0.2, (30, 30, 30)).astype(np.float32)
+    write_volume(path, sign * blob((30, 30, 30), 3) + noise, voxel_size=voxel_size)
+    read_reference(path, 24, 10.0)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == bool(says)
+    assert says in "".join(told)
+
+
 def test_what_coarse_voxels_cannot_show_is_taken_out_first() -> None:
     z, y, x = np.indices((24, 24, 24))
     checkers = np.where((z + y + x) % 2, 1.0, -1.0)

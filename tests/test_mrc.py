@@ -226,6 +226,7 @@ SPIDER = {at: value for at, value in zip((0, 1, 4, 11, 21), (3, 4, 3, 5, 1040), 
         ("a.mrc", b"version https://git-lfs.github.com/", "a pointer of Git LFS; type `git lfs p"),
         ("a.mrc", b"<!DOCTYPE html><html>", "a web page; download the volume again"),
         ("a.csv", b"x,y,z\n" * 1000, "text; name the tomogram"),
+        ("a.pdb", b"ATOM      1  N   MET A   1\n", "an atomic model; make a density of it"),
     ],
 )
 def test_files_of_other_kinds_say_what_to_do(tmp_path, name, content, says):

@@ -37,6 +37,7 @@ _KNOWN = {
     FileKind.GIT_LFS: ("a pointer of Git LFS", "type `git lfs pull`"),
     FileKind.WEB_PAGE: ("a web page", "download the volume again, and see what the page says"),
 }
+_ATOMS = ("an atomic model", "make a density of it, as by `molmap` of ChimeraX, and name that")
 _GATAN = ("of Gatan's (DM3, DM4)", "type `dm2mrc {file} {mrc}`")
 _EM_BYTES = {1: 1, 2: 2, 4: 4, 5: 4, 8: 8, 9: 8}
 _EM_HEADER = 512
@@ -58,7 +59,7 @@ def told(path: Path, start: bytes) -> str | None:
     if found is None and _is_spider(path, start):
         found = ("a SPIDER volume", _EMAN)
     if found is None and _is_text(start):
-        found = ("text", _NAME)
+        found = _ATOMS if path.suffix.lower() in (".pdb", ".ent", ".cif") else ("text", _NAME)
     if found is None:
         return None
     what, remedy = found
