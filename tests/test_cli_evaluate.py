@@ -127,6 +127,14 @@ def test_one_class(files, capsys):
     assert "recall of" not in out
 
 
+def test_positions_that_are_there_twice_are_told(files, capsys):
+    """As where two files were joined that share some."""
+    with (files / "t.star").open("a") as truth_file:
+        truth_file.write("9 9 3 TS_01.tomostar proteasome\n")
+    assert main(["evaluate", str(files / "p.star"), str(files / "t.star"), "--radius", "20"]) == 0
+    assert "t.star: 1 of its positions are given twice, as in files" in capsys.readouterr().err
+
+
 def test_picks_of_one_class(tmp_path, capsys):
     rows = ["TS,1,1,1,a", "TS,9,9,3,a", "TS,1,9,1,b", "TS_2,5,5,2,b"]
     (tmp_path / "t.csv").write_text("tomogram,x,y,z,class\n" + "\n".join(rows) + "\n")

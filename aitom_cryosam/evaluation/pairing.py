@@ -250,10 +250,17 @@ def _only(points: PointFile, wanted: str) -> PointFile:
 def _tell(
     searched: Sequence[Searched], path: str | Path, truth: PointFile, particle_class: str | None
 ) -> None:
-    """Of particles outside, and of classes: right as long as no class is asked for."""
+    """Of particles outside or twice, and of classes: right as long as no class is asked for."""
     infos = [TomogramInfo(one.name, one.voxel_size, one.picks.shape_zyx) for one in searched]
     true = [one.truth.picks.points_zyx for one in searched]
     warn_of_outside(path, zip(infos, true, strict=True))
+    if again := sum(len(points) - len(np.unique(points.round(2), axis=0)) for points in true):
+        logger.warning(
+            "%s: %d of its positions are given twice, as in files that were joined; one counts as "
+            "missed.",
+            path,
+            again,
+        )
     mine = {name for one in searched for name in one.picks.classes or ()}
     known = set(truth.classes or ())
     if particle_class is None and mine & known and len(mine | known) > 1:
