@@ -187,6 +187,8 @@ def test_fractions_of_warps_template_matching(tmp_path):
         ("  # x [nm], y [nm], z [nm]\n1,2,3\n", [1, 2, 3]),
         ("# x [Å], y [Å], z [Å]\n10,20,30\n", [1, 2, 3]),
         ("sep=;\nx;y;z\n1;2;3\n;;\n;;\n", [1, 2, 3]),  # Excel's
+        ("x|y|z\n1|2|3\n", [1, 2, 3]),
+        ("# x|y|z\n1|2|3\n", [1, 2, 3]),
         ("# made by us\n1 2 3\n", [1, 2, 3]),
         ("index,axis-0,axis-1,axis-2,axis-3\n0,0,3,2,1\n1,0,3,2,1\n", [1, 2, 3]),
         ("index,axis-0,axis-1,axis-2\n0,3,2,1\n", [1, 2, 3]),
