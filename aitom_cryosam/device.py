@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import torch
@@ -140,11 +141,11 @@ def available(wanted: str) -> str:
     """The name that torch has for a device of `Resources`.
 
     Raises:
-        InputError: it is not on this machine.
+        InputError: it is not on this machine, or does not work.
     """
     if wanted == "auto":
-        if torch.cuda.is_available():
-            return "cuda:0"
+        if torch.cuda.is_available() and (name := _first_working(torch.cuda.device_count())):
+            return name
         return "mps" if torch.backends.mps.is_available() else "cpu"
     if wanted == "cpu":
         return wanted
@@ -159,4 +160,29 @@ def available(wanted: str) -> str:
         raise InputError(
             f"The device {wanted} was asked for, but this machine has {there}", Remedy.ANY_DEVICE
         )
+    if trouble := _trouble(f"cuda:{index}"):
+        raise InputError(f"PyTorch cannot compute on {wanted} ({trouble})", Remedy.ANY_DEVICE)
     return f"cuda:{index}"
+
+
+@lru_cache(maxsize=1)
+def _first_working(count: int) -> str | None:
+    """Of so many CUDA devices; those before it are told, once."""
+    for name in map("cuda:{}".format, range(count)):
+        if not (trouble := _trouble(name)):
+            return name
+        logger.warning("%s is not used, as PyTorch cannot compute on it (%s).", name, trouble)
+    return None
+
+
+def _trouble(name: str) -> str:
+    """What a CUDA device answers to a sum, such as that another job holds it; empty if it works."""
+    try:
+        torch.ones(1, device=name).add(1).item()
+    except RuntimeError as error:
+        said = (str(error).splitlines() or ["an error without words"])[0]
+        if "no kernel image" not in said:
+            return said
+        major, minor = torch.cuda.get_device_capability(name)
+        return f"{said}; install a build of PyTorch for compute capability {major}.{minor}"
+    return ""

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from aitom_cryosam import device
 from aitom_cryosam.device import Batches, Device
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.resources import Resources
@@ -14,9 +15,15 @@ SHARES: list[tuple[float, str]] = []
 CURRENT: list[str] = []
 
 
-def hardware(monkeypatch: pytest.MonkeyPatch, *, gpus: int = 0, mps: bool = False) -> None:
+def hardware(
+    monkeypatch: pytest.MonkeyPatch, *, gpus: int = 0, mps: bool = False, broken: str = ""
+) -> None:
     """What torch finds: MPS, or CUDA devices with 8000 of 10000 bytes free; of the rest this
-    process has 700 and uses 200."""
+    process has 700 and uses 200. Some of them, as "0 2", are another job's."""
+    monkeypatch.setattr(
+        device, "_trouble", lambda name: "CUDA error: busy" if name[5:] in broken.split() else ""
+    )
+    device._first_working.cache_clear()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.cuda, "set_device", CURRENT.append)
@@ -70,6 +77,50 @@ def test_a_device_that_is_not_there(
     hardware(monkeypatch, gpus=gpus)
     with pytest.raises(InputError, match=says):
         Device.choose(Resources(device=wanted))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "broken", "name"), [(2, "0", "cuda:1"), (1, "0", "cpu"), (2, "0 1", "cpu")]
+)
+def test_a_gpu_that_does_not_compute_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    gpus: int,
+    broken: str,
+    name: str,
+) -> None:
+    hardware(monkeypatch, gpus=gpus, broken=broken)
+    assert Device.choose(Resources()).name == Device.choose(Resources()).name == name
+    said = [record.message for record in caplog.records]
+    assert len(said) == len(broken.split())  # once
+    assert said[0] == "cuda:0 is not used, as PyTorch cannot compute on it (CUDA error: busy)."
+    with pytest.raises(InputError, match=r"cannot compute on cuda:0 \(CUDA error: busy\); use dev"):
+        Device.choose(Resources(device="cuda:0"))
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            "CUDA error: no kernel image is available for execution on the device\nSearch for it",
+            "CUDA error: no kernel image is available for execution on the device; install a "
+            "build of PyTorch for compute capability 6.1",
+        ),
+        ("CUDA error: out of memory\nCompile with ...", "CUDA error: out of memory"),
+        (None, ""),
+    ],
+)
+def test_what_a_gpu_says_of_itself(
+    monkeypatch: pytest.MonkeyPatch, error: str | None, says: str
+) -> None:
+    def ones(size: int, **_: object) -> torch.Tensor:
+        if error:
+            raise RuntimeError(error)
+        return torch.zeros(size)
+
+    monkeypatch.setattr(torch, "ones", ones)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (6, 1))
+    assert device._trouble("cuda:0") == says
 
 
 def test_the_limit_is_the_budget_or_most_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

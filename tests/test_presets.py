@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aitom_cryosam import checkpoints
+from aitom_cryosam import checkpoints, device
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.models import MODELS
 from aitom_cryosam.presets import CHOICES
@@ -31,6 +31,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def gpu(monkeypatch: pytest.MonkeyPatch, *, there: bool) -> None:
+    monkeypatch.setattr(device, "_trouble", lambda _: "")
+    device._first_working.cache_clear()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: int(there))
     monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
