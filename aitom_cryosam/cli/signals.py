@@ -18,6 +18,7 @@ CUT_OFF = (
     b"cryosam: a file was cut off while it was read; start again when nothing writes to the "
     b"tomogram, its cache or the folder for temporary files any more.\n"
 )
+_PATIENCE = 100  # times that a signal waits for an import
 
 
 class Ended(KeyboardInterrupt):
@@ -45,11 +46,12 @@ def heeded() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    patience = iter(range(100))
+    waiting: list[threading.Timer] = []
 
     def end(number: int, frame: FrameType | None) -> None:
-        if _importing(frame) and next(patience, None) is not None:
-            threading.Timer(0.05, _thread.interrupt_main, [number]).start()
+        if _importing(frame) and len(waiting) < _PATIENCE:
+            waiting.append(threading.Timer(0.05, _thread.interrupt_main, [number]))
+            waiting[-1].start()
         elif number == signal.SIGINT:
             raise KeyboardInterrupt
         else:
@@ -63,6 +65,8 @@ def heeded() -> Iterator[None]:
     try:
         yield
     finally:
+        for timer in waiting:
+            timer.cancel()
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if answer is not None:

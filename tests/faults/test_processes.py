@@ -114,6 +114,20 @@ def test_ctrl_c_waits_for_the_end_of_an_import(
     assert "interrupted" in sys.modules
 
 
+def test_ctrl_c_that_waits_for_an_import_ends_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "short.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with heeded():
+            importlib.import_module("short")
+        time.sleep(0.2)  # else it would interrupt whatever comes after, as Python's own end
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_ctrl_c_in_the_first_second_is_quiet(world: World) -> None:
     begun = (  # before that the process is Python's own, which ends as it likes
         "import aitom_cryosam.cli as c; build = c.build_parser\n"
