@@ -11,14 +11,14 @@ import errno
 import json
 import os
 import shutil
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from aitom_cryosam.interruptions import held
 
 try:
     import fcntl
@@ -82,7 +82,7 @@ class Publication:
         mark = self.temporary / MARK
         mark.write_text(json.dumps(content), "utf-8")
         to_disk(mark)
-        with _signals_held():
+        with held():
             try:
                 self._move()
             except BaseException:
@@ -214,17 +214,3 @@ def locked(folder: Path) -> Iterator[None]:
     finally:
         if handle is not None:
             os.close(handle)
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Ctrl-C and the like are heeded after the block, which takes milliseconds."""
-    if threading.current_thread() is not threading.main_thread() or fcntl is None:
-        yield
-        return
-    wanted = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

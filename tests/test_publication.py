@@ -3,8 +3,11 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -85,6 +88,31 @@ def test_a_disk_that_is_full_at_the_last_file(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="No space left"):
         write(tmp_path, "new", overwrite=True)
     assert contents(tmp_path) == all_of("old")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_twice_while_files_take_their_places(tmp_path, monkeypatch):
+    """The system gives it to any thread, as to one of a numerical library."""
+    write(tmp_path, "old")
+    done, rename, calls = threading.Event(), Path.replace, iter(range(10))
+    other = threading.Thread(target=done.wait)
+
+    def interrupted(self, target):
+        if next(calls):
+            signal.pthread_kill(other.ident, signal.SIGINT)
+            time.sleep(0.05)
+        return rename(self, target)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    other.start()
+    monkeypatch.setattr(Path, "replace", interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            write(tmp_path, "new", overwrite=True)
+    finally:
+        done.set()
+        signal.signal(signal.SIGINT, before)
+    assert contents(tmp_path) == all_of("new")
 
 
 def test_a_quota_that_the_disk_tells_of_when_it_writes(tmp_path, monkeypatch):
