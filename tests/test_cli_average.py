@@ -115,6 +115,8 @@ def test_what_was_written_is_not_overwritten(averaged, result, capsys):
         (["--tilt-range", "0,0"], "tilt range as -60,60"),
         (["--tilt-range", "-0", "0"], "tilt range as -60,60"),  # as other programs take it
         (["--tilt-range", "-60,60", "--diameter", "2000"], "does not fit into a tomogram"),
+        (["--tilt-range", "-60,60", "--diameter", "9"], "0.5 voxels wide; expected 2 or more"),
+        (["--name", "a/b"], "Expected a name without slashes, got 'a/b'"),
         (["--tilt-range", "-60,60", "--reference-voxel-size", "5"], "is for --reference MAP; add"),
         (["--tilt-range", "-60,60", "--symmetry", "X"], "Expected a symmetry"),
         (["--tilt-range", "-60,60", "--reference", "none.mrc"], "no file none.mrc"),

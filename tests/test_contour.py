@@ -42,6 +42,14 @@ def overlap(one, other):
     return (one & other).sum() / (one | other).sum()
 
 
+@pytest.mark.parametrize("diameter", [2, 2.4, 2.5, 2.65, 3])  # pixels around it are few
+def test_the_smallest_particles(diameter):
+    plane = 2.0 * disc(SHAPE, (30, 40), diameter / 2).astype(np.float32)
+    mask = pasted(segment(ContourSegmenter(diameter), plane, [(30, 40)]), 0, SHAPE)
+    assert 0 < mask.sum() < 40
+    assert mask[30, 40]
+
+
 @pytest.mark.parametrize("point", [(30, 40), (27.6, 42.3)])
 @pytest.mark.parametrize(
     "kind",

@@ -49,7 +49,12 @@ def average_paths(
     Kinds: "average", "half1", "half2", "mask", "fsc", "record", for each class but the first,
     which is the average, `class2` and so on, and for each tomogram's name `NAME oriented` and
     `NAME FLAVOUR`.
+
+    Raises:
+        InputError: the name has a slash in it.
     """
+    if set(name) & set("/\\"):
+        raise InputError(f"Expected a name without slashes, got {name!r}.")
     folder = Path(folder)
     paths = {kind: folder / f"{name}_{_ending(kind)}.mrc" for kind in _VOLUMES}
     paths |= {

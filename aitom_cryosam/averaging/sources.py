@@ -75,13 +75,20 @@ def box_of(sources: Sequence[Source], diameter: float) -> tuple[BoxSize, float]:
     """The boxes' size, and their voxel size in Å.
 
     Raises:
-        InputError: the tomograms have voxels of different sizes, or are smaller than a box.
+        InputError: the tomograms have voxels of different sizes, or are smaller than a box; the
+            particle is narrower than two voxels.
     """
     sizes = [one.tomogram.voxel_size for one in sources]
     if max(sizes) - min(sizes) > SAME_SIZE * min(sizes):
         raise InputError(
             f"The tomograms have voxels of {min(sizes):g} to {max(sizes):g} Å; expected one size: "
             "average them one after the other."
+        )
+    if diameter < 2 * sizes[0]:
+        raise InputError(
+            f"A particle of {diameter:g} Å is {diameter / sizes[0]:.1f} voxels wide; expected 2 or "
+            "more",
+            Remedy.DIAMETER,
         )
     box = BoxSize.for_particle(diameter / sizes[0])
     thinnest = min(min(one.tomogram.shape) for one in sources)

@@ -67,8 +67,9 @@ class ContourSegmenter:
         self._areas = radii.astype(np.float32)  # of the cells of a ray, but for a factor
         self._costs = (_WIDE * np.maximum(2 * radii / diameter_voxels - 0.8, 0)).astype(np.float32)
         self._core = self._grid.distance <= _CORE * diameter_voxels
-        self._around = self._grid.distance > PARTICLE.surroundings * diameter_voxels
-        self._around &= self._grid.distance <= _WINDOW * diameter_voxels
+        beyond = self._grid.distance > PARTICLE.surroundings * diameter_voxels
+        nearest = self._grid.distance[beyond].min()  # around 2.5 voxels, none in the window
+        self._around = beyond & (self._grid.distance <= max(_WINDOW * diameter_voxels, nearest))
 
     @property
     def codec(self) -> ArrayCodec:
