@@ -51,6 +51,16 @@ def test_list_shows_every_entry(cache, capsys):
     assert shown[-1].endswith(f" kB, in {cache.folder}")
 
 
+def test_entries_from_the_future_are_there(cache, capsys):
+    """The clocks of file servers and of machines differ."""
+    for entry in cache.entries():
+        os.utime(entry.path, (time.time() + 60,) * 2)
+    assert run(cache, "list") == 0
+    assert "2 entries" in capsys.readouterr().out
+    assert run(cache, "clear") == 0
+    assert cache.entries() == []
+
+
 def test_list_of_nothing(tmp_path, capsys):
     assert main(["cache", "list", "--cache", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"0 entries, 0 bytes, in {tmp_path}\n"

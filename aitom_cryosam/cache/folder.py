@@ -95,8 +95,8 @@ class Entry:
 
     @property
     def age(self) -> float:
-        """Days since then."""
-        return (time.time() - self.modified) / 86400
+        """Days since then; 0 where the clock of the disk's machine is ahead."""
+        return max(time.time() - self.modified, 0.0) / 86400
 
     def check(self) -> None:
         """Compare its files with their checksums.
