@@ -37,14 +37,23 @@ def test_the_logger_is_left_as_it_was(tmp_path: Path) -> None:
     assert (logger.handlers, logger.level) == before
 
 
-def test_no_memory_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        (MemoryError(), "not enough memory; "),
+        (RuntimeError("can't start new thread"), "the system starts no more threads"),
+    ],
+)
+def test_no_memory_and_no_threads_are_one_sentence(
+    raised: Exception, says: str, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
     def run(_: object) -> int:
-        raise MemoryError
+        raise raised
 
     monkeypatch.setattr(pick, "run", run)
     assert main(["pick", "a.mrc", "--out", "out"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("cryosam pick: not enough memory; ")
+    assert error.startswith(f"cryosam pick: {says}")
     assert error.count("\n") == 1
 
 

@@ -57,10 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after `cryosam`; those of the process if None.
 
     Returns:
-        0 if all that was asked is done, 2 on input that cannot be used and 1 if the memory does
-        not suffice (one sentence on stderr), 130 after Ctrl-C, 143 after SIGTERM. If the results
-        are there, but stdout could not be written: 141 if what it is piped into stopped reading,
-        else 1.
+        0 if all that was asked is done, 2 on input that cannot be used and 1 if memory or threads
+        do not suffice (one sentence on stderr), 130 after Ctrl-C, 143 after SIGTERM. If the
+        results are there, but stdout could not be written: 141 if what it is piped into stopped
+        reading, else 1.
     """
     command = "cryosam"
     # Else pandas' arrays would reserve 1 GB of addresses, which count against `ulimit -v`.
@@ -96,6 +96,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _told(
                 f"{command}: not enough memory; close other programs, bin the tomogram, or cut "
                 "out the part of interest.",
+                1,
+            )
+        except RuntimeError as error:
+            if "can't start new thread" not in str(error):
+                raise
+            return _told(
+                f"{command}: the system starts no more threads for this user; end other programs, "
+                "or raise `ulimit -u`.",
                 1,
             )
 
