@@ -141,6 +141,18 @@ def test_results_are_exported_after_the_tomograms_are_gone(
     assert (tmp_path / "warp" / "particles.star").is_file()
 
 
+def test_a_log_that_cannot_be_written_costs_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As that of another user, or on a disk that is full."""
+    (project / "project.log").unlink()
+    (project / "project.log").mkdir()
+    shutil.rmtree(project / "results")
+    assert main(["project", "run", str(project), "--workers", "1"]) == 0
+    assert capsys.readouterr().err.count("project.log cannot be written (Is a directory)") == 1
+    assert {kind for kind, _ in states(project).values()} == {Kind.DONE}
+
+
 def test_one_broken_tomogram_costs_only_itself(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -155,6 +155,9 @@ def in_words(outcome: Outcome) -> str:
 
 
 def _log(path: Path, line: str) -> None:
-    """One write a line: several runs may log at once."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+    """One write a line: several runs may log at once. It is worth no run."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+    except OSError as error:
+        logger.warning("%s cannot be written (%s), and lacks this run.", path, error.strerror)
