@@ -145,6 +145,13 @@ def test_what_does_not_fit_the_tomogram(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("argv", [["export", "r", "--to", "cmm", "--out", "-"], ["validate", "-"]])
+def test_a_dash_is_no_file(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(argv)
+    assert "a name of a file or folder after " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "command", [["pick"], ["query"], ["project", "init"], ["doctor"]], ids=" ".join
 )

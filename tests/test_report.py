@@ -240,6 +240,13 @@ def test_truth_outside_the_tomogram_is_told_and_shown_as_missed(record, tmp_path
     assert "known, not proposed" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
+def test_a_radius_of_nothing_is_not_the_usual_one(record, tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("x,y,z\n9,20,5\n")
+    asked = ["report", str(record.path), "--out", str(tmp_path / "a.html"), "--radius", "0"]
+    assert main([*asked, "--truth", str(tmp_path / "t.csv")]) == 2
+    assert "Expected a radius above 0 Å, got 0" in capsys.readouterr().err
+
+
 def test_an_outline_goes_around_its_voxels():
     data = np.zeros((9, 12, 15), np.float32)
     cube = ParticleMask(1, np.full(3, 4.0), np.array([3, 5, 6]), np.ones((3, 3, 3), bool), 1.0)

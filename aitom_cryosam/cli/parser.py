@@ -32,13 +32,15 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """As argparse's, but nothing is left over, no argument is empty, and -1,2,3 is a value."""
+        """As argparse's, but nothing is left over or empty, - is no file, -1,2,3 is a value."""
         typed = [_value(one) for one in _with_ranges(sys.argv[1:] if args is None else args)]
         if self._subparsers is None:  # else those below say it, under their own name
             for before, one in zip([self.prog, *typed], typed, strict=False):
                 name, _, value = one.partition("=") if one.startswith("--") else (before, "=", one)
                 if one != name and not value.strip():
                     self.error(f"nothing follows {name}; is a shell variable unset?")
+                if one != name and value == "-":
+                    self.error(f"expected a name of a file or folder after {name}, got -")
         found, left = super().parse_known_args(typed, namespace)
         if left:
             self.error(self._unknown(left[0]))

@@ -96,4 +96,5 @@ def _truth(args: argparse.Namespace, record: Record) -> KnownPositions:
     )
     here = of_class(of_tomogram(everything, record.info.name), everything, args.particle_class)
     warn_of_outside(file, [(record.info, here.picks.points_zyx)])
-    return KnownPositions(here.picks, args.radius or record.diameter_angstrom / 2)
+    radius = record.diameter_angstrom / 2 if args.radius is None else args.radius
+    return KnownPositions(here.picks, radius)
