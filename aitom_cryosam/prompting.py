@@ -156,6 +156,9 @@ def _points(tomogram: Tomogram, rows: Picks | Sequence[Sequence[float]], kind: s
 
 
 def _from_rows(rows: Sequence[Sequence[float]], kind: str) -> Picks:
+    names = [str(name) for name in getattr(rows, "columns", "xyz")]  # a DataFrame has its own
+    if [name[-1:].lower() for name in names] != [*"xyz"] and names != [*"012"]:
+        raise InputError(f"Expected a table of {kind}s with columns x, y, z, got {listed(names)}.")
     try:
         points_xyz = np.asarray(rows, dtype=np.float64)
     except (TypeError, ValueError):

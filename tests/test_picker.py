@@ -6,6 +6,7 @@ import weakref
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from aitom_cryosam import CryoSAM, Tomogram, search
@@ -283,7 +284,8 @@ def test_the_type_of_the_data_does_not_matter(everything, data, truth, dtype, at
 def test_prompts_are_x_y_z(everything, data, truth):
     z, y, x = truth[1].tolist()
     tomogram = Tomogram.from_array(data, voxel_size=VOXEL)
-    for prompts in ([(x, y, z)], Picks.from_points([[z, y, x]])):
+    table = pd.DataFrame([(x, y, z)], columns=[f"rlnCoordinate{axis}" for axis in "XYZ"])
+    for prompts in ([(x, y, z)], Picks.from_points([[z, y, x]]), table):
         found = CryoSAM(Settings(cut="none", top_k=1)).pick(tomogram, prompts)
         assert found.prompts.points_zyx.tolist() == [[z, y, x]]
         np.testing.assert_allclose(found.query.vector, everything.query.vector, atol=1e-6)
@@ -301,6 +303,7 @@ def test_prompts_that_are_none(data, prompts):
         ({"tomogram": "TS_01.mrc"}, r"a tomogram, as Tomogram\.open\(path\) gives, got .* str"),
         ({"prompts": "1,2,3"}, "prompts as n rows of the numbers x, y, z, got 1,2,3"),
         ({"prompts": [[1, 2, 3], [1, 2]]}, "prompts as n rows of the numbers x, y, z"),
+        ({"prompts": pd.DataFrame([[9, 9, 9]], columns=[*"zyx"])}, "columns x, y, z, got z, y, x"),
         ({"prompts": [[400, 2, 3]]}, "The prompt 400,2,3 lies outside TS_01, which has x 0 to 29"),
         ({"rejects": [[1, 2, -3]]}, "The rejected place 1,2,-3 lies outside TS_01"),
         ({"query": "a.query"}, "a query, as .* gives, got a value of the type str"),
