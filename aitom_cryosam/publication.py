@@ -29,6 +29,8 @@ MARK = "complete.json"
 _REPLACED = "replaced"
 _FEW, _WAITING = 32, 16  # files, of which the disk is waited for one by one; threads for more
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+_NO_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""Of file systems that cannot wait, some of them for folders only."""
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
@@ -164,7 +166,9 @@ def _second_name(place: Path, copy: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        shutil.copy2(place, copy, follow_symlinks=False)
+        shutil.copyfile(place, copy, follow_symlinks=False)
+        with suppress(OSError):  # disks without links may know no owners or times either
+            shutil.copystat(place, copy, follow_symlinks=False)
 
 
 def place_exclusively(draft: Path, place: Path) -> None:
@@ -196,7 +200,7 @@ def to_disk(path: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EBADF):  # folders, on some file systems
+        if error.errno not in _NO_SYNC:
             raise
     finally:
         os.close(handle)

@@ -1,6 +1,8 @@
 """MRC files, good and bad."""
 
+import errno
 import gzip
+import mmap
 import os
 import struct
 import tracemalloc
@@ -243,6 +245,17 @@ def test_readers_have_their_former_names():
     from aitom_cryosam.points.prompts import read_prompts
 
     assert (former, prompts) == (read_volume, read_prompts)
+
+
+def test_a_disk_that_maps_no_files(tmp_path, monkeypatch):
+    def never(*_, **__):
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+    path = save(tmp_path / "a.mrc", dtype=">i2")
+    monkeypatch.setattr(mmap, "mmap", never)
+    volume = read_volume(path)
+    np.testing.assert_array_equal(volume.data, RAMP)
+    assert not volume.data.flags.writeable
 
 
 def test_cut_off(tmp_path):

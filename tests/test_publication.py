@@ -134,11 +134,15 @@ def test_a_quota_that_the_disk_tells_of_when_it_writes(tmp_path, monkeypatch):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_disks_without_hard_links(tmp_path, monkeypatch):
-    def no_links(*paths, **options):
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+@pytest.mark.parametrize("lacking", [["link"], ["link", "chmod", "utime", "fsync"]])
+def test_disks_without_hard_links(tmp_path, monkeypatch, lacking):
+    """As those of cameras, and of other systems' servers."""
 
-    monkeypatch.setattr(os, "link", no_links)
+    def never(*paths, **options):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    for what in lacking:
+        monkeypatch.setattr(os, what, never)
     write(tmp_path, "old")
     with pytest.raises(InputError, match="already exists"):
         write(tmp_path, "new")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -129,7 +131,7 @@ def label_type(labels: np.ndarray) -> type[np.generic]:
 
 
 def _mapped(header: MrcHeader) -> np.ndarray:
-    """The voxels of a plain file, on disk."""
+    """The voxels of a plain file, on disk where that can be."""
     path, length = header.path, header.path.stat().st_size
     missing = header.offset + header.data_bytes - length
     offset = header.offset
@@ -148,7 +150,14 @@ def _mapped(header: MrcHeader) -> np.ndarray:
             path,
             -missing,
         )
-    return np.memmap(path, header.dtype, "r", offset, header.shape)
+    try:
+        return np.memmap(path, header.dtype, "r", offset, header.shape)
+    except OSError as error:
+        if error.errno != errno.ENODEV:  # of file systems that map no files
+            raise
+    data = np.fromfile(path, header.dtype, math.prod(header.shape), offset=offset)
+    data.flags.writeable = False
+    return data.reshape(header.shape)
 
 
 def _unpacked(header: MrcHeader) -> np.ndarray:
