@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aitom_cryosam.errors import InputError
 from aitom_cryosam.remedies import Remedy
-from aitom_cryosam.temporaries import temporary_folder
+from aitom_cryosam.temporaries import PREFIX, temporary_folder
 from aitom_cryosam.tidying import settle, tidy
 from aitom_cryosam.wording import size_text
 
@@ -206,7 +206,13 @@ def not_written(target: Path, error: OSError) -> InputError:
     """What the system said to an output, as an error for the user."""
     if error.errno == errno.EEXIST and target.exists() and not target.is_dir():
         return already_there(target)
-    return InputError(_sentence(target, error))
+    return InputError(_sentence(_in_place(target), error))
+
+
+def _in_place(path: Path) -> Path:
+    """Where a file will lie that is written in a temporary folder; any other's path itself."""
+    homes = (up.parent for up in reversed(path.parents) if up.name.startswith(PREFIX))
+    return next(homes, path.parent) / path.name
 
 
 def _sentence(target: Path, error: OSError) -> str:

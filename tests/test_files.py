@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aitom_cryosam.errors import InputError
-from aitom_cryosam.files import write_all, write_text, writing
+from aitom_cryosam.files import publishing, write_all, write_text, writing
 from aitom_cryosam.outputs import check_output, output_folder, refuse_existing
 
 
@@ -66,6 +66,15 @@ def test_failure_of_the_disk_is_a_sentence(tmp_path, number, sentence):
     with pytest.raises(InputError, match=sentence):
         write_half(tmp_path / "a.txt", OSError(number, os.strerror(number)))
     assert os.listdir(tmp_path) == []
+
+
+def test_the_file_is_named_by_its_place_and_not_by_its_draft(tmp_path):
+    with (
+        pytest.raises(InputError, match=f"No space left to write {tmp_path}/a.txt: "),
+        publishing(tmp_path, {"a": tmp_path / "a.txt"}) as drafts,
+        writing(drafts["a"]),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_missing_folder(tmp_path):
