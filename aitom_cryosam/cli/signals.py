@@ -57,18 +57,24 @@ def heeded() -> Iterator[None]:
         else:
             raise Ended(number)
 
-    wanted = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
-        wanted.append(signal.SIGINT)
-    before = {number: signal.signal(number, end) for number in wanted if number is not None}
+    named: dict[str, Any] = {
+        "SIGINT": signal.default_int_handler,
+        "SIGTERM": signal.SIG_DFL,
+        "SIGHUP": signal.SIG_DFL,
+    }
+    usual = {getattr(signal, name, None): handler for name, handler in named.items()}
+    # What is ignored stays so: SIGHUP of what nohup starts, Ctrl-C of a shell's background.
+    wanted = [one for one in usual if one is not None and signal.getsignal(one) is usual[one]]
+    for number in wanted:
+        signal.signal(number, end)
     answer = _answer_bus_errors()
     try:
         yield
     finally:
         for timer in waiting:
             timer.cancel()
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number in wanted:
+            signal.signal(number, usual[number])
         if answer is not None:
             signal.signal(signal.SIGBUS, signal.SIG_DFL)
 

@@ -128,6 +128,18 @@ def test_ctrl_c_that_waits_for_an_import_ends_with_the_command(
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_is_ignored_stays_so(number: int) -> None:
+    """As SIGHUP of what `nohup` starts, which goes on when its terminal is closed."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with heeded():
+            signal.raise_signal(number)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
 def test_ctrl_c_in_the_first_second_is_quiet(world: World) -> None:
     begun = (  # before that the process is Python's own, which ends as it likes
         "import aitom_cryosam.cli as c; build = c.build_parser\n"
