@@ -1,11 +1,14 @@
 """Options that several commands share: what they refuse, and what they say has no effect."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from aitom_cryosam.cli import build_parser, machine_options, main, view
 from aitom_cryosam.settings import Settings
 from aitom_cryosam.volumes.mrc import write_volume
+from tests.faults.world import write_tomogram
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,17 @@ def test_view_says_what_cannot_be_shown(tmp_path, capsys, monkeypatch):
     }.items():
         assert main(["view", str(tmp_path / name)]) == 2
         assert says in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have one display")
+def test_view_says_that_there_is_no_display(tmp_path, capsys, monkeypatch):
+    """As on a machine that one is logged in to; Qt would end the process."""
+    monkeypatch.setattr(view, "find_spec", bool)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    write_tomogram(tmp_path / "TS.mrc")
+    assert main(["view", str(tmp_path / "TS.mrc")]) == 2
+    assert "There is no display to open napari on" in capsys.readouterr().err
 
 
 SAM = {"encoder": "sam_vit_b", "segmenter": "sam_vit_b"}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 from aitom_cryosam.errors import InputError
+
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +41,11 @@ def run(args: argparse.Namespace) -> int:
             records_at(path)  # says what a folder holds, or that there is nothing
         raise InputError(f"Expected a result or a tomogram to show, got {path}.")
     shown = read(str(path))
+    if sys.platform == "linux" and not any(map(os.environ.get, _DISPLAYS)):  # Qt would abort
+        raise InputError(
+            "There is no display to open napari on; log in with `ssh -X`, or make a page for any "
+            "browser: `cryosam report`."
+        )
     import napari
     from napari.layers import Layer
 
