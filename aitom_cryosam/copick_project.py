@@ -298,7 +298,7 @@ def _written(
         made = run.new_picks(object_name=object_name, exist_ok=True, **place)
         made.meta = CopickPicksFile(**content)
         made.store()
-    except OSError:
+    except BaseException:  # Ctrl-C, too
         if masks is not None and not before:
             masks.delete()
         raise

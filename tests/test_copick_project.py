@@ -149,6 +149,20 @@ def test_what_cannot_be_written_leaves_nothing(config, change, words):
     assert sorted(config.parent.rglob("*")) == before
 
 
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, InputError("damaged")])
+def test_masks_that_are_interrupted_are_not_left(config, raised):
+    def labels():
+        raise raised
+
+    info, place = TomogramInfo("TS_02", 10.0, SHAPE), {"object_name": "ribosome"}
+    place |= {"user": "cryosam", "session": "1"}
+    with pytest.raises((KeyboardInterrupt, InputError)):
+        write_back(config, [(Picks.from_points(POINTS_ZYX), info, labels)], **place)
+    run = copick.from_file(str(config)).get_run("TS_02")
+    assert not run.get_segmentations(name="ribosome")
+    assert write_back(config, [(Picks.from_points(POINTS_ZYX), info, None)], **place)
+
+
 def changed(config, **values):
     content = json.loads(config.read_text("utf-8"))
     config.write_text(json.dumps({**content, **values}), "utf-8")
