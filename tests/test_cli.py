@@ -42,6 +42,7 @@ def test_the_logger_is_left_as_it_was(tmp_path: Path) -> None:
     [
         (MemoryError(), "not enough memory; "),
         (RuntimeError("can't start new thread"), "the system starts no more threads"),
+        (ImportError("libtorch_cpu.so: failed to map segment"), "not enough memory for the libr"),
     ],
 )
 def test_no_memory_and_no_threads_are_one_sentence(

@@ -247,12 +247,17 @@ def test_readers_have_their_former_names():
     assert (former, prompts) == (read_volume, read_prompts)
 
 
-def test_a_disk_that_maps_no_files(tmp_path, monkeypatch):
+def test_a_disk_that_maps_no_files_and_no_addresses_for_them(tmp_path, monkeypatch):
+    numbers = iter([errno.ENOMEM, errno.ENODEV])
+
     def never(*_, **__):
-        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        number = next(numbers)
+        raise OSError(number, os.strerror(number))
 
     path = save(tmp_path / "a.mrc", dtype=">i2")
     monkeypatch.setattr(mmap, "mmap", never)
+    with pytest.raises(MemoryError):
+        read_volume(path)
     volume = read_volume(path)
     np.testing.assert_array_equal(volume.data, RAMP)
     assert not volume.data.flags.writeable

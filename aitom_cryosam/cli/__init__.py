@@ -92,20 +92,28 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _told(f"{command}: ended by {ended}.", ended.status)
         except KeyboardInterrupt:
             return _told(f"{command}: interrupted.", 130)
-        except MemoryError:
-            return _told(
-                f"{command}: not enough memory; close other programs, bin the tomogram, or cut "
-                "out the part of interest.",
-                1,
-            )
-        except RuntimeError as error:
-            if "can't start new thread" not in str(error):
+        except (MemoryError, ImportError, RuntimeError) as error:
+            short = _short_of(error)
+            if short is None:
                 raise
-            return _told(
-                f"{command}: the system starts no more threads for this user; end other programs, "
-                "or raise `ulimit -u`.",
-                1,
-            )
+            return _told(f"{command}: {short}.", 1)
+
+
+def _short_of(error: Exception) -> str | None:
+    """What the system does not give, and what to do; None where something else is wrong."""
+    if isinstance(error, MemoryError):
+        return (
+            "not enough memory; close other programs, bin the tomogram, or cut out the part of "
+            "interest"
+        )
+    if "failed to map segment" in str(error):
+        return "not enough memory for the libraries; allow more addresses by `ulimit -v`"
+    if "can't start new thread" in str(error):
+        return (
+            "the system starts no more threads for this user; end other programs, or raise "
+            "`ulimit -u`"
+        )
+    return None
 
 
 def _told(sentence: str, status: int) -> int:

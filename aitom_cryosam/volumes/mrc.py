@@ -153,6 +153,8 @@ def _mapped(header: MrcHeader) -> np.ndarray:
     try:
         return np.memmap(path, header.dtype, "r", offset, header.shape)
     except OSError as error:
+        if error.errno == errno.ENOMEM:  # of addresses, by `ulimit -v`
+            raise MemoryError(str(error)) from None
         if error.errno != errno.ENODEV:  # of file systems that map no files
             raise
     data = np.fromfile(path, header.dtype, math.prod(header.shape), offset=offset)
