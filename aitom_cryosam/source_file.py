@@ -70,7 +70,7 @@ def reading(path: Path, expected: str) -> Iterator[None]:
     """
     try:
         yield
-    except (InputError, MemoryError, ImportError):  # no fault of the file
+    except (InputError, ImportError):  # of a library; memory lacks for damaged files, too
         raise
     except Exception as error:
         logger.debug("%s: %s", path, error, exc_info=True)
