@@ -70,7 +70,7 @@ def reading(path: Path, expected: str) -> Iterator[None]:
     """
     try:
         yield
-    except (InputError, ImportError):  # of a library; memory lacks for damaged files, too
+    except InputError:
         raise
     except Exception as error:
         logger.debug("%s: %s", path, error, exc_info=True)
