@@ -82,6 +82,15 @@ def test_several_clicks_share_one_estimate():
     assert diameter_at(noisy, centres, max_diameter_voxels=40) == pytest.approx(10, rel=0.15)
 
 
+@pytest.mark.parametrize("clicks", [1, 5])
+def test_a_dense_middle_is_not_the_particle(clicks):
+    centres = [(15, 17, 18), (46, 52, 60), (16, 52, 22), (46, 18, 20), (18, 20, 62)]
+    picture = sum(0.75 * ball(centre, 4) + 0.25 * ball(centre, 8) for centre in centres)
+    noisy = tomogram(picture, noise=0.5)
+    diameter = diameter_at(noisy, centres[:clicks], max_diameter_voxels=40)
+    assert diameter == pytest.approx(16, rel=0.15)
+
+
 def test_the_answer_keeps_to_its_bounds():
     noisy = tomogram(ball(CENTRE, 10))
     assert 4 <= diameter_at(noisy, [CENTRE], max_diameter_voxels=12) <= 12
@@ -154,7 +163,7 @@ def test_a_size_that_no_particle_has_is_doubted(voxel_size, given, says, caplog)
 
 @pytest.mark.parametrize(
     ("inner", "strength", "first", "rivals"),
-    [(4, 0.3, 8, [39]), (4, 0.5, 39, []), (7, 0.7, 39, [14])],
+    [(4, 0.2, 8, [39]), (4, 0.5, 39, []), (7, 0.7, 39, [14])],
     ids=["a larger one", "a much smaller one", "a smaller one"],
 )
 def test_another_maximum_of_the_curve_is_a_rival(inner, strength, first, rivals):
