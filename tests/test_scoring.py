@@ -239,3 +239,12 @@ def test_whitening_is_the_root_of_the_inverse_covariance(count, width):
     white = kind.whitening(background, dimensions)
     np.testing.assert_allclose(white, white.T, atol=1e-12)
     np.testing.assert_allclose(white @ covariance @ white, np.eye(width), atol=1e-9)
+
+
+@pytest.mark.parametrize("count", [60, 12])
+def test_a_background_without_noise_is_no_obstacle(count):
+    rng = np.random.default_rng(0)
+    places, background = rng.standard_normal((40, 6, 25)), np.ones((count, 6, 25))
+    assert np.isfinite(kind.whitening(background[:, 0], 40)).all()
+    found = kind.judge(rng.random(40), 0.2, places, places[:1], background)
+    assert np.isfinite(found.scores).all()

@@ -35,6 +35,8 @@ SMALLEST = 5
 """A cluster of fewer members around the prompts is an accident of the clustering."""
 BACKGROUND_SHRINKAGE = 0.3
 SHRINKAGE = 0.5
+ROUNDING = 1e-20
+"""Variance of features of length 1 that is none."""
 PROMPT_WEIGHT = 3.0
 """A prompt counts as much as this many picks: it is certain, but seen through the same noise."""
 
@@ -237,8 +239,13 @@ def _shrunk(covariance: np.ndarray, shrinkage: float, dimensions: int) -> np.nda
         shrinkage: share of the sphere, 0 to 1.
         dimensions: of the features, r or more.
     """
-    sphere = np.trace(covariance) / dimensions * np.eye(len(covariance))
+    sphere = _mean_variance(np.trace(covariance), dimensions) * np.eye(len(covariance))
     return (1 - shrinkage) * covariance + shrinkage * sphere
+
+
+def _mean_variance(total: float, dimensions: int) -> float:
+    """Of a direction; 1 where all places are alike, as without noise, and none is known."""
+    return total / dimensions if total > ROUNDING else 1.0
 
 
 def whitening(background: np.ndarray, dimensions: int) -> np.ndarray:
@@ -250,7 +257,7 @@ def whitening(background: np.ndarray, dimensions: int) -> np.ndarray:
     # Across what so few places span, the covariance is the sphere's: their own axes are enough.
     centred = background - background.mean(axis=0)
     values, vectors = np.linalg.eigh(centred @ centred.T / count)
-    sphere = BACKGROUND_SHRINKAGE * values.sum() / dimensions
+    sphere = BACKGROUND_SHRINKAGE * _mean_variance(values.sum(), dimensions)
     rest, share = np.sqrt(sphere), 1 - BACKGROUND_SHRINKAGE
     roots = np.sqrt(sphere + share * np.maximum(values, 0))
     axes = centred.T @ vectors  # of lengths √(count values)
