@@ -20,10 +20,9 @@ from aitom_cryosam.wording import in_angstrom
 logger = logging.getLogger(__name__)
 
 _STEP = 1.12  # ratio of neighbouring radii
-_POWER, _LESS = 1.5, 0.25
-"""Contrast is compared times this power of the radius, less a share for each of the clicks: noise
-in the mean of a ball falls with its power 1.5; where a crowd of particles, that of a single click,
-looks like one large one, less is safer."""
+_POWER = 1.25
+"""Of the radius, times which contrast is compared. Noise in the mean of a ball falls with its power
+1.5, but with that, a crowd of particles or the cell around them passes for one large particle."""
 _SMALLEST_ANGSTROM, _LARGEST_ANGSTROM = 30.0, 1500.0  # 10 kDa; all but a few viruses
 MIN_DIAMETER = 4.0
 """Voxels: what is smaller cannot be told from noise."""
@@ -120,8 +119,8 @@ def estimated_size(
     The diameter is the one at which a ball around the click stands out most from the shell
     around it, which holds for solid, hollow and lobed particles and with neighbours at touch.
     Contrast times a power of the radius is compared: contrast alone prefers the brightest detail,
-    contrast of one click times sqrt(volume) the crowd. Where one click is off, another maximum of
-    these is right.
+    contrast times sqrt(volume) the crowd. Where one click is off, another maximum of these is
+    right.
 
     Args:
         tomogram: the tomogram.
@@ -140,12 +139,11 @@ def estimated_size(
         raise ValueError("Expected a point, and a maximum above the minimum diameter.")
     count = 2 + int(math.log(max_diameter_voxels / min_diameter_voxels) / math.log(_STEP))
     radii = np.geomspace(min_diameter_voxels, max_diameter_voxels, count) / 2
-    power = _POWER - _LESS / len(np.unique(points, axis=0))
 
     def peak(case: tuple[np.ndarray, float]) -> float:
         point, radius = case
         heights, _ = BallContrast(tomogram, point[None], radius).peaks(point[None])
-        return float(heights[0] * radius**power)
+        return float(heights[0] * radius**_POWER)
 
     _ = tomogram.normalisation  # measured by all threads together, before they part
     peaks = mapped(peak, list(product(points, radii)))
