@@ -24,6 +24,8 @@ _ELSEWHERE = {
     "mask": "--region",
 }
 """Options of other programs, without dashes, and what does the same here."""
+_STDOUT = {("cryosam validate", "--json")}
+"""Options after which - is stdout."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,7 +41,7 @@ class Parser(argparse.ArgumentParser):
                 name, _, value = one.partition("=") if one.startswith("--") else (before, "=", one)
                 if one != name and not value.strip():
                     self.error(f"nothing follows {name}; is a shell variable unset?")
-                if one != name and value == "-":
+                if one != name and value == "-" and (self.prog, name) not in _STDOUT:
                     self.error(f"expected a name of a file or folder after {name}, got -")
         found, left = super().parse_known_args(typed, namespace)
         if left:
