@@ -247,23 +247,29 @@ class TestTilts:
         with pytest.raises(InputError, match=sentence):
             read_tilts(tmp_path / "a.tlt")
 
-    def test_a_list_of_tilt_series_names_their_files(self, tmp_path):
-        text = "data_\n\nloop_\n_rlnTomoName\n_rlnTomoTiltSeriesStarFile\nTS_01 a/TS_01.star\n"
-        (tmp_path / "tilt_series.star").write_text(text)
-        with pytest.raises(InputError, match=r"names the files of tilt series, as a/TS_01\.star"):
-            read_tilts(tmp_path / "tilt_series.star")
-
-    def test_the_tilts_of_several_series_are_refused(self, tmp_path):
-        """WarpTools writes those of a whole project into one file."""
-        blocks = [f"data_TS_{n}\n\nloop_\n_rlnTomoYTilt #1\n-60\n60\n\n" for n in (1, 2)]
-        (tmp_path / "tomograms.star").write_text("".join(blocks))
-        with pytest.raises(InputError, match="of 2 tilt series; expected one: copy its block"):
-            read_tilts(tmp_path / "tomograms.star")
-
-    def test_tilts_about_x_are_refused(self, tmp_path):
-        text = "data_\n\nloop_\n_rlnTomoXTilt\n_rlnTomoYTilt\n-52 5\n0 1\n54 -6\n"
+    @pytest.mark.parametrize(
+        ("text", "sentence"),
+        [
+            pytest.param(
+                "data_\n\nloop_\n_rlnTomoName\n_rlnTomoTiltSeriesStarFile\nTS_01 a/TS_01.star\n",
+                r"names the files of tilt series, as a/TS_01\.star",
+                id="names of their files",
+            ),
+            pytest.param(  # WarpTools writes those of a whole project into one file
+                "".join(f"data_TS_{n}\n\nloop_\n_rlnTomoYTilt #1\n-60\n60\n\n" for n in (1, 2)),
+                "of 2 tilt series; expected one: copy its block",
+                id="several series",
+            ),
+            pytest.param(
+                "data_\n\nloop_\n_rlnTomoXTilt\n_rlnTomoYTilt\n-52 5\n0 1\n54 -6\n",
+                r"tilts about x \(rlnTomoXTilt\), not y",
+                id="about x",
+            ),
+        ],
+    )
+    def test_a_star_file_without_the_tilts_of_one_series_is_refused(self, tmp_path, text, sentence):
         (tmp_path / "a.star").write_text(text)
-        with pytest.raises(InputError, match=r"tilts about x \(rlnTomoXTilt\), not y"):
+        with pytest.raises(InputError, match=sentence):
             read_tilts(tmp_path / "a.star")
 
     @pytest.mark.parametrize("text", ["-60\n-30\n0\n", "1\n40\n66\n"])

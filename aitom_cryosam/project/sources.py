@@ -25,12 +25,9 @@ from aitom_cryosam.wording import listed, plural
 logger = logging.getLogger(__name__)
 
 _NO_TOMOGRAM = re.compile(r"_labels\.(mrc(\.gz)?|zarr)$")
-_HALF = "rlnTomoReconstructedTomogramHalf1"
-_VOLUMES = (
-    *(*NAMES[::-1], _HALF.removesuffix("Half1")),
-    *(f"rln{kind}TomoName" for kind in ("Corrected", "Denoised", "Deconv")),
-    _HALF,
-)
+_WHOLE, _HALF = "rlnTomoReconstructedTomogram", "rlnTomoReconstructedTomogramHalf1"
+_OF_ISONET = tuple(f"rln{kind}TomoName" for kind in ("Corrected", "Denoised", "Deconv"))
+_VOLUMES = (*NAMES[::-1], _WHOLE, *_OF_ISONET, _HALF)
 """The labels under which IsoNet and others list volumes, what was reconstructed first."""
 _SAMPLES, _SAMPLE = 5, 4096  # bytes
 _LISTS = (".txt", ".lst", ".list")

@@ -46,6 +46,7 @@ _WIDTHS = {
 }
 """How many columns well-known tables have, and what to know of them."""
 _EXCEL = re.compile(r"sep=.", re.I)
+_DELIMITERS = ";\t,|"  # the likeliest first
 
 
 def coords(groups: Sequence[TomogramPicks]) -> str:
@@ -162,7 +163,8 @@ def _names_above(path: Path, count: int) -> list[str]:
     for line in text_of(path).splitlines():
         if line.strip() and not _is_comment(line):
             break
-        words = re.split(r"[,;|\t]", line) if re.search(r"[,;|\t]", line) else line.split()
+        parted = any(mark in line for mark in _DELIMITERS)
+        words = re.split(f"[{_DELIMITERS}]", line) if parted else line.split()
         names = [word.strip(" \t#%") for word in words if word.strip(" \t#%")]
         if len(names) == count and columns.have_axes(names):
             return names
@@ -216,7 +218,7 @@ def cells(path: Path, *, tell: bool = False) -> list[list[str]]:
     lines = [line for line in lines if not _is_comment(line)]
     if lines and _EXCEL.fullmatch(lines[0]):
         lines.pop(0)
-    delimiter = next((mark for mark in (";", "\t", ",", "|") if lines and mark in lines[0]), None)
+    delimiter = next((mark for mark in _DELIMITERS if lines and mark in lines[0]), None)
     if delimiter is None or (delimiter == "," and _apart_by_blanks(lines[0])):
         return _with_points(path, [line.split() for line in lines], tell=tell)
     try:
